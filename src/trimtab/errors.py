@@ -1,0 +1,101 @@
+"""The one exception tree. Every refusal has a stable reason code, a message and a next step.
+
+    TrimtabError
+    ├── UsageError          the command or its input is wrong              exit 2
+    │   ├── ConfigError       trimtab.toml cannot be used
+    │   ├── SpecError         a specification cannot be used
+    │   └── WorkloadError     no usable workload
+    ├── SourceError         the source server cannot be used               exit 3
+    ├── LabError            the lab or the twin cannot be used             exit 4
+    │   └── EmbeddedError     an embedded server cannot be started or kept
+    ├── RefusedError        the specification or the facts forbid it       exit 5
+    ├── ApplyError          a change could not be carried out or undone    exit 6
+    ├── LedgerError         the ledger cannot be trusted or written        exit 7
+    └── BusyError           another run holds this database                exit 8
+
+Exit 0 is success, 1 an internal fault, 130 an interrupt (Ctrl-C), 143 a SIGTERM.
+"""
+
+from __future__ import annotations
+
+
+class TrimtabError(Exception):
+    """Something was refused. Says what, what was found, and what to do next.
+
+    `code` is stable: scripts and tests may rely on it. `next_step` is one sentence for a person, or empty.
+    The message never holds a password, a literal of a query or a row's value.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, code: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.next_step = next_step
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Return the error as the `--json` faces print it."""
+        return {
+            "code": self.code,
+            "message": str(self),
+            "next_step": self.next_step,
+            "exit_code": self.exit_code,
+        }
+
+
+class UsageError(TrimtabError):
+    """The command line or its input is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """`trimtab.toml` cannot be used."""
+
+
+class SpecError(UsageError):
+    """A specification cannot be read or does not mean anything."""
+
+
+class WorkloadError(UsageError):
+    """There is no workload to work on."""
+
+
+class SourceError(TrimtabError):
+    """The source server cannot be reached or lacks what the run needs."""
+
+    exit_code = 3
+
+
+class LabError(TrimtabError):
+    """The lab or the statistics twin cannot be made or used."""
+
+    exit_code = 4
+
+
+class EmbeddedError(LabError):
+    """An embedded server cannot be started, cloned or stopped."""
+
+
+class RefusedError(TrimtabError):
+    """The specification or the facts forbid what was asked."""
+
+    exit_code = 5
+
+
+class ApplyError(TrimtabError):
+    """A change could not be carried out, verified or undone."""
+
+    exit_code = 6
+
+
+class LedgerError(TrimtabError):
+    """The ledger cannot be trusted or cannot be written; then no change is made."""
+
+    exit_code = 7
+
+
+class BusyError(TrimtabError):
+    """Another run holds this database."""
+
+    exit_code = 8

@@ -1,0 +1,1 @@
+"""Frozen values without I/O: the nouns of the lifecycle. Import them from the module that defines them."""

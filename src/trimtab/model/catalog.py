@@ -1,0 +1,156 @@
+"""What the source is: server, tables, columns, indexes, statistics objects, settings, seen at one moment.
+
+A Snapshot is all that a proposer knows of the source. It holds no rows and no statistics values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trimtab.model.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class ServerIdentity:
+    """Which server and database this is. `version` is server_version_num (180006), `started_at` ISO 8601."""
+
+    version: int
+    database: str
+    database_oid: int
+    user: str
+    system_identifier: str | None
+    started_at: str
+    is_standby: bool
+    is_superuser: bool
+
+    @property
+    def major(self) -> int:
+        """The major version: 15, 18."""
+        return self.version // 10000
+
+    @property
+    def version_text(self) -> str:
+        """The version as people write it: "18.6"."""
+        return f"{self.major}.{self.version % 10000}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its position, type name as format_type gives it, and average width in bytes where statistics know."""
+
+    name: str
+    number: int
+    type_name: str
+    is_not_null: bool
+    has_btree_order: bool
+    average_width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index. `key_columns` has None for an expression; `tail` re-creates it: its definition from USING on.
+
+    `constraint` names the constraint that it backs. `scans` counts uses since the statistics were reset.
+    """
+
+    schema: str
+    name: str
+    table: str
+    method: str
+    key_columns: tuple[str | None, ...]
+    include_columns: tuple[str, ...]
+    key_options: tuple[int, ...]
+    operator_classes: tuple[int, ...]
+    collations: tuple[int, ...]
+    definition: str
+    tail: str | None
+    is_unique: bool
+    is_primary: bool
+    is_valid: bool
+    is_replica_identity: bool
+    is_clustered: bool
+    is_partial: bool
+    has_expressions: bool
+    constraint: str | None
+    size_bytes: int
+    scans: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key of a table: the referencing columns, in order."""
+
+    name: str
+    columns: tuple[str, ...]
+    referenced_schema: str
+    referenced_table: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsObject:
+    """An extended-statistics object."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An ordinary table, a partition or a materialized view that user queries can read."""
+
+    schema: str
+    name: str
+    oid: int
+    kind: str
+    rows: float
+    pages: int
+    size_bytes: int
+    columns: tuple[Column, ...]
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    statistics: tuple[StatisticsObject, ...] = ()
+    inserts: int = 0
+    updates: int = 0
+    hot_updates: int = 0
+    deletes: int = 0
+    is_readable: bool = True
+    is_owned: bool = True
+
+    def column(self, name: str) -> Column | None:
+        """Return the column of that name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A server setting as pg_settings shows it. `unit` is "kB", "8kB", "ms"... or None."""
+
+    name: str
+    value: str
+    unit: str | None
+    context: str
+    source: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The source at one moment: identity, catalog, settings, workload. `taken_at` is UTC, ISO 8601.
+
+    `scoped_settings` maps (database or role name, setting name) to what ALTER DATABASE/ROLE SET holds; the key's first
+    part is "database:NAME" or "role:NAME".
+    """
+
+    server: ServerIdentity
+    tables: tuple[Table, ...]
+    settings: Mapping[str, Setting]
+    workload: Workload
+    taken_at: str
+    scoped_settings: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def table(self, schema: str, name: str) -> Table | None:
+        """Return the table of that name, or None."""
+        return next((t for t in self.tables if t.schema == schema and t.name == name), None)

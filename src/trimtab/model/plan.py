@@ -1,0 +1,175 @@
+"""A query plan as EXPLAIN (FORMAT JSON) tells it: a tree of nodes, costs, rows and, when it was run, times.
+
+Plans are compared by shape: the tree of node types, relations and indexes, without literals, aliases, costs or rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """One node. `conditions` maps EXPLAIN's own names ("Filter", "Index Cond", "Hash Cond"...) to expression texts;
+    `keys` does so for its lists ("Sort Key", "Group Key", "Output"). `rows` is the estimate per loop; `actual_rows` and
+    `loops` are None when the plan was not run. Expressions may hold literals: they are for analysis, not for show.
+    """
+
+    node_type: str
+    total_cost: float
+    startup_cost: float
+    rows: float
+    schema: str | None = None
+    relation: str | None = None
+    alias: str | None = None
+    index: str | None = None
+    join_type: str | None = None
+    strategy: str | None = None
+    parent_relationship: str | None = None
+    subplan_name: str | None = None
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    actual_rows: float | None = None
+    loops: float | None = None
+    rows_removed: float = 0.0
+    sort_space_kb: float = 0.0
+    sort_on_disk: bool = False
+    hash_batches: int = 1
+    temp_blocks: int = 0
+    children: tuple[PlanNode, ...] = ()
+
+    def walk(self) -> Iterator[PlanNode]:
+        """Yield this node and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def shape(self) -> list[object]:
+        """Return the node's shape: type, relation, index, join type, and the shapes of its children."""
+        return [
+            self.node_type,
+            self.schema,
+            self.relation,
+            self.index,
+            self.join_type,
+            self.strategy,
+            [child.shape() for child in self.children],
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole plan. Times are milliseconds, and None when the plan was not run."""
+
+    root: PlanNode
+    planning_ms: float | None = None
+    execution_ms: float | None = None
+    shared_blocks: int = 0
+
+    @property
+    def cost(self) -> float:
+        """The planner's total cost."""
+        return self.root.total_cost
+
+    @property
+    def total_ms(self) -> float:
+        """Planning plus execution time. Raises ValueError when the plan was not run."""
+        if self.execution_ms is None:
+            raise ValueError("the plan was not run")
+        return self.execution_ms + (self.planning_ms or 0.0)
+
+    @property
+    def shape_hash(self) -> str:
+        """16 hexadecimal digits that are equal for plans of equal shape."""
+        return hashlib.sha256(json.dumps(self.root.shape()).encode()).hexdigest()[:16]
+
+    @property
+    def indexes(self) -> frozenset[str]:
+        """Names of the indexes that the plan uses."""
+        return frozenset(node.index for node in self.root.walk() if node.index)
+
+    @property
+    def relations(self) -> frozenset[tuple[str, str]]:
+        """(schema, table) of every relation that the plan reads or writes. Schemas are known to VERBOSE plans only."""
+        return frozenset((node.schema or "", node.relation) for node in self.root.walk() if node.relation is not None)
+
+
+_LIST_KEYS = ("Sort Key", "Presorted Key", "Group Key", "Output")
+_CONDITION_KEYS = (
+    "Filter",
+    "Index Cond",
+    "Recheck Cond",
+    "Hash Cond",
+    "Merge Cond",
+    "Join Filter",
+    "One-Time Filter",
+    "TID Cond",
+    "Order By",
+)
+
+
+def parse_plan(document: Mapping[str, object]) -> Plan:
+    """Return the Plan of one element of EXPLAIN's JSON array. Raises KeyError when it is not one."""
+    root = _mapping(document["Plan"])
+    blocks = _number(root.get("Shared Hit Blocks")) + _number(root.get("Shared Read Blocks"))
+    return Plan(
+        root=_parse_node(root),
+        planning_ms=_optional(document.get("Planning Time")),
+        execution_ms=_optional(document.get("Execution Time")),
+        shared_blocks=int(blocks),
+    )
+
+
+def _parse_node(raw: Mapping[str, object]) -> PlanNode:
+    children = raw.get("Plans") or ()
+    if not isinstance(children, Sequence):
+        raise KeyError("Plans")
+    return PlanNode(
+        node_type=str(raw["Node Type"]),
+        total_cost=_number(raw.get("Total Cost")),
+        startup_cost=_number(raw.get("Startup Cost")),
+        rows=_number(raw.get("Plan Rows")),
+        schema=_text(raw.get("Schema")),
+        relation=_text(raw.get("Relation Name")),
+        alias=_text(raw.get("Alias")),
+        index=_text(raw.get("Index Name")),
+        join_type=_text(raw.get("Join Type")),
+        strategy=_text(raw.get("Strategy")),
+        parent_relationship=_text(raw.get("Parent Relationship")),
+        subplan_name=_text(raw.get("Subplan Name")),
+        conditions={key: str(raw[key]) for key in _CONDITION_KEYS if key in raw},
+        keys={key: _texts(raw[key]) for key in _LIST_KEYS if key in raw},
+        actual_rows=_optional(raw.get("Actual Rows")),
+        loops=_optional(raw.get("Actual Loops")),
+        rows_removed=_number(raw.get("Rows Removed by Filter")),
+        sort_space_kb=_number(raw.get("Sort Space Used")),
+        sort_on_disk=raw.get("Sort Space Type") == "Disk",
+        hash_batches=int(max(_number(raw.get("Hash Batches")), _number(raw.get("HashAgg Batches")), 1)),
+        temp_blocks=int(_number(raw.get("Temp Written Blocks"))),
+        children=tuple(_parse_node(_mapping(child)) for child in children),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise KeyError("Plan")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else (str(value),)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _optional(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,41 @@
+"""The what-if port: what would the planner do if these changes were there? Answers are plans; nothing is run.
+
+Proposers and predictors see this protocol alone; the statistics twin implements it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trimtab.model.change import Change, CreateIndex
+from trimtab.model.plan import Plan
+from trimtab.model.workload import Query
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFailure:
+    """A query that could not be planned: the SQLSTATE, and the server's message without literals."""
+
+    sqlstate: str
+    reason: str
+
+
+class WhatIf(Protocol):
+    """Plans queries under sets of hypothetical changes."""
+
+    def what_if(
+        self, queries: Sequence[Query], configurations: Sequence[tuple[Change, ...]]
+    ) -> list[list[Plan | PlanFailure]]:
+        """Return, per configuration, the plan of each query. `()` is the source as is. Nothing leaks between calls."""
+        ...
+
+    def size_bytes(self, change: CreateIndex) -> int:
+        """Return the estimated size of an index that does not exist yet."""
+        ...
+
+    @property
+    def planner_calls(self) -> int:
+        """Planner calls made so far."""
+        ...

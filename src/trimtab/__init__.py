@@ -1,5 +1,34 @@
-"""Trimtab: find, prove, apply and hold the few changes that make a PostgreSQL workload faster."""
+"""Trimtab: find, prove, apply and hold the few changes that make a PostgreSQL workload faster.
+
+The public names are those of `trimtab.api`; they are imported when they are first used, so that `import trimtab` is
+quick.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trimtab.api import (
+        ComplianceValidation,
+        OptimizationResult,
+        QuantumDatabaseOptimizer,
+        optimize,
+    )
+
 __version__ = "0.1.0"
+__all__ = [
+    "ComplianceValidation",
+    "OptimizationResult",
+    "QuantumDatabaseOptimizer",
+    "__version__",
+    "optimize",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from trimtab import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from trimtab.model.catalog import Snapshot
@@ -170,6 +171,7 @@ def change_from_dict(raw: Mapping[str, object]) -> Change:
     return cls(**fields)  # type: ignore[arg-type]
 
 
+@lru_cache(maxsize=1 << 16)
 def change_digest(change: Change) -> str:
     """Return SHA-256, in hexadecimal, of what the change is: the same change has the same digest everywhere."""
     import rfc8785

@@ -62,12 +62,15 @@ class PlanNode:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole plan. Times are milliseconds, and None when the plan was not run."""
+    """A whole plan. Times are milliseconds, and None when the plan was not run. `shared_blocks_read` of the
+    `shared_blocks` were not in shared buffers.
+    """
 
     root: PlanNode
     planning_ms: float | None = None
     execution_ms: float | None = None
     shared_blocks: int = 0
+    shared_blocks_read: int = 0
 
     @property
     def cost(self) -> float:
@@ -114,12 +117,13 @@ _CONDITION_KEYS = (
 def parse_plan(document: Mapping[str, object]) -> Plan:
     """Return the Plan of one element of EXPLAIN's JSON array. Raises KeyError when it is not one."""
     root = _mapping(document["Plan"])
-    blocks = _number(root.get("Shared Hit Blocks")) + _number(root.get("Shared Read Blocks"))
+    read = _number(root.get("Shared Read Blocks"))
     return Plan(
         root=_parse_node(root),
         planning_ms=_optional(document.get("Planning Time")),
         execution_ms=_optional(document.get("Execution Time")),
-        shared_blocks=int(blocks),
+        shared_blocks=int(_number(root.get("Shared Hit Blocks")) + read),
+        shared_blocks_read=int(read),
     )
 
 

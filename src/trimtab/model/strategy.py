@@ -79,6 +79,11 @@ class Prediction:
         """Predicted share of the time saved: 0.4 is 40 % less."""
         return 0.0 if self.before <= 0 else 1.0 - self.mid / self.before
 
+    @property
+    def improvement_at_best(self) -> float:
+        """The share of the time saved at the good end of the interval."""
+        return 0.0 if self.before <= 0 else 1.0 - self.low / self.before
+
 
 class Decision(StrEnum):
     """How a trial ended. Only ACCEPTED goes on."""

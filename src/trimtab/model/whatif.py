@@ -31,8 +31,8 @@ class WhatIf(Protocol):
         """Return, per configuration, the plan of each query. `()` is the source as is. Nothing leaks between calls."""
         ...
 
-    def size_bytes(self, change: CreateIndex) -> int:
-        """Return the estimated size of an index that does not exist yet."""
+    def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
+        """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""
         ...
 
     @property

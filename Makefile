@@ -1,0 +1,46 @@
+# Two commands for a newcomer: `make demo` and `make test`. Everything else is for developers.
+# Needs git, make and Python >= 3.11 with pip. uv is taken from the PATH, or bootstrapped by pip into .tools/.
+
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --frozen
+
+.PHONY: demo test lint types imports unit bench bench-tpch bench-twin bench-footprint picture clean
+
+demo: .venv/.ready
+	$(RUN) trimtab demo
+
+test: lint types imports unit
+
+lint: .venv/.ready
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+types: .venv/.ready
+	$(RUN) mypy
+
+imports: .venv/.ready
+	$(RUN) lint-imports
+
+unit: .venv/.ready
+	$(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+
+bench: bench-tpch bench-twin bench-footprint
+
+bench-tpch bench-twin bench-footprint: bench-%: .venv/.ready
+	$(UV) run --frozen --group bench python -m bench.$(subst -,_,$*)
+
+picture: .venv/.ready
+	$(RUN) python docs/picture.py
+
+.venv/.ready: pyproject.toml uv.lock $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+.tools/bin/uv:
+	$(PYTHON) -m venv .tools 2>/dev/null || $(PYTHON) -m venv --without-pip .tools
+	@if [ -x .tools/bin/pip ]; then .tools/bin/pip install --quiet "uv>=0.5"; \
+	else $(PYTHON) -m pip install --quiet --target .tools/lib "uv>=0.5" && ln -sf ../lib/bin/uv .tools/bin/uv; fi
+
+clean:
+	rm -rf .venv .tools dist bench/data

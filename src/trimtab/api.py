@@ -1,0 +1,212 @@
+"""The public Python interface: plain functions, and the classes that the original text names. Thin, over `lifecycle`.
+
+Everything here returns frozen values or raises TrimtabError.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.errors import UsageError
+from trimtab.model.anchor import Anchor
+from trimtab.model.report import Life, Report
+from trimtab.model.strategy import Outcome
+from trimtab.model.watch import Silent, Watcher
+
+if TYPE_CHECKING:
+    from trimtab.lifecycle.recover import Recovery
+
+OBJECTIVES = ("speed", "efficiency")
+BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
+
+
+def optimize(
+    dsn: str | None = None,
+    *,
+    database: str | None = None,
+    workload: str | Path | Sequence[str] | None = None,
+    objectives: Sequence[str] = OBJECTIVES,
+    budget_bytes: int | None = None,
+    spec: str | Path | None = None,
+    lab: str = "clone",
+    apply: bool = False,
+    pg_bin: Path | None = None,
+    seed: int = 1,
+    ledger_path: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Report:
+    """Carry a workload through the lifecycle and return what came of it.
+
+    `dsn` is a libpq DSN or a database name; without it libpq's environment decides. `workload` is a `.sql` file, a
+    sequence of statements, or None for pg_stat_statements. Without `apply` nothing changes on the source. Raises
+    TrimtabError.
+    """
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle.loop import optimize as run
+    from trimtab.lifecycle.request import Request
+    from trimtab.paths import ledger_path as default_ledger_path
+
+    with _workload_file(workload) as workload_file:
+        request = Request(
+            conninfo=conninfo_for(dsn, database),
+            ledger_path=ledger_path or default_ledger_path(),
+            workload_file=workload_file,
+            objectives=_checked(objectives),
+            budget_bytes=budget_bytes,
+            spec=spec,
+            lab=lab,
+            apply=apply,
+            pg_bin=pg_bin,
+            seed=seed,
+        )
+        return run(request, watcher or Silent())
+
+
+def resume(*, dsn: str | None = None, spec: str | Path | None = None, ledger_path: Path | None = None) -> Recovery:
+    """Finish or undo what an unplanned end left open on a database. Raises TrimtabError."""
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle import recover
+    from trimtab.paths import ledger_path as default_ledger_path
+
+    return recover.resume(conninfo_for(dsn, None), ledger_path or default_ledger_path(), spec)
+
+
+def revert(
+    strategy_id: str | None,
+    *,
+    dsn: str | None = None,
+    spec: str | Path | None = None,
+    ledger_path: Path | None = None,
+) -> Recovery:
+    """Take back one strategy, or with None all that stands applied on a database. Raises TrimtabError."""
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle import recover
+    from trimtab.paths import ledger_path as default_ledger_path
+
+    return recover.revert(conninfo_for(dsn, None), ledger_path or default_ledger_path(), spec, strategy_id)
+
+
+class Keyed:
+    """A frozen result that answers by attribute and by key alike."""
+
+    def __getitem__(self, key: str) -> object:
+        if key not in self.keys():
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the result's keys, in order."""
+        return tuple(f.name for f in fields(self))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class ComplianceValidation(Keyed):
+    """How the strategies stood to the specification: its id and digest, and each refusal by rule."""
+
+    compliant: bool
+    spec_id: str
+    spec_digest: str
+    refused: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizationResult(Keyed):
+    """The four keys of `optimize_query_performance`.
+
+    `applied_strategy` holds the lives that were kept (or, without apply, proven), the best first; `performance_anchor`
+    is None when nothing was applied.
+    """
+
+    optimization_result: Report
+    applied_strategy: tuple[Life, ...]
+    performance_anchor: Anchor | None
+    compliance_validation: ComplianceValidation
+
+
+class QuantumDatabaseOptimizer:
+    """The optimizer of one database under one specification, by the name that the original text gives it."""
+
+    def __init__(
+        self,
+        spec_id: str | Path = BASE_SPEC,
+        *,
+        dsn: str | None = None,
+        lab: str = "clone",
+        apply: bool = False,
+        pg_bin: Path | None = None,
+        ledger_path: Path | None = None,
+    ) -> None:
+        """`spec_id` is an id or a file. `dsn` as in `optimize`; without it libpq's environment decides."""
+        from trimtab.spec.load import load_spec
+
+        self.spec = load_spec(spec_id)
+        self._spec_reference = spec_id
+        self._dsn = dsn
+        self._lab = lab
+        self._apply = apply
+        self._pg_bin = pg_bin
+        self._ledger_path = ledger_path
+
+    def optimize_query_performance(
+        self,
+        query_workload: str | Path | Sequence[str] | None,
+        optimization_objectives: Sequence[str] = OBJECTIVES,
+    ) -> OptimizationResult:
+        """Run the lifecycle for a workload: a `.sql` file, a sequence of statements, or None for pg_stat_statements."""
+        report = optimize(
+            self._dsn,
+            workload=query_workload,
+            objectives=optimization_objectives,
+            spec=self._spec_reference,
+            lab=self._lab,
+            apply=self._apply,
+            pg_bin=self._pg_bin,
+            ledger_path=self._ledger_path,
+        )
+        good = report.lives_with(Outcome.KEPT) if report.applied else report.lives_with(Outcome.PROVEN)
+        best_first = sorted(good, key=lambda life: -_saved_ms(life))
+        return OptimizationResult(report, tuple(best_first), report.anchor, self._compliance(report, good))
+
+    def _compliance(self, report: Report, good: Sequence[Life]) -> ComplianceValidation:
+        refused = {
+            life.strategy.id: tuple(violation.rule_id for violation in life.verdict.violations)
+            for life in report.lives
+            if life.verdict is not None and not life.verdict.compliant
+        }
+        compliant = all(life.verdict is not None and life.verdict.compliant for life in good)
+        return ComplianceValidation(compliant, self.spec.id, self.spec.digest, refused)
+
+
+def _saved_ms(life: Life) -> float:
+    return 0.0 if life.trial is None else life.trial.before_ms - life.trial.after_ms
+
+
+def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in objectives if name not in OBJECTIVES]
+    if unknown or not objectives:
+        raise UsageError(
+            f"objectives were refused: {', '.join(unknown) or 'none given'}",
+            code="usage.objectives",
+            next_step=f"Name one or more of {', '.join(OBJECTIVES)}.",
+        )
+    return tuple(dict.fromkeys(objectives))
+
+
+@contextmanager
+def _workload_file(workload: str | Path | Sequence[str] | None) -> Iterator[Path | None]:
+    """Yield a file for the workload: its own, or a private one that is gone afterwards for a sequence of statements."""
+    if workload is None or isinstance(workload, str | Path):
+        yield Path(workload) if workload is not None else None
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".sql", encoding="utf-8", prefix="trimtab-workload-") as file:
+        file.write("\n".join(statement.rstrip().rstrip(";") + "\n;" for statement in workload))
+        file.flush()
+        yield Path(file.name)

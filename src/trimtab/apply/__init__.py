@@ -1,0 +1,1 @@
+"""The single enforcement point: nothing reaches a source server as a change except through `enforce.Enforcer`."""

@@ -1,0 +1,163 @@
+"""Where a change stands in the source's catalog: done, absent, or half done; and who would be in its way.
+
+Only looks; never acts. What bears the right name and is something else is never taken for ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+from trimtab.db import queries
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting, qualified
+from trimtab.validate.definition import shape_of_tail
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
+
+
+class ChangeState(StrEnum):
+    """What the catalog says. HALF: an invalid index of that definition, as a broken-off build or drop leaves it.
+
+    FOREIGN: something of that name is there, but it is not what the change means.
+    """
+
+    DONE = "done"
+    ABSENT = "absent"
+    HALF = "half"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundIndex:
+    is_usable: bool
+    is_same: bool
+    has_more: bool
+
+
+def state_of(connection: Connection, change: Change) -> ChangeState:
+    """Return where the change stands now. Raises SourceError."""
+    match change:
+        case CreateIndex():
+            return _index_state(connection, change, if_usable=ChangeState.DONE, if_gone=ChangeState.ABSENT)
+        case DropIndex():
+            return _index_state(connection, change, if_usable=ChangeState.ABSENT, if_gone=ChangeState.DONE)
+        case CreateStatistics():
+            return _statistics_state(connection, change, if_there=ChangeState.DONE, if_gone=ChangeState.ABSENT)
+        case DropStatistics():
+            return _statistics_state(connection, change, if_there=ChangeState.ABSENT, if_gone=ChangeState.DONE)
+        case SetSetting():
+            held = held_setting(connection, change)
+            return ChangeState.DONE if held == change.value else ChangeState.ABSENT
+        case _:
+            assert_never(change)
+
+
+def held_setting(connection: Connection, change: SetSetting) -> str | None:
+    """Return what ALTER DATABASE/ROLE SET holds for the setting now, exactly as it was given, or None."""
+    rows = _rows(connection, "setting_state", (change.scope, change.scope_name, change.name))
+    return str(rows[0][0]) if rows else None
+
+
+def is_more_than_its_definition(connection: Connection, change: DropIndex) -> bool:
+    """True when the index holds what its definition does not tell, so that creating it again would lose something."""
+    found = _index(connection, change)
+    return found is not None and found.has_more
+
+
+def build_in_progress(connection: Connection, schema: str, table: str) -> int | None:
+    """Return the pid of another client that holds the lock of index work on the table, or None."""
+    return _first_pid(connection, "index_build", (qualified(schema, table),))
+
+
+def blocker(connection: Connection, change: Change, older_than_ms: int) -> int | None:
+    """Return the pid of a client whose open transaction concurrent index work would wait for, or None.
+
+    Only transactions older than `older_than_ms` count: younger ones may end in time.
+    """
+    if not isinstance(change, CreateIndex | DropIndex):
+        return None
+    table = qualified(change.schema, change.table)
+    return _first_pid(connection, "index_blocker", (table, older_than_ms, isinstance(change, DropIndex)))
+
+
+def own_session(connection: Connection) -> dict[str, object]:
+    """Return by what the ledger knows this session, should it outlive its client."""
+    pid, started_at = _rows(connection, "own_session", ())[0]
+    return {"pid": int(str(pid)), "started_at": str(started_at)}
+
+
+def session_alive(connection: Connection, pid: int, started_at: str) -> bool:
+    """True when that session of an earlier program is still there: the server may work on for a client that is dead."""
+    return _first_pid(connection, "session_alive", (pid, started_at)) is not None
+
+
+def _index_state(
+    connection: Connection, change: CreateIndex | DropIndex, *, if_usable: ChangeState, if_gone: ChangeState
+) -> ChangeState:
+    found = _index(connection, change)
+    if found is None:
+        return if_gone
+    if not found.is_same:
+        return ChangeState.FOREIGN
+    return if_usable if found.is_usable else ChangeState.HALF
+
+
+def _index(connection: Connection, change: CreateIndex | DropIndex) -> _FoundIndex | None:
+    rows = _rows(connection, "index_state", (change.schema, change.name))
+    if not rows:
+        return None
+    is_usable, schema, table, tail, has_more = rows[0]
+    is_same = (schema, table) == (change.schema, change.table) and _is_same_tail(change.tail, tail)
+    return _FoundIndex(bool(is_usable), is_same, bool(has_more))
+
+
+def _is_same_tail(wanted: str, found: object) -> bool:
+    """The server writes a definition in its own words (no needless quotes, no defaults), so plain ones are read."""
+    if not isinstance(found, str):
+        return False
+    shape = shape_of_tail(wanted)
+    return wanted == found or (shape is not None and shape == shape_of_tail(found))
+
+
+def _statistics_state(
+    connection: Connection,
+    change: CreateStatistics | DropStatistics,
+    *,
+    if_there: ChangeState,
+    if_gone: ChangeState,
+) -> ChangeState:
+    rows = _rows(connection, "statistics_state", (change.schema, change.name))
+    if not rows:
+        return if_gone
+    schema, table, columns, kinds = rows[0]
+    is_same = (
+        (schema, table) == (change.schema, change.table)
+        and _as_set(columns) == set(change.columns)
+        and _as_set(kinds) == set(change.kinds)
+    )
+    return if_there if is_same else ChangeState.FOREIGN
+
+
+def _as_set(value: object) -> set[str]:
+    return {str(item) for item in value} if isinstance(value, list) else set()
+
+
+def _first_pid(connection: Connection, name: str, parameters: tuple[object, ...]) -> int | None:
+    rows = _rows(connection, name, parameters)
+    return int(str(rows[0][0])) if rows else None
+
+
+def _rows(connection: Connection, name: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
+    import psycopg
+
+    from trimtab.db.connection import source_error
+
+    try:
+        text = queries.load(name, connection.info.server_version)
+        return connection.execute(text.encode(), parameters).fetchall()
+    except psycopg.Error as error:
+        raise source_error(error) from None

@@ -1,0 +1,217 @@
+"""The commands and their options. Each body gathers its options, calls one function of `commands`, and is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="trimtab",
+    help="Find, prove, apply and hold the few changes that make a PostgreSQL workload faster.",
+    epilog="Start with `trimtab demo`; then `trimtab optimize postgresql://host/db`, which changes nothing.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Dsn = Annotated[str | None, typer.Argument(help="libpq DSN (URI or key=value) or database name; else PG* decide.")]
+Database = Annotated[str | None, typer.Option("--database", "-d", help="A database of trimtab.toml, or its name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Config = Annotated[Path | None, typer.Option("--config", help="trimtab.toml to use.", envvar="TRIMTAB_CONFIG")]
+Workload = Annotated[Path | None, typer.Option("--workload", help="A .sql file; else pg_stat_statements is read.")]
+Objectives = Annotated[str | None, typer.Option("--objectives", help="speed, efficiency, or both with a comma.")]
+Budget = Annotated[str | None, typer.Option("--budget", help="Disk for new indexes together, as in 2GB.")]
+Spec = Annotated[str | None, typer.Option("--spec", help="A specification: file or id.")]
+Lab = Annotated[str | None, typer.Option("--lab", help="Where trials run: clone, none, or the DSN of a test database.")]
+PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="PostgreSQL programs for twin and clone.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+Seed = Annotated[int, typer.Option("--seed", help="Fixes every random choice.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from trimtab import __version__
+
+        typer.echo(f"trimtab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: trimtab optimize service=shop --workload current.sql --budget 2GB   (add --apply to act)")
+def optimize(
+    dsn: Dsn = None,
+    *,
+    database: Database = None,
+    workload: Workload = None,
+    objectives: Objectives = None,
+    budget: Budget = None,
+    spec: Spec = None,
+    lab: Lab = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply what is proven and allowed to the source.")] = False,
+    pg_bin: PgBin = None,
+    seed: Seed = 1,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Carry a workload through the lifecycle; without --apply nothing changes on the source."""
+    from trimtab.cli import commands
+
+    options = commands.OptimizeOptions(
+        dsn=dsn,
+        database=database,
+        workload=workload,
+        objectives=objectives,
+        budget=budget,
+        spec=spec,
+        lab=lab,
+        apply=apply,
+        pg_bin=pg_bin,
+        seed=seed,
+        config=config,
+    )
+    commands.optimize(options, as_json=json, is_quiet=quiet)
+
+
+@app.command(epilog="Example: trimtab demo --keep   (leaves the server up until Ctrl-C, to look around with psql)")
+def demo(
+    *,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed, another shop.")] = 42,
+    scale: Annotated[float, typer.Option("--scale", help="1.0 is two million rows.", min=0.01, max=20.0)] = 1.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's server running until Ctrl-C.")] = False,
+    pg_bin: PgBin = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the whole lifecycle on a generated shop database, on a server of its own."""
+    from trimtab.cli import demonstration
+
+    demonstration.run(seed=seed, scale=scale, keep=keep, pg_bin=pg_bin, as_json=json, is_quiet=quiet)
+
+
+@app.command(epilog="Example: trimtab init --database shop --dsn service=shop")
+def init(
+    *,
+    database: Annotated[str, typer.Option("--database", "-d", help="The name to give the database.")] = "production_db",
+    dsn: Annotated[str | None, typer.Option("--dsn", help="Its libpq DSN, without a password.")] = None,
+    spec: Spec = None,
+    path: Annotated[Path, typer.Option("--path", help="The file to write.")] = Path("trimtab.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file when it is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Write a commented trimtab.toml; print, and never run, the SQL for least-privilege roles."""
+    from trimtab.cli import commands
+
+    commands.init(database=database, dsn=dsn, spec=spec, path=path, force=force, as_json=json)
+
+
+@app.command(epilog="Example: trimtab status --json")
+def status(*, config: Config = None, json: Json = False) -> None:
+    """Say what stands applied, what is unfinished, and whether the ledger verifies."""
+    from trimtab.cli import records
+
+    records.status(config=config, as_json=json)
+
+
+@app.command(epilog="Example: trimtab history --limit 5")
+def history(
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="The newest so many runs.", min=1)] = 20,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List the runs, newest first."""
+    from trimtab.cli import records
+
+    records.history(limit=limit, config=config, as_json=json)
+
+
+@app.command(epilog="Example: trimtab show s-3f9c2a10bd")
+def show(
+    id: Annotated[str, typer.Argument(help="A run (r-...) or a strategy (s-...).")],
+    *,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Tell the life of a run or a strategy, entry by entry."""
+    from trimtab.cli import records
+
+    records.show(id, config=config, as_json=json)
+
+
+@app.command(epilog="Example: trimtab revert s-3f9c2a10bd service=shop")
+def revert(
+    id: Annotated[str | None, typer.Argument(help="The strategy (s-...) to take back.")] = None,
+    dsn: Dsn = None,
+    *,
+    all: Annotated[bool, typer.Option("--all", help="Take back all that stands applied, newest first.")] = False,
+    database: Database = None,
+    spec: Spec = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Take back what Trimtab has applied, by the inverse stored in the ledger."""
+    from trimtab.cli import commands
+
+    commands.revert(id, dsn=dsn, take_all=all, database=database, spec=spec, config=config, as_json=json)
+
+
+@app.command(epilog="Example: trimtab resume service=shop")
+def resume(
+    dsn: Dsn = None, *, database: Database = None, spec: Spec = None, config: Config = None, json: Json = False
+) -> None:
+    """After a crash: finish or undo what was interrupted, so that nothing stays half done."""
+    from trimtab.cli import commands
+
+    commands.resume(dsn=dsn, database=database, spec=spec, config=config, as_json=json)
+
+
+@app.command("init_db_optimization", hidden=True)
+def init_db_optimization(
+    *,
+    spec_id: Annotated[str, typer.Option("--spec_id")] = "DATABASE_OPTIMIZATION_SPEC_V4",
+    quantum_enhanced: Annotated[str, typer.Option("--quantum_enhanced")] = "false",
+    json: Json = False,
+) -> None:
+    """Run `init` under the original's name."""
+    from trimtab.cli import commands
+
+    commands.init_as_written(spec_id=spec_id, quantum_enhanced=quantum_enhanced, as_json=json)
+
+
+@app.command("optimize_queries", hidden=True)
+def optimize_queries(
+    *,
+    database: Database = None,
+    workload: Workload = None,
+    objectives: Objectives = None,
+    budget: Budget = None,
+    spec_id: Annotated[str | None, typer.Option("--spec_id", "--spec")] = None,
+    lab: Lab = None,
+    apply: Annotated[bool, typer.Option("--apply")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Run `optimize` under the original's name."""
+    optimize(
+        database=database,
+        workload=workload,
+        objectives=objectives,
+        budget=budget,
+        spec=spec_id,
+        lab=lab,
+        apply=apply,
+        config=config,
+        json=json,
+    )

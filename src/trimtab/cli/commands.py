@@ -1,0 +1,221 @@
+"""What the commands do: options and trimtab.toml into calls of the library, results onto stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trimtab.config import Config
+    from trimtab.lifecycle.recover import Recovery
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizeOptions:
+    """The options of `trimtab optimize`, as given; None where trimtab.toml or the default decides."""
+
+    dsn: str | None = None
+    database: str | None = None
+    workload: Path | None = None
+    objectives: str | None = None
+    budget: str | None = None
+    spec: str | None = None
+    lab: str | None = None
+    apply: bool = False
+    pg_bin: Path | None = None
+    seed: int = 1
+    config: Path | None = None
+
+
+def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> None:
+    """Run the lifecycle and print its report."""
+    from trimtab import api
+    from trimtab.cli.present import present
+    from trimtab.cli.watch import ConsoleWatcher
+    from trimtab.config import load_config, parse_size
+    from trimtab.report.document import optimize_document
+
+    config = load_config(options.config)
+    defaults = config.defaults
+    budget = options.budget or defaults.budget
+    objectives = options.objectives.split(",") if options.objectives else defaults.objectives or api.OBJECTIVES
+    with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
+        report = api.optimize(
+            source_of(options.dsn, options.database, config),
+            workload=options.workload,
+            objectives=[name.strip() for name in objectives],
+            budget_bytes=parse_size(budget) if budget else None,
+            spec=options.spec or defaults.spec,
+            lab=lab_of(options.lab or defaults.lab or "clone", config),
+            apply=options.apply,
+            pg_bin=options.pg_bin or defaults.pg_bin,
+            seed=options.seed,
+            ledger_path=ledger_of(config),
+            watcher=watcher,
+        )
+    if as_json:
+        print_json(optimize_document(report))
+    else:
+        present(report, stdout_console())
+
+
+def revert(
+    strategy_id: str | None,
+    *,
+    dsn: str | None,
+    take_all: bool,
+    database: str | None,
+    spec: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Take back one strategy, or all."""
+    from trimtab import api
+
+    if (strategy_id is None) != take_all:
+        raise UsageError(
+            "revert was refused: name one strategy, or give --all",
+            code="usage.revert",
+            next_step="See `trimtab status` for what stands applied.",
+        )
+    loaded = load(config)
+    source = source_of(dsn, database, loaded)
+    recovery = api.revert(strategy_id, dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
+    _tell_recovery(recovery, "trimtab.revert/v1", as_json=as_json)
+
+
+def resume(*, dsn: str | None, database: str | None, spec: str | None, config: Path | None, as_json: bool) -> None:
+    """Finish or undo what was interrupted."""
+    from trimtab import api
+
+    loaded = load(config)
+    source = source_of(dsn, database, loaded)
+    recovery = api.resume(dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
+    _tell_recovery(recovery, "trimtab.resume/v1", as_json=as_json)
+
+
+def init(*, database: str, dsn: str | None, spec: str | None, path: Path, force: bool, as_json: bool) -> None:
+    """Write trimtab.toml and print the SQL for the roles."""
+    from trimtab.config import render_default_config
+    from trimtab.setup_sql import role_sql
+
+    text = render_default_config(database=database, dsn=dsn, spec=spec)
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(
+            f"{path} was not written: it is there already",
+            code="init.exists",
+            next_step="Use --force to replace it, or --path for another file.",
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"{path} was not written: {error.strerror}",
+            code="init.unwritable",
+            next_step="Choose a directory that you may write to, with --path.",
+        ) from None
+    if as_json:
+        print_json({"schema": "trimtab.init/v1", "path": str(path), "database": database, "role_sql": role_sql()})
+        return
+    print(role_sql())
+    stderr_console().print(
+        f"wrote {path}. The SQL above makes least-privilege roles; read it and run it yourself, as a superuser.",
+        highlight=False,
+    )
+
+
+def init_as_written(*, spec_id: str, quantum_enhanced: str, as_json: bool) -> None:
+    """Run `init` with the original's options. `quantum_enhanced` is accepted and has no effect yet, which is said."""
+    from trimtab.spec.load import load_spec
+
+    if quantum_enhanced.lower() not in ("true", "false"):
+        raise UsageError(
+            f"--quantum_enhanced={quantum_enhanced} was refused: it is true or false",
+            code="usage.quantum_enhanced",
+            next_step="Write --quantum_enhanced=true or --quantum_enhanced=false.",
+        )
+    load_spec(spec_id)
+    if quantum_enhanced.lower() == "true":
+        note = "quantum_enhanced: annealing samplers come with the index optimizer; the exact solver is used"
+        stderr_console().print(note, highlight=False)
+    init(database="production_db", dsn=None, spec=spec_id, path=Path("trimtab.toml"), force=False, as_json=as_json)
+
+
+def load(path: Path | None) -> Config:
+    """Return the configuration: the file given, the one in the current directory, or the defaults."""
+    from trimtab.config import load_config
+
+    return load_config(path)
+
+
+def source_of(dsn: str | None, database: str | None, config: Config) -> str | None:
+    """Return the DSN or database name that the command means; None leaves it to libpq's environment."""
+    if dsn is not None and database is not None:
+        raise UsageError(
+            "both a DSN and --database were given",
+            code="usage.two_sources",
+            next_step="Give one of them.",
+        )
+    if database is not None:
+        entry = config.databases.get(database)
+        return entry.conninfo if entry is not None else database
+    return dsn
+
+
+def lab_of(lab: str, config: Config) -> str:
+    """Return the lab: "clone", "none", a name of trimtab.toml as its DSN, or the DSN as given."""
+    entry = config.databases.get(lab)
+    return entry.conninfo if entry is not None else lab
+
+
+def ledger_of(config: Config) -> Path:
+    """Return the path of the ledger."""
+    from trimtab.paths import ledger_path
+
+    return ledger_path(config.defaults.state)
+
+
+def print_json(document: dict[str, object]) -> None:
+    """Print one JSON document on stdout."""
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def stderr_console() -> Console:
+    """Return a console on stderr that honours NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def stdout_console() -> Console:
+    """Return a console on stdout that honours NO_COLOR."""
+    from rich.console import Console
+
+    return Console()
+
+
+def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
+    reconciled = [{"kind": r.change.kind, "intent_id": r.intent_id, "stands": r.is_done} for r in recovery.reconciled]
+    reverted = [
+        {"strategy_id": a.strategy_id, "kind": a.change.kind, "sql": a.inverse.sql()} for a in recovery.reverted
+    ]
+    if as_json:
+        print_json({"schema": schema, "reconciled": reconciled, "reverted": reverted})
+        return
+    console = stdout_console()
+    for item in reconciled:
+        state = "stands" if item["stands"] else "was not made; nothing of it was left"
+        console.print(f"interrupted {item['kind']}: {state}", highlight=False)
+    for applied in recovery.reverted:
+        console.print(f"taken back: {applied.strategy_id}  {applied.inverse.sql()}", highlight=False, markup=False)
+    if not reconciled and not reverted:
+        console.print("nothing to do: no change is interrupted, unsettled or applied", highlight=False)

@@ -1,0 +1,83 @@
+"""`trimtab demo`: an embedded server, a generated shop, its traffic, and then `optimize --apply` like anyone's.
+
+Nothing about the run is special: the traps are in the data, the traffic and the specification.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.cli.commands import print_json, stderr_console, stdout_console
+from trimtab.cli.watch import ConsoleWatcher
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trimtab.embedded.server import Server
+    from trimtab.model.report import Report
+
+
+def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bool, is_quiet: bool) -> None:
+    """Run the demonstration and print what came of it."""
+    from trimtab.demo.shop import open_shop
+    from trimtab.embedded.binaries import Binaries
+    from trimtab.report.document import optimize_document
+
+    console = stderr_console()
+    started = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="trimtab-demo-") as directory,
+        ConsoleWatcher(console, is_quiet=is_quiet) as watcher,
+        open_shop(Binaries.find(pg_bin), seed=seed, scale=scale, watcher=watcher) as shop,
+    ):
+        report = _optimize(shop, Path(directory) / "ledger.sqlite", pg_bin, watcher)
+        if as_json:
+            print_json(optimize_document(report))
+        else:
+            _show(report, stdout_console(), time.monotonic() - started)
+        if keep:
+            watcher.__exit__(None, None, None)
+            _wait(shop, console)
+
+
+def _optimize(shop: Server, ledger: Path, pg_bin: Path | None, watcher: ConsoleWatcher) -> Report:
+    from trimtab import api
+    from trimtab.demo.shop import DATABASE, specification_path
+
+    return api.optimize(
+        shop.dsn(DATABASE),
+        spec=specification_path(),
+        apply=True,
+        pg_bin=pg_bin,
+        ledger_path=ledger,
+        watcher=watcher,
+    )
+
+
+def _show(report: Report, console: Console, seconds: float) -> None:
+    from trimtab.cli.present import present
+
+    present(report, console)
+    console.print(
+        f"\nThe whole demonstration took {seconds:.0f} s; its server and its files are gone. Where to look next:\n"
+        "  trimtab demo --keep             the same, and the server stays up for psql until Ctrl-C\n"
+        "  trimtab optimize DSN            your own database: observed and tried in a clone, not changed\n"
+        "  trimtab init                    a trimtab.toml, and the SQL for least-privilege roles\n"
+        "  docs/lifecycle.md               what each stage does and what it refuses",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _wait(shop: Server, console: Console) -> None:
+    from trimtab.demo.shop import DATABASE
+
+    console.print(f'\nThe shop is up until Ctrl-C:  psql "{shop.dsn(DATABASE)}"', highlight=False, markup=False)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print("taking the shop down", highlight=False)

@@ -1,0 +1,81 @@
+"""The `trimtab` program: runs one command, turns every refusal into a message and an exit code.
+
+No traceback reaches a user; a fault of our own says so and where to report it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from trimtab.errors import TrimtabError
+
+INTERRUPTED = 130
+INTERNAL = 1
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    from trimtab.cli.app import app
+    from trimtab.embedded.signals import cleanup_on_signals
+
+    try:
+        with cleanup_on_signals():
+            code = int(app(standalone_mode=False) or 0)
+    except TrimtabError as error:
+        _tell(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _say("trimtab: interrupted; nothing was left running or half done")
+        code = INTERRUPTED
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else INTERNAL
+    except Exception as error:
+        code = _usage_or_fault(error)
+    _leave(code)
+
+
+def wants_json() -> bool:
+    """Return True when the command line asks for JSON: then errors are JSON too."""
+    return "--json" in sys.argv[1:]
+
+
+def _tell(error: TrimtabError) -> None:
+    if wants_json():
+        print(json.dumps({"schema": "trimtab.error/v1", "error": error.as_dict()}))
+    _say(f"trimtab: {error}")
+    if error.next_step:
+        _say(f"  next: {error.next_step}")
+    _say(f"  [{error.code}]")
+
+
+def _usage_or_fault(error: Exception) -> int:
+    """Typer's usage errors know how to show themselves; all else is ours."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if callable(show) and isinstance(code, int):
+        show()
+        return code
+    if type(error).__name__ == "Abort":
+        _say("trimtab: interrupted; nothing was left running or half done")
+        return INTERRUPTED
+    if os.environ.get("TRIMTAB_DEBUG"):
+        raise error
+    _say(f"trimtab: a fault inside trimtab ({type(error).__name__})")
+    _say("  next: Run again with TRIMTAB_DEBUG=1 to see where, and report it.")
+    _say("  [internal]")
+    return INTERNAL
+
+
+def _say(text: str) -> None:
+    from trimtab.cli.text import printable
+
+    print(printable(text), file=sys.stderr)
+
+
+def _leave(code: int) -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

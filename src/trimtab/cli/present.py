@@ -1,0 +1,161 @@
+"""Shows a Report to a person: the strategies, the workload before and after, the ledger, and where to look next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from trimtab.cli.text import duration, percent, printable, size
+from trimtab.cli.watch import STYLES
+from trimtab.model.report import Life, Report
+from trimtab.model.strategy import Outcome, QueryTrial
+
+GAINED = 10
+
+
+def present(report: Report, console: Console) -> None:
+    """Print the whole report."""
+    console.print()
+    console.print(_strategies(report))
+    for life in report.lives_with(Outcome.REFUSED):
+        _refusal(life, console)
+    if report.queries:
+        console.print(_levels(report))
+        console.print(_movers(report))
+    _skipped(report, console)
+    _closing(report, console)
+
+
+def _strategies(report: Report) -> Table:
+    table = Table(title="Strategies", title_justify="left", expand=False, pad_edge=False)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("id", style="dim", no_wrap=True)
+    table.add_column("change", overflow="fold")
+    table.add_column("predicted after", justify="right")
+    table.add_column("measured", justify="right")
+    table.add_column("pairs", justify="right")
+    table.add_column("size", justify="right")
+    for life in report.lives:
+        table.add_row(*_strategy_row(life))
+    return table
+
+
+def _strategy_row(life: Life) -> tuple[str, ...]:
+    prediction, trial = life.prediction, life.trial
+    predicted = measured = pairs = ""
+    if prediction is not None:
+        predicted = f"{duration(prediction.low)} … {duration(prediction.high)}"
+    if trial is not None and trial.pairs:
+        measured = f"{duration(trial.before_ms)} → {duration(trial.after_ms)} ({percent(trial.improvement)})"
+        pairs = str(trial.pairs)
+    taken = trial.size_bytes if trial is not None and trial.size_bytes else life.strategy.size_bytes
+    style = STYLES[life.outcome]
+    return (
+        f"[{style}]{life.outcome.value.replace('_', ' ')}[/]",
+        life.strategy.id,
+        escape(printable(life.strategy.title, limit=120)),
+        predicted,
+        measured,
+        pairs,
+        size(taken) if taken else "",
+    )
+
+
+def _refusal(life: Life, console: Console) -> None:
+    assert life.verdict is not None
+    for violation in life.verdict.violations:
+        text = f"{life.strategy.id} was refused by {violation.rule_id}: {violation.message}"
+        console.print(f"[yellow]{escape(printable(text))}[/]", highlight=False)
+
+
+def _levels(report: Report) -> Table:
+    weights = {query.id: query.weight for query in report.workload.queries}
+    table = Table(title="The workload, measured in pairs in the lab", title_justify="left", pad_edge=False)
+    table.add_column("")
+    for name in ("total (weighted)", "p50", "p95", "p99"):
+        table.add_column(name, justify="right")
+    before = [(q.before_ms, weights[q.query_id]) for q in report.queries]
+    after = [(q.after_ms, weights[q.query_id]) for q in report.queries]
+    for name, values in (("before", before), ("after", after)):
+        total = sum(ms * weight for ms, weight in values)
+        points = [duration(weighted_quantile(values, share)) for share in (0.5, 0.95, 0.99)]
+        table.add_row(name, duration(total), *points)
+    if report.improvement is not None:
+        table.add_row("change", f"[bold]{percent(report.improvement)}[/]", "", "", "")
+    return table
+
+
+def weighted_quantile(values: Sequence[tuple[float, float]], share: float) -> float:
+    """Return the quantile of (value, weight) pairs: the least value with at least `share` of the weight at or below."""
+    ordered = sorted(values)
+    target = share * sum(weight for _, weight in ordered)
+    reached = 0.0
+    for value, weight in ordered:
+        reached += weight
+        if reached >= target:
+            return value
+    return ordered[-1][0] if ordered else 0.0
+
+
+def _movers(report: Report) -> Table:
+    names = {query.id: query.name for query in report.workload.queries}
+    weights = {query.id: query.weight for query in report.workload.queries}
+
+    def saved(query: QueryTrial) -> float:
+        return weights[query.query_id] * (query.before_ms - query.after_ms)
+
+    ordered = sorted(report.queries, key=saved, reverse=True)
+    loser = min(report.queries, key=lambda q: 1 - q.after_ms / q.before_ms if q.before_ms > 0 else 0.0)
+    table = Table(title="Queries that gained most, and the one that lost most", title_justify="left", pad_edge=False)
+    table.add_column("query", overflow="fold")
+    table.add_column("weight", justify="right")
+    table.add_column("before", justify="right")
+    table.add_column("after", justify="right")
+    table.add_column("change", justify="right")
+    for query in [q for q in ordered if saved(q) > 0 and q is not loser][:GAINED]:
+        table.add_row(*_mover_row(query, names, weights))
+    table.add_section()
+    table.add_row(*_mover_row(loser, names, weights), style="red" if loser.after_ms > loser.before_ms else "dim")
+    return table
+
+
+def _mover_row(query: QueryTrial, names: dict[str, str], weights: dict[str, float]) -> tuple[str, ...]:
+    change = 1 - query.after_ms / query.before_ms if query.before_ms > 0 else 0.0
+    limit = "≥ " if query.timed_out else ""
+    return (
+        escape(printable(names.get(query.query_id, query.query_id), limit=60)),
+        f"{weights[query.query_id]:,.0f}",
+        limit + duration(query.before_ms),
+        duration(query.after_ms),
+        percent(change),
+    )
+
+
+def _skipped(report: Report, console: Console) -> None:
+    for skipped in report.workload.skipped[:10]:
+        text = f"left out: {skipped.name} ({skipped.code}): {skipped.reason}"
+        console.print(f"[dim]{escape(printable(text, limit=300))}[/]", highlight=False)
+    if len(report.workload.skipped) > 10:
+        console.print(f"[dim]… and {len(report.workload.skipped) - 10} more; --json lists them all[/]")
+
+
+def _closing(report: Report, console: Console) -> None:
+    share = report.fidelity.get("within_1_percent")
+    if isinstance(share, float):
+        console.print(f"twin: {100 * share:.0f} % of plan costs within 1 % of the source's", highlight=False)
+    ledger = report.ledger
+    state = "[green]verified[/]" if ledger.verified else "[bold red]NOT VERIFIED[/]"
+    console.print(f"ledger: {ledger.entries} entries, {state}, head {ledger.head[:16]}", highlight=False)
+    if report.anchor is not None:
+        console.print(f"anchor: {report.anchor.id}, {len(report.anchor.queries)} queries", highlight=False)
+    kept, proven = len(report.lives_with(Outcome.KEPT)), len(report.lives_with(Outcome.PROVEN))
+    if report.applied:
+        console.print(f"kept: {kept} strategies. next: trimtab history, trimtab show {report.run_id}", highlight=False)
+    elif proven:
+        hint = f"proven, not applied: {proven} strategies. next: the same command with --apply"
+        console.print(hint, highlight=False)
+    else:
+        console.print("nothing worth changing was proven; the source is as it was", highlight=False)

@@ -1,0 +1,173 @@
+"""`status`, `history` and `show`: what the ledger tells, printed. They read the ledger alone and change nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
+from trimtab.cli.text import duration, percent, printable
+from trimtab.errors import LedgerError, UsageError
+from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_life
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import applied_changes, pending
+
+if TYPE_CHECKING:
+    from trimtab.ledger.entry import Entry
+
+
+def status(*, config: Path | None, as_json: bool) -> None:
+    """Print what stands applied, what is open and whether the chain verifies; a broken chain has its exit code."""
+    with _ledger(config) as ledger:
+        verification = ledger.verify()
+        entries = tuple(ledger.entries()) if verification.verified else ()
+        standing, open_now = applied_changes(entries), pending(entries)
+        head, path = ledger.head if verification.verified else "", ledger.path
+    document: dict[str, object] = {
+        "schema": "trimtab.status/v1",
+        "applied": [{"strategy_id": a.strategy_id, "kind": a.change.kind, "sql": a.change.sql()} for a in standing],
+        "open": {
+            "intents": len(open_now.intents),
+            "unsettled": len(open_now.unsettled),
+            "runs": list(open_now.runs),
+        },
+        "ledger": {
+            "path": str(path),
+            "entries": verification.entries,
+            "verified": verification.verified,
+            "first_bad": verification.first_bad,
+            "head": head,
+        },
+    }
+    if as_json:
+        print_json(document)
+    else:
+        console = stdout_console()
+        for applied in standing:
+            console.print(f"applied  {applied.strategy_id}  {printable(applied.change.sql())}", markup=False)
+        if not standing:
+            console.print("nothing stands applied")
+        if not open_now.is_empty:
+            text = f"open: {len(open_now.intents)} interrupted changes, {len(open_now.unsettled)} unsettled, "
+            console.print(f"{text}{len(open_now.runs)} runs without an end. next: trimtab resume", markup=False)
+        state = "verified" if verification.verified else f"NOT VERIFIED: {verification.reason}"
+        console.print(f"ledger: {verification.entries} entries, {state}", highlight=False, markup=False)
+    if not verification.verified:
+        raise LedgerError(
+            f"the ledger does not verify: entry {verification.first_bad} is not as it was written",
+            code="ledger.corrupt",
+            next_step="Keep the file for an examination, restore it from a backup, and trust no entry after that one.",
+        )
+
+
+def history(*, limit: int, config: Path | None, as_json: bool) -> None:
+    """Print the newest runs."""
+    with _ledger(config) as ledger:
+        found = runs(ledger.entries())[::-1][:limit]
+    if as_json:
+        print_json({"schema": "trimtab.history/v1", "runs": [_run_document(run) for run in found]})
+        return
+    table = Table(pad_edge=False)
+    for name in ("run", "started (UTC)", "database", "state", "strategies", "before", "after", "change"):
+        table.add_column(name, overflow="fold")
+    for run in found:
+        table.add_row(*_run_row(run))
+    stdout_console().print(table if found else "no run yet. next: trimtab optimize DSN, or trimtab demo")
+
+
+def show(subject: str, *, config: Path | None, as_json: bool) -> None:
+    """Print the life of a run or a strategy."""
+    with _ledger(config) as ledger:
+        known = tuple(ledger.entries())
+    life = strategy_life(known, subject)
+    entries = life.entries if life is not None else tuple(entry for entry in known if entry.run_id == subject)
+    if not entries:
+        raise UsageError(
+            f"{subject} is not in the ledger",
+            code="show.unknown",
+            next_step="`trimtab history` lists the runs (r-...); `trimtab show` of a run lists its strategies (s-...).",
+        )
+    if as_json:
+        print_json(
+            {
+                "schema": "trimtab.show/v1",
+                "id": subject,
+                "outcome": life.outcome.value if life is not None and life.outcome is not None else None,
+                "entries": [_entry_document(entry) for entry in entries],
+            }
+        )
+        return
+    console = stdout_console()
+    if life is not None:
+        console.print(_life_heading(life), markup=False, highlight=False)
+    else:
+        for other in strategies(entries):
+            console.print(f"  {_life_heading(other)}", markup=False, highlight=False)
+    for entry in entries:
+        text = f"{entry.seq:>6}  {_when(entry.at_ns)}  {entry.kind.value:<20} {_summary(entry)}"
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _ledger(config: Path | None) -> Ledger:
+    return Ledger.open(ledger_of(load(config)))
+
+
+def _life_heading(life: StrategyLife) -> str:
+    outcome = life.outcome.value if life.outcome is not None else "open"
+    return f"{life.strategy_id}  {outcome}  {printable(life.title)}"
+
+
+def _summary(entry: Entry) -> str:
+    """The parts of an entry's body that fit a line: its plain values, longer things left to --json."""
+    plain = {k: v for k, v in entry.body.items() if isinstance(v, str | int | float | bool) and k != "intent_id"}
+    return "  ".join(f"{key}={str(value)[:80]}" for key, value in plain.items() if value != "")
+
+
+def _entry_document(entry: Entry) -> dict[str, object]:
+    return {
+        "seq": entry.seq,
+        "at": _when(entry.at_ns),
+        "kind": entry.kind.value,
+        "run_id": entry.run_id,
+        "body": dict(entry.body),
+        "hash": entry.hash,
+    }
+
+
+def _run_document(run: RunSummary) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "state": run.state.value,
+        "started": _when(run.started_ns),
+        "ended": _when(run.ended_ns) if run.ended_ns is not None else None,
+        "database": run.database,
+        "spec_id": run.spec_id,
+        "outcomes": dict(run.outcomes),
+        "applied": run.applied,
+        "reverted": run.reverted,
+        "before_ms": run.before_ms,
+        "after_ms": run.after_ms,
+        "error_code": run.error_code,
+    }
+
+
+def _run_row(run: RunSummary) -> tuple[str, ...]:
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in run.outcomes.items())
+    state = run.state.value + (f" ({run.error_code})" if run.error_code else "")
+    return (
+        run.run_id,
+        _when(run.started_ns)[:19],
+        printable(run.database),
+        state,
+        counts,
+        duration(run.before_ms) if run.before_ms is not None else "",
+        duration(run.after_ms) if run.after_ms is not None else "",
+        percent(run.improvement) if run.improvement is not None else "",
+    )
+
+
+def _when(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="milliseconds")

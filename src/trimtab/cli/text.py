@@ -1,0 +1,41 @@
+"""Makes text from a database fit for a terminal: control characters are shown, not obeyed; lengths are bounded."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def printable(text: str, *, limit: int = 4000) -> str:
+    """Return the text with every control, bidirectional or invisible character escaped, cut at `limit` characters."""
+    shown = "".join(_shown(character) for character in text[:limit])
+    return shown + ("…" if len(text) > limit else "")
+
+
+def duration(ms: float) -> str:
+    """Return milliseconds as people read them: 0.42 ms, 17 ms, 3.20 s."""
+    if ms >= 100_000:
+        return f"{ms / 1000:,.0f} s"
+    if ms >= 1000:
+        return f"{ms / 1000:.2f} s"
+    return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 10 else f"{ms:.2f} ms"
+
+
+def size(size_bytes: int) -> str:
+    """Return bytes as PostgreSQL's pg_size_pretty would: 812 kB, 24 MB."""
+    sign, rest = ("-" if size_bytes < 0 else ""), float(abs(size_bytes))
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if rest < 10240 or unit == "GB":
+            return f"{sign}{rest:.0f} {unit}"
+        rest /= 1024
+    return f"{sign}{rest:.0f} GB"
+
+
+def percent(share: float) -> str:
+    """Return a share as a signed percentage: 0.423 saved is "-42.3 %"."""
+    return f"{-100 * share:+.1f} %"
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t" or not unicodedata.category(character).startswith("C"):
+        return character
+    return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"

@@ -1,0 +1,321 @@
+"""Reads `trimtab.toml`: names of databases and defaults of options. Also writes the one that `init` starts with.
+
+It checks the file and nothing behind it: no server is asked, no specification opened. A password in it is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from trimtab.errors import ConfigError
+from trimtab.ledger.redaction import SECRET_KEYS, holds_password
+from trimtab.spec.quantity import parse_size_bytes
+
+FILE_NAME = "trimtab.toml"
+OBJECTIVES = ("speed", "efficiency")
+_DATABASE_KEYS = ("dsn", "host", "port", "dbname", "user")
+_DEFAULT_KEYS = ("spec", "lab", "budget", "objectives", "pg_bin", "state")
+_PLACE = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database that the file names. `conninfo` is what libpq connects with: never holds a password."""
+
+    name: str
+    conninfo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What options are when the command line does not give them; None leaves it to the program.
+
+    `budget` is a size as `parse_size` reads it. `pg_bin` and `state` are absolute; `spec` is an id or a file.
+    """
+
+    spec: str | None = None
+    lab: str | None = None
+    budget: str | None = None
+    objectives: tuple[str, ...] | None = None
+    pg_bin: Path | None = None
+    state: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The configuration; `path` is the file that it came from, None when there was none."""
+
+    path: Path | None = None
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    defaults: Defaults = field(default_factory=Defaults)
+
+    def database(self, name: str) -> Database:
+        """Return the database of that name. Raises ConfigError `config.unknown_database`."""
+        if name in self.databases:
+            return self.databases[name]
+        where = str(self.path) if self.path is not None else f"no {FILE_NAME} was found"
+        raise ConfigError(
+            f"there is no database {name!r} in the configuration ({where})",
+            code="config.unknown_database",
+            next_step=f"{_nearest(name, tuple(self.databases))}Add [databases.{name}] to {FILE_NAME}, or give a DSN.",
+        )
+
+
+def load_config(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Return the configuration: of `path`, else of `$TRIMTAB_CONFIG`, else of ./trimtab.toml, else the empty one.
+
+    Raises ConfigError: `config.unreadable`, `config.syntax`, `config.unknown_key`, `config.value`, `config.password`.
+    """
+    named = path or (Path(environ["TRIMTAB_CONFIG"]) if environ.get("TRIMTAB_CONFIG") else None)
+    found = named or Path(FILE_NAME)
+    try:
+        text = found.expanduser().read_bytes()
+    except FileNotFoundError:
+        if named is None:
+            return Config()
+        raise _unreadable(found, "there is no such file") from None
+    except (OSError, RuntimeError) as error:
+        raise _unreadable(found, getattr(error, "strerror", None) or type(error).__name__) from None
+    return _Reader(found.expanduser().absolute()).read(_parse(found, text))
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that "2GB" means, in PostgreSQL's units (1024-based). Raises ConfigError `size.invalid`."""
+    try:
+        return parse_size_bytes(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"the size {text!r} was refused: {error}",
+            code="size.invalid",
+            next_step="Write a number and a unit, as in 500MB or 2GB.",
+        ) from None
+
+
+def render_default_config(
+    *,
+    database: str = "production_db",
+    dsn: str | None = None,
+    spec: str | None = None,
+    lab: str | None = None,
+    budget: str | None = None,
+    objectives: tuple[str, ...] = (),
+) -> str:
+    """Return a commented `trimtab.toml` that `load_config` reads back; what is not given stands in it as a comment.
+
+    Raises ConfigError `config.password` when the DSN holds a password.
+    """
+    if dsn is not None:
+        _refuse_password(dsn, "the DSN")
+    shown = f"dsn = {_quoted(dsn)}" if dsn is not None else '# dsn = "service=production"'
+    lines = [
+        "# trimtab.toml: names of databases, and defaults of `trimtab optimize`. Options on the command line win.",
+        "# No password belongs here: libpq takes it from ~/.pgpass or from a service file.",
+        "",
+        f"[databases.{_quoted(database)}]",
+        "# Either a DSN, as psql takes it (a URI, key=value pairs, or service=NAME):",
+        shown,
+        "# or its parts; what is left out is libpq's default (PG* variables, then the local socket):",
+        '# host = "db.example.com"',
+        "# port = 5432",
+        f"{'# ' if dsn is not None else ''}dbname = {_quoted(database)}",
+        '# user = "trimtab_observe"',
+        "",
+        "[defaults]",
+        "# The specification that says what may change: an id that ships with Trimtab, or a file of yours.",
+        _line("spec", spec, "DATABASE_OPTIMIZATION_SPEC_V4"),
+        "# Where trials are measured: clone, none, a database of this file, or a DSN.",
+        _line("lab", lab, "clone"),
+        "# Disk that new indexes may take together (kB, MB, GB, TB).",
+        _line("budget", budget, "2GB"),
+        "# What to gain: speed, efficiency, or both.",
+        f"objectives = [{', '.join(_quoted(objective) for objective in objectives or OBJECTIVES)}]",
+        "# The directory of PostgreSQL's programs, when those that come with Trimtab shall not be used.",
+        '# pg_bin = "/usr/lib/postgresql/18/bin"',
+        "# Where the ledger is kept; else $XDG_STATE_HOME/trimtab.",
+        '# state = "~/.local/state/trimtab"',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns the parsed document into a Config; `path` is what its messages name and its relative paths start from."""
+
+    path: Path
+
+    def read(self, document: Mapping[str, object]) -> Config:
+        self._refuse_unknown(document, ("databases", "defaults"), "")
+        databases = self._table(document, "databases", "")
+        named = {name: self._database(name, self._table(databases, name, "databases.")) for name in databases}
+        return Config(self.path, named, self._defaults(self._table(document, "defaults", "")))
+
+    def _database(self, name: str, table: Mapping[str, object]) -> Database:
+        where = f"databases.{name}."
+        self._refuse_unknown(table, _DATABASE_KEYS, where)
+        for key in table:
+            if key != "port":
+                _refuse_password(self._text(table, key, where), f"{where}{key}")
+        parts = {key: str(self._port(table, where) if key == "port" else table[key]) for key in table if key != "dsn"}
+        if ("dsn" in table) == bool(parts):
+            raise self._refused(where.rstrip("."), 'it has either dsn = "...", or some of host, port, dbname and user')
+        if "dsn" in table:
+            return Database(name, self._text(table, "dsn", where))
+        return Database(name, " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items()))
+
+    def _defaults(self, table: Mapping[str, object]) -> Defaults:
+        where = "defaults."
+        self._refuse_unknown(table, _DEFAULT_KEYS, where)
+        lab = self._optional(table, "lab", self._text)
+        if lab is not None:
+            _refuse_password(lab, "defaults.lab")
+        budget = self._optional(table, "budget", self._text)
+        if budget is not None:
+            self._checked_size(budget)
+        return Defaults(
+            spec=self._optional(table, "spec", self._spec),
+            lab=lab,
+            budget=budget,
+            objectives=self._optional(table, "objectives", self._objectives),
+            pg_bin=self._optional(table, "pg_bin", self._path),
+            state=self._optional(table, "state", self._path),
+        )
+
+    def _table(self, document: Mapping[str, object], key: str, where: str) -> Mapping[str, object]:
+        value = document.get(key, {})
+        if not isinstance(value, dict):
+            raise self._refused(f"{where}{key}", f"it is a table: write [{where}{key}] on a line of its own")
+        return value
+
+    def _optional(
+        self, table: Mapping[str, object], key: str, read: Callable[[Mapping[str, object], str, str], _T]
+    ) -> _T | None:
+        return read(table, key, "defaults.") if key in table else None
+
+    def _text(self, table: Mapping[str, object], key: str, where: str) -> str:
+        value = table[key]
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            raise self._refused(f"{where}{key}", 'it is a text in quotes, as in "..."')
+        return value
+
+    def _port(self, table: Mapping[str, object], where: str) -> int:
+        value = table["port"]
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
+            raise self._refused(f"{where}port", "it is a number from 1 to 65535")
+        return value
+
+    def _path(self, table: Mapping[str, object], key: str, where: str) -> Path:
+        try:
+            return (self.path.parent / Path(self._text(table, key, where)).expanduser()).absolute()
+        except RuntimeError:
+            raise self._refused(f"{where}{key}", "its home directory is not known") from None
+
+    def _spec(self, table: Mapping[str, object], key: str, where: str) -> str:
+        """A file is meant from where trimtab.toml is; what is no file there is an id, and stays as it is."""
+        file = self._path(table, key, where)
+        return str(file) if file.is_file() else self._text(table, key, where)
+
+    def _objectives(self, table: Mapping[str, object], key: str, where: str) -> tuple[str, ...]:
+        value = table[key]
+        if not isinstance(value, list) or not value or any(item not in OBJECTIVES for item in value):
+            raise self._refused(f"{where}{key}", f"it is a list of {' and '.join(OBJECTIVES)}, or of one of them")
+        return tuple(dict.fromkeys(value))
+
+    def _checked_size(self, text: str) -> None:
+        try:
+            parse_size(text)
+        except ConfigError as error:
+            raise self._refused("defaults.budget", str(error)) from None
+
+    def _refuse_unknown(self, table: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
+        for key in table:
+            if key in known:
+                continue
+            if key.lower() in SECRET_KEYS:
+                raise _password_error(f"{where}{key}")
+            raise ConfigError(
+                f"{self.path}: unknown key {where}{key}",
+                code="config.unknown_key",
+                next_step=f"{_nearest(key, known)}Known here: {', '.join(known)}.",
+            )
+
+    def _refused(self, key: str, expected: str) -> ConfigError:
+        return ConfigError(
+            f"{self.path}: {key} was refused: {expected}",
+            code="config.value",
+            next_step="Mend that line; `trimtab init` writes a commented example.",
+        )
+
+
+def _parse(path: Path, text: bytes) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(text.decode("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        place = _PLACE.search(str(error))
+        found = _PLACE.sub("", str(error))
+        raise _broken(path, f"{place[1]}: {found}" if place is not None else found) from None
+    except UnicodeDecodeError as error:
+        raise _broken(path, f"line {text[: error.start].count(10) + 1}: not UTF-8") from None
+    except RecursionError:
+        raise _broken(path, "nested too deeply") from None
+
+
+def _broken(path: Path, found: str) -> ConfigError:
+    return ConfigError(
+        f"{path} is not TOML: {found}",
+        code="config.syntax",
+        next_step="Mend that line; texts are in quotes, tables in square brackets.",
+    )
+
+
+def _unreadable(path: Path, found: str) -> ConfigError:
+    return ConfigError(
+        f"the configuration {path} cannot be read: {found}",
+        code="config.unreadable",
+        next_step="Name another file with --config or TRIMTAB_CONFIG, or write one with `trimtab init`.",
+    )
+
+
+def _refuse_password(text: str, where: str) -> None:
+    from urllib.parse import unquote
+
+    if holds_password(text) or holds_password(unquote(text)):  # libpq reads %70assword= in a URI as password=
+        raise _password_error(where)
+
+
+def _password_error(where: str) -> ConfigError:
+    return ConfigError(
+        f"{where} was refused: it holds a password",
+        code="config.password",
+        next_step="Put the password into ~/.pgpass or a service file (pg_service.conf): libpq finds it there.",
+    )
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}? " if close else ""
+
+
+def _conninfo_value(value: str) -> str:
+    """Return the value as libpq's key=value form quotes it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _line(key: str, value: str | None, example: str) -> str:
+    return f"{key} = {_quoted(value)}" if value is not None else f"# {key} = {_quoted(example)}"
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML basic string."""
+    escaped = "".join(
+        f"\\u{ord(c):04X}" if ord(c) < 0x20 or ord(c) == 0x7F else f"\\{c}" if c in '"\\' else c for c in text
+    )
+    return f'"{escaped}"'

@@ -1,0 +1,1 @@
+"""The only door to PostgreSQL: connections, catalog queries, SQL texts, EXPLAIN, locks. Import from the modules."""

@@ -1,0 +1,121 @@
+"""Asks PostgreSQL for the plan of a query, with its parameters, as a generic plan, or by running it.
+
+Whatever was set or written for it is rolled back before this returns, on success and on failure, inside a transaction
+or outside of one. Decides nothing about the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow, tuple_row
+
+from trimtab.db.connection import Connection
+from trimtab.db.failures import QueryTimeout, ServerError, source_error
+from trimtab.db.parser import statement_count
+from trimtab.errors import WorkloadError
+from trimtab.model.plan import Plan, parse_plan
+from trimtab.model.workload import Query
+
+__all__ = ["QueryTimeout", "ServerError", "explain"]
+
+_GENERIC_PLAN_SINCE = 160000
+_PREPARED = '"trimtab generic plan"'
+
+
+def explain(
+    conn: Connection,
+    query: Query,
+    *,
+    analyze: bool = False,
+    generic: bool | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Plan:
+    """Return the plan of `query`; with `analyze` it is run, timed as a whole, and its writes are rolled back.
+
+    A query with values for its `$n` is planned for these values; without, or with `generic`, for any values. `settings`
+    hold for this plan alone. Raises QueryTimeout (`query.timeout`), ServerError as `source_error` maps it, and
+    WorkloadError `query.not_runnable` when values are needed and there are none.
+    """
+    is_generic = query.parameter_count > 0 and (not query.is_runnable if generic is None else generic)
+    if (analyze and is_generic) or (not is_generic and not query.is_runnable):
+        raise WorkloadError(
+            f"query {query.name} cannot be run: it has {query.parameter_count} parameters and no values for them",
+            code="query.not_runnable",
+            next_step="Give values for the parameters, or let Trimtab draw them from the planner's statistics.",
+        )
+    needs_prepare = is_generic and conn.info.server_version < _GENERIC_PLAN_SINCE
+    try:
+        with _scope(conn, is_needed=analyze or needs_prepare or bool(settings)):
+            for name, value in (settings or {}).items():
+                conn.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
+            if needs_prepare:
+                return _explain_prepared(conn, query)
+            return _explain_generic(conn, query) if is_generic else _explain_bound(conn, query, analyze)
+    except psycopg.Error as exc:
+        raise source_error(exc) from None
+    finally:
+        if needs_prepare:
+            _forget_prepared(conn)
+
+
+@contextmanager
+def _scope(conn: Connection, *, is_needed: bool) -> Iterator[None]:
+    """A transaction or savepoint that is always rolled back; nothing when nothing could need it."""
+    if not is_needed and conn.autocommit and conn.info.transaction_status == TransactionStatus.IDLE:
+        yield
+        return
+    with conn.transaction(force_rollback=True):
+        yield
+
+
+def _explain_bound(conn: Connection, query: Query, analyze: bool) -> Plan:
+    options = "FORMAT JSON, VERBOSE" + (", ANALYZE, BUFFERS, TIMING OFF" if analyze else "")
+    cursor = _cursor(conn)
+    # A binary result makes psycopg use the extended protocol, which refuses a second statement in the text.
+    cursor.execute(f"EXPLAIN ({options}) {query.text}".encode(), query.parameters, binary=True)
+    return _plan(cursor)
+
+
+def _explain_generic(conn: Connection, query: Query) -> Plan:
+    """Only the simple protocol leaves `$n` open, and it would run a second statement: that is checked here."""
+    if statement_count(query.text) != 1:
+        raise WorkloadError(
+            f"query {query.name} is refused: its text is not one statement",
+            code="sql.several_statements",
+            next_step="Split the text into single statements.",
+        )
+    cursor = _cursor(conn)
+    cursor.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON, VERBOSE) {query.text}".encode())
+    return _plan(cursor)
+
+
+def _explain_prepared(conn: Connection, query: Query) -> Plan:
+    conn.execute("select pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)")
+    cursor = _cursor(conn)
+    cursor.execute(f"PREPARE {_PREPARED} AS {query.text}".encode(), binary=True)
+    nulls = ", ".join(["NULL"] * query.parameter_count)
+    cursor.execute(f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE {_PREPARED}({nulls})".encode(), binary=True)
+    return _plan(cursor)
+
+
+def _forget_prepared(conn: Connection) -> None:
+    """Prepared statements outlive a rollback. It is not there when PREPARE itself failed."""
+    usable = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
+    if conn.closed or conn.info.transaction_status not in usable:
+        return
+    with suppress(psycopg.Error), _scope(conn, is_needed=False):
+        conn.execute(f"DEALLOCATE {_PREPARED}".encode())
+
+
+def _cursor(conn: Connection) -> psycopg.RawCursor[TupleRow]:
+    return psycopg.RawCursor(conn, row_factory=tuple_row)
+
+
+def _plan(cursor: psycopg.RawCursor[TupleRow]) -> Plan:
+    row = cursor.fetchone()
+    assert row is not None, "EXPLAIN returns one row"
+    return parse_plan(row[0][0])

@@ -1,0 +1,56 @@
+"""Decides how a command that holds servers answers SIGTERM and SIGHUP: it unwinds, so that they are cleaned up.
+
+Ctrl-C already does that as KeyboardInterrupt and stays so. It never kills, and never changes an ignored signal
+(`nohup` stays in force).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+import trimtab.embedded.living  # noqa: F401  # Its at-exit net belongs to what this promises.
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def cleanup_on_signals() -> Iterator[None]:
+    """Within it, SIGTERM raises SystemExit(143) and SIGHUP SystemExit(129) in the main thread, once.
+
+    Repeated ones are ignored, so that they cannot interrupt the cleaning up. What context managers miss is destroyed
+    when the process ends. Outside of the main thread Python takes no handlers, and only that net remains.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    handled = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, _leave)
+    try:
+        yield
+    except SystemExit:
+        raise  # The handlers stay silenced: the rest of the unwinding must not be cut short.
+    except BaseException:
+        _restore(before, handled)
+        raise
+    else:
+        _restore(before, handled)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def _restore(before: Mapping[signal.Signals, object], handled: list[signal.Signals]) -> None:
+    for number in handled:
+        handler = before[number]
+        # None stands for a handler that was not set from Python and cannot be put back from here.
+        if callable(handler) or isinstance(handler, (int, signal.Handlers)):
+            signal.signal(number, handler)

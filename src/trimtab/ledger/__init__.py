@@ -1,0 +1,1 @@
+"""The append-only, hash-chained journal of everything that Trimtab thought, intended, did and took back."""

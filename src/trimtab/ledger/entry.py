@@ -1,0 +1,148 @@
+"""What a ledger entry is: its kinds, its canonical bytes and its hash. Values and pure functions; no file is touched.
+
+Bodies are canonical JSON (RFC 8785): numbers are IEEE doubles, so a whole float reads back as an int (1.0 as 1), and an
+int beyond 2**53 - 1 is refused: write it as a string.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from trimtab.errors import LedgerError
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+GENESIS = "0" * 64
+LARGEST_INT = 2**53 - 1
+MAX_DEPTH = 32
+
+
+class Kind(StrEnum):
+    """What an entry tells. The set is closed: a new kind is a new schema version of the file."""
+
+    RUN_STARTED = "run_started"
+    STRATEGY_PROPOSED = "strategy_proposed"
+    STRATEGY_VALIDATED = "strategy_validated"
+    STRATEGY_PREDICTED = "strategy_predicted"
+    TRIAL_FINISHED = "trial_finished"
+    APPLY_INTENDED = "apply_intended"
+    APPLY_DONE = "apply_done"
+    APPLY_FAILED = "apply_failed"
+    REVERT_INTENDED = "revert_intended"
+    REVERT_DONE = "revert_done"
+    REVERT_FAILED = "revert_failed"
+    ANCHOR_RECORDED = "anchor_recorded"
+    STRATEGY_SETTLED = "strategy_settled"
+    RUN_FINISHED = "run_finished"
+    RUN_FAILED = "run_failed"
+    RECONCILED = "reconciled"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry. `seq` counts from 1; `at_ns` is UTC nanoseconds and never before the entry that precedes it.
+
+    `hash` is the SHA-256, in hexadecimal, of the canonical JSON of all the other fields (`at_ns` as a string);
+    `prev_hash` is the hash of the entry before, or 64 zeros for the first.
+    """
+
+    seq: int
+    at_ns: int
+    kind: Kind
+    run_id: str | None
+    body: Mapping[str, Json]
+    prev_hash: str
+    hash: str
+
+    def text(self, key: str) -> str:
+        """Return the body's string under `key`. Raises LedgerError `ledger.layout` when there is none."""
+        value = self.body.get(key)
+        if not isinstance(value, str):
+            raise self.layout_error(key)
+        return value
+
+    def mapping(self, key: str) -> Mapping[str, Json]:
+        """Return the body's object under `key`. Raises LedgerError `ledger.layout` when there is none."""
+        value = self.body.get(key)
+        if not isinstance(value, dict):
+            raise self.layout_error(key)
+        return value
+
+    def layout_error(self, key: str) -> LedgerError:
+        """Return the error that says that the body lacks what its kind promises."""
+        return LedgerError(
+            f"entry {self.seq} ({self.kind.value}) has no usable {key!r} in its body",
+            code="ledger.layout",
+            next_step="The entry was written by another version of Trimtab; use that version to finish its run.",
+        )
+
+
+def canonical_body(body: Mapping[str, object]) -> bytes:
+    """Return the body as canonical JSON. Raises LedgerError `ledger.body` for what RFC 8785 cannot write.
+
+    Any mapping, list or tuple is taken, nested no deeper than 32; a NaN, an infinity, an int beyond 2**53 - 1 or a lone
+    surrogate is not.
+    """
+    import rfc8785
+
+    try:
+        return rfc8785.dumps(_plain(body, 0))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise LedgerError(
+            f"an entry was refused: its body is not canonical JSON ({type(error).__name__})",
+            code="ledger.body",
+            next_step="Write integers beyond 2**53 - 1 as strings, and only finite numbers, texts, lists and objects.",
+        ) from None
+
+
+def parse_body(canonical: bytes) -> dict[str, Json]:
+    """Return the body that `canonical_body` wrote. Raises ValueError when the bytes are not exactly its work."""
+    try:
+        body = json.loads(canonical.decode("utf-8"), parse_int=_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(body, dict):
+        raise ValueError("not an object")
+    try:
+        is_canonical = canonical_body(body) == canonical
+    except LedgerError:
+        is_canonical = False
+    if not is_canonical:
+        raise ValueError("not canonical JSON")
+    return body
+
+
+def entry_hash(seq: int, at_ns: int, kind: str, run_id: str | None, body: bytes, prev_hash: str) -> str:
+    """Return the entry's hash. `body` is canonical already and is set in whole, so that it is not written twice."""
+    import rfc8785
+
+    canonical = b'{"at_ns":"%d","body":%b,"kind":%b,"prev_hash":%b,"run_id":%b,"seq":%d}' % (
+        at_ns,
+        body,
+        rfc8785.dumps(kind),
+        rfc8785.dumps(prev_hash),
+        rfc8785.dumps(run_id),
+        seq,
+    )
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _plain(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, Mapping):
+        return {key: _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, depth + 1) for item in value]
+    return value
+
+
+def _number(digits: str) -> int | float:
+    """RFC 8785 writes the double 1e17 as an integer: beyond the safe integers it is a float, as it was."""
+    value = int(digits)
+    return value if abs(value) <= LARGEST_INT else float(digits)

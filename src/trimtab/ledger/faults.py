@@ -1,0 +1,80 @@
+"""Turns what SQLite and the file system say into ledger errors with stable codes. Never repeats a body."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from trimtab.errors import LedgerError
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_UNWRITABLE = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_NOLFS,
+    }
+)
+
+
+@contextmanager
+def ledger_faults(path: Path) -> Iterator[None]:
+    """Raise LedgerError `ledger.busy`, `ledger.unwritable` or `ledger.corrupt` for the faults of the block."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _ledger_error(path, error.orig) from None
+    except (sqlite3.Error, OSError) as error:
+        raise _ledger_error(path, error) from None
+
+
+def corrupt(path: Path, found: str) -> LedgerError:
+    """Return the error for a file that is no ledger, or no longer one."""
+    return LedgerError(
+        f"the ledger {path} cannot be trusted: {found}",
+        code="ledger.corrupt",
+        next_step="Keep the file for inspection, and restore a copy or name another state directory in TRIMTAB_STATE.",
+    )
+
+
+def unwritable(path: Path, found: str) -> LedgerError:
+    """Return the error for a ledger that cannot be written; without it no change is made."""
+    return LedgerError(
+        f"the ledger {path} cannot be written: {found}",
+        code="ledger.unwritable",
+        next_step="Make room or give this user the right to write there, or name another directory in TRIMTAB_STATE.",
+    )
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Return True when another process holds the lock that was wanted."""
+    return _primary_code(error.orig) in _BUSY
+
+
+def _ledger_error(path: Path, fault: BaseException | None) -> LedgerError:
+    if isinstance(fault, OSError):
+        return unwritable(path, fault.strerror or type(fault).__name__)
+    code = _primary_code(fault)
+    if code in _BUSY:
+        return LedgerError(
+            f"the ledger {path} is held by another writer",
+            code="ledger.busy",
+            next_step="Wait for the other run to end, then try again.",
+        )
+    if code in _UNWRITABLE:
+        return unwritable(path, str(fault))
+    return corrupt(path, str(fault))
+
+
+def _primary_code(fault: BaseException | None) -> int:
+    """SQLite's extended codes carry the primary one in their low byte."""
+    code = getattr(fault, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else sqlite3.SQLITE_ERROR

@@ -1,0 +1,126 @@
+"""Writes a run's steps to the ledger, as they happen: ids, digests, numbers and reasons; never a text or a literal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trimtab.anchor.record import anchor_to_dict
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.model.anchor import Anchor
+from trimtab.model.change import change_to_dict
+from trimtab.model.report import Life
+from trimtab.model.strategy import Prediction, Strategy, Trial, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The ledger of one run."""
+
+    ledger: Ledger
+    run_id: str
+
+    def started(self, body: Mapping[str, object]) -> None:
+        """The run has begun."""
+        self._write(Kind.RUN_STARTED, body)
+
+    def proposed(self, strategy: Strategy) -> None:
+        """A strategy was proposed."""
+        self._write(
+            Kind.STRATEGY_PROPOSED,
+            {
+                "strategy_id": strategy.id,
+                "proposer": strategy.proposer,
+                "title": strategy.title,
+                "reason": strategy.reason,
+                "changes": [change_to_dict(change) for change in strategy.changes],
+                "query_ids": list(strategy.query_ids),
+                "size_bytes": strategy.size_bytes,
+                "evidence": dict(strategy.evidence),
+            },
+        )
+
+    def validated(self, strategy: Strategy, verdict: Verdict) -> None:
+        """The specification has spoken."""
+        self._write(
+            Kind.STRATEGY_VALIDATED,
+            {
+                "strategy_id": strategy.id,
+                "compliant": verdict.compliant,
+                "spec_id": verdict.spec_id,
+                "spec_digest": verdict.spec_digest,
+                "violations": [{"rule_id": v.rule_id, "message": v.message} for v in verdict.violations],
+            },
+        )
+
+    def predicted(self, strategy: Strategy, prediction: Prediction) -> None:
+        """An interval was predicted."""
+        self._write(
+            Kind.STRATEGY_PREDICTED,
+            {
+                "strategy_id": strategy.id,
+                "low": round(prediction.low, 4),
+                "mid": round(prediction.mid, 4),
+                "high": round(prediction.high, 4),
+                "before": round(prediction.before, 4),
+                "unit": prediction.unit,
+                "confidence": prediction.confidence,
+                "method": prediction.method,
+            },
+        )
+
+    def tried(self, strategy: Strategy, trial: Trial) -> None:
+        """A trial was measured."""
+        self._write(
+            Kind.TRIAL_FINISHED,
+            {
+                "strategy_id": strategy.id,
+                "before_ms": round(trial.before_ms, 4),
+                "after_ms": round(trial.after_ms, 4),
+                "pairs": trial.pairs,
+                "error_rate": trial.error_rate,
+                "margin": trial.margin,
+                "e_value": _finite(trial.e_value),
+                "decision": trial.decision.value,
+                "reason": trial.reason,
+                "size_bytes": trial.size_bytes,
+                "build_seconds": round(trial.build_seconds, 3),
+                "queries": [
+                    {
+                        "query_id": q.query_id,
+                        "before_ms": round(q.before_ms, 4),
+                        "after_ms": round(q.after_ms, 4),
+                        "pairs": q.pairs,
+                        "verdict": q.verdict,
+                    }
+                    for q in trial.queries
+                ],
+            },
+        )
+
+    def anchored(self, anchor: Anchor) -> None:
+        """A level was recorded."""
+        self._write(Kind.ANCHOR_RECORDED, anchor_to_dict(anchor))
+
+    def settled(self, life: Life) -> None:
+        """A strategy has come to its end."""
+        self._write(
+            Kind.STRATEGY_SETTLED,
+            {"strategy_id": life.strategy.id, "outcome": life.outcome.value, "note": life.note},
+        )
+
+    def finished(self, body: Mapping[str, object]) -> None:
+        """The run is over."""
+        self._write(Kind.RUN_FINISHED, body)
+
+    def failed(self, code: str, message: str) -> None:
+        """The run broke off."""
+        self._write(Kind.RUN_FAILED, {"code": code, "message": message})
+
+    def _write(self, kind: Kind, body: Mapping[str, object]) -> None:
+        self.ledger.append(kind, body, run_id=self.run_id)
+
+
+def _finite(value: float) -> float:
+    return min(value, 1e12)

@@ -1,0 +1,138 @@
+"""Takes proven strategies to the source: apply, anchor, settle. The enforcement point itself is `apply.enforce`.
+
+The level is measured before and after; what does not hold is taken back. Until a strategy is settled, an end of the
+program for any reason takes it back too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from trimtab.anchor.record import Measuring, make_anchor, measure_levels
+from trimtab.apply.enforce import Enforcer
+from trimtab.errors import BusyError, LedgerError, TrimtabError
+from trimtab.lifecycle.stages import Stage, ended
+from trimtab.lifecycle.workshop import Connection, Workshop
+from trimtab.model.anchor import Anchor, QueryLevel
+from trimtab.model.applied import Applied
+from trimtab.model.catalog import Snapshot
+from trimtab.model.report import Life
+from trimtab.model.strategy import Outcome
+from trimtab.model.workload import Query
+from trimtab.settle.judge import regressions, to_revert
+
+
+@dataclass(slots=True)
+class Landing:
+    """Brings proven strategies to the source and holds them there or takes them back."""
+
+    workshop: Workshop
+    snapshot: Snapshot
+    enforcer: Enforcer
+    unsettled: list[Applied] = field(default_factory=list)
+
+    def land(self, lives: Sequence[Life]) -> tuple[list[Life], Anchor | None]:
+        """Apply, anchor and settle the proven lives; return them as they ended, and the anchor of the new level."""
+        watcher = self.workshop.watcher
+        queries = _touched(lives, self.snapshot.workload.queries)
+        watcher.stage(Stage.APPLY, "")
+        before = self._levels(queries)
+        lives = [self._apply(life, lives) for life in lives]
+        standing = [life for life in lives if life.applied]
+        watcher.stage(Stage.APPLY, f"{sum(len(life.applied) for life in standing)} changes applied and verified")
+        if not standing:
+            return lives, None
+        watcher.stage(Stage.ANCHOR, "")
+        after = self._levels(queries)
+        anchor = self._anchor(after, standing)
+        watcher.stage(Stage.ANCHOR, f"level of {len(after)} queries recorded as {anchor.id}")
+        watcher.stage(Stage.SETTLE, "")
+        lives = self._settle(lives, before, after)
+        kept = sum(life.outcome is Outcome.KEPT for life in lives)
+        watcher.stage(Stage.SETTLE, f"{kept} strategies kept, {len(standing) - kept} taken back")
+        return lives, anchor
+
+    def take_back_unsettled(self) -> None:
+        """Revert what was applied and not settled. What cannot be reverted now stays in the ledger for `resume`."""
+        while self.unsettled:
+            applied = self.unsettled.pop()
+            try:
+                self.enforcer.revert(applied)
+            except TrimtabError:
+                continue
+
+    def _apply(self, life: Life, lives: Sequence[Life]) -> Life:
+        earlier = tuple(other.strategy for other in lives if other.applied)
+        try:
+            applied = self.enforcer.apply(life.strategy, earlier)
+        except (BusyError, LedgerError):
+            raise
+        except TrimtabError as error:
+            life = ended(life, Stage.APPLY, Outcome.FAILED, str(error))
+            self.workshop.journal.settled(life)
+        else:
+            self.unsettled.extend(applied)
+            life = replace(life, applied=tuple(applied), note="")
+        self.workshop.watcher.strategy(life)
+        return life
+
+    def _settle(
+        self, lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mapping[str, QueryLevel]
+    ) -> list[Life]:
+        limits = self.workshop.specification.settle
+        lost = regressions(
+            before, after, max_slowdown_percent=limits.max_slowdown_percent, floor_ms=limits.slowdown_floor_ms
+        )
+        bad = to_revert(lives, lost)
+        settled = []
+        for life in reversed(lives):
+            if life.applied:
+                life = self._keep_or_revert(life, bad.get(life.strategy.id))  # noqa: PLW2901
+                self.workshop.journal.settled(life)
+                self.workshop.watcher.strategy(life)
+                self.unsettled = [a for a in self.unsettled if a.strategy_id != life.strategy.id]
+            settled.append(life)
+        return settled[::-1]
+
+    def _keep_or_revert(self, life: Life, reason: str | None) -> Life:
+        if reason is None:
+            return ended(life, Stage.SETTLE, Outcome.KEPT, "holds on the source")
+        for applied in reversed(life.applied):
+            self.enforcer.revert(applied)
+        return ended(replace(life, applied=()), Stage.SETTLE, Outcome.REVERTED, reason)
+
+    def _levels(self, queries: Sequence[Query]) -> dict[str, QueryLevel]:
+        limits = self.workshop.specification.settle
+        how = Measuring(
+            runs=limits.runs,
+            statement_timeout_ms=limits.statement_timeout_ms,
+            max_seconds=limits.max_seconds,
+            reads_are_run=limits.measure == "reads",
+        )
+        with self._reading(limits.statement_timeout_ms) as connection:
+            return measure_levels(
+                connection,
+                queries,
+                how,
+                progress=lambda done, total: self.workshop.watcher.progress("measuring on the source", done, total),
+            )
+
+    def _anchor(self, levels: Mapping[str, QueryLevel], standing: Sequence[Life]) -> Anchor:
+        change_ids = tuple(applied.intent_id for life in standing for applied in life.applied)
+        anchor = make_anchor(self.workshop.source, self.snapshot, levels, change_ids, now_ns=time.time_ns())
+        self.workshop.journal.anchored(anchor)
+        return anchor
+
+    def _reading(self, statement_timeout_ms: int) -> Connection:
+        """A new session, so that settings made for the database or role are in force in it."""
+        from trimtab.db.connection import connect
+
+        return connect(self.workshop.request.conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
+
+
+def _touched(lives: Sequence[Life], queries: Sequence[Query]) -> list[Query]:
+    """Return the queries whose plans a trial saw change: the others run as before, and need no measuring."""
+    ids = {q.query_id for life in lives if life.trial is not None for q in life.trial.queries if q.plan_changed}
+    return [query for query in queries if query.id in ids]

@@ -1,0 +1,229 @@
+"""The lifecycle: eight stages and the one loop that runs them.
+
+    observe -> propose -> validate -> predict -> trial -> apply -> anchor -> settle
+
+A strategy moves forward one stage at a time and may end at some of them (`stages.ENDINGS`). Only `apply` changes the
+source, and only what the specification allows, a prediction promised and a trial proved. What a stage does lives in the
+package of its name; this package hands values from one to the next and writes every step to the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from trimtab.apply.enforce import Enforcer, database_body
+from trimtab.errors import TrimtabError
+from trimtab.lifecycle.examine import Examination
+from trimtab.lifecycle.land import Landing
+from trimtab.lifecycle.recover import open_work, recover
+from trimtab.lifecycle.request import Request
+from trimtab.lifecycle.stages import Stage
+from trimtab.lifecycle.workshop import Workshop, open_workshop
+from trimtab.model.anchor import Anchor
+from trimtab.model.catalog import Snapshot
+from trimtab.model.report import LedgerState, Life, Report
+from trimtab.model.strategy import Outcome, QueryTrial, Strategy
+from trimtab.model.watch import Watcher
+from trimtab.propose.context import Context
+from trimtab.propose.proposers import all_proposers
+
+if TYPE_CHECKING:
+    from trimtab.trial.run import Trials
+    from trimtab.twin.twin import Twin
+
+
+def optimize(request: Request, watcher: Watcher) -> Report:
+    """Carry the source's workload through the whole lifecycle and return what came of it.
+
+    Raises TrimtabError; then nothing is half done: what this run applied and could not settle has been taken back or,
+    where even that failed, stands in the ledger for `trimtab resume`.
+    """
+    with ExitStack() as stack:
+        workshop = open_workshop(request, watcher, stack)
+        run = _Run(workshop)
+        facts = workshop.look_again()()
+        workshop.journal.started(_opening(workshop, facts))
+        try:
+            run.mend_earlier_runs(facts)
+            return run.carry_through()
+        except BaseException as error:
+            run.give_up(error)
+            raise
+
+
+@dataclass(slots=True)
+class _Run:
+    """One pass of the loop."""
+
+    workshop: Workshop
+    seconds: dict[str, float] = field(default_factory=dict)
+    landing: Landing | None = None
+
+    def mend_earlier_runs(self, snapshot: Snapshot) -> None:
+        """Finish or undo what an earlier run left open; without --apply only say that there is something."""
+        if not open_work(self.workshop.ledger, database_body(snapshot.server)):
+            return
+        if not self.workshop.request.apply:
+            self.workshop.watcher.stage(Stage.OBSERVE, "an earlier run was interrupted: run `trimtab resume`")
+            return
+        recovery = recover(self.workshop.ledger, self._enforcer(), snapshot)
+        told = f"{len(recovery.reconciled)} interrupted changes answered, {len(recovery.reverted)} taken back"
+        self.workshop.watcher.stage(Stage.OBSERVE, f"an earlier run was interrupted: {told}")
+
+    def carry_through(self) -> Report:
+        with self._timed(Stage.OBSERVE):
+            snapshot = self._observe()
+            twin, trials, examination = self._prepare(snapshot)
+        with self._timed(Stage.PROPOSE):
+            strategies = self._propose(snapshot, twin, trials, examination)
+        with self._timed(Stage.TRIAL):
+            lives = self._examine(strategies, examination)
+            compared = trials.final(snapshot.workload.queries) if trials is not None else ()
+        anchor: Anchor | None = None
+        with self._timed(Stage.APPLY):
+            if self.workshop.request.apply:
+                lives, anchor = self._land(snapshot, lives)
+        return self._finish(snapshot, twin, trials, lives, compared, anchor)
+
+    def give_up(self, error: BaseException) -> None:
+        """Take back what is not settled, and write why the run broke off."""
+        if self.landing is not None:
+            self.landing.take_back_unsettled()
+        code = error.code if isinstance(error, TrimtabError) else type(error).__name__
+        message = str(error) if isinstance(error, TrimtabError) else "the run was interrupted or failed inside"
+        try:
+            self.workshop.journal.failed(code, message)
+        except TrimtabError:
+            return  # the ledger itself is the trouble; the first error says more
+
+    def _observe(self) -> Snapshot:
+        watcher = self.workshop.watcher
+        watcher.stage(Stage.OBSERVE, "")
+        return self.workshop.observe()
+
+    def _prepare(self, snapshot: Snapshot) -> tuple[Twin, Trials | None, Examination]:
+        workload = snapshot.workload
+        twin = self.workshop.build_twin(snapshot)
+        trials = self.workshop.open_lab(snapshot)
+        examination = Examination(self.workshop, snapshot, twin, trials)
+        if trials is not None:
+            examination.take_baseline(workload.queries)
+        self.workshop.watcher.stage(
+            Stage.OBSERVE,
+            f"{len(workload.queries)} queries standing for {workload.executions:,.0f} executions, "
+            f"{len(workload.skipped)} skipped; {len(snapshot.tables)} tables",
+        )
+        return twin, trials, examination
+
+    def _propose(
+        self, snapshot: Snapshot, twin: Twin, trials: Trials | None, examination: Examination
+    ) -> list[Strategy]:
+        watcher = self.workshop.watcher
+        watcher.stage(Stage.PROPOSE, "")
+        context = Context(
+            snapshot=snapshot,
+            what_if=twin,
+            limits=self.workshop.proposal_limits(),
+            plans=examination.plans,
+            baseline_ms=examination.baseline_ms,
+        )
+        strategies: list[Strategy] = []
+        counts: Counter[str] = Counter()
+        for number, (name, proposer) in enumerate(all_proposers()):
+            watcher.progress(f"proposing {name}", number, len(all_proposers()))
+            found = proposer(context)
+            counts[name] = len(found)
+            strategies.extend(found)
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        watcher.stage(Stage.PROPOSE, f"{len(strategies)} strategies ({told}); {twin.planner_calls:,} planner calls")
+        return strategies
+
+    def _examine(self, strategies: Sequence[Strategy], examination: Examination) -> list[Life]:
+        watcher = self.workshop.watcher
+        watcher.stage(Stage.TRIAL, "")
+        lives = []
+        for number, strategy in enumerate(strategies):
+            watcher.progress("validate, predict, trial", number, len(strategies))
+            lives.append(examination.examine(strategy))
+        counts = Counter(life.outcome.value for life in lives)
+        watcher.stage(Stage.TRIAL, ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(counts.items())))
+        return lives
+
+    def _land(self, snapshot: Snapshot, lives: list[Life]) -> tuple[list[Life], Anchor | None]:
+        proven = [life for life in lives if life.outcome is Outcome.PROVEN]
+        if not proven:
+            return lives, None
+        self.landing = Landing(self.workshop, snapshot, self._enforcer())
+        landed, anchor = self.landing.land(proven)
+        by_id = {life.strategy.id: life for life in landed}
+        return [by_id.get(life.strategy.id, life) for life in lives], anchor
+
+    def _enforcer(self) -> Enforcer:
+        """Open the writing session: only here, and only for a run that may apply."""
+        from trimtab.db.connection import connect
+
+        workshop = self.workshop
+        writer = workshop.stack.enter_context(closing(connect(workshop.request.conninfo, read_only=False)))
+        return Enforcer(writer, workshop.ledger, workshop.specification, workshop.look_again(), workshop.run_id)
+
+    def _finish(
+        self,
+        snapshot: Snapshot,
+        twin: Twin,
+        trials: Trials | None,
+        lives: Sequence[Life],
+        compared: Sequence[QueryTrial],
+        anchor: Anchor | None,
+    ) -> Report:
+        workshop = self.workshop
+        weights = {query.id: query.weight for query in snapshot.workload.queries}
+        before = sum(weights[q.query_id] * q.before_ms for q in compared) if compared else None
+        after = sum(weights[q.query_id] * q.after_ms for q in compared) if compared else None
+        workshop.journal.finished(
+            {
+                "outcomes": dict(Counter(life.outcome.value for life in lives)),
+                "before_ms": round(before, 3) if before is not None else None,
+                "after_ms": round(after, 3) if after is not None else None,
+            }
+        )
+        verified = workshop.ledger.verify()
+        return Report(
+            run_id=workshop.run_id,
+            server=snapshot.server,
+            workload=snapshot.workload,
+            lives=tuple(lives),
+            queries=tuple(compared),
+            before_ms=before,
+            after_ms=after,
+            ledger=LedgerState(verified.entries, verified.verified, workshop.ledger.head, str(workshop.ledger.path)),
+            lab=trials.describe() if trials is not None else "none",
+            applied=workshop.request.apply,
+            anchor=anchor,
+            fidelity=twin.fidelity(workshop.source, snapshot.workload.queries).summary(),
+            stages=dict(self.seconds),
+            messages=tuple(twin.problems),
+        )
+
+    @contextmanager
+    def _timed(self, stage: Stage) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[stage.value] = round(time.monotonic() - started, 3)
+
+
+def _opening(workshop: Workshop, facts: Snapshot) -> dict[str, object]:
+    request = workshop.request
+    return {
+        "database": database_body(facts.server),
+        "spec_id": workshop.specification.id,
+        "spec_digest": workshop.specification.digest,
+        "objectives": list(request.objectives),
+        "lab": request.lab if request.lab in ("clone", "none") else "dsn",
+        "apply": request.apply,
+        "seed": request.seed,
+    }

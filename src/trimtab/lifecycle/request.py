@@ -1,0 +1,26 @@
+"""What a run is asked to do. A value; nothing is opened or checked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run of `trimtab optimize`.
+
+    `conninfo` is libpq's. `lab` is "clone", "none", or the DSN of a database that its owner gives for trials.
+    `budget_bytes` bounds the new indexes together. `seed` fixes every random choice.
+    """
+
+    conninfo: str
+    ledger_path: Path
+    workload_file: Path | None = None
+    objectives: tuple[str, ...] = ("speed", "efficiency")
+    budget_bytes: int | None = None
+    spec: str | Path | None = None
+    lab: str = "clone"
+    apply: bool = False
+    pg_bin: Path | None = None
+    seed: int = 1

@@ -1,0 +1,138 @@
+"""What a run works with: the source (read-only), the ledger, the specification, the twin and the lab, opened in order.
+
+Everything that is opened here is closed with the run, whatever happens.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from trimtab.embedded.binaries import Binaries
+from trimtab.errors import RefusedError
+from trimtab.lifecycle.journal import Journal
+from trimtab.lifecycle.request import Request
+from trimtab.model.catalog import Snapshot
+from trimtab.model.watch import Watcher
+from trimtab.propose.context import Limits
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from trimtab.ledger.ledger import Ledger
+    from trimtab.spec.specification import Specification
+    from trimtab.trial.run import Trials
+    from trimtab.twin.twin import Twin
+
+    Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
+
+READ_TIMEOUT_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """A run's open resources."""
+
+    run_id: str
+    request: Request
+    watcher: Watcher
+    source: Connection
+    ledger: Ledger
+    journal: Journal
+    specification: Specification
+    stack: ExitStack
+
+    def observe(self) -> Snapshot:
+        """Return what the source is and runs now."""
+        from trimtab.observe.snapshot import take_snapshot
+
+        return take_snapshot(
+            self.source,
+            self.request.workload_file,
+            seed=self.request.seed,
+            progress=lambda done, total, what: self.watcher.progress(what, done, total),
+        )
+
+    def build_twin(self, snapshot: Snapshot) -> Twin:
+        """Return the statistics twin of the source."""
+        from trimtab.twin.twin import Twin
+
+        twin = Twin.build(
+            self.request.conninfo,
+            snapshot,
+            Binaries.find(self.request.pg_bin),
+            progress=lambda done, total, what: self.watcher.progress(what, done, total),
+        )
+        return self.stack.enter_context(twin)
+
+    def open_lab(self, snapshot: Snapshot) -> Trials | None:
+        """Return the lab, ready for trials, or None when the request wants none."""
+        from trimtab.trial.lab import open_clone_lab, open_dsn_lab
+        from trimtab.trial.run import TrialLimits, Trials
+
+        if self.request.lab == "none":
+            return None
+        limits = self.specification.trial
+        if self.request.lab == "clone":
+            lab = open_clone_lab(
+                self.request.conninfo,
+                snapshot,
+                Binaries.find(self.request.pg_bin),
+                max_size_bytes=limits.max_clone_bytes,
+                progress=lambda done, total, what: self.watcher.progress(what, done, total),
+            )
+        else:
+            lab = open_dsn_lab(self.request.lab, snapshot)
+        self.stack.enter_context(lab)
+        return Trials(lab, TrialLimits.of(limits), random.Random(self.request.seed))  # noqa: S311 - coins, not secrets
+
+    def look_again(self) -> Callable[[], Snapshot]:
+        """Return a function that reads the source's facts afresh; its snapshots hold no workload."""
+        from trimtab.model.workload import Workload
+        from trimtab.observe.snapshot import read_facts
+
+        return lambda: read_facts(self.source, Workload((), "none"))
+
+    def proposal_limits(self) -> Limits:
+        """Return what proposals must stay inside."""
+        spec = self.specification
+        return Limits(
+            max_key_columns=spec.indexes.max_key_columns,
+            max_include_columns=spec.indexes.max_include_columns,
+            max_index_bytes=spec.indexes.max_size_bytes,
+            budget_bytes=spec.indexes.max_total_size_bytes,
+            max_indexes_per_table=spec.indexes.max_per_table,
+            name_prefix=spec.indexes.name_prefix,
+            settings_max=spec.settings.largest_values(),
+            wants_efficiency="efficiency" in self.request.objectives,
+        )
+
+
+def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Workshop:
+    """Open the ledger, the specification and the source, and hold the database against a second run."""
+    from trimtab.db.connection import connect
+    from trimtab.db.locks import hold_database
+    from trimtab.ledger.ledger import Ledger
+    from trimtab.spec.load import load_spec
+    from trimtab.spec.narrow import narrowed
+
+    specification = load_spec(request.spec)
+    if request.budget_bytes is not None:
+        specification = narrowed(specification, budget_bytes=request.budget_bytes)
+    if request.apply and request.lab == "none" and specification.trial.required:
+        raise RefusedError(
+            "--apply with --lab none was refused: the specification requires a trial of every change",
+            code="trial.required",
+            next_step="Use --lab clone, or --lab DSN with a database that may be used for trials.",
+        )
+    ledger = stack.enter_context(closing(Ledger.open(request.ledger_path)))
+    source = stack.enter_context(
+        closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS))
+    )
+    stack.enter_context(hold_database(source))
+    run_id = "r-" + uuid.uuid4().hex[:10]
+    return Workshop(run_id, request, watcher, source, ledger, Journal(ledger, run_id), specification, stack)

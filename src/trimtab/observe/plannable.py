@@ -1,0 +1,90 @@
+"""Sorts out the queries that the source cannot plan as we are connected: another search_path, a table gone, no right.
+
+A query with drawn values that do not fit is planned without them. A write that this role may not carry out stays, as
+long as it may read the tables: it is planned on the twin and run in the lab. Nothing is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from trimtab.db.connection import Connection
+from trimtab.db.explain import explain
+from trimtab.db.failures import ServerError
+from trimtab.db.parser import UnreadableSqlError, parse
+from trimtab.errors import SourceError, WorkloadError
+from trimtab.model.workload import Query, Skipped, Workload
+from trimtab.observe.names import relations_of
+from trimtab.observe.reading import read
+
+_PERMISSION = "42501"
+_LOST = ("source.unreachable", "source.authentication", "source.busy")
+
+
+def check_plannable(
+    conn: Connection, workload: Workload, progress: Callable[[int, int], None] | None = None
+) -> Workload:
+    """Return the workload with the queries that cannot be planned moved to skipped, as `query.unplannable`.
+
+    `progress` is told (done, total). The connection's statement_timeout limits each. Raises SourceError when the server
+    is lost, and WorkloadError `workload.empty` when nothing is left.
+    """
+    kept: list[Query] = []
+    skipped: list[Skipped] = []
+    for done, query in enumerate(workload.queries):
+        if progress is not None:
+            progress(done, len(workload.queries))
+        planned = _planned(conn, query)
+        if isinstance(planned, Query):
+            kept.append(planned)
+        else:
+            skipped.append(_skipped(query, planned))
+    if not kept:
+        raise _empty(skipped)
+    return replace(workload, queries=tuple(kept), skipped=(*workload.skipped, *skipped))
+
+
+def _planned(conn: Connection, query: Query) -> Query | SourceError | WorkloadError:
+    """Return the query in the form in which it can be planned, or why it cannot."""
+    failure = _failure(conn, query)
+    if failure is None:
+        return query
+    if query.is_synthetic:
+        open_query = replace(query, parameters=(), is_synthetic=False)
+        if _failure(conn, open_query) is None:
+            return open_query
+    is_forbidden = isinstance(failure, ServerError) and failure.sqlstate == _PERMISSION
+    return query if is_forbidden and not query.is_read and _may_read_tables(conn, query) else failure
+
+
+def _failure(conn: Connection, query: Query) -> SourceError | WorkloadError | None:
+    try:
+        explain(conn, query)
+    except (SourceError, WorkloadError) as error:
+        if error.code in _LOST or conn.closed:
+            raise
+        return error
+    return None
+
+
+def _may_read_tables(conn: Connection, query: Query) -> bool:
+    try:
+        tables = sorted(relations_of(parse(query.text)))
+    except UnreadableSqlError:
+        return False
+    rows = read(conn, "may_select", ([schema for schema, _ in tables], [name for _, name in tables]))
+    return bool(rows[0]["may_select"])
+
+
+def _skipped(query: Query, error: SourceError | WorkloadError) -> Skipped:
+    return Skipped(query.name, query.normalized_text, query.weight, "query.unplannable", str(error))
+
+
+def _empty(skipped: list[Skipped]) -> WorkloadError:
+    found = f"; the first: {skipped[0].reason}" if skipped else ""
+    return WorkloadError(
+        f"there is no workload: none of its {len(skipped)} queries can be planned on this database{found}",
+        code="workload.empty",
+        next_step="Check the database, its search_path and this role's rights, then run again.",
+    )

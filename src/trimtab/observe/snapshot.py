@@ -1,0 +1,58 @@
+"""Takes the snapshot of a source: who it is, its tables, its settings and its workload, in one order, with progress.
+
+Reads only; what it returns holds no row, and of the statistics only the values drawn for parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import TypeAlias
+
+from trimtab.db.connection import Connection
+from trimtab.model.catalog import Snapshot
+from trimtab.model.workload import Workload
+from trimtab.observe.catalog import read_tables
+from trimtab.observe.parameters import with_parameters
+from trimtab.observe.plannable import check_plannable
+from trimtab.observe.server import read_clock, read_scoped_settings, read_server, read_settings
+from trimtab.observe.statements import workload_from_statements
+from trimtab.observe.workload_file import workload_from_file
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Told (done, total, what) whenever something begins or moves on."""
+
+_STEPS = 4
+
+
+def take_snapshot(conn: Connection, workload_file: Path | None, *, seed: int, progress: Progress) -> Snapshot:
+    """Return what the source is and runs now; the workload comes from the file, or without one from pg_stat_statements.
+
+    `seed` decides which parameters are drawn. Raises SourceError and WorkloadError.
+    """
+    progress(0, _STEPS, "reading the workload")
+    # A file is judged before the server is asked anything: it is the likelier mistake.
+    found = workload_from_file(workload_file) if workload_file is not None else workload_from_statements(conn)
+    progress(1, _STEPS, "reading the catalog")
+    server = read_server(conn)
+    taken_at = read_clock(conn)
+    tables = read_tables(conn)
+    progress(2, _STEPS, "reading the settings")
+    settings, scoped_settings = read_settings(conn), read_scoped_settings(conn)
+    progress(3, _STEPS, "drawing parameters")
+    workload = _checked(conn, with_parameters(conn, found, Random(seed)), progress)  # noqa: S311
+    return Snapshot(
+        server=server,
+        tables=tables,
+        settings=settings,
+        workload=workload,
+        taken_at=taken_at,
+        scoped_settings=scoped_settings,
+    )
+
+
+def _checked(conn: Connection, workload: Workload, progress: Progress) -> Workload:
+    checked = check_plannable(conn, workload, lambda done, total: progress(done, total, "planning the workload"))
+    progress(len(workload.queries), len(workload.queries), "planning the workload")
+    return checked

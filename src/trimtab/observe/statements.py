@@ -1,0 +1,160 @@
+"""Reads a workload from pg_stat_statements: what ran in this database, how often, the costliest first.
+
+Trimtab's own statements, utility statements and those that touch nothing but system catalogs are left out silently;
+what cannot be read or must not be run is left out with its reason. Never resets the statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow
+
+from trimtab.db.connection import Connection, source_error
+from trimtab.db.queries import load
+from trimtab.db.sql import Statement, split
+from trimtab.errors import SourceError, WorkloadError
+from trimtab.model.workload import Query, QueryKind, Skipped, Workload
+from trimtab.observe.identity import QueryIds
+from trimtab.observe.own_statements import SystemNames, is_own, read_system_names
+from trimtab.observe.reading import query, read
+from trimtab.observe.regrouping import regrouped
+
+ORIGIN = "pg_stat_statements"
+DEFAULT_LIMIT = 500
+# pg_stat_statements keeps 5 000 statements unless told otherwise; most of what is read beyond the limit is our own.
+_ROWS_PER_QUERY = 10
+_NOT_LOADED = "55000"
+_FILE_INSTEAD = "or give the statements in a file: --workload FILE.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """A readable statement with its executions and their total time in milliseconds."""
+
+    statement: Statement
+    calls: float
+    total_ms: float
+
+
+def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Workload:
+    """Return at most `limit` queries of this database, by total time; their weights are calls.
+
+    Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
+    source.pg_stat_statements_not_loaded; WorkloadError workload.empty.
+    """
+    rows = _rows(conn, limit * _ROWS_PER_QUERY)
+    system = read_system_names(conn)
+    ran: list[_Ran] = []
+    skipped: list[Skipped] = []
+    for row in rows:
+        if row["is_hidden"]:
+            skipped.append(_hidden(row))
+        elif row["text"] is None:
+            skipped.append(_unusable(row, "query.no_text", "the server has lost its text"))
+        else:
+            _sort_in(row, system, ran, skipped)
+    queries = _queries(ran)[:limit]
+    if not queries:
+        raise _empty(skipped)
+    return Workload(queries, ORIGIN, tuple(skipped))
+
+
+def _rows(conn: Connection, limit: int) -> list[DictRow]:
+    found = read(conn, "statements_extension")
+    if not found:
+        raise SourceError(
+            "pg_stat_statements is not installed in this database",
+            code="source.no_pg_stat_statements",
+            next_step="As a superuser, add it to shared_preload_libraries, restart, run CREATE EXTENSION "
+            f"pg_stat_statements in this database and let the workload run; {_FILE_INSTEAD}.",
+        )
+    text = load("statements", conn.info.server_version)
+    # The name of the schema is the only thing that a parameter cannot hold.
+    composed = sql.SQL(text).format(schema=sql.Identifier(found[0]["schema"]))
+    try:
+        return query(conn, composed, (limit,))
+    except psycopg.Error as exc:
+        if exc.sqlstate != _NOT_LOADED:
+            raise source_error(exc) from None
+        raise SourceError(
+            "pg_stat_statements is installed but not loaded",
+            code="source.pg_stat_statements_not_loaded",
+            next_step=f"Add it to shared_preload_libraries and restart the server; {_FILE_INSTEAD}.",
+        ) from None
+
+
+def _sort_in(row: DictRow, system: SystemNames, ran: list[_Ran], skipped: list[Skipped]) -> None:
+    """A text is one statement unless it is damaged; then nothing of it is trusted."""
+    text: str = row["text"]
+    try:
+        statements = split(regrouped(text))
+    except WorkloadError:
+        statements = []
+    if len(statements) != 1:
+        skipped.append(_unusable(row, "sql.syntax", "its text is damaged"))
+        return
+    statement = statements[0]
+    if statement.danger == "sql.utility" or is_own(text, system):
+        return
+    if statement.danger is not None:
+        skipped.append(_unusable(row, statement.danger, statement.reason, statement.normalized_text))
+    else:
+        ran.append(_Ran(statement, row["calls"], row["total_ms"]))
+
+
+def _queries(ran: Iterable[_Ran]) -> tuple[Query, ...]:
+    """One query per fingerprint, with the text that took most of the time; the costliest first."""
+    merged: dict[str, list[_Ran]] = {}
+    for item in ran:
+        merged.setdefault(item.statement.fingerprint, []).append(item)
+    by_time = sorted(
+        merged.values(), key=lambda same: (-math.fsum(item.total_ms for item in same), same[0].statement.fingerprint)
+    )
+    ids = QueryIds()
+    return tuple(_query(same, ids) for same in by_time)
+
+
+def _query(same: list[_Ran], ids: QueryIds) -> Query:
+    statement = max(same, key=lambda item: item.total_ms).statement
+    query_id = ids.next_for(statement.fingerprint)
+    return Query(
+        id=query_id,
+        name=query_id,
+        text=statement.text,
+        normalized_text=statement.normalized_text,
+        weight=math.fsum(item.calls for item in same),
+        kind=statement.kind or QueryKind.WRITE,
+        parameter_count=statement.parameter_count,
+    )
+
+
+def _hidden(row: DictRow) -> Skipped:
+    return Skipped(
+        name=f"statements of role {row['role']}",
+        normalized_text="",
+        weight=row["calls"],
+        code="query.hidden",
+        reason=f"the texts are hidden from this role; GRANT pg_read_all_stats shows those of {row['role']}",
+    )
+
+
+def _unusable(row: DictRow, code: str, reason: str, normalized_text: str = "") -> Skipped:
+    name = normalized_text[:60] or "a statement"
+    return Skipped(name=name, normalized_text=normalized_text, weight=row["calls"], code=code, reason=reason)
+
+
+def _empty(skipped: list[Skipped]) -> WorkloadError:
+    hidden = sum(item.code == "query.hidden" for item in skipped)
+    next_step = f"Let the application run for a while, {_FILE_INSTEAD}."
+    if hidden:
+        next_step = f"GRANT pg_read_all_stats to this role, {_FILE_INSTEAD}."
+    return WorkloadError(
+        f"there is no workload: pg_stat_statements holds no usable query of this database, {len(skipped)} are left out",
+        code="workload.empty",
+        next_step=next_step,
+    )

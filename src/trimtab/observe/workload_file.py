@@ -1,0 +1,152 @@
+"""Reads a workload from a .sql file: statements, how often each counts, and what is left out and why.
+
+A statement that cannot be used never stops the others; a file or a directive that cannot be understood stops all, since
+guessing a weight would falsify every total.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.db.sql import Statement, split
+from trimtab.errors import WorkloadError
+from trimtab.model.workload import Query, QueryKind, Skipped, Workload
+from trimtab.observe.identity import QueryIds
+
+ORIGIN = "file"
+_DIRECTIVE = re.compile(r"\s*--\s*(?P<key>weight|name)\s*:(?P<value>.*)", re.IGNORECASE)
+_FORM = "Write `-- weight: 12.5` on a line of its own above the statement."
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One statement of the file with what its directives say."""
+
+    statement: Statement
+    weight: float
+    name: str | None
+
+
+def workload_from_file(path: Path) -> Workload:
+    """Return the workload of a file; equal statements add up their weights, 1 unless `-- weight: N` stands above.
+
+    Raises WorkloadError: workload.unreadable, workload.not_utf8, workload.too_large, workload.bad_weight,
+    workload.bad_name, workload.empty (no statement that can be used).
+    """
+    text = _text_of(path)
+    try:
+        statements = split(text)
+    except WorkloadError as error:
+        raise WorkloadError(
+            f"workload file {path} is refused: {error}",
+            code="workload.too_large",
+            next_step="Split the file, or leave statements out.",
+        ) from None
+    entries = [_entry(statement, path) for statement in statements]
+    usable = [entry for entry in entries if entry.statement.danger is None]
+    skipped = tuple(_skipped(entry) for entry in entries if entry.statement.danger is not None)
+    if not usable:
+        raise _empty(path, skipped)
+    return Workload(_queries(usable), ORIGIN, skipped)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as exc:
+        raise WorkloadError(
+            f"workload file {path} cannot be read: {exc.strerror}",
+            code="workload.unreadable",
+            next_step="Check the path and its permissions, or leave --workload out to read pg_stat_statements.",
+        ) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = raw[: exc.start].count(b"\n") + 1
+        raise WorkloadError(
+            f"workload file {path} is refused: line {line} is not UTF-8",
+            code="workload.not_utf8",
+            next_step="Save the file as UTF-8.",
+        ) from None
+
+
+def _entry(statement: Statement, path: Path) -> _Entry:
+    given: dict[str, str] = {}
+    for comment in statement.leading_comment.splitlines():
+        match = _DIRECTIVE.fullmatch(comment)
+        if match is None:
+            continue
+        key = match["key"].lower()
+        if key in given:
+            raise _bad(path, statement, key, "it is given twice")
+        given[key] = match["value"].strip()
+    weight = _weight(given["weight"], path, statement) if "weight" in given else 1.0
+    name = given.get("name")
+    if name is not None and not (name and name.isprintable()):
+        raise _bad(path, statement, "name", "it is empty or not printable")
+    return _Entry(statement, weight, name)
+
+
+def _weight(text: str, path: Path, statement: Statement) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        raise _bad(path, statement, "weight", f"{text!r} is not a number") from None
+    if not math.isfinite(weight) or weight <= 0:
+        raise _bad(path, statement, "weight", f"{text!r} is not a positive, finite number")
+    return weight
+
+
+def _bad(path: Path, statement: Statement, key: str, found: str) -> WorkloadError:
+    return WorkloadError(
+        f"workload file {path} is refused: the {key} of the statement on line {statement.line} is wrong: {found}",
+        code=f"workload.bad_{key}",
+        next_step=_FORM if key == "weight" else _FORM.replace("weight: 12.5", "name: monthly report"),
+    )
+
+
+def _queries(entries: list[_Entry]) -> tuple[Query, ...]:
+    merged: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        merged.setdefault(entry.statement.text, []).append(entry)
+    ids = QueryIds()
+    return tuple(_query(same, ids) for same in merged.values())
+
+
+def _query(same: list[_Entry], ids: QueryIds) -> Query:
+    statement = same[0].statement
+    query_id = ids.next_for(statement.fingerprint)
+    return Query(
+        id=query_id,
+        name=next((entry.name for entry in same if entry.name is not None), query_id),
+        text=statement.text,
+        normalized_text=statement.normalized_text,
+        weight=math.fsum(entry.weight for entry in same),
+        kind=statement.kind or QueryKind.WRITE,
+        parameter_count=statement.parameter_count,
+    )
+
+
+def _skipped(entry: _Entry) -> Skipped:
+    statement = entry.statement
+    return Skipped(
+        name=entry.name or f"line {statement.line}",
+        normalized_text=statement.normalized_text,
+        weight=entry.weight,
+        code=statement.danger or "",
+        reason=f"line {statement.line}: {statement.reason}",
+    )
+
+
+def _empty(path: Path, skipped: tuple[Skipped, ...]) -> WorkloadError:
+    found = "it holds no statement"
+    if skipped:
+        found = f"none of its {len(skipped)} statements can be used; the first, {skipped[0].reason}"
+    return WorkloadError(
+        f"workload file {path} is refused: {found}",
+        code="workload.empty",
+        next_step="Write the SELECT, INSERT, UPDATE and DELETE statements of the workload, each ended by a semicolon.",
+    )

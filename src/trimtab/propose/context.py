@@ -1,0 +1,52 @@
+"""All that a proposer may see: the snapshot, a what-if planner, what the lab measured, and the limits to stay inside.
+
+A proposer never sees the source itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trimtab.model.catalog import Snapshot
+from trimtab.model.plan import Plan
+from trimtab.model.whatif import WhatIf
+from trimtab.model.workload import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What proposals must stay inside, from the specification and the command line. Sizes are bytes.
+
+    `settings_max` maps a setting's name to the largest value allowed, in the server's own notation ("256MB").
+    """
+
+    max_key_columns: int
+    max_include_columns: int
+    max_index_bytes: int
+    budget_bytes: int
+    max_indexes_per_table: int
+    name_prefix: str
+    settings_max: Mapping[str, str]
+    wants_efficiency: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`plans` are run plans from the lab and `baseline_ms` their times, by query id; both are empty without a lab."""
+
+    snapshot: Snapshot
+    what_if: WhatIf
+    limits: Limits
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    baseline_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """The workload's queries."""
+        return self.snapshot.workload.queries
+
+    def time_per_cost(self, query: Query, cost: float) -> float:
+        """Return the weighted ms that one cost unit of the query stands for; without a lab it counts as 1 ms."""
+        measured = self.baseline_ms.get(query.id)
+        return query.weight * (measured / cost if measured is not None and cost > 0 else 1.0)

@@ -1,0 +1,1 @@
+"""What is handed over: documents made from a Report. Nothing here reads a database."""

@@ -1,0 +1,1 @@
+"""Settling: what was applied is measured where it now lives, and kept or taken back."""

@@ -1,0 +1,56 @@
+"""Decides from levels measured before and after which applied strategies hold. Pure; the lifecycle does the reverting.
+
+A query that got slower than the margin allows is laid at the door of the strategies that its trial saw touch it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trimtab.model.anchor import QueryLevel
+from trimtab.model.report import Life
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """A query that is slower on the source than before, by more than the margin and the floor."""
+
+    query_id: str
+    before_ms: float
+    after_ms: float
+
+
+def regressions(
+    before: Mapping[str, QueryLevel],
+    after: Mapping[str, QueryLevel],
+    *,
+    max_slowdown_percent: float,
+    floor_ms: float,
+) -> list[Regression]:
+    """Return the queries that lost, the heaviest loss first. Only queries that were run both times can be judged."""
+    lost = []
+    for query_id, level in after.items():
+        earlier = before.get(query_id)
+        if earlier is None or earlier.runs == 0 or level.runs == 0:
+            continue
+        loss = level.p50_ms - earlier.p50_ms
+        if loss > floor_ms and loss > earlier.p50_ms * max_slowdown_percent / 100:
+            lost.append(Regression(query_id, earlier.p50_ms, level.p50_ms))
+    return sorted(lost, key=lambda r: (r.before_ms - r.after_ms, r.query_id))
+
+
+def to_revert(lives: Sequence[Life], lost: Sequence[Regression]) -> dict[str, str]:
+    """Return, by strategy id, why it must be taken back: the strategies that altered a regressed query's plan."""
+    lost_ids = {regression.query_id: regression for regression in lost}
+    reasons: dict[str, str] = {}
+    for life in lives:
+        if not life.applied or life.trial is None:
+            continue
+        touched = [q.query_id for q in life.trial.queries if q.plan_changed and q.query_id in lost_ids]
+        if touched:
+            worst = lost_ids[touched[0]]
+            reasons[life.strategy.id] = (
+                f"{worst.query_id} took {worst.after_ms:.1f} ms on the source after, {worst.before_ms:.1f} ms before"
+            )
+    return reasons

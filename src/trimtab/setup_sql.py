@@ -1,0 +1,34 @@
+"""The SQL that makes least-privilege roles for Trimtab. It is printed for a DBA to read; Trimtab never runs it."""
+
+from __future__ import annotations
+
+_ROLE_SQL = """\
+-- Three roles for Trimtab. Read this, adapt it, and run it yourself as a superuser (psql -f FILE).
+-- None of them has a password here: set one with \\password, or use peer, certificate or service-file authentication.
+
+-- 1. Observing and dry runs: `trimtab optimize` without --apply needs no more. It cannot write.
+CREATE ROLE trimtab_observe LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 8;
+ALTER ROLE trimtab_observe SET default_transaction_read_only = on;
+ALTER ROLE trimtab_observe SET statement_timeout = '60s';
+ALTER ROLE trimtab_observe SET idle_in_transaction_session_timeout = '60s';
+GRANT pg_monitor TO trimtab_observe;          -- pg_stat_statements with query texts, settings, sizes
+GRANT pg_read_all_data TO trimtab_observe;    -- planner statistics for the twin, rows for the clone (14 and later)
+-- Narrower: instead of pg_read_all_data grant SELECT on the tables that Trimtab may see.
+
+-- 2. Applying: `--apply`, `revert` and `resume`. Building an index needs membership in the role that owns the table,
+--    and ALTER DATABASE ... SET needs membership in the role that owns the database. Name only those owners:
+CREATE ROLE trimtab_apply LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 4;
+ALTER ROLE trimtab_apply SET lock_timeout = '5s';
+GRANT pg_monitor TO trimtab_apply;
+GRANT pg_read_all_data TO trimtab_apply;
+-- GRANT table_owner TO trimtab_apply;
+
+-- 3. What runs: Trimtab reads the workload from pg_stat_statements unless it is given a file. It needs
+--    shared_preload_libraries = 'pg_stat_statements' in postgresql.conf (a restart), and then, in each database:
+-- CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+"""
+
+
+def role_sql() -> str:
+    """Return the commented SQL."""
+    return _ROLE_SQL

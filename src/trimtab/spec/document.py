@@ -1,0 +1,160 @@
+"""What a document states: the envelope, and those limits that it narrows. Every fault becomes a sentence with a line.
+
+A document may state any part of `spec:`; what it leaves out comes from its parents. Nothing is inherited here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import ErrorDetails
+
+from trimtab.errors import SpecError
+from trimtab.spec.limits import Limits, Section
+from trimtab.spec.reading import Document
+
+_MAX_FAULTS = 8
+_Stated = dict[str, dict[str, object]]
+
+
+def _unique(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("names the same parent twice")
+    return value
+
+
+class Metadata(BaseModel):
+    """Who the document is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    id: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{2,63}$")]
+    revision: Annotated[int, Field(ge=1, le=2**31)]
+    description: Annotated[str, Field(max_length=2_000)]
+
+
+_Parent = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]{2,63}|.+\.ya?ml)$")]
+_Parents = Annotated[
+    tuple[_Parent, ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+    AfterValidator(_unique),
+]
+
+
+class _Envelope(Section):
+    """What is around `spec:`."""
+
+    api_version: Literal["trimtab.dev/v1"] = Field(alias="apiVersion")
+    kind: Literal["OptimizationSpec"]
+    metadata: Metadata
+    extends: Annotated[_Parents, Field(max_length=8)] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A document that is well-formed. `limits` holds, by section and attribute, what it states and nothing else."""
+
+    source: Document
+    metadata: Metadata
+    parents: tuple[str, ...]
+    limits: _Stated
+
+
+@cache
+def _envelope() -> type[BaseModel]:
+    """Return the model of a document: as `Limits`, but every section and every field may be left out."""
+    sections = {}
+    for name, info in Limits.model_fields.items():
+        section = info.annotation
+        assert isinstance(section, type)
+        assert issubclass(section, Section)
+        fields = {field: (known.annotation, _optional(known)) for field, known in section.model_fields.items()}
+        partial = create_model(f"Stated{section.__name__}", __base__=Section, **fields)  # type: ignore[call-overload]
+        sections[name] = (partial, None)
+    stated = create_model("StatedLimits", __base__=Section, **sections)  # type: ignore[call-overload]
+    return create_model("OptimizationSpecDocument", __base__=_Envelope, spec=(stated, ...))
+
+
+def _optional(info: object) -> object:
+    optional = deepcopy(info)
+    optional.default = None  # type: ignore[attr-defined]  # never validated: what a document leaves out is unstated
+    return optional
+
+
+def parse(document: Document) -> Stated:
+    """Return what the document states. Raises SpecError `spec.unknown_field` or `spec.invalid`, naming every fault."""
+    try:
+        model = _envelope().model_validate(document.value)
+    except ValidationError as error:
+        raise _refusal(document, error.errors(include_url=False)) from None
+    spec = model.spec  # type: ignore[attr-defined]
+    limits = {
+        section: {field: getattr(getattr(spec, section), field) for field in getattr(spec, section).model_fields_set}
+        for section in spec.model_fields_set
+    }
+    return Stated(document, model.metadata, model.extends, limits)  # type: ignore[attr-defined]
+
+
+def _refusal(document: Document, faults: list[ErrorDetails]) -> SpecError:
+    faults = sorted(faults, key=lambda fault: document.line(fault["loc"]) or 0)
+    lines = [_sentence(document, fault) for fault in faults[:_MAX_FAULTS]]
+    if len(faults) > _MAX_FAULTS:
+        lines.append(f"and {len(faults) - _MAX_FAULTS} more")
+    is_unknown = any(fault["type"] == "extra_forbidden" for fault in faults)
+    return SpecError(
+        f"{document.name} was refused: " + "; ".join(lines),
+        code="spec.unknown_field" if is_unknown else "spec.invalid",
+        next_step="Correct it; docs/specification.md describes every field.",
+    )
+
+
+def _sentence(document: Document, fault: ErrorDetails) -> str:
+    path = ".".join(part if (part := str(step)).isprintable() else ascii(part) for step in fault["loc"])
+    line = document.line(fault["loc"])
+    where = f"line {line}, {path}" if line is not None else path
+    return f"{where}: {_reason(fault)}"
+
+
+def _reason(fault: ErrorDetails) -> str:
+    """Say what is wrong in words of the document, not of Python. Values are not repeated."""
+    context = fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            close = difflib.get_close_matches(str(fault["loc"][-1]), _known_names(fault["loc"][:-1]), n=1)
+            return "unknown field" + (f"; did you mean {close[0]}?" if close else "")
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(context.get("error", fault["msg"]))
+        case "int_type":
+            return "must be a whole number"
+        case "float_type":
+            return "must be a number"
+        case "bool_type":
+            return "must be true or false"
+        case "string_type":
+            return "must be a text"
+        case "tuple_type":
+            return "must be a list"
+        case "model_type" | "mapping_type" | "dict_type" | "model_attributes_type":
+            return "must be a map of fields"
+        case "literal_error":
+            return f"must be {context['expected']}"
+        case "string_pattern_mismatch":
+            return f"must match {context['pattern']}"
+        case _:
+            return fault["msg"].replace("Input should", "must").replace("Value should", "must")
+
+
+def _known_names(path: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] | None = _envelope()
+    for part in path:
+        info = model.model_fields.get(str(part)) if model is not None else None
+        inner = info.annotation if info is not None else None
+        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return [info.alias or name for name, info in model.model_fields.items()] if model is not None else []

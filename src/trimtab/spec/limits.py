@@ -1,0 +1,191 @@
+"""The typed limits of a specification: every field, its bounds, and how a child narrows it. No logic.
+
+A field's path in the document (`indexes.max_size`) is the id of the rule that enforces it. All units are in the
+attribute names; where the document writes a size with its unit, the field has an alias without it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from trimtab.spec import narrowing as narrow
+from trimtab.spec.patterns import check_pattern, simplify
+from trimtab.spec.quantity import parse_size_bytes
+from trimtab.spec.settings import SettingLimits, check_setting_names
+
+ChangeKind: TypeAlias = Literal["create_index", "drop_index", "create_statistics", "drop_statistics", "set_setting"]
+IndexMethod: TypeAlias = Literal["btree", "hash", "gin", "gist", "spgist", "brin"]
+DropReason: TypeAlias = Literal["duplicate", "redundant"]
+StatisticsKind: TypeAlias = Literal["ndistinct", "dependencies", "mcv"]
+SettingScope: TypeAlias = Literal["database", "role"]
+
+
+def _from_list(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _in_order(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(value)))
+
+
+def _patterns(value: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in value:
+        check_pattern(pattern)
+    return simplify(value)
+
+
+def _table_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in value:
+        if "." not in pattern and pattern != "*":
+            raise ValueError("a table is written schema.table; all tables of a schema as schema.*")
+    return _patterns(value)
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("must be a size with its unit, such as 512MB or 10GB")
+    return parse_size_bytes(value)
+
+
+def _setting_limits(value: SettingLimits) -> SettingLimits:
+    check_setting_names(value)
+    return MappingProxyType(dict(sorted(value.items())))
+
+
+SizeBytes: TypeAlias = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+Percent: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Patterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_patterns)]
+TablePatterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_table_patterns)]
+Prefix: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,29}$"), narrow.PREFIX]
+_LIST = BeforeValidator(_from_list)
+_SORTED = AfterValidator(_in_order)
+
+
+class Section(BaseModel):
+    """One section of `spec:`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Changes(Section):
+    """Which kinds of change may be made, and how many."""
+
+    allowed_kinds: Annotated[tuple[ChangeKind, ...], _LIST, _SORTED, narrow.ALLOW_LIST]
+    max_changes_per_run: Annotated[int, Field(ge=0), narrow.AT_MOST]
+    max_changes_per_table: Annotated[int, Field(ge=0), narrow.AT_MOST]
+
+
+class Objects(Section):
+    """Which tables may be touched at all."""
+
+    allowed_schemas: Annotated[Patterns, narrow.ALLOW_PATTERNS]
+    denied_schemas: Annotated[Patterns, narrow.DENY_PATTERNS]
+    denied_tables: Annotated[TablePatterns, narrow.DENY_PATTERNS]
+
+
+class Indexes(Section):
+    """What a new index may be."""
+
+    max_size_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_size")
+    max_total_size_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_total_size")
+    max_table_size_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_table_size")
+    max_key_columns: Annotated[int, Field(ge=1, le=32), narrow.AT_MOST]
+    max_include_columns: Annotated[int, Field(ge=0, le=31), narrow.AT_MOST]
+    max_per_table: Annotated[int, Field(ge=0), narrow.AT_MOST]
+    allowed_methods: Annotated[tuple[IndexMethod, ...], _LIST, _SORTED, narrow.ALLOW_LIST]
+    require_concurrently: Annotated[bool, narrow.REQUIREMENT]
+    name_prefix: Prefix
+
+
+class Drops(Section):
+    """Which indexes may be dropped. What protects integrity is not here: no document can allow it."""
+
+    allow: Annotated[bool, narrow.PERMISSION]
+    reasons: Annotated[tuple[DropReason, ...], _LIST, _SORTED, narrow.ALLOW_LIST]
+    max_extra_columns: Annotated[int, Field(ge=0, le=63), narrow.AT_MOST]
+
+
+class Statistics(Section):
+    """What a new extended-statistics object may be."""
+
+    max_columns: Annotated[int, Field(ge=2, le=8), narrow.AT_MOST]
+    kinds: Annotated[tuple[StatisticsKind, ...], _LIST, _SORTED, narrow.ALLOW_LIST]
+    name_prefix: Prefix
+
+
+class Settings(Section):
+    """Which settings may be changed, to what, and for whom."""
+
+    scopes: Annotated[tuple[SettingScope, ...], _LIST, _SORTED, narrow.ALLOW_LIST]
+    allowed: Annotated[SettingLimits, AfterValidator(_setting_limits), narrow.SETTING_LIMITS]
+
+    def largest_values(self) -> dict[str, str]:
+        """Return, for every setting that has a range, its largest value as PostgreSQL writes it ("256MB")."""
+        return {name: limit.max.text() for name, limit in self.allowed.items() if limit.max is not None}
+
+
+class Locks(Section):
+    """How long a change may make others wait, and how often it is tried."""
+
+    lock_timeout_ms: Annotated[int, Field(ge=1, le=3_600_000), narrow.AT_MOST]
+    build_timeout_ms: Annotated[int, Field(ge=1_000, le=2_000_000_000), narrow.AT_MOST]
+    attempts: Annotated[int, Field(ge=1, le=100), narrow.AT_MOST]
+    pause_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False), narrow.AT_LEAST]
+
+
+class TrialLimits(Section):
+    """What a trial must show, and what it may cost."""
+
+    required: Annotated[bool, narrow.REQUIREMENT]
+    error_rate: Annotated[float, Field(gt=0, le=0.2, allow_inf_nan=False), narrow.AT_MOST]
+    min_gain_percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False), narrow.AT_LEAST]
+    max_query_slowdown_percent: Annotated[Percent, narrow.AT_MOST]
+    slowdown_floor_ms: Annotated[float, Field(ge=0, allow_inf_nan=False), narrow.AT_MOST]
+    statement_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), narrow.AT_MOST]
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), narrow.AT_MOST]
+    max_pairs: Annotated[int, Field(ge=1, le=10_000), narrow.AT_MOST]
+    max_clone_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_clone_size")
+
+
+class PredictionLimits(Section):
+    """What a prediction must promise before a trial is spent on it."""
+
+    min_gain_percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False), narrow.AT_LEAST]
+
+
+class Settle(Section):
+    """What the source itself must show after the change, or the change is taken back."""
+
+    measure: Annotated[Literal["reads", "plans"], narrow.ranked("reads", "plans")]
+    max_slowdown_percent: Annotated[Percent, narrow.AT_MOST]
+    slowdown_floor_ms: Annotated[float, Field(ge=0, allow_inf_nan=False), narrow.AT_MOST]
+    statement_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), narrow.AT_MOST]
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), narrow.AT_MOST]
+    runs: Annotated[int, Field(ge=1, le=1_000), narrow.AT_LEAST]
+
+
+class Servers(Section):
+    """Which servers may be changed."""
+
+    allow_standby: Annotated[bool, narrow.PERMISSION]
+
+
+class Limits(BaseModel):
+    """`spec:` as a whole. Every field has a value: this is what is enforced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    changes: Changes
+    objects: Objects
+    indexes: Indexes
+    drops: Drops
+    statistics: Statistics
+    settings: Settings
+    locks: Locks
+    trial: TrialLimits
+    prediction: PredictionLimits
+    settle: Settle
+    servers: Servers

@@ -1,0 +1,126 @@
+"""Finds specifications, by id or by file, follows `extends`, and returns what is to be enforced.
+
+The shipped documents lie beside this file in `defaults/`, one per id. Nothing is fetched, and nothing is cached across
+calls: a file that was edited is read again.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+
+from trimtab.errors import SpecError
+from trimtab.spec.document import Stated, parse
+from trimtab.spec.inherit import effective
+from trimtab.spec.reading import MAX_BYTES, read_document
+from trimtab.spec.specification import Specification
+
+DEFAULT_ID = "DATABASE_OPTIMIZATION_SPEC_V4"
+MAX_DEPTH = 8
+
+
+def known_ids() -> tuple[str, ...]:
+    """Return the ids of the shipped specifications."""
+    files = resources.files("trimtab.spec").joinpath("defaults").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+
+
+def get_spec(spec_id: str) -> Specification:
+    """Return the shipped specification of that id. Raises SpecError `spec.unknown_id`, naming those that there are."""
+    return _resolve(_shipped(spec_id), ())
+
+
+def load_spec(reference: str | Path | None = None) -> Specification:
+    """Return the effective specification: the default one, a shipped one by its id, or a file's.
+
+    A text is an id unless it ends in .yaml or .yml, holds a slash, or names a file. Raises SpecError.
+    """
+    if reference is None:
+        return get_spec(DEFAULT_ID)
+    if isinstance(reference, str) and reference not in known_ids() and not _is_path(reference):
+        raise _unknown_id(reference)
+    if isinstance(reference, str) and reference in known_ids():
+        return get_spec(reference)
+    return _resolve(_from_file(Path(reference)), ())
+
+
+def _is_path(reference: str) -> bool:
+    return "/" in reference or reference.endswith((".yaml", ".yml")) or Path(reference).is_file()
+
+
+def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Specification:
+    stated, path = found
+    # A file is known by its path, a shipped document by its id: two files may have been given one id by mistake.
+    identity = str(path) if path is not None else stated.metadata.id
+    if identity in below:
+        raise SpecError(
+            f"{stated.source.name} was refused: it extends itself through {len(below)} other(s)"
+            if len(below) > 1 and below[-1] != identity
+            else f"{stated.source.name} was refused: it extends itself",
+            code="spec.cycle",
+            next_step="Remove one of the extends lines, so that the chain ends.",
+        )
+    if len(below) >= MAX_DEPTH:
+        raise SpecError(
+            f"{stated.source.name} was refused: more than {MAX_DEPTH} documents extend one another",
+            code="spec.cycle",
+            next_step="Join some of the documents.",
+        )
+    parents = [_resolve(_parent(name, path), (*below, identity)) for name in stated.parents]
+    limits = effective(stated, tuple(parent.limits for parent in parents))
+    chain = dict.fromkeys(link for parent in parents for link in parent.chain)
+    metadata = stated.metadata
+    return Specification(
+        id=metadata.id,
+        revision=metadata.revision,
+        description=metadata.description,
+        chain=(*chain, f"{metadata.id}@{metadata.revision}"),
+        limits=limits,
+    )
+
+
+def _parent(name: str, child: Path | None) -> tuple[Stated, Path | None]:
+    if name.endswith((".yaml", ".yml")):
+        if child is None:
+            raise _unknown_id(name)
+        return _from_file(child.parent / name)
+    return _shipped(name)
+
+
+def _shipped(spec_id: str) -> tuple[Stated, Path | None]:
+    if spec_id not in known_ids():
+        raise _unknown_id(spec_id)
+    text = resources.files("trimtab.spec").joinpath("defaults", f"{spec_id}.yaml").read_bytes()
+    return parse(read_document(text, f"specification {spec_id}")), None
+
+
+def _from_file(path: Path) -> tuple[Stated, Path | None]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SpecError(
+            f"specification {path} cannot be read: {error.strerror}",
+            code="spec.unreadable",
+            next_step="Give the path of a YAML file that you may read, or one of: " + ", ".join(known_ids()) + ".",
+        ) from None
+    stated = parse(read_document(text, str(path)))
+    if stated.metadata.id in known_ids():
+        raise SpecError(
+            f"{path} was refused: metadata.id {stated.metadata.id} belongs to a specification that Trimtab ships",
+            code="spec.invalid",
+            next_step="Give it an id of your own, and put the shipped one into extends.",
+        )
+    return stated, path.resolve()
+
+
+def _unknown_id(spec_id: str) -> SpecError:
+    known = known_ids()
+    close = difflib.get_close_matches(spec_id, known, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return SpecError(
+        f"specification {spec_id!r} was refused: there is none of that id here; known: " + ", ".join(known),
+        code="spec.unknown_id",
+        next_step="Use a known id, or the path of a YAML file." + hint,
+    )

@@ -1,0 +1,46 @@
+"""The settings that Trimtab never changes, whatever a specification says: they buy speed with durability, safety,
+evidence or the meaning of a query. This list only grows; no document can shorten it.
+"""
+
+from __future__ import annotations
+
+from trimtab.spec.patterns import first_match
+
+# Each group answers "what would be lost?". A trailing * stands for any ending.
+_DURABILITY = (
+    "archive_*", "checkpoint_*", "commit_delay", "commit_siblings", "data_checksums", "data_sync_retry", "fsync",
+    "full_page_writes", "hot_standby*", "max_slot_wal_keep_size", "max_standby_*", "max_wal_senders",
+    "primary_*", "recovery_*", "restore_command", "summarize_wal", "sync_replication_slots",
+    "synchronized_standby_slots", "synchronous_commit", "synchronous_standby_names", "wal_*",
+)  # fmt: skip
+_INTEGRITY = (
+    "allow_in_place_tablespaces", "allow_system_table_mods", "autovacuum*", "check_function_bodies", "event_triggers",
+    "ignore_checksum_failure", "ignore_invalid_pages", "ignore_system_indexes", "lo_compat_privileges",
+    "session_replication_role", "vacuum_failsafe_age", "vacuum_multixact_*", "zero_damaged_pages",
+)  # fmt: skip
+_ACCESS = (
+    "authentication_timeout", "bonjour*", "config_file", "createrole_self_grant", "data_directory",
+    "db_user_namespace", "dynamic_library_path", "extension_control_path", "external_pid_file", "gss_*", "hba_file",
+    "ident_file", "is_superuser", "jit_provider", "krb_*", "listen_addresses", "local_preload_libraries", "md5_*",
+    "oauth_*", "password_encryption", "port", "reserved_connections", "restrict_nonsystem_relation_kind", "role",
+    "row_security", "scram_*", "search_path", "session_authorization", "session_preload_libraries",
+    "shared_preload_libraries", "ssl*", "superuser_reserved_connections", "unix_socket_*",
+)  # fmt: skip
+_EVIDENCE = (
+    "application_name", "auto_explain.*", "cluster_name", "compute_query_id", "debug_*", "event_source", "log_*",
+    "logging_collector", "pg_stat_statements.*", "pgaudit.*", "stats_fetch_consistency", "syslog_*", "track_*",
+)  # fmt: skip
+_MEANING = (
+    "array_nulls", "backslash_quote", "backtrace_functions", "bytea_output", "client_encoding", "client_min_messages",
+    "datestyle", "default_table_access_method", "default_tablespace", "default_text_search_config",
+    "default_toast_compression", "default_transaction_*", "escape_string_warning", "exit_on_error",
+    "extra_float_digits", "gin_fuzzy_search_limit", "icu_validation_level", "intervalstyle", "lc_*",
+    "operator_precedence_warning", "quote_all_identifiers", "restart_after_crash", "standard_conforming_strings",
+    "temp_tablespaces", "timezone*", "transaction_*", "transform_null_equals", "xmlbinary", "xmloption",
+)  # fmt: skip
+NEVER_SETTINGS = tuple(sorted((*_DURABILITY, *_INTEGRITY, *_ACCESS, *_EVIDENCE, *_MEANING)))
+
+
+def never_pattern(setting: str) -> str | None:
+    """Return the entry of the list that forbids the setting, or None. Case does not count, as in PostgreSQL."""
+    return first_match(NEVER_SETTINGS, setting.lower())

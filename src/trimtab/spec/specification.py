@@ -1,0 +1,132 @@
+"""A specification as it is enforced: complete, frozen, with the digest that every decision and ledger entry names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import rfc8785
+from pydantic import BaseModel
+
+from trimtab.spec.limits import (
+    Changes,
+    Drops,
+    Indexes,
+    Limits,
+    Locks,
+    Objects,
+    PredictionLimits,
+    Servers,
+    Settings,
+    Settle,
+    Statistics,
+    TrialLimits,
+)
+from trimtab.spec.quantity import Quantity, size_text
+
+API_VERSION = "trimtab.dev/v1"
+KIND = "OptimizationSpec"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """The effective specification.
+
+    `chain` names the documents that it was narrowed from, the first ancestor first, itself last, as "ID@revision".
+    `digest` is SHA-256, in hexadecimal, over the RFC 8785 form of the effective document.
+    """
+
+    id: str
+    revision: int
+    description: str
+    chain: tuple[str, ...]
+    limits: Limits
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.sha256(rfc8785.dumps(self.document())).hexdigest())
+
+    def document(self) -> dict[str, Json]:
+        """Return the effective document. It extends nothing, and read again it means the same."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"id": self.id, "revision": self.revision, "description": self.description},
+            "spec": _plain("", self.limits),
+        }
+
+    @property
+    def changes(self) -> Changes:
+        """Which kinds of change may be made, and how many."""
+        return self.limits.changes
+
+    @property
+    def objects(self) -> Objects:
+        """Which tables may be touched at all."""
+        return self.limits.objects
+
+    @property
+    def indexes(self) -> Indexes:
+        """What a new index may be."""
+        return self.limits.indexes
+
+    @property
+    def drops(self) -> Drops:
+        """Which indexes may be dropped."""
+        return self.limits.drops
+
+    @property
+    def statistics(self) -> Statistics:
+        """What a new extended-statistics object may be."""
+        return self.limits.statistics
+
+    @property
+    def settings(self) -> Settings:
+        """Which settings may be changed, to what, and for whom."""
+        return self.limits.settings
+
+    @property
+    def locks(self) -> Locks:
+        """How long a change may make others wait, and how often it is tried."""
+        return self.limits.locks
+
+    @property
+    def trial(self) -> TrialLimits:
+        """What a trial must show, and what it may cost."""
+        return self.limits.trial
+
+    @property
+    def prediction(self) -> PredictionLimits:
+        """What a prediction must promise before a trial is spent on it."""
+        return self.limits.prediction
+
+    @property
+    def settle(self) -> Settle:
+        """What the source itself must show after the change."""
+        return self.limits.settle
+
+    @property
+    def servers(self) -> Servers:
+        """Which servers may be changed."""
+        return self.limits.servers
+
+
+def _plain(name: str, value: object) -> Json:
+    """Return the value as a document writes it: sizes and quantities with their units, unstated parts left out."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        stated = {f: getattr(value, f) for f in fields}
+        return {fields[f].alias or f: _plain(f, v) for f, v in stated.items() if v is not None}
+    if isinstance(value, Quantity):
+        return value.value if value.dimension == "number" else value.text()
+    if isinstance(value, Mapping):
+        return {str(key): _plain("", item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain("", item) for item in value]
+    if isinstance(value, int) and name.endswith("_bytes"):
+        return size_text(value)
+    assert isinstance(value, bool | int | float | str)
+    return value

@@ -1,0 +1,95 @@
+"""Builds a strategy's objects in the lab's open transaction, and tells how long it took and how large they are.
+
+Drops and settings build nothing: the arms of a pair show them. It never commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, qualified
+from trimtab.model.strategy import Strategy
+
+if TYPE_CHECKING:
+    from trimtab.db.connection import Connection
+
+_INDEX_STATE = """/* trimtab: how large is this index, and may this very transaction use it? */
+select pg_catalog.pg_relation_size(i.indexrelid), i.indcheckxmin
+  from pg_catalog.pg_index i
+ where i.indexrelid = pg_catalog.to_regclass($1)"""
+_FAMILY = """/* trimtab: this table, its partitions or children, and its parents */
+with recursive down as (
+    select pg_catalog.to_regclass($1)::oid as id
+    union select h.inhrelid from pg_catalog.pg_inherits h join down on h.inhparent = down.id),
+up as (
+    select pg_catalog.to_regclass($1)::oid as id
+    union select h.inhparent from pg_catalog.pg_inherits h join up on h.inhrelid = up.id)
+select n.nspname, c.relname
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where c.oid in (select id from down union select id from up)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Seconds spent building, and bytes that the indexes take: negative when some are freed.
+
+    `unusable` says why what was built cannot be tried here, or is None.
+    """
+
+    seconds: float
+    size_bytes: int
+    unusable: str | None = None
+
+
+def build(connection: Connection, strategy: Strategy, timeout_ms: int, clock: Callable[[], float]) -> Built:
+    """Build what the strategy creates. Raises ServerError; the caller's savepoint then takes everything back."""
+    import psycopg
+
+    from trimtab.db.failures import source_error
+
+    started = clock()
+    try:
+        _limit(connection, timeout_ms)
+        for change in strategy.changes:
+            _create(connection, change)
+        _limit(connection, 0)
+        seconds = clock() - started
+        sizes = [_size(connection, change) for change in strategy.changes]
+    except psycopg.Error as error:
+        raise source_error(error) from None
+    unusable = None
+    if any(is_deferred for _, is_deferred in sizes):
+        unusable = "the lab's table is being changed by others, so an index built now is not used in this transaction"
+    return Built(seconds, sum(size for size, _ in sizes), unusable)
+
+
+def family_of(connection: Connection, tables: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Return the tables with all their partitions and parents: the names under which a write may reach them."""
+    names = set(tables)
+    for schema, table in tables:
+        rows = connection.execute(_FAMILY, (qualified(schema, table),)).fetchall()
+        names.update((str(row[0]), str(row[1])) for row in rows)
+    return frozenset(names)
+
+
+def _create(connection: Connection, change: Change) -> None:
+    if isinstance(change, CreateIndex | CreateStatistics):
+        connection.execute(change.sql(concurrently=False).encode())
+    if isinstance(change, CreateStatistics):
+        connection.execute(f"ANALYZE {qualified(change.schema, change.table)}".encode())
+
+
+def _size(connection: Connection, change: Change) -> tuple[int, bool]:
+    """Return bytes, and whether the server keeps the index from transactions as old as ours (indcheckxmin)."""
+    if not isinstance(change, CreateIndex | DropIndex):
+        return 0, False
+    row = connection.execute(_INDEX_STATE, (qualified(change.schema, change.name),)).fetchone()
+    size, is_deferred = (int(row[0]), bool(row[1])) if row is not None else (0, False)
+    return (size, is_deferred) if isinstance(change, CreateIndex) else (-size, False)
+
+
+def _limit(connection: Connection, timeout_ms: int) -> None:
+    connection.execute("select pg_catalog.set_config('statement_timeout', $1, true)", (str(timeout_ms),))

@@ -1,0 +1,294 @@
+"""Runs trials in the lab: builds a strategy's changes, measures in pairs, and keeps or undoes them.
+
+Everything happens in one open transaction of one session, so that a lab that dies or is closed has changed nothing.
+What a ruling needs is decided by `tally`; which queries are measured by `selection`. It never touches the source.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trimtab.model.change import CreateIndex
+from trimtab.model.plan import Plan
+from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
+from trimtab.model.workload import Query
+from trimtab.trial.arms import Arm, arm
+from trimtab.trial.baseline import Baseline, take_baseline
+from trimtab.trial.build import Built, build, family_of
+from trimtab.trial.limits import TrialLimits
+from trimtab.trial.measurement import QuerySeries
+from trimtab.trial.replay import guarded, plans
+from trimtab.trial.rounds import PairRunner
+from trimtab.trial.selection import Selected, changed_index_tables, select
+from trimtab.trial.sequential import PairedTest
+from trimtab.trial.tally import Ruling, Tally
+
+if TYPE_CHECKING:
+    from trimtab.db.connection import Connection
+    from trimtab.trial.lab import Lab
+
+__all__ = ["TrialLimits", "Trials"]
+
+_FINAL_PAIRS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A query of a trial, and why it is in it."""
+
+    query: Query
+    why: Selected
+
+
+class Trials:
+    """Trials of one lab, one after the other; each on top of the strategies that were accepted before it.
+
+    `rng` throws the coins, `clock` gives seconds. Raises LabError when the lab fails; then nothing is left in it.
+    """
+
+    def __init__(
+        self, lab: Lab, limits: TrialLimits, rng: random.Random, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lab = lab
+        self._limits = limits
+        self._rng = rng
+        self._clock = clock
+        self._kept: list[Strategy] = []
+        self._pending: Strategy | None = None
+        self._baseline = Baseline({}, {}, {})
+        lab.begin()
+
+    @property
+    def connection(self) -> Connection:
+        """The lab's session, inside its open transaction."""
+        return self._lab.connection
+
+    @property
+    def kept(self) -> tuple[Strategy, ...]:
+        """The accepted strategies, in order."""
+        return tuple(self._kept)
+
+    def describe(self) -> str:
+        """Return what the lab is, without secrets."""
+        return self._lab.describe()
+
+    def baseline(
+        self, queries: Sequence[Query], runs: int = 3, *, progress: Callable[[int, int], None] | None = None
+    ) -> Baseline:
+        """Return times (ms) and run plans of the queries as the lab is now, after one discarded, cold run each.
+
+        The first baseline also gives the trials their noise scale and their time limits.
+        """
+        found = take_baseline(
+            self.connection,
+            queries,
+            arm(self._kept),
+            runs=runs,
+            limit_ms=self._limits.statement_timeout_ms,
+            clock=self._clock,
+            progress=progress or (lambda _done, _total: None),
+        )
+        if not self._baseline.times:
+            self._baseline = found
+        return found
+
+    def make(self, strategy: Strategy) -> Built:
+        """Build the strategy's objects inside a savepoint and return seconds and bytes; `keep` or `discard` ends it.
+
+        Raises ServerError when it cannot be built; then nothing of it is left.
+        """
+        if self._pending is not None:
+            raise ValueError("a strategy is already being tried")
+        with guarded(self.connection):
+            self.connection.execute('SAVEPOINT "trimtab strategy"')
+            try:
+                built = build(self.connection, strategy, self._limits.build_timeout_ms, self._clock)
+            except BaseException:
+                self._roll_back()
+                raise
+        self._pending = strategy
+        return built
+
+    def keep(self, strategy: Strategy) -> None:
+        """Let later trials be measured on top of the strategy."""
+        self._require_pending(strategy)
+        with guarded(self.connection):
+            self.connection.execute('RELEASE SAVEPOINT "trimtab strategy"')
+        self._pending = None
+        self._kept.append(strategy)
+
+    def discard(self, strategy: Strategy) -> None:
+        """Undo what `make` built."""
+        self._require_pending(strategy)
+        self._pending = None
+        with guarded(self.connection):
+            self._roll_back()
+
+    @contextmanager
+    def made(self, strategy: Strategy) -> Iterator[Built]:
+        """Hold the strategy's objects in the lab for as long as the context lasts."""
+        built = self.make(strategy)
+        try:
+            yield built
+        finally:
+            if self._pending is strategy:
+                self.discard(strategy)
+
+    def trial(self, strategy: Strategy, affected: Sequence[Query], *, accept_neutral: bool = False) -> Trial:
+        """Try the strategy on the queries that it may touch; the whole workload when in doubt.
+
+        An accepted strategy stays in the lab, all others are undone. Left out are queries without values for their
+        parameters, those that failed in the baseline, and those whose plan is the same in both arms (except writes to a
+        table whose indexes change). With `accept_neutral` what is shown to be not slower is accepted too, and so is
+        what changes no plan and meets no write: for changes whose gain is not time.
+        """
+        from trimtab.db.failures import ServerError
+
+        try:
+            with guarded(self.connection):
+                built = self.make(strategy)
+        except ServerError as error:
+            return self._failed(f"it could not be built in the lab: {error}")
+        trial: Trial | None = None
+        try:
+            if built.unusable is not None:
+                trial = self._failed(built.unusable)
+            else:
+                trial = self._measure(strategy, affected, built, accept_neutral=accept_neutral)
+        except ServerError as error:
+            trial = self._failed(f"it could not be set up in the lab: {error}")
+        finally:
+            self._end(strategy, is_accepted=trial is not None and trial.decision is Decision.ACCEPTED)
+        return trial
+
+    def final(self, queries: Sequence[Query], pairs: int = _FINAL_PAIRS) -> tuple[QueryTrial, ...]:
+        """Return the whole workload, before against after all accepted strategies, in interleaved pairs.
+
+        Left out are queries that cannot be run here. It ends early, with at least one pair each, after `max_seconds`.
+        """
+        before_arm, after_arm = arm((), self._kept), arm(self._kept)
+        runnable = [query for query in queries if self._can_run(query)]
+        before, after = plans(self.connection, runnable, before_arm), plans(self.connection, runnable, after_arm)
+        runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng)
+        series = {
+            query.id: self._series(query, plan_changed=_differ(before.get(query.id), after.get(query.id)))
+            for query in runnable
+        }
+        deadline = self._clock() + self._limits.max_seconds
+        for number in range(pairs):
+            if number > 0 and self._clock() >= deadline:
+                break
+            for query_id, pair in runner.round(runnable).items():
+                series[query_id] = series[query_id].observe(*pair)
+        return tuple(one.as_trial() for one in series.values())
+
+    def _measure(self, strategy: Strategy, affected: Sequence[Query], built: Built, *, accept_neutral: bool) -> Trial:
+        before_arm, after_arm = arm(self._kept, (strategy,)), arm((*self._kept, strategy))
+        measured = self._select(strategy, affected, before_arm, after_arm)
+        if not measured or _can_only_cost(strategy, measured):
+            return self._without_measuring(built, accept_neutral=accept_neutral)
+        series = [self._series(m.query, plan_changed=m.why.plan_changed, tests=len(measured)) for m in measured]
+        weights = {m.query.id: m.query.weight for m in measured}
+        tally = Tally.start(series, self._limits, self._baseline.total_scale(weights))
+        runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng)
+        tally, ruling = self._rounds(tally, runner, [m.query for m in measured], accept_neutral=accept_neutral)
+        left_out = len(affected) - len(measured)
+        reason = f"{ruling.reason}; {left_out} queries keep their plan" if left_out else ruling.reason
+        return self._trial(tally, Ruling(ruling.decision, reason), built)
+
+    def _rounds(
+        self, tally: Tally, runner: PairRunner, queries: Sequence[Query], *, accept_neutral: bool
+    ) -> tuple[Tally, Ruling]:
+        deadline = self._clock() + self._limits.max_seconds
+        tally = tally.check(runner.round(queries))
+        remaining = self._limits.max_pairs
+        ruling = tally.ruling(remaining, accept_neutral=accept_neutral)
+        while ruling is None:
+            tally = tally.observe(runner.round(queries))
+            remaining = 0 if self._clock() >= deadline else remaining - 1
+            ruling = tally.ruling(remaining, accept_neutral=accept_neutral)
+        return tally, ruling
+
+    def _select(
+        self, strategy: Strategy, affected: Sequence[Query], before_arm: Arm, after_arm: Arm
+    ) -> list[_Measured]:
+        runnable = [query for query in affected if self._can_run(query)]
+        before, after = plans(self.connection, runnable, before_arm), plans(self.connection, runnable, after_arm)
+        with guarded(self.connection):
+            names = family_of(self.connection, changed_index_tables(strategy))
+        reasons = [
+            (query, select(strategy, query.is_read, before.get(query.id), after.get(query.id), names))
+            for query in runnable
+        ]
+        return [_Measured(query, why) for query, why in reasons if why is not None]
+
+    def _can_run(self, query: Query) -> bool:
+        return query.is_runnable and query.id not in self._baseline.failures
+
+    def _limit_ms(self, query: Query) -> int:
+        return self._baseline.limit_ms(query.id, self._limits.statement_timeout_ms)
+
+    def _series(self, query: Query, *, plan_changed: bool, tests: int = 1) -> QuerySeries:
+        # Bonferroni: each query's verdict takes its share of the error rate.
+        slower = PairedTest(
+            self._limits.error_rate / tests, self._baseline.scale(query.id), self._limits.slowdown_margin
+        )
+        return QuerySeries(query.id, query.weight, plan_changed, slower, self._limits.slowdown_floor_ms)
+
+    def _without_measuring(self, built: Built, *, accept_neutral: bool) -> Trial:
+        tally = Tally.start((), self._limits, self._baseline.total_scale({}))
+        if accept_neutral:
+            freed = f"; frees {-built.size_bytes} bytes" if built.size_bytes < 0 else ""
+            return self._trial(tally, Ruling(Decision.ACCEPTED, f"no plan changes{freed}"), built)
+        return self._trial(tally, Ruling(Decision.NO_GAIN, "no plan uses it"), built)
+
+    def _failed(self, reason: str) -> Trial:
+        tally = Tally.start((), self._limits, self._baseline.total_scale({}))
+        return self._trial(tally, Ruling(Decision.FAILED, reason), Built(0.0, 0))
+
+    def _trial(self, tally: Tally, ruling: Ruling, built: Built) -> Trial:
+        return Trial(
+            before_ms=tally.before_ms,
+            after_ms=tally.after_ms,
+            pairs=tally.gain.pairs,
+            error_rate=self._limits.error_rate,
+            margin=self._limits.margin,
+            e_value=tally.gain.peak,
+            decision=ruling.decision,
+            reason=ruling.reason,
+            queries=tuple(one.as_trial() for one in tally.series),
+            size_bytes=built.size_bytes,
+            build_seconds=built.seconds,
+        )
+
+    def _end(self, strategy: Strategy, *, is_accepted: bool) -> None:
+        if is_accepted:
+            self.keep(strategy)
+        elif not self.connection.closed:
+            self.discard(strategy)
+        else:
+            self._pending = None
+
+    def _roll_back(self) -> None:
+        if not self.connection.closed:
+            self.connection.execute('ROLLBACK TO SAVEPOINT "trimtab strategy"')
+            self.connection.execute('RELEASE SAVEPOINT "trimtab strategy"')
+
+    def _require_pending(self, strategy: Strategy) -> None:
+        if self._pending is not strategy:
+            raise ValueError("this strategy is not being tried")
+
+
+def _can_only_cost(strategy: Strategy, measured: Sequence[_Measured]) -> bool:
+    """Return whether nothing but writes meets the strategy's new indexes: then there is nothing to gain."""
+    is_index = all(isinstance(change, CreateIndex) for change in strategy.changes)
+    return is_index and not any(one.why.plan_changed for one in measured)
+
+
+def _differ(before: Plan | None, after: Plan | None) -> bool:
+    return (before and before.shape_hash) != (after and after.shape_hash)

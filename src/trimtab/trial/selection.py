@@ -1,0 +1,80 @@
+"""Which queries a trial must measure: those that the change can touch. All others run the identical plan.
+
+A query is measured when its plan differs between the arms, when it writes to a table whose indexes change, or when a
+memory setting changes and its plan sorts or hashes. It compares values and asks no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from trimtab.model.change import CreateIndex, DropIndex, SetSetting
+from trimtab.model.plan import Plan
+from trimtab.model.strategy import Strategy
+
+# These only inform the planner: a plan of equal shape runs equally, though its cost is told in other units.
+_PLANNER_ONLY = (
+    "seq_page_cost random_page_cost cpu_tuple_cost cpu_index_tuple_cost cpu_operator_cost parallel_setup_cost "
+    "parallel_tuple_cost effective_cache_size min_parallel_table_scan_size min_parallel_index_scan_size "
+    "join_collapse_limit from_collapse_limit cursor_tuple_fraction constraint_exclusion default_statistics_target "
+    "geqo geqo_threshold geqo_effort geqo_pool_size geqo_generations geqo_selection_bias geqo_seed"
+)
+_MEMORY = frozenset({"work_mem", "hash_mem_multiplier"})
+_MEMORY_NODES = (
+    "Sort|Incremental Sort|Hash|Hash Join|Aggregate|Materialize|Memoize|WindowAgg|SetOp|Bitmap Heap Scan|"
+    "Recursive Union|CTE Scan|Function Scan"
+)
+_ENOUGH_TO_DIFFER = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Why a query is measured: its plan changed, or it is touched in another way."""
+
+    plan_changed: bool
+
+
+def select(
+    strategy: Strategy,
+    is_read: bool,
+    before: Plan | None,
+    after: Plan | None,
+    written_names: Collection[tuple[str, str]],
+) -> Selected | None:
+    """Return why the query must be measured, or None when it runs the identical plan in both arms.
+
+    `written_names` are the tables whose indexes change, with their partitions and parents. A query that could not be
+    planned in one of the arms is measured: there the failure will show.
+    """
+    if before is None or after is None:
+        return None if before is after else Selected(plan_changed=True)
+    if before.shape_hash != after.shape_hash:
+        return Selected(plan_changed=True)
+    if any(_can_differ(change, before, after) for change in strategy.changes if isinstance(change, SetSetting)):
+        return Selected(plan_changed=False)
+    if not is_read and _writes_to(after, written_names):
+        return Selected(plan_changed=False)
+    return None
+
+
+def changed_index_tables(strategy: Strategy) -> frozenset[tuple[str, str]]:
+    """Return (schema, table) of the tables whose indexes the strategy changes."""
+    return frozenset(
+        (change.schema, change.table) for change in strategy.changes if isinstance(change, CreateIndex | DropIndex)
+    )
+
+
+def _can_differ(change: SetSetting, before: Plan, after: Plan) -> bool:
+    if change.name in _PLANNER_ONLY.split() or change.name.startswith("enable_"):
+        return False
+    if change.name in _MEMORY:
+        return any(node.node_type in _MEMORY_NODES.split("|") for node in after.root.walk())
+    if change.name.startswith("jit") or change.name.endswith("io_concurrency"):
+        return True
+    return abs(before.cost - after.cost) > _ENOUGH_TO_DIFFER * max(before.cost, 1.0)
+
+
+def _writes_to(plan: Plan, names: Collection[tuple[str, str]]) -> bool:
+    """Partitions that a write reaches are children of its ModifyTable node, so every relation of the plan counts."""
+    return any(node.node_type == "ModifyTable" for node in plan.root.walk()) and bool(plan.relations & set(names))

@@ -1,0 +1,91 @@
+"""Gives a relation's files the length, and a B-tree's first pages the height, that the source's have. Pure file work.
+
+The planner asks the file system for a relation's length, and a B-tree's metapage for its height. Files are extended with
+`truncate`, so they are sparse and take no disk. Nothing here may be open in a server's buffers while it is changed.
+The layouts are those of PostgreSQL's `bufpage.h`, `itup.h` and `nbtree.h` (B-tree version 4).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+PAGE_BYTES = 8192
+SEGMENT_PAGES = 131072
+MAX_LEVEL = 8
+
+_HEADER = struct.Struct("<QHHHHHHI")  # pd_lsn, checksum, flags, lower, upper, special, pagesize_version, prune_xid
+_META = struct.Struct("<IIIIII")  # magic, version, root, level, fastroot, fastlevel
+_OPAQUE = struct.Struct("<IIIHH")  # previous, next, level, flags, cycle id
+_ITEM = struct.Struct("<I")
+_TUPLE = struct.Struct("<HHHH")  # block (high, low), attributes, size and flags
+_HEADER_BYTES = 24
+_SPECIAL = PAGE_BYTES - _OPAQUE.size
+_LAYOUT_VERSION = PAGE_BYTES | 4
+_BTREE_MAGIC = 0x053162
+_LEAF, _ROOT = 1, 2
+_PIVOT_FLAG = 0x2000
+_NORMAL_ITEM = 1
+
+
+def set_length(path: Path, pages: int) -> None:
+    """Make the relation's files `pages` long, sparse. Segments keep their inodes: a server may hold them open."""
+    whole, rest = divmod(max(pages, 0), SEGMENT_PAGES)
+    segment = 0
+    while True:
+        file = _segment(path, segment)
+        length = SEGMENT_PAGES if segment < whole else rest if segment == whole else 0
+        if segment > whole and not file.exists():
+            return
+        if length or segment == 0 or file.exists():
+            _truncate(file, length * PAGE_BYTES, like=path)
+        segment += 1
+
+
+def set_btree_height(path: Path, level: int) -> None:
+    """Write a chain of empty pages from a root at `level` down to a leaf, and name it in the metapage."""
+    level = min(level, MAX_LEVEL)
+    with path.open("r+b") as file:
+        file.seek(_HEADER_BYTES)
+        magic, version, *_ = _META.unpack(file.read(_META.size))
+        if magic != _BTREE_MAGIC:
+            return
+        file.seek(_HEADER_BYTES)
+        file.write(_META.pack(magic, version, 1, level, 1, level))
+        for depth in range(level + 1):
+            file.seek((1 + depth) * PAGE_BYTES)
+            file.write(_chain_page(level - depth, is_root=depth == 0, child=depth + 2))
+
+
+def is_deduplicated(path: Path) -> bool:
+    """Return the metapage's btm_allequalimage: whether this B-tree may hold posting lists."""
+    with path.open("rb") as file:
+        file.seek(_HEADER_BYTES + 40)
+        return file.read(1) == b"\x01"
+
+
+def _chain_page(level: int, *, is_root: bool, child: int) -> bytes:
+    flags = (_ROOT if is_root else 0) | (_LEAF if level == 0 else 0)
+    page = bytearray(PAGE_BYTES)
+    lower, upper = _HEADER_BYTES, _SPECIAL
+    if level > 0:  # one downlink: a pivot tuple without attributes, which stands for minus infinity
+        lower, upper = _HEADER_BYTES + _ITEM.size, _SPECIAL - _TUPLE.size
+        _ITEM.pack_into(page, _HEADER_BYTES, upper | (_NORMAL_ITEM << 15) | (_TUPLE.size << 17))
+        _TUPLE.pack_into(page, upper, child >> 16, child & 0xFFFF, 0, _TUPLE.size | _PIVOT_FLAG)
+    _HEADER.pack_into(page, 0, 0, 0, 0, lower, upper, _SPECIAL, _LAYOUT_VERSION, 0)
+    _OPAQUE.pack_into(page, _SPECIAL, 0, 0, level, flags, 0)
+    return bytes(page)
+
+
+def _segment(path: Path, number: int) -> Path:
+    return path if number == 0 else path.with_name(f"{path.name}.{number}")
+
+
+def _truncate(file: Path, length: int, *, like: Path) -> None:
+    if not file.exists():
+        owner = like.stat()
+        file.touch(mode=0o600)
+        if os.geteuid() == 0:
+            os.chown(file, owner.st_uid, owner.st_gid)
+    os.truncate(file, length)

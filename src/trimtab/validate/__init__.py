@@ -1,0 +1,1 @@
+"""Validation: a strategy against the effective specification and the facts. Pure: no server, no clock."""

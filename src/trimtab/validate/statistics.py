@@ -1,0 +1,103 @@
+"""Rules on extended-statistics objects: how many columns, which kinds, whose name, and that they are new."""
+
+from __future__ import annotations
+
+from trimtab.model.change import CreateStatistics, DropStatistics
+from trimtab.validate.case import Case, Findings, broken, label
+
+
+def max_columns(case: Case) -> Findings:
+    """It is over two columns at least, and no more than allowed."""
+    made = case.pending(CreateStatistics)
+    limit = case.spec.statistics.max_columns
+    if not made:
+        return None
+    return [
+        broken(
+            "statistics.max_columns",
+            "the statistics object has a number of columns that is not allowed",
+            f"{path}.columns",
+            expected=f"2 to {limit}",
+            actual=str(len(set(change.columns))),
+        )
+        for path, change in made
+        if not 2 <= len(set(change.columns)) <= limit
+    ]
+
+
+def kinds(case: Case) -> Findings:
+    """Its kinds are allowed ones."""
+    made = case.pending(CreateStatistics)
+    allowed = case.spec.statistics.kinds
+    if not made:
+        return None
+    return [
+        broken(
+            "statistics.kinds",
+            "the kinds of the statistics object are not allowed",
+            f"{path}.kinds",
+            expected=", ".join(allowed) or "none",
+            actual=", ".join(label(kind) for kind in change.kinds) or "none",
+        )
+        for path, change in made
+        if not change.kinds or not set(change.kinds) <= set(allowed)
+    ]
+
+
+def name_prefix(case: Case) -> Findings:
+    """The name says whose object it is."""
+    made = case.pending(CreateStatistics)
+    prefix = case.spec.statistics.name_prefix
+    if not made:
+        return None
+    return [
+        broken(
+            "statistics.name_prefix",
+            "the name does not say that the statistics object is Trimtab's",
+            f"{path}.name",
+            expected=f"{prefix}...",
+            actual=label(change.name),
+        )
+        for path, change in made
+        if not change.name.startswith(prefix)
+    ]
+
+
+def exist(case: Case) -> Findings:
+    """No object over the same columns has its kinds already, and none has its name."""
+    made = case.pending_with_tables(CreateStatistics)
+    taken = {(held.schema, held.name) for table in case.facts.tables.values() for held in table.statistics}
+    found = []
+    for path, change, table in made:
+        known = [(held.name, held.columns, held.kinds) for held in table.statistics]
+        for other in case.others(path):
+            if isinstance(other, CreateStatistics) and (other.schema, other.table) == (table.schema, table.name):
+                known.append((other.name, other.columns, other.kinds))
+        same = [name for name, columns, kinds in known if _holds(columns, kinds, change) or name == change.name]
+        if same or (change.schema, change.name) in taken:
+            what = f"statistics object {label(change.name)} is there already, or another that says the same"
+            actual = label(*sorted(same)[:1]) or "its name on another table"
+            found.append(broken("objects.statistics_exist", what, path, expected="one that is new", actual=actual))
+    return found if made else None
+
+
+def _holds(columns: tuple[str, ...], kinds: tuple[str, ...], change: CreateStatistics) -> bool:
+    return set(columns) == set(change.columns) and set(change.kinds) <= set(kinds)
+
+
+def gone(case: Case) -> Findings:
+    """A statistics object that is to be dropped is there."""
+    dropped = case.pending_with_tables(DropStatistics)
+    if not dropped:
+        return None
+    return [
+        broken(
+            "objects.statistics_gone",
+            f"statistics object {label(change.schema, change.name)} cannot be dropped",
+            f"{path}.name",
+            expected="an object of that table",
+            actual="none of that name",
+        )
+        for path, change, table in dropped
+        if (change.schema, change.name) not in {(held.schema, held.name) for held in table.statistics}
+    ]

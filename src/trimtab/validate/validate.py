@@ -1,0 +1,74 @@
+"""A strategy against the effective specification and the facts. The same input gives the same verdict, byte for byte.
+
+The rules below are all that there are, in the order in which they are reported. A strategy is compliant when no rule
+is broken; the score only ranks.
+"""
+
+from __future__ import annotations
+
+from trimtab.model.strategy import Strategy, Verdict
+from trimtab.spec.specification import Specification
+from trimtab.validate import changes, drops, indexes, objects, settings, statistics
+from trimtab.validate.case import Case, Rule
+from trimtab.validate.facts import Facts
+
+RULES: tuple[Rule, ...] = (
+    Rule("servers.allow_standby", changes.allow_standby),
+    Rule("changes.allowed_kinds", changes.allowed_kinds),
+    Rule("changes.max_changes_per_run", changes.max_changes_per_run),
+    Rule("changes.max_changes_per_table", changes.max_changes_per_table),
+    Rule("objects.system_schema", objects.system_schema),
+    Rule("objects.allowed_schemas", objects.allowed_schemas),
+    Rule("objects.denied_schemas", objects.denied_schemas),
+    Rule("objects.denied_tables", objects.denied_tables),
+    Rule("objects.unknown_table", objects.unknown_table),
+    Rule("objects.unknown_column", objects.unknown_column),
+    Rule("objects.not_owner", objects.not_owner),
+    Rule("objects.name", objects.name),
+    Rule("objects.name_taken", objects.name_taken),
+    Rule("objects.index_exists", indexes.exists),
+    Rule("objects.index_gone", drops.index_gone),
+    Rule("objects.index_changed", drops.index_changed),
+    Rule("objects.statistics_exist", statistics.exist),
+    Rule("objects.statistics_gone", statistics.gone),
+    Rule("indexes.definition", indexes.definition),
+    Rule("indexes.allowed_methods", indexes.allowed_methods),
+    Rule("indexes.max_size", indexes.max_size),
+    Rule("indexes.max_total_size", indexes.max_total_size),
+    Rule("indexes.max_table_size", indexes.max_table_size),
+    Rule("indexes.max_key_columns", indexes.max_key_columns),
+    Rule("indexes.max_include_columns", indexes.max_include_columns),
+    Rule("indexes.max_per_table", indexes.max_per_table),
+    Rule("indexes.require_concurrently", indexes.require_concurrently),
+    Rule("indexes.name_prefix", indexes.name_prefix),
+    Rule("drops.protects_constraint", drops.protects_constraint),
+    Rule("drops.protects_uniqueness", drops.protects_uniqueness),
+    Rule("drops.protects_replica_identity", drops.protects_replica_identity),
+    Rule("drops.protects_clustered", drops.protects_clustered),
+    Rule("drops.protects_foreign_key", drops.protects_foreign_key),
+    Rule("drops.allow", drops.allow),
+    Rule("drops.reasons", drops.reasons),
+    Rule("drops.max_extra_columns", drops.max_extra_columns),
+    Rule("statistics.max_columns", statistics.max_columns),
+    Rule("statistics.kinds", statistics.kinds),
+    Rule("statistics.name_prefix", statistics.name_prefix),
+    Rule("settings.never", settings.never),
+    Rule("settings.allowed", settings.allowed),
+    Rule("settings.scopes", settings.scopes),
+    Rule("settings.other_database", settings.other_database),
+)
+
+
+def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
+    """Return the verdict, with every rule that is broken. `score` is 100 x rules kept / rules that applied."""
+    case = Case(strategy, spec, facts)
+    results = [found for rule in RULES if (found := rule.check(case)) is not None]
+    violations = tuple(violation for found in results for violation in found)
+    kept = sum(1 for found in results if not found)
+    return Verdict(
+        compliant=not violations,
+        violations=violations,
+        spec_id=spec.id,
+        spec_digest=spec.digest,
+        score=100.0 * kept / len(results) if results else None,
+    )

@@ -1,0 +1,1 @@
+"""Claims about `trimtab.embedded`."""

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from trimtab.embedded import living
+from trimtab.embedded.signals import cleanup_on_signals
+from trimtab.errors import EmbeddedError
+
+
+@pytest.fixture(autouse=True)
+def _handlers_as_before() -> object:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_sigterm_unwinds_with_143_and_a_second_one_does_not_cut_that_short() -> None:
+    unwound = []
+    with pytest.raises(SystemExit) as left, cleanup_on_signals():  # noqa: PT012
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            unwound.append(True)
+    assert left.value.code == 143
+    assert unwound == [True]
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with cleanup_on_signals():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_ignored_hangup_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with cleanup_on_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_an_interrupt_stays_a_keyboard_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), cleanup_on_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_another_thread_may_use_it() -> None:
+    entered = []
+
+    def use() -> None:
+        with cleanup_on_signals():
+            entered.append(True)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert entered == [True]
+
+
+class _Stubborn:
+    destroyed = 0
+
+    def destroy(self) -> None:
+        self.destroyed += 1
+        raise EmbeddedError("it stays", code="embedded.not_removed")
+
+
+def test_one_failure_does_not_spare_the_others_at_the_end() -> None:
+    first, second, third = _Stubborn(), _Stubborn(), _Stubborn()
+    for item in (first, second, third):
+        living.remember(item)
+    living.forget(third)
+    try:
+        living.destroy_all()
+    finally:
+        living.forget(first)
+        living.forget(second)
+    assert (first.destroyed, second.destroyed, third.destroyed) == (1, 1, 0)

@@ -1,0 +1,81 @@
+"""Claims about an entry's canonical bytes and hash."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import pytest
+import rfc8785
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trimtab.errors import LedgerError
+from trimtab.ledger.entry import GENESIS, LARGEST_INT, canonical_body, entry_hash, parse_body
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-LARGEST_INT, LARGEST_INT)
+    | st.floats(allow_nan=False, allow_infinity=False)
+) | texts
+bodies = st.dictionaries(
+    texts, st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=4)
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(bodies)
+def test_what_is_read_is_what_was_written(body: dict[str, object]) -> None:
+    canonical = canonical_body(body)
+    assert parse_body(canonical) == body
+    assert canonical_body(parse_body(canonical)) == canonical
+
+
+@settings(max_examples=50, deadline=None)
+@given(bodies, st.integers(1, 2**40), st.integers(0, 2**63 - 1), st.none() | texts)
+def test_the_hash_is_that_of_the_canonical_json_of_all_other_fields(
+    body: dict[str, object], seq: int, at_ns: int, run_id: str | None
+) -> None:
+    document = {"seq": seq, "at_ns": str(at_ns), "kind": "k", "run_id": run_id, "body": body, "prev_hash": GENESIS}
+    expected = hashlib.sha256(rfc8785.dumps(document)).hexdigest()  # type: ignore[arg-type]
+    assert entry_hash(seq, at_ns, "k", run_id, canonical_body(body), GENESIS) == expected
+
+
+def test_tuples_and_any_mapping_are_taken() -> None:
+    from types import MappingProxyType
+
+    assert parse_body(canonical_body({"a": (1, MappingProxyType({"b": 2.0}))})) == {"a": [1, {"b": 2}]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, 2**53, -(2**53), b"bytes", "\ud800", {1: "key"}, {"\ud800": 1}, {1, 2}],
+    ids=ascii,
+)
+def test_what_rfc_8785_cannot_write_is_refused(value: object) -> None:
+    with pytest.raises(LedgerError) as refused:
+        canonical_body({"value": value})
+    assert refused.value.code == "ledger.body"
+
+
+def test_a_body_without_a_bottom_is_refused() -> None:
+    body: dict[str, object] = {}
+    body["self"] = body
+    with pytest.raises(LedgerError) as refused:
+        canonical_body(body)
+    assert refused.value.code == "ledger.body"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"1", b'{"a": 1}', b'{"b":1,"a":1}', b'{"a":1,"a":1}', b'{"a":1.0}', b'{"a":NaN}', b"\xff"]
+)
+def test_bytes_that_are_not_canonical_are_not_read(text: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - its subclasses are json's and Unicode's
+        parse_body(text)
+
+
+def test_nesting_without_end_is_not_read() -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        parse_body(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")

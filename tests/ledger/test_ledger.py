@@ -1,0 +1,265 @@
+"""Claims about appending, reading and opening, on real files."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from trimtab.errors import LedgerError
+from trimtab.ledger.entry import GENESIS, Kind
+from trimtab.ledger.ledger import Ledger
+
+from .conftest import Clock
+
+NOBODY = 65534
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Root may write anywhere; file rights mean something to others only."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+def open_code(path: Path) -> str:
+    with pytest.raises(LedgerError) as refused:
+        Ledger.open(path)
+    assert refused.value.next_step
+    assert refused.value.exit_code == 7
+    return refused.value.code
+
+
+def test_entries_are_numbered_chained_and_read_back(ledger: Ledger) -> None:
+    first = ledger.append(Kind.RUN_STARTED, {"apply": True}, run_id="r-1")
+    second = ledger.append(Kind.RUN_FINISHED, {"before_ms": 1.5, "after_ms": None})
+    assert (first.seq, first.prev_hash, second.seq, second.prev_hash) == (1, GENESIS, 2, first.hash)
+    assert list(ledger.entries()) == [first, second]
+    assert ledger.last() == second
+    assert ledger.head == second.hash
+    assert ledger.verify().verified
+    assert ledger.verify().entries == 2
+    assert ledger.verify().head == second.hash
+
+
+def test_an_empty_ledger_verifies_and_has_the_genesis_head(ledger: Ledger) -> None:
+    assert (ledger.head, ledger.last(), list(ledger.entries())) == (GENESIS, None, [])
+    verification = ledger.verify()
+    assert (verification.verified, verification.entries, verification.first_bad) == (True, 0, None)
+
+
+def test_entries_can_be_asked_for_by_kind_and_run(ledger: Ledger) -> None:
+    for run_id in ("r-1", "r-2", None):
+        for kind in (Kind.RUN_STARTED, Kind.RUN_FAILED):
+            ledger.append(kind, {}, run_id=run_id)
+    assert [e.seq for e in ledger.entries(run_id="r-2")] == [3, 4]
+    assert [e.seq for e in ledger.entries(Kind.RUN_FAILED)] == [2, 4, 6]
+    assert [e.seq for e in ledger.entries(Kind.RUN_FAILED, "r-1")] == [2]
+
+
+def test_more_entries_than_a_page_are_all_read_and_appending_meanwhile_is_allowed(ledger: Ledger) -> None:
+    for number in range(510):
+        ledger.append(Kind.RECONCILED, {"number": number})
+    seen = []
+    for entry in ledger.entries():
+        if entry.seq == 1:
+            ledger.append(Kind.RECONCILED, {"number": 510})
+        seen.append(entry.body["number"])
+    assert seen == list(range(511))
+    assert ledger.verify().entries == 511
+
+
+def test_time_never_runs_backwards(ledger: Ledger, clock: Clock) -> None:
+    first = ledger.append(Kind.RUN_STARTED, {})
+    clock.now_ns -= 3_600_000_000_000
+    second = ledger.append(Kind.RUN_FINISHED, {})
+    assert second.at_ns == first.at_ns
+    assert ledger.verify().verified
+
+
+def test_a_refused_body_leaves_nothing(ledger: Ledger) -> None:
+    for body, code in (({"x": 2**60}, "ledger.body"), ({"x": "host=a password=b"}, "ledger.secret")):
+        with pytest.raises(LedgerError) as refused:
+            ledger.append(Kind.RUN_STARTED, body)
+        assert refused.value.code == code
+    assert ledger.last() is None
+
+
+def test_the_file_belongs_to_its_owner_alone(ledger: Ledger) -> None:
+    ledger.append(Kind.RUN_STARTED, {})
+    for file in ledger.path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entries SET kind = 'run_failed'",
+        "DELETE FROM entries",
+        "INSERT OR REPLACE INTO entries SELECT seq, at_ns, 'run_failed', run_id, body, prev_hash, hash FROM entries",
+        "INSERT INTO entries SELECT 7, at_ns, kind, run_id, body, hash, hash FROM entries",
+        "INSERT INTO entries SELECT 2, at_ns, kind, run_id, body, prev_hash, hash FROM entries",
+    ],
+)
+def test_the_file_itself_refuses_edits_and_forks(ledger: Ledger, statement: str) -> None:
+    ledger.append(Kind.RUN_STARTED, {})
+    with closing(sqlite3.connect(ledger.path)) as raw, pytest.raises(sqlite3.IntegrityError):
+        raw.execute(statement)
+    assert ledger.verify().verified
+
+
+def test_two_processes_and_several_threads_never_fork_the_chain(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    script = (
+        "import sys; from pathlib import Path; from trimtab.ledger.ledger import Ledger; "
+        "from trimtab.ledger.entry import Kind\n"
+        "with Ledger.open(Path(sys.argv[1])) as ledger:\n"
+        "    for n in range(25): ledger.append(Kind.RECONCILED, {'n': n}, run_id=sys.argv[2])"
+    )
+    others = [subprocess.Popen([sys.executable, "-c", script, str(path), f"p{n}"]) for n in range(2)]
+    with Ledger.open(path) as ledger, ThreadPoolExecutor(3) as threads:
+        mine = [threads.submit(ledger.append, Kind.RECONCILED, {"n": n}, run_id="t") for n in range(25)]
+        assert {other.wait(120) for other in others} == {0}
+        assert len({future.result().seq for future in mine}) == 25
+        verification = ledger.verify()
+        assert (verification.verified, verification.entries) == (True, 75)
+        assert [entry.body["n"] for entry in ledger.entries(run_id="p1")] == list(range(25))
+
+
+def test_many_may_create_it_at_once(tmp_path: Path) -> None:
+    def start(number: int) -> int:
+        with Ledger.open(tmp_path / f"ledger-{number // 8}.db") as ledger:
+            return ledger.append(Kind.RECONCILED, {}).seq
+
+    with ThreadPoolExecutor(8) as threads:
+        numbers = list(threads.map(start, range(40)))
+    assert sorted(numbers) == sorted(list(range(1, 9)) * 5)
+
+
+def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("remember the milk\n" * 100)
+    assert open_code(path) == "ledger.corrupt"
+    assert path.read_text() == "remember the milk\n" * 100
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as raw:
+        raw.execute("CREATE TABLE bookmarks (url TEXT)")
+    assert open_code(other) == "ledger.corrupt"
+    with closing(sqlite3.connect(other)) as raw:
+        raw.execute("PRAGMA user_version = 1")
+    assert open_code(other) == "ledger.corrupt"
+
+
+def test_a_ledger_of_a_later_version_is_refused(ledger: Ledger) -> None:
+    with closing(sqlite3.connect(ledger.path)) as raw:
+        raw.execute("PRAGMA user_version = 2")
+    assert open_code(ledger.path) == "ledger.newer"
+
+
+def test_a_damaged_file_is_named_by_open_or_by_verify(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        for number in range(200):
+            ledger.append(Kind.RECONCILED, {"number": number, "padding": "x" * 500})
+    whole = path.read_bytes()
+    middle = len(whole) // 2 // 4096 * 4096
+    path.write_bytes(whole[:middle] + bytes(8192) + whole[middle + 8192 :])
+    with Ledger.open(path) as ledger:
+        verification = ledger.verify()
+        assert not verification.verified
+        assert verification.first_bad is not None
+        with pytest.raises(LedgerError) as refused:
+            list(ledger.entries())
+        assert refused.value.code == "ledger.corrupt"
+    path.write_bytes(whole[:middle])
+    assert open_code(path) == "ledger.corrupt"
+
+
+def test_an_append_after_an_edited_last_entry_is_refused(ledger: Ledger) -> None:
+    ledger.append(Kind.RUN_STARTED, {"apply": False})
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as raw:
+        raw.execute("DROP TRIGGER entries_keep")
+        raw.execute("""UPDATE entries SET body = '{"apply":true}'""")
+    with pytest.raises(LedgerError) as refused:
+        ledger.append(Kind.RUN_FINISHED, {})
+    assert refused.value.code == "ledger.corrupt"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert open_code(file / "ledger.db") == "ledger.unwritable"
+    assert open_code(tmp_path / "nowhere" / "ledger.db") == "ledger.unwritable"
+    assert open_code(tmp_path) == "ledger.unwritable"
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "target")
+    assert open_code(dangling) == "ledger.unwritable"
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_read_only_ledger_is_named_before_anything_is_done() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.db"
+        Ledger.open(path).close()
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+        try:
+            with ordinary_user(), pytest.raises(LedgerError) as refused, Ledger.open(path) as ledger:
+                ledger.append(Kind.RUN_STARTED, {})
+            assert refused.value.code == "ledger.unwritable"
+        finally:
+            path.parent.chmod(0o700)
+
+
+def test_a_full_disk_refuses_the_append_and_keeps_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    script = """
+import resource, sys
+from pathlib import Path
+from trimtab.errors import LedgerError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+with Ledger.open(Path(sys.argv[1])) as ledger:
+    ledger.append(Kind.RUN_STARTED, {})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    try:
+        while True:
+            print(ledger.append(Kind.RECONCILED, {"padding": "x" * 5000}).seq)
+    except LedgerError as error:
+        print(error.code)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    print(ledger.append(Kind.RUN_FAILED, {}).seq)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    *written, code, after = done.stdout.split()
+    assert code == "ledger.unwritable"
+    assert len(written) > 5
+    assert int(after) == int(written[-1]) + 1
+    with Ledger.open(path) as ledger:
+        assert ledger.verify().verified
+        assert ledger.verify().entries == int(after)
+
+
+def test_an_empty_file_and_a_half_created_one_become_a_ledger(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch(0o600)
+    half = tmp_path / "half.db"
+    with closing(sqlite3.connect(half)) as raw:
+        raw.execute("PRAGMA journal_mode = WAL")
+    for path in (empty, half):
+        with Ledger.open(path) as ledger:
+            assert ledger.append(Kind.RUN_STARTED, {}).seq == 1

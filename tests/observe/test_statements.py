@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from trimtab.db.connection import Connection, connect
+from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.server import Server
+from trimtab.errors import SourceError, WorkloadError
+from trimtab.observe.catalog import read_tables
+from trimtab.observe.statements import workload_from_statements
+
+
+@pytest.fixture
+def other_database(owner: Connection, server: Server) -> Iterator[Connection]:
+    owner.execute("CREATE DATABASE plain")
+    with connect(server.dsn("plain"), read_only=False) as connection:
+        yield connection
+    owner.execute("DROP DATABASE plain WITH (FORCE)")
+
+
+def run(conn: Connection, *texts: str) -> None:
+    for text in texts:
+        conn.execute(text.encode())
+
+
+def test_weights_are_calls_and_other_constants_are_the_same_query(owner: Connection, conn: Connection) -> None:
+    run(owner, *(f"SELECT * FROM sale WHERE id = {n}" for n in range(7)))
+    run(owner, *(f"SELECT amount FROM sale WHERE id IN ({', '.join(['1'] * n)})" for n in (1, 2, 3)))
+    found = workload_from_statements(conn)
+    assert sorted(query.weight for query in found.queries) == [3, 7]
+    assert found.origin == "pg_stat_statements"
+    assert all(query.parameter_count and not query.is_runnable for query in found.queries)
+
+
+def test_only_what_the_application_asked_for_is_workload(
+    owner: Connection, conn: Connection, other_database: Connection
+) -> None:
+    run(owner, "SELECT count(*) FROM sale", "SELECT 1", "SELECT count(*) FROM pg_class", "SET work_mem = '4MB'")
+    run(owner, "EXPLAIN ANALYZE SELECT max(amount) FROM sale", "DO $$ BEGIN PERFORM min(id) FROM sale; END $$")
+    run(owner, "SELECT /* trimtab */ avg(id) FROM sale", "VACUUM city")
+    run(other_database, "CREATE TABLE sale (id int)", "SELECT sum(id) FROM sale")
+    read_tables(conn)
+    workload_from_statements(conn)
+    found = workload_from_statements(conn)
+    assert [query.text for query in found.queries] == ["SELECT count(*) FROM sale"]
+    assert found.skipped == ()
+
+
+def test_what_the_server_normalised_into_nonsense_can_be_planned_again(owner: Connection, conn: Connection) -> None:
+    run(owner, "SELECT date_trunc('month', at), count(*) FROM sale WHERE day > date '2024-02-01' - interval '1' month"
+        " GROUP BY date_trunc('month', at) ORDER BY date_trunc('month', at)")  # fmt: skip
+    (query,) = workload_from_statements(conn).queries
+    conn.execute(f"PREPARE again AS {query.text}".encode())
+    assert query.parameter_count == 2
+
+
+def test_the_costliest_come_first_and_the_limit_holds(owner: Connection, conn: Connection) -> None:
+    run(owner, "SELECT * FROM city WHERE id = 1", "SELECT count(*) FROM sale a, sale b WHERE a.amount < b.amount")
+    first, second = workload_from_statements(conn).queries
+    assert "FROM sale a" in first.text
+    assert workload_from_statements(conn, limit=1).queries == (first,)
+    assert second.weight == 1
+
+
+def test_dangerous_statements_are_listed(owner: Connection, conn: Connection) -> None:
+    run(owner, "SELECT pg_advisory_xact_lock(id) FROM city WHERE id = 1", "SELECT * FROM city")
+    found = workload_from_statements(conn)
+    assert [(s.code, s.weight) for s in found.skipped] == [("sql.advisory_lock", 1)]
+
+
+def test_texts_of_other_roles_are_counted_and_named(owner: Connection, reader: Connection) -> None:
+    run(owner, "SELECT count(*) FROM sale")
+    run(reader, "SELECT count(*) FROM city")
+    found = workload_from_statements(reader)
+    assert [query.text for query in found.queries] == ["SELECT count(*) FROM city"]
+    assert {(s.name, s.code) for s in found.skipped} == {("statements of role trimtab", "query.hidden")}
+    assert "pg_read_all_stats" in found.skipped[0].reason
+
+
+def test_nothing_to_work_on_is_refused(owner: Connection, conn: Connection) -> None:
+    run(owner, "SELECT 1")
+    with pytest.raises(WorkloadError) as caught:
+        workload_from_statements(conn)
+    assert caught.value.code == "workload.empty"
+
+
+def test_a_database_without_the_extension_says_what_to_do(other_database: Connection) -> None:
+    with pytest.raises(SourceError) as caught:
+        workload_from_statements(other_database)
+    assert caught.value.code == "source.no_pg_stat_statements"
+    assert "--workload" in caught.value.next_step
+
+
+def test_the_extension_is_found_in_any_schema(other_database: Connection, server: Server) -> None:
+    run(other_database, 'CREATE SCHEMA "Ex {t}"', 'CREATE EXTENSION pg_stat_statements SCHEMA "Ex {t}"')
+    run(other_database, "CREATE TABLE mine (id int)", "SELECT * FROM mine")
+    assert [query.text for query in workload_from_statements(other_database).queries] == ["SELECT * FROM mine"]
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("_own_places")
+def test_an_extension_that_is_not_loaded_says_so() -> None:
+    with (
+        Server.create(Binaries.find(), purpose="observe-unloaded") as server,
+        connect(server.dsn(), read_only=False) as connection,
+    ):
+        run(connection, "CREATE EXTENSION pg_stat_statements")
+        with pytest.raises(SourceError) as caught:
+            workload_from_statements(connection)
+    assert caught.value.code == "source.pg_stat_statements_not_loaded"
+    assert "shared_preload_libraries" in caught.value.next_step

@@ -1,0 +1,126 @@
+"""Specifications are found by id or file, follow extends, and refuse what cannot be meant."""
+
+from pathlib import Path
+
+import pytest
+
+from trimtab.errors import SpecError
+from trimtab.spec.load import DEFAULT_ID, get_spec, known_ids, load_spec
+
+BASE = """apiVersion: trimtab.dev/v1
+kind: OptimizationSpec
+metadata: {{id: {id}, revision: 3, description: a test}}
+extends: [{extends}]
+spec:
+  {spec}
+"""
+
+
+def write(path: Path, *, id: str = "MINE", extends: str = DEFAULT_ID, spec: str = "trial: {}") -> Path:
+    path.write_text(BASE.format(id=id, extends=extends, spec=spec))
+    return path
+
+
+def code_of(reference: str | Path) -> str:
+    with pytest.raises(SpecError) as caught:
+        load_spec(reference)
+    assert caught.value.next_step
+    return caught.value.code
+
+
+def test_without_a_reference_the_shipped_one_is_meant() -> None:
+    assert load_spec().id == load_spec(None).id == DEFAULT_ID == "DATABASE_OPTIMIZATION_SPEC_V4"
+    assert load_spec() == load_spec(DEFAULT_ID) == get_spec(DEFAULT_ID)
+
+
+def test_the_shipped_one_is_complete_and_careful() -> None:
+    spec = load_spec()
+    assert spec.chain == (f"{DEFAULT_ID}@1",)
+    assert spec.trial.required
+    assert spec.indexes.require_concurrently
+    assert not spec.servers.allow_standby
+    assert spec.indexes.max_size_bytes == 20 * 2**30
+    assert spec.settings.largest_values()["work_mem"] == "256MB"
+
+
+@pytest.mark.parametrize(
+    "spec_id",
+    ["QUANTUM_DB_PERFORMANCE_V2", "TIME_CRYSTAL_DB_ANCHOR_V1", "AI_DB_OPTIMIZER_SPEC_V3", "DB_GOVERNANCE_SPEC_V2", "x"],
+)
+def test_an_id_that_is_not_shipped_is_refused_and_the_known_ones_named(spec_id: str) -> None:
+    for find in (get_spec, load_spec):
+        with pytest.raises(SpecError, match=DEFAULT_ID) as caught:
+            find(spec_id)
+        assert caught.value.code == "spec.unknown_id"
+
+
+def test_get_spec_reads_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        get_spec(str(write(tmp_path / "mine.yaml")))
+    assert caught.value.code == "spec.unknown_id"
+
+
+def test_a_file_inherits_what_it_does_not_state(tmp_path: Path) -> None:
+    spec = load_spec(write(tmp_path / "a.yaml", spec="indexes: {max_size: 1GB}"))
+    assert (spec.id, spec.revision, spec.chain) == ("MINE", 3, (f"{DEFAULT_ID}@1", "MINE@3"))
+    assert spec.indexes.max_size_bytes == 2**30
+    assert spec.indexes.max_total_size_bytes == load_spec().indexes.max_total_size_bytes
+
+
+def test_the_demos_specification_denies_payments() -> None:
+    import trimtab
+
+    spec = load_spec(Path(trimtab.__file__).parent / "demo" / "specification.yaml")
+    assert spec.chain[0] == f"{DEFAULT_ID}@1"
+    assert "public.payments" in spec.objects.denied_tables
+
+
+def test_parents_are_found_beside_the_child_and_all_of_them_count(tmp_path: Path) -> None:
+    write(tmp_path / "one.yaml", id="ONE", spec="indexes: {max_size: 1GB}")
+    write(tmp_path / "two.yaml", id="TWO", spec="indexes: {max_size: 2GB, max_key_columns: 2}")
+    spec = load_spec(str(write(tmp_path / "c.yaml", extends="one.yaml, two.yaml")))
+    assert (spec.indexes.max_size_bytes, spec.indexes.max_key_columns) == (2**30, 2)
+    assert spec.chain == (f"{DEFAULT_ID}@1", "ONE@3", "TWO@3", "MINE@3")
+
+
+def test_a_grandchild_cannot_widen_what_a_child_narrowed(tmp_path: Path) -> None:
+    write(tmp_path / "child.yaml", id="CHILD", spec="indexes: {max_size: 1GB}")
+    assert code_of(write(tmp_path / "c.yaml", extends="child.yaml", spec="indexes: {max_size: 2GB}")) == "spec.widens"
+
+
+def test_parents_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "one.yaml", id="ONE", spec="indexes: {name_prefix: trimtab_a}")
+    write(tmp_path / "two.yaml", id="TWO", spec="indexes: {name_prefix: trimtab_b}")
+    assert code_of(write(tmp_path / "c.yaml", extends="one.yaml, two.yaml")) == "spec.invalid"
+
+
+def test_circles_are_refused(tmp_path: Path) -> None:
+    assert code_of(write(tmp_path / "self.yaml", extends="self.yaml")) == "spec.cycle"
+    write(tmp_path / "a.yaml", id="AAA", extends="b.yaml")
+    assert code_of(write(tmp_path / "b.yaml", id="BBB", extends="a.yaml")) == "spec.cycle"
+
+
+def test_chains_end(tmp_path: Path) -> None:
+    for number in range(9):
+        write(tmp_path / f"{number}.yaml", id=f"S{number:02}", extends=f"{number + 1}.yaml")
+    write(tmp_path / "9.yaml", id="S09")
+    assert code_of(tmp_path / "0.yaml") == "spec.cycle"
+    assert load_spec(tmp_path / "3.yaml").chain[-1] == "S03@3"
+
+
+def test_a_file_cannot_pass_for_a_shipped_specification(tmp_path: Path) -> None:
+    assert code_of(write(tmp_path / "a.yaml", id=DEFAULT_ID)) == "spec.invalid"
+
+
+@pytest.mark.parametrize("name", ["nowhere.yaml", "."])
+def test_what_cannot_be_read_is_said_so(tmp_path: Path, name: str) -> None:
+    assert code_of(tmp_path / name) == "spec.unreadable"
+
+
+def test_an_unknown_parent_is_refused(tmp_path: Path) -> None:
+    assert code_of(write(tmp_path / "a.yaml", extends="NO_SUCH_SPEC")) == "spec.unknown_id"
+    assert code_of(write(tmp_path / "b.yaml", extends="nowhere.yaml")) == "spec.unreadable"
+
+
+def test_only_this_versions_id_is_shipped() -> None:
+    assert known_ids() == (DEFAULT_ID,)

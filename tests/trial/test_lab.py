@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from trimtab.db.connection import connect
+from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.server import Server
+from trimtab.errors import LabError, SourceError
+from trimtab.model.catalog import Snapshot
+from trimtab.model.change import CreateIndex
+from trimtab.model.strategy import Strategy
+from trimtab.model.workload import Workload
+from trimtab.trial.lab import Lab, open_clone_lab, open_dsn_lab
+from trimtab.trial.run import Trials
+
+from .conftest import LIMITS, read, snapshot_of
+
+SYSTEM_BIN = "/usr/lib/postgresql/15/bin"
+
+pytestmark = pytest.mark.server
+
+INDEX = Strategy(
+    (CreateIndex("public", "events", "account_x", "USING btree (account)", ("account",)),),
+    "test",
+    "title",
+    "reason",
+    (),
+)
+BY_ACCOUNT = read("by_account", "select sum(amount) from events where account = 150")
+
+
+def names(run_directory: Path) -> set[str]:
+    return {path.name for path in run_directory.iterdir()}
+
+
+def indexes(dsn: str) -> set[str]:
+    with closing(connect(dsn, read_only=True)) as connection:
+        return {
+            str(row[0]) for row in connection.execute("select indexname from pg_indexes where schemaname = 'public'")
+        }
+
+
+@pytest.fixture(scope="module")
+def copy_dsn(source: Server) -> Iterator[str]:
+    """A second database with the source's tables, on the same server."""
+    with closing(connect(source.dsn("template1"), read_only=False)) as admin:
+        admin.execute("create database copy template postgres")
+        admin.execute("create database elsewhere")
+        yield source.dsn("copy")
+        admin.execute("drop database copy with (force)")
+        admin.execute("drop database elsewhere with (force)")
+
+
+def terminate(source_dsn: str, lab: Lab) -> None:
+    with closing(connect(source_dsn, read_only=False)) as admin:
+        admin.execute("select pg_terminate_backend($1::int, 5000)", (str(lab.connection.info.backend_pid),))
+
+
+def test_a_clone_has_the_sources_rows_indexes_and_visibility(lab: Lab, source: Server) -> None:
+    for text in (
+        "select count(*), sum(amount), min(at), max(at) from events",
+        "select array_agg(indexname order by indexname) from pg_indexes where schemaname = 'public'",
+        "select relallvisible = relpages, reltuples from pg_class where relname = 'events'",
+        "select encoding, datcollate, datctype from pg_database where datname = current_database()",
+    ):
+        with closing(connect(source.dsn(), read_only=True)) as connection:
+            assert lab.connection.execute(text.encode()).fetchall() == connection.execute(text.encode()).fetchall()
+    assert lab.size_bytes > 10 * 1024**2
+    assert lab.notes == ()
+    assert "clone" in lab.describe()
+
+
+def test_a_clone_plans_with_the_sources_settings(
+    source: Server, snapshot: Snapshot, binaries: Binaries, run_directory: Path
+) -> None:
+    changed = {"work_mem": "12345", "random_page_cost": "1.7", "shared_buffers": "4096", "jit": "off"}
+    settings = dict(snapshot.settings)
+    for name, value in changed.items():
+        settings[name] = replace(settings[name], value=value)
+    told: list[tuple[int, int, str]] = []
+    before = names(run_directory)
+    with open_clone_lab(
+        source.dsn(),
+        replace(snapshot, settings=settings),
+        binaries,
+        max_size_bytes=10**9,
+        progress=lambda done, total, what: told.append((done, total, what)),
+    ) as lab:
+        rows = lab.connection.execute("select name, setting from pg_settings where name = any($1)", (list(changed),))
+        assert {str(name): str(value) for name, value in rows} == changed
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert told[-1][0] == told[-1][1]
+    assert names(run_directory) == before
+
+
+def test_a_source_larger_than_allowed_is_refused_and_nothing_is_started(
+    source: Server, snapshot: Snapshot, binaries: Binaries, run_directory: Path
+) -> None:
+    before = names(run_directory)
+    with pytest.raises(LabError) as refused:
+        open_clone_lab(source.dsn(), snapshot, binaries, max_size_bytes=1024**2)
+    assert refused.value.code == "lab.too_large"
+    assert names(run_directory) == before
+
+
+def test_a_role_that_may_not_read_a_table_gets_no_clone_and_leaves_nothing(
+    source: Server, snapshot: Snapshot, binaries: Binaries, run_directory: Path
+) -> None:
+    with closing(connect(source.dsn(), read_only=False)) as admin:
+        admin.execute("create role stranger login")
+    before = names(run_directory)
+    with pytest.raises(LabError) as refused:
+        open_clone_lab(make_conninfo(source.dsn(), user="stranger"), snapshot, binaries, max_size_bytes=10**9)
+    assert refused.value.code == "lab.dump_failed"
+    assert "permission denied" in str(refused.value)
+    assert names(run_directory) == before
+
+
+def test_older_programs_than_the_source_are_refused(
+    source: Server, snapshot: Snapshot, binaries: Binaries, run_directory: Path
+) -> None:
+    newer = replace(snapshot, server=replace(snapshot.server, version=990000))
+    before = names(run_directory)
+    with pytest.raises(LabError) as refused:
+        open_clone_lab(source.dsn(), newer, binaries, max_size_bytes=10**9)
+    assert refused.value.code == "lab.binaries_too_old"
+    assert names(run_directory) == before
+
+
+def test_a_source_that_is_not_there_is_a_source_error(snapshot: Snapshot, binaries: Binaries, source: Server) -> None:
+    with pytest.raises(SourceError):
+        open_clone_lab(source.dsn("no_such_database"), snapshot, binaries, max_size_bytes=10**9)
+
+
+def test_the_source_itself_is_never_the_lab(source: Server, snapshot: Snapshot) -> None:
+    with pytest.raises(LabError) as refused:
+        open_dsn_lab(source.dsn(), snapshot)
+    assert refused.value.code == "lab.is_source"
+
+
+def test_a_database_without_the_workloads_tables_is_refused(source: Server, snapshot: Snapshot, copy_dsn: str) -> None:
+    with pytest.raises(LabError) as refused:
+        open_dsn_lab(source.dsn("elsewhere"), replace(snapshot, workload=Workload((BY_ACCOUNT,), "file")))
+    assert refused.value.code == "lab.schema_differs"
+
+
+def test_a_database_that_its_owner_made_read_only_is_refused(source: Server, snapshot: Snapshot, copy_dsn: str) -> None:
+    with closing(connect(source.dsn(), read_only=False)) as admin:
+        admin.execute("alter database elsewhere set default_transaction_read_only = on")
+        with pytest.raises(LabError) as refused:
+            open_dsn_lab(source.dsn("elsewhere"), snapshot)
+        admin.execute("alter database elsewhere reset default_transaction_read_only")
+    assert refused.value.code == "lab.read_only"
+
+
+def test_a_role_that_does_not_own_the_tables_is_refused(snapshot: Snapshot, copy_dsn: str) -> None:
+    with pytest.raises(LabError) as refused:
+        open_dsn_lab(make_conninfo(copy_dsn, user="reader"), snapshot)
+    assert refused.value.code == "lab.permission"
+
+
+def test_a_lab_that_cannot_be_reached_is_a_lab_error(source: Server, snapshot: Snapshot) -> None:
+    with pytest.raises(LabError) as refused:
+        open_dsn_lab(source.dsn("no_such_database"), snapshot)
+    assert refused.value.code == "lab.no_database"
+
+
+def test_a_named_database_is_as_it_was_after_the_trials(snapshot: Snapshot, copy_dsn: str) -> None:
+    before = indexes(copy_dsn)
+    with open_dsn_lab(copy_dsn, snapshot) as lab:
+        trials = Trials(lab, LIMITS, random.Random(1))
+        trials.make(INDEX)
+        trials.keep(INDEX)
+    assert indexes(copy_dsn) == before
+
+
+def test_a_lab_connection_that_is_killed_ends_the_trials_and_leaves_nothing(
+    source: Server, snapshot: Snapshot, copy_dsn: str
+) -> None:
+    before = indexes(copy_dsn)
+    with open_dsn_lab(copy_dsn, snapshot) as lab:
+        trials = Trials(lab, LIMITS, random.Random(1))
+        trials.make(INDEX)
+        trials.keep(INDEX)
+        terminate(source.dsn(), lab)
+        with pytest.raises(LabError) as lost:
+            trials.baseline([BY_ACCOUNT])
+        assert lost.value.code == "lab.connection_lost"
+        with pytest.raises(LabError):
+            trials.trial(INDEX, [BY_ACCOUNT])
+    assert indexes(copy_dsn) == before
+
+
+def test_a_lab_connection_that_is_killed_within_a_trial_leaves_nothing(
+    source: Server, snapshot: Snapshot, copy_dsn: str
+) -> None:
+    before = indexes(copy_dsn)
+    with open_dsn_lab(copy_dsn, snapshot) as lab:
+        suicide = read("suicide", "select pg_terminate_backend(pg_backend_pid()) from events where account = 150")
+        with pytest.raises(LabError) as lost:
+            Trials(lab, LIMITS, random.Random(1)).trial(INDEX, [suicide])
+        assert lost.value.code == "lab.connection_lost"
+    assert indexes(copy_dsn) == before
+
+
+def test_closing_a_lab_twice_does_nothing(snapshot: Snapshot, copy_dsn: str) -> None:
+    lab = open_dsn_lab(copy_dsn, snapshot)
+    lab.close()
+    lab.close()
+    with pytest.raises(LabError) as closed:
+        Trials(lab, LIMITS, random.Random(1))
+    assert closed.value.code == "lab.connection_lost"
+
+
+@pytest.mark.system_postgres
+def test_an_older_source_is_cloned_into_a_newer_lab(binaries: Binaries, run_directory: Path) -> None:
+    if not Path(SYSTEM_BIN, "postgres").exists():
+        pytest.skip(f"no PostgreSQL in {SYSTEM_BIN}")
+    with Server.create(Binaries.find(Path(SYSTEM_BIN)), purpose="older source") as older:
+        with closing(connect(older.dsn(), read_only=False)) as connection:
+            connection.execute("create table t as select g as id from generate_series(1, 1000) g")
+            connection.execute("set work_mem = '7MB'")
+            snapshot = snapshot_of(connection)
+        with open_clone_lab(older.dsn(), snapshot, binaries, max_size_bytes=10**9) as lab:
+            row = lab.connection.execute("select count(*), current_setting('work_mem') from t").fetchone()
+            assert row == (1000, "7MB")
+            assert lab.notes == ()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting
+from trimtab.model.plan import Plan, PlanNode
+from trimtab.model.strategy import Strategy
+from trimtab.trial.arms import Step, arm
+from trimtab.trial.selection import Selected, changed_index_tables, select
+
+INDEX = CreateIndex("public", "t", "t_k", "USING btree (k)", ("k",))
+DROP = DropIndex("public", "t", "t_old", "USING btree (k)", ("k",))
+STATISTICS = CreateStatistics("public", "t", "t_stat", ("a", "b"), ("mcv",))
+
+
+def strategy(*changes: Change) -> Strategy:
+    return Strategy(changes, "test", "title", "reason", ())
+
+
+def setting(name: str, value: str | None = "1") -> Strategy:
+    return strategy(SetSetting("database", "shop", name, value))
+
+
+def scan(index: str | None = None, cost: float = 10.0) -> Plan:
+    return Plan(PlanNode("Index Scan" if index else "Seq Scan", cost, 0.0, 1.0, "public", "t", "t", index))
+
+
+def sort(cost: float = 10.0) -> Plan:
+    return Plan(PlanNode("Sort", cost, 0.0, 1.0, children=(scan().root,)))
+
+
+def write(table: str) -> Plan:
+    return Plan(PlanNode("ModifyTable", 1.0, 0.0, 1.0, "public", table, table))
+
+
+NAMES = frozenset({("public", "t")})
+
+
+def test_a_query_with_another_plan_is_measured() -> None:
+    assert select(strategy(INDEX), True, scan(), scan("t_k"), NAMES) == Selected(plan_changed=True)
+
+
+def test_a_query_with_the_same_plan_is_left_out() -> None:
+    assert select(strategy(INDEX), True, scan(), scan(), NAMES) is None
+
+
+def test_a_write_to_the_touched_table_is_measured_and_one_to_another_is_not() -> None:
+    assert select(strategy(INDEX), False, write("t"), write("t"), NAMES) == Selected(plan_changed=False)
+    assert select(strategy(INDEX), False, write("u"), write("u"), NAMES) is None
+
+
+def test_a_query_that_cannot_be_planned_in_one_arm_is_measured() -> None:
+    assert select(strategy(INDEX), True, scan(), None, NAMES) == Selected(plan_changed=True)
+    assert select(strategy(INDEX), True, None, None, NAMES) is None
+
+
+def test_other_cost_units_alone_are_no_reason_to_measure() -> None:
+    assert select(setting("random_page_cost"), True, scan(cost=10), scan(cost=5), frozenset()) is None
+
+
+def test_more_memory_is_measured_where_a_plan_sorts_though_the_planner_sees_no_difference() -> None:
+    assert select(setting("work_mem"), True, sort(), sort(), frozenset()) == Selected(plan_changed=False)
+    assert select(setting("work_mem"), True, scan(), scan(), frozenset()) is None
+
+
+@pytest.mark.parametrize("name", ["jit", "jit_above_cost", "effective_io_concurrency"])
+def test_settings_of_the_executor_are_measured_on_every_query(name: str) -> None:
+    assert select(setting(name), True, scan(), scan(), frozenset()) == Selected(plan_changed=False)
+
+
+def test_only_indexes_make_writes_of_interest() -> None:
+    assert changed_index_tables(strategy(INDEX, DROP, STATISTICS)) == NAMES
+    assert changed_index_tables(strategy(STATISTICS)) == frozenset()
+
+
+def test_an_arm_takes_away_what_is_not_there_yet() -> None:
+    assert arm((), (strategy(INDEX),)) == (Step(text='DROP INDEX "public"."t_k"'),)
+    assert arm((), (strategy(STATISTICS),)) == (Step(text='DROP STATISTICS "public"."t_stat"'),)
+    assert arm((strategy(INDEX, STATISTICS),)) == ()
+
+
+def test_an_arm_never_has_to_build_a_dropped_index_again() -> None:
+    assert arm((strategy(DROP),)) == (Step(text='DROP INDEX "public"."t_old"'),)
+    assert arm((), (strategy(DROP),)) == ()
+
+
+def test_a_later_setting_stands_on_top_of_an_accepted_one() -> None:
+    assert arm((setting("work_mem", "8MB"), setting("work_mem", None))) == (
+        Step(setting=("work_mem", "8MB")),
+        Step(setting=("work_mem", None)),
+    )

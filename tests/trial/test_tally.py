@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.model.strategy import Decision
+from trimtab.trial.limits import TrialLimits
+from trimtab.trial.measurement import Measurement, QuerySeries, Standing
+from trimtab.trial.sequential import PairedTest
+from trimtab.trial.tally import Ruling, Tally
+
+LIMITS = TrialLimits(error_rate=0.01, min_gain_percent=5, max_query_slowdown_percent=10, slowdown_floor_ms=2.0)
+Times = dict[str, tuple[float, float]]
+
+
+def series(query_id: str, weight: float = 1.0) -> QuerySeries:
+    slower = PairedTest(LIMITS.error_rate, 0.05, LIMITS.slowdown_margin)
+    return QuerySeries(query_id, weight, plan_changed=True, slower=slower, floor_ms=LIMITS.slowdown_floor_ms)
+
+
+def carry_out(
+    times: Times, *, pairs: int = 60, neutral: bool = False, weights: dict[str, float] | None = None
+) -> Ruling:
+    """Feed the same pair again and again until there is a ruling."""
+    tally = Tally.start([series(q, (weights or {}).get(q, 1.0)) for q in times], LIMITS, 0.05)
+    for remaining in range(pairs - 1, -1, -1):
+        tally = tally.observe({q: (finished(b), finished(a)) for q, (b, a) in times.items()})
+        ruling = tally.ruling(remaining, accept_neutral=neutral)
+        if ruling is not None:
+            return ruling
+    raise AssertionError("a trial that has used its pairs must end")
+
+
+def finished(ms: float) -> Measurement:
+    return Measurement(ms, None)
+
+
+def timed_out(ms: float) -> Measurement:
+    return Measurement(ms, None, timed_out=True)
+
+
+def test_a_clear_gain_is_accepted() -> None:
+    assert carry_out({"a": (100, 20)}).decision is Decision.ACCEPTED
+
+
+def test_a_gain_below_the_required_one_is_not_accepted() -> None:
+    assert carry_out({"a": (100, 97)}).decision is Decision.NO_GAIN
+
+
+def test_no_difference_is_no_gain() -> None:
+    assert carry_out({"a": (100, 100)}).decision is Decision.NO_GAIN
+
+
+def test_a_mean_gain_that_hides_one_loser_is_rejected() -> None:
+    ruling = carry_out({"big": (1000, 100), "loser": (20, 30)})
+    assert ruling.decision is Decision.SLOWER_QUERY
+    assert "loser" in ruling.reason
+
+
+def test_a_loss_below_the_floor_is_not_a_slower_query() -> None:
+    assert carry_out({"read": (100, 20), "insert": (0.05, 0.08)}).decision is Decision.ACCEPTED
+
+
+def test_small_losses_of_a_very_frequent_query_outweigh_a_gain() -> None:
+    ruling = carry_out({"read": (100, 20), "insert": (0.05, 0.5)}, weights={"insert": 1000.0})
+    assert ruling.decision is Decision.SLOWER
+
+
+def test_a_total_loss_is_rejected() -> None:
+    assert carry_out({"a": (100, 103), "b": (50, 54)}).decision in (Decision.SLOWER, Decision.NO_GAIN)
+    assert carry_out({"a": (100, 109)}).decision is Decision.SLOWER
+
+
+def test_a_query_that_times_out_only_with_the_change_is_worse_at_once() -> None:
+    tally = Tally.start([series("a"), series("b")], LIMITS, 0.05)
+    cold = tally.check({"a": (finished(10), timed_out(1000)), "b": (finished(10), finished(1))})
+    ruling = cold.ruling(60, accept_neutral=False)
+    assert ruling is not None
+    assert ruling.decision is Decision.SLOWER_QUERY
+
+
+def test_an_error_only_with_the_change_is_worse_at_once() -> None:
+    tally = Tally.start([series("a")], LIMITS, 0.05)
+    after = Measurement(1000.0, None, sqlstate="54000")
+    ruling = tally.check({"a": (finished(10), after)}).ruling(60, accept_neutral=False)
+    assert ruling is not None
+    assert ruling.decision is Decision.SLOWER_QUERY
+
+
+def test_a_timeout_next_to_the_limit_is_not_a_loss() -> None:
+    one = series("a").observe(finished(980), timed_out(1000))
+    assert not one.fails_only_after
+    assert one.timed_out == 1
+    assert one.after == (1000,)
+
+
+def test_a_timeout_that_the_change_removes_is_a_gain() -> None:
+    tally = Tally.start([series("a")], LIMITS, 0.05)
+    ruling = None
+    while ruling is None:
+        tally = tally.observe({"a": (timed_out(1000), finished(10))})
+        ruling = tally.ruling(40, accept_neutral=False)
+    assert ruling.decision is Decision.ACCEPTED
+
+
+def test_what_is_not_slower_is_accepted_only_when_asked_for() -> None:
+    assert carry_out({"insert": (1.0, 1.0)}, neutral=True).decision is Decision.ACCEPTED
+    assert carry_out({"insert": (1.0, 1.0)}).decision is Decision.NO_GAIN
+
+
+def test_a_neutral_change_that_makes_a_query_slower_is_rejected() -> None:
+    assert carry_out({"insert": (1.0, 0.9), "read": (1.0, 40.0)}, neutral=True).decision is Decision.SLOWER_QUERY
+
+
+def test_a_trial_out_of_time_is_inconclusive() -> None:
+    tally = Tally.start([series("a")], LIMITS, 0.05).observe({"a": (finished(100), finished(10))})
+    ruling = tally.ruling(0, accept_neutral=False)
+    assert ruling is not None
+    assert ruling.decision is Decision.NO_GAIN
+    assert "inconclusive" in ruling.reason
+
+
+def test_too_few_pairs_leave_a_query_undecided() -> None:
+    one = series("a").observe(finished(10), finished(10))
+    assert one.standing(is_final=True) is Standing.UNDECIDED
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcde"), st.tuples(st.floats(0, 1e5), st.floats(0, 1e5)), min_size=1),
+    st.booleans(),
+)
+def test_every_trial_ends_and_never_keeps_a_query_beyond_margin_and_floor(times: Times, neutral: bool) -> None:
+    ruling = carry_out(times, neutral=neutral)
+    if ruling.decision is Decision.ACCEPTED:
+        assert all(after - before <= max(2.0, before * 0.1) * 1.0001 for before, after in times.values())
+        total_before, total_after = (sum(pair[arm] for pair in times.values()) for arm in (0, 1))
+        assert total_after <= total_before * 1.1001 + 0.001 * len(times)
+        assert neutral or total_after < total_before

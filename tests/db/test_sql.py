@@ -58,7 +58,7 @@ def test_a_syntax_error_is_told_by_its_line_and_the_rest_goes_on() -> None:
 @pytest.mark.parametrize("broken", ["SELECT 'it's';", "SELECT 'a;", "SELECT 1,\n 'it's'\n FROM t;"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_stray_quote_ends_with_its_statement(broken: str, times: int) -> None:
-    text = f"SELECT 'x';\n{broken}\nSELECT 'private';\n" * times + "SELECT 'y', 2;"
+    text = f"SELECT 'ünïcödé';\n{broken}\nSELECT 'private';\n" * times + "SELECT 'y', 2;"
     found = _texts(text)
     assert [danger for _, danger in found] == [None, "sql.syntax", None] * times + [None]
     assert ("SELECT 'private'", None) in found

@@ -1,4 +1,4 @@
-"""Servers of their own for these tests, with pg_stat_statements: the embedded version, and an older one if there is one."""
+"""Servers of their own for these tests, with pg_stat_statements: the embedded version, and an older one if any."""
 
 from __future__ import annotations
 

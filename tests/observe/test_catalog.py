@@ -48,7 +48,8 @@ def test_columns_know_their_type_order_and_width(conn: Connection) -> None:
     assert [c.name for c in table.columns if c.is_not_null] == ["id", "A b"]
     sale = tables(conn)["public", "sale"]
     assert {c.name: c.average_width for c in sale.columns}["id"] == 8
-    assert (sale.rows, sale.inserts) == (5000, 5000)
+    assert sale.rows == 5000
+    assert sale.inserts >= 5000
     assert sale.pages * 8192 <= sale.size_bytes
 
 
@@ -129,4 +130,7 @@ def test_an_exclusively_locked_table_does_not_hold_up_the_reading(conn: Connecti
     with owner.transaction(force_rollback=True):
         owner.execute("LOCK TABLE sale IN ACCESS EXCLUSIVE MODE")
         conn.execute("SET lock_timeout = '100ms'")
-        assert tables(conn)["public", "sale"].size_bytes > 0
+        sale = tables(conn)["public", "sale"]
+    assert sale.size_bytes > 0
+    assert {found.tail for found in sale.indexes} == {None}
+    assert index(sale, "sale_cover").key_columns == ("city", "at")

@@ -111,3 +111,13 @@ def test_dates_do_not_depend_on_the_session(conn: Connection) -> None:
     conn.execute("SET DateStyle = 'German, DMY'")
     assert drawn(conn, text) == expected
     assert conn.execute("SHOW DateStyle").fetchone() == ("German, DMY",)
+
+
+def test_only_the_key_of_a_unique_index_gets_new_values(owner: Connection) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("CREATE TABLE keyed (id int, extra int)")
+        owner.execute("INSERT INTO keyed SELECT n, n FROM generate_series(1, 100) n")
+        owner.execute("CREATE UNIQUE INDEX ON keyed (id) INCLUDE (extra)")
+        owner.execute("ANALYZE keyed")
+        key, extra = drawn(owner, "INSERT INTO keyed VALUES ($1, $2)")
+    assert int(key or 0) > 100 >= int(extra or 0)

@@ -9,19 +9,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, TypeAlias
+
+import psycopg
 
 from trimtab.db import queries as sql
+from trimtab.db.connection import Connection, source_error
 from trimtab.db.explain import QueryTimeout, explain
-from trimtab.errors import SourceError
+from trimtab.errors import TrimtabError
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.workload import Query
-
-if TYPE_CHECKING:
-    import psycopg
-
-    Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +42,23 @@ def measure_levels(
     """Return the level of each query that can be planned, by query id.
 
     A run that reaches the time limit counts as the limit. When `max_seconds` are used up the rest is planned, not run.
+    What cannot be planned is left out, and what cannot be run has no times. Raises SourceError when the connection is
+    lost.
     """
     levels: dict[str, QueryLevel] = {}
     deadline = clock() + how.max_seconds
+    limits = {"transaction_read_only": "on", "statement_timeout": str(how.statement_timeout_ms)}
     for number, query in enumerate(queries):
         progress(number, len(queries))
         try:
-            shape = explain(connection, query).shape_hash
-        except SourceError:
+            shape = explain(connection, query, settings=limits).shape_hash
+        except TrimtabError:
+            if connection.closed:
+                raise
             continue
         times: list[float] = []
         if how.reads_are_run and query.is_read and query.is_runnable:
-            times = _run(connection, query, how, lambda: clock() < deadline)
+            times = _run(connection, query, how, limits, lambda: clock() < deadline)
         levels[query.id] = _level(query, times, shape)
     return levels
 
@@ -69,13 +71,15 @@ def make_anchor(
     *,
     now_ns: int,
 ) -> Anchor:
-    """Return the anchor of these levels, with the server's coordinate and its non-default settings."""
-    row = connection.execute(sql.load("coordinate", connection.info.server_version)).fetchone()
-    assert row is not None
-    wal_position, timeline, epoch = str(row[0]), int(str(row[1])), str(row[2])
+    """Return the anchor of these levels, with the server's coordinate and its non-default settings.
+
+    What this server or role does not tell of the coordinate is "" or, for the timeline, 0. Raises SourceError.
+    """
+    wal_position, timeline = _told(connection, "coordinate") or ("", 0)
+    (epoch,) = _told(connection, "statistics_epoch") or ("",)
     return Anchor(
         id=f"a-{now_ns:x}",
-        coordinate=(now_ns, wal_position, timeline, epoch),
+        coordinate=(now_ns, str(wal_position), int(str(timeline)), str(epoch)),
         database=snapshot.server.database,
         server_version=snapshot.server.version,
         queries=tuple(levels.values()),
@@ -115,29 +119,43 @@ def anchor_to_dict(anchor: Anchor) -> dict[str, object]:
     }
 
 
-def _run(connection: Connection, query: Query, how: Measuring, has_time: Callable[[], bool]) -> list[float]:
+def _told(connection: Connection, name: str) -> tuple[object, ...] | None:
+    """Return the row of a catalog query, or None where a managed service does not answer it."""
+    try:
+        text = sql.load(name, connection.info.server_version)
+        return connection.execute(text.encode()).fetchone()
+    except psycopg.Error as error:
+        if connection.closed:
+            raise source_error(error) from None
+        return None
+
+
+def _run(
+    connection: Connection, query: Query, how: Measuring, limits: Mapping[str, str], has_time: Callable[[], bool]
+) -> list[float]:
     times: list[float] = []
     for _ in range(how.runs):
         if not has_time():
             break
         try:
-            times.append(explain(connection, query, analyze=True).total_ms)
+            times.append(explain(connection, query, analyze=True, settings=limits).total_ms)
         except QueryTimeout:
             times.append(float(how.statement_timeout_ms))
             break
-        except SourceError:
+        except TrimtabError:
+            if connection.closed:
+                raise
             break
     return times
 
 
 def _level(query: Query, times: Sequence[float], shape: str) -> QueryLevel:
-    ninety = quantiles(times, n=10)[-1] if len(times) > 1 else (times[0] if times else 0.0)
     return QueryLevel(
         query_id=query.id,
         weight=query.weight,
         runs=len(times),
         p50_ms=median(times) if times else 0.0,
-        p90_ms=min(ninety, max(times, default=0.0)),
+        p90_ms=quantiles(times, n=10, method="inclusive")[-1] if len(times) > 1 else max(times, default=0.0),
         max_ms=max(times, default=0.0),
         plan_shape=shape,
     )

@@ -1,8 +1,8 @@
 """The one place from which a change reaches a source server.
 
-For every statement, in this order: fresh facts, the effective specification again, the inverse, the intent in the
-ledger, the act, the check in the catalog, the result in the ledger. A change whose intent cannot be written is not
-made. Nothing here decides what would be good; it only refuses what is not allowed.
+For every change, in this order: fresh facts, the effective specification again, the inverse, the intent in the ledger,
+the act, the check in the catalog, the result in the ledger. A change whose intent cannot be written is not made.
+Nothing here decides what would be good; it only refuses what is not allowed.
 """
 
 from __future__ import annotations
@@ -10,31 +10,38 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from trimtab.apply.execute import UNKNOWN, Patience, carry_out
-from trimtab.apply.state import ChangeState, Connection, build_in_progress, state_of
-from trimtab.errors import BusyError, RefusedError, TrimtabError
+from trimtab.apply.execute import Execution, UnfinishedError
+from trimtab.apply.patience import Patience
+from trimtab.apply.refusals import (
+    refuse_forbidden,
+    refuse_not_absent,
+    refuse_partitioned,
+    refuse_standby,
+    refuse_without_inverse,
+    replaced_since,
+)
+from trimtab.apply.state import ChangeState, own_session, state_of
+from trimtab.db.connection import Connection
+from trimtab.errors import ApplyError, LedgerError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import applied_changes
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
-from trimtab.model.change import Change, change_digest, change_to_dict, touched_table
+from trimtab.model.change import Change, change_digest, change_to_dict
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
-from trimtab.validate.facts import facts_from
-from trimtab.validate.validate import validate
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Enforcer:
     """Applies and reverts changes on one source database.
 
-    `look` reads a fresh Snapshot of the source; `connection` is the writing session, in autocommit; `sleep` is called
-    between tries.
+    `look` reads a fresh Snapshot of the source; `connection` is the writing session, in autocommit, its own; `sleep` is
+    called between tries.
     """
 
     connection: Connection
@@ -45,128 +52,124 @@ class Enforcer:
     sleep: Callable[[float], None] = time.sleep
 
     def apply(self, strategy: Strategy, accepted: tuple[Strategy, ...] = ()) -> list[Applied]:
-        """Apply the strategy's changes in order; all of them, or none: a failure takes back those before it.
+        """Apply the strategy's changes in order; all of them, or none: a failure or an interrupt takes back the others.
 
-        `accepted` are the strategies that this run has applied already. Raises RefusedError, ApplyError, LedgerError.
+        `accepted` are the strategies that this run has applied already. Raises RefusedError, ApplyError, LedgerError,
+        SourceError. What could not be taken back stands in the ledger for `resume`.
         """
         done: list[Applied] = []
         try:
             for change in strategy.changes:
-                done.append(self._apply_one(strategy, change, accepted))
-        except TrimtabError:
-            for applied in reversed(done):
-                self.revert(applied)
+                done.append(self._apply_one(strategy, change, tuple(done), accepted))
+        except BaseException as error:
+            self._take_back(strategy, error)
             raise
         return done
 
     def revert(self, applied: Applied) -> None:
-        """Take the change back by its stored inverse. Raises ApplyError when the server does not allow it now."""
-        snapshot = self.look()
-        self._refuse_standby(snapshot.server)
-        self._refuse_busy_table(applied.change)
-        intent_id = uuid.uuid4().hex
-        reverts = {"reverts": applied.intent_id}
-        self._intend(
-            Kind.REVERT_INTENDED, intent_id, applied.strategy_id, applied.inverse, applied.change, snapshot, reverts
-        )
-        self._carry_out(Kind.REVERT_DONE, Kind.REVERT_FAILED, intent_id, applied.inverse, reverts)
+        """Take the change back by its stored inverse.
 
-    def _apply_one(self, strategy: Strategy, change: Change, accepted: tuple[Strategy, ...]) -> Applied:
+        What somebody else has replaced since is left alone, and the ledger says so. Raises ApplyError when the server
+        does not allow it now, or when a dropped index's name has been taken; also RefusedError and SourceError.
+        """
         snapshot = self.look()
-        self._refuse_standby(snapshot.server)
-        self._refuse_forbidden(strategy, snapshot, accepted)
-        self._refuse_busy_table(change)
-        if state_of(self.connection, change) is not ChangeState.ABSENT:
-            raise RefusedError(
-                f"{change.kind} was refused: its object is there already, or is not the one that was proposed",
-                code="apply.precondition",
-                next_step="Run `trimtab optimize` again: the catalog has changed since the proposal.",
-            )
-        inverse = change.inverse(snapshot)
-        if inverse is None:
-            raise RefusedError(
-                f"{change.kind} was refused: the state before does not allow an inverse",
-                code="apply.not_reversible",
-                next_step="Make this change by hand if you want it; Trimtab applies only what it can take back.",
-            )
-        intent_id = uuid.uuid4().hex
-        self._intend(Kind.APPLY_INTENDED, intent_id, strategy.id, change, inverse, snapshot)
-        seconds = self._carry_out(Kind.APPLY_DONE, Kind.APPLY_FAILED, intent_id, change)
-        return Applied(intent_id, strategy.id, change, inverse, seconds)
+        refuse_standby(snapshot.server)
+        is_replaced = replaced_since(self.connection, applied)
+        body = {"reverts": applied.intent_id, "intent_id": uuid.uuid4().hex}
+        self._intend(Kind.REVERT_INTENDED, body, applied.strategy_id, applied.inverse, applied.change, snapshot)
+        if is_replaced:
+            self._append(Kind.REVERT_DONE, {**body, "seconds": 0.0, "replaced_by_others": True})
+            return
+        self._carry_out(Kind.REVERT_DONE, Kind.REVERT_FAILED, body, applied.inverse, puts_back=True)
+
+    def _apply_one(
+        self, strategy: Strategy, change: Change, done: tuple[Applied, ...], accepted: tuple[Strategy, ...]
+    ) -> Applied:
+        snapshot = self.look()
+        refuse_standby(snapshot.server)
+        changes_done = tuple(applied.change for applied in done)
+        refuse_forbidden(strategy, self.specification, snapshot, accepted=accepted, done=changes_done)
+        refuse_partitioned(change, snapshot)
+        refuse_not_absent(self.connection, change)
+        inverse = refuse_without_inverse(self.connection, change, snapshot)
+        body = {"intent_id": uuid.uuid4().hex}
+        self._intend(Kind.APPLY_INTENDED, body, strategy.id, change, inverse, snapshot)
+        seconds = self._carry_out(Kind.APPLY_DONE, Kind.APPLY_FAILED, body, change, puts_back=False)
+        return Applied(body["intent_id"], strategy.id, change, inverse, seconds)
 
     def _intend(
         self,
         kind: Kind,
-        intent_id: str,
+        body: Mapping[str, str],
         strategy_id: str,
         change: Change,
         inverse: Change,
         snapshot: Snapshot,
-        more: Mapping[str, str] = NOTHING,
     ) -> None:
-        body = {
-            **more,
-            "intent_id": intent_id,
-            "strategy_id": strategy_id,
-            "database": database_body(snapshot.server),
-            "change": change_to_dict(change),
-            "inverse": change_to_dict(inverse),
-            "change_digest": change_digest(change),
-            "spec_digest": self.specification.digest,
-        }
-        self.ledger.append(kind, body, run_id=self.run_id)
+        self._append(
+            kind,
+            {
+                **body,
+                "strategy_id": strategy_id,
+                "database": database_body(snapshot.server),
+                "session": own_session(self.connection),
+                "change": change_to_dict(change),
+                "inverse": change_to_dict(inverse),
+                "change_digest": change_digest(change),
+                "spec_digest": self.specification.digest,
+            },
+        )
 
     def _carry_out(
-        self, done: Kind, failed: Kind, intent_id: str, change: Change, more: Mapping[str, str] = NOTHING
+        self, done: Kind, failed: Kind, body: Mapping[str, str], change: Change, *, puts_back: bool
     ) -> float:
-        limits = self.specification.locks
-        patience = Patience(limits.lock_timeout_ms, limits.attempts, limits.pause_seconds)
-        named = {"intent_id": intent_id, **more}
+        """Act on an intent and write its result. An intent that is not answered here stays open for `resume`."""
+        patience = Patience.of(self.specification.locks)
+        execution = Execution(self.connection, patience, self.sleep, puts_back)
         started = time.monotonic()
         try:
             if state_of(self.connection, change) is not ChangeState.DONE:
-                carry_out(self.connection, change, patience, self.sleep)
+                execution.carry_out(change)
+            seconds = time.monotonic() - started
+            self._append(done, {**body, "seconds": round(seconds, 6)})
+        except (UnfinishedError, LedgerError):
+            raise
         except TrimtabError as error:
-            if error.code != UNKNOWN:
-                self.ledger.append(failed, {**named, "code": error.code, "message": str(error)}, run_id=self.run_id)
+            self._append(failed, {**body, "code": error.code, "message": str(error)})
             raise
-        except (KeyboardInterrupt, SystemExit):
-            message = "interrupted; nothing of the change was left"
-            self.ledger.append(failed, {**named, "code": "apply.interrupted", "message": message}, run_id=self.run_id)
+        except BaseException:
+            self._answer_interrupted(done, failed, body, change)
             raise
-        seconds = time.monotonic() - started
-        self.ledger.append(done, {**named, "seconds": round(seconds, 6)}, run_id=self.run_id)
         return seconds
 
-    def _refuse_forbidden(self, strategy: Strategy, snapshot: Snapshot, accepted: tuple[Strategy, ...]) -> None:
-        verdict = validate(strategy, self.specification, facts_from(snapshot, accepted=accepted))
-        if not verdict.compliant:
-            rules = ", ".join(violation.rule_id for violation in verdict.violations)
-            raise RefusedError(
-                f"strategy {strategy.id} was refused on fresh facts: {rules}",
-                code="apply.specification",
-                next_step="See `trimtab show " + strategy.id + "` for each rule, what it allows and what was found.",
-            )
+    def _answer_interrupted(self, done: Kind, failed: Kind, body: Mapping[str, str], change: Change) -> None:
+        """Write what the catalog says now; half a change, or one that cannot be looked at, stays open."""
+        with suppress(TrimtabError):
+            found = state_of(self.connection, change)
+            if found is ChangeState.DONE:
+                self._append(done, {**body, "seconds": 0.0, "interrupted": True})
+            elif found is not ChangeState.HALF:
+                message = "interrupted; nothing of the change was left"
+                self._append(failed, {**body, "code": "apply.interrupted", "message": message})
 
-    def _refuse_standby(self, server: ServerIdentity) -> None:
-        if server.is_standby:
-            raise RefusedError(
-                f"{server.database} is on a standby, which takes no changes",
-                code="apply.standby",
-                next_step="Run with --apply against the primary; a standby can be observed without --apply.",
-            )
+    def _take_back(self, strategy: Strategy, error: BaseException) -> None:
+        """Revert what the ledger says stands of the strategy: it knows of changes that an interrupt kept from us."""
+        standing = applied_changes(self.ledger.entries(run_id=self.run_id), strategy_id=strategy.id)
+        left = 0
+        for applied in reversed(standing):
+            try:
+                self.revert(applied)
+            except TrimtabError:
+                left += 1
+        if left and isinstance(error, TrimtabError):
+            raise ApplyError(
+                f"{error}; and {left} of the strategy's changes could not be taken back",
+                code="apply.not_taken_back",
+                next_step="Run `trimtab resume`: it takes back what was left, as soon as the server allows it.",
+            ) from error
 
-    def _refuse_busy_table(self, change: Change) -> None:
-        table = touched_table(change)
-        if table is None:
-            return
-        pid = build_in_progress(self.connection, *table)
-        if pid is not None:
-            raise BusyError(
-                f"another session (pid {pid}) is building an index or vacuuming on that table",
-                code="apply.table_busy",
-                next_step="Wait until it is done, then run again.",
-            )
+    def _append(self, kind: Kind, body: Mapping[str, object]) -> None:
+        self.ledger.append(kind, body, run_id=self.run_id)
 
 
 def database_body(server: ServerIdentity) -> dict[str, object]:

@@ -6,15 +6,17 @@ settings are made in one transaction each, so they are whole or absent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
+
+import psycopg
 
 from trimtab.apply.patience import Patience
-from trimtab.apply.state import ChangeState, Connection, blocker, build_in_progress, state_of
-from trimtab.db.connection import source_error
-from trimtab.errors import ApplyError, SourceError
+from trimtab.apply.state import ChangeState, blocker, build_in_progress, state_of
+from trimtab.db.connection import Connection, source_error
+from trimtab.errors import ApplyError, SourceError, TrimtabError
 from trimtab.model.change import (
     Change,
     CreateIndex,
@@ -25,9 +27,7 @@ from trimtab.model.change import (
     qualified,
 )
 
-if TYPE_CHECKING:
-    import psycopg
-
+LOCK_TIMEOUT = "apply.lock_timeout"
 _LOCKED = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
 _CANCELLED = "57014"
 _CONNECTION_CHECK_MS = 1000
@@ -59,56 +59,56 @@ class Execution:
         and passes; what could be cleared away then is.
         """
         for pause in self.patience.pauses():
-            error = self._try(change)
-            found = self._look(change)
-            if found is ChangeState.DONE:
-                return
+            error = self._blocked(change) or self._try(change)
             if error is None:
-                raise _not_verified(change, found)
-            if pause is None or error.code != "apply.lock_timeout":
-                raise error if found is not ChangeState.HALF else _unfinished(change)
+                return
+            if pause is None or error.code != LOCK_TIMEOUT:
+                raise _unfinished(change) if self._look(change) is ChangeState.HALF else error
             self.sleep(pause)
 
-    def clear(self, change: Change, patience: Patience) -> None:
+    def clear(self, change: Change, *, tries: int | None = None) -> None:
         """Remove the invalid index that a broken-off build or drop left; for a drop this finishes it.
 
         Never touches what another session is building. Raises UnfinishedError when locks do not allow it in time.
         """
-        import psycopg
-
-        if not isinstance(change, CreateIndex | DropIndex):
+        if not isinstance(change, CreateIndex | DropIndex) or self._look(change) is not ChangeState.HALF:
             return
-        for pause in patience.pauses():
-            if self._look(change) is not ChangeState.HALF:
-                return
-            if build_in_progress(self.connection, change.schema, change.table) is None:
-                with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-                    self._drop(change)
-                    continue
+        for pause in self.patience.pauses(tries):
+            with _unknown_if_lost(change):
+                builder = build_in_progress(self.connection, change.schema, change.table)
+            if builder is None:
+                self._drop(change)
+                if self._look(change) is not ChangeState.HALF:
+                    return
             if pause is not None:
                 self.sleep(pause)
-        if self._look(change) is ChangeState.HALF:
-            raise _unfinished(change)
+        raise _unfinished(change)
+
+    def _blocked(self, change: Change) -> ApplyError | None:
+        """Say who would be waited for in vain: a build that times out at its end was work for nothing."""
+        pid = blocker(self.connection, change, self.patience.lock_timeout_ms)
+        return None if pid is None else _locked(change, f"server process {pid} has an old transaction open")
 
     def _try(self, change: Change) -> ApplyError | None:
-        """Try once; return why it failed. A build that failed has been cleared away."""
-        import psycopg
-
-        waits_for = blocker(self.connection, change, self.patience.lock_timeout_ms)
-        if waits_for is not None:
-            return _locked(change, f"server process {waits_for} has an old transaction open that it would wait for")
+        """Try once; return why it failed, or None. What a failed build left has been cleared away."""
+        reason: ApplyError | None = None
         try:
             self._act(change)
+        except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
+            # Another session was first. Even if it made the same, it is not ours: neither to claim nor to clear away.
+            raise _reason(change, error) from None
         except psycopg.Error as error:
             reason = _reason(change, error)
-            # Another session made the object meanwhile; whatever it is, it is not ours to clear away.
-            if isinstance(change, CreateIndex) and not isinstance(error, psycopg.errors.DuplicateTable):
-                self.clear(change, self.patience)
-            return reason
         except (KeyboardInterrupt, SystemExit):
-            self.clear(change, self.patience.once())
+            with suppress(TrimtabError, psycopg.Error):
+                self.clear(change, tries=1)
             raise
-        return None
+        if reason is not None and isinstance(change, CreateIndex):
+            self.clear(change)
+        found = self._look(change)
+        if found is ChangeState.DONE:
+            return None
+        return reason or _not_verified(change, found)
 
     def _act(self, change: Change) -> None:
         self._limit(self.patience.build_timeout_ms)
@@ -125,22 +125,17 @@ class Execution:
                 assert_never(change)
 
     def _drop(self, change: CreateIndex | DropIndex) -> None:
-        import psycopg
-
-        self._limit(0)
+        """Drop the leftover, unless it is gone meanwhile or cannot be locked now: the next look tells."""
         try:
+            self._limit(0)
             self.connection.execute(f"DROP INDEX CONCURRENTLY {qualified(change.schema, change.name)}".encode())
-        except psycopg.errors.UndefinedObject:
-            return  # gone meanwhile
-        except psycopg.Error as error:
-            if error.sqlstate in _LOCKED:
-                raise
+        except (psycopg.errors.UndefinedObject, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return
+        except psycopg.Error:
             raise _unfinished(change) from None
 
     def _limit(self, statement_timeout_ms: int) -> None:
         """Set the session's limits, and have the server notice within a second that this program is gone."""
-        import psycopg
-
         self._set("lock_timeout", str(self.patience.lock_timeout_ms))
         self._set("statement_timeout", str(statement_timeout_ms))
         if self.puts_back:
@@ -153,15 +148,21 @@ class Execution:
         self.connection.execute(b"select pg_catalog.set_config($1, $2, false)", (name, value))
 
     def _look(self, change: Change) -> ChangeState:
-        """Return where the change stands; a lost connection means that this is not known."""
-        try:
+        with _unknown_if_lost(change):
             return state_of(self.connection, change)
-        except SourceError:
-            raise UnfinishedError(
-                f"{change.kind} broke off and the connection is lost, so it is not known what the server did",
-                code="apply.unknown",
-                next_step="Run `trimtab resume`: it looks in the catalog and finishes or undoes the change.",
-            ) from None
+
+
+@contextmanager
+def _unknown_if_lost(change: Change) -> Iterator[None]:
+    """A connection that is lost while we look means that nobody knows how the change stands."""
+    try:
+        yield
+    except SourceError:
+        raise UnfinishedError(
+            f"{change.kind} broke off and the connection is lost, so it is not known what the server did",
+            code="apply.unknown",
+            next_step="Run `trimtab resume`: it looks in the catalog and finishes or undoes the change.",
+        ) from None
 
 
 def _reason(change: Change, error: psycopg.Error) -> ApplyError:
@@ -184,7 +185,7 @@ def _reason(change: Change, error: psycopg.Error) -> ApplyError:
 def _locked(change: Change, found: str) -> ApplyError:
     return ApplyError(
         f"{change.kind} was not applied: {found}",
-        code="apply.lock_timeout",
+        code=LOCK_TIMEOUT,
         next_step="Try again in a quieter moment, when no long transaction is open, or raise locks.lock_timeout_ms.",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trimtab.spec.limits import Locks
 
@@ -22,12 +22,8 @@ class Patience:
         """Return the patience that the specification allows."""
         return cls(limits.lock_timeout_ms, limits.build_timeout_ms, limits.attempts, limits.pause_seconds)
 
-    def pauses(self) -> Iterator[float | None]:
-        """Yield, for each try, the seconds to pause after it; None after the last."""
-        for attempt in range(self.attempts - 1):
-            yield self.pause_seconds * 2**attempt
+    def pauses(self, tries: int | None = None) -> Iterator[float | None]:
+        """Yield, for each try, the seconds to pause after it; None after the last. `tries` replaces `attempts`."""
+        for number in range((tries or self.attempts) - 1):
+            yield self.pause_seconds * 2**number
         yield None
-
-    def once(self) -> Patience:
-        """Return the patience of somebody who wants to leave: one try."""
-        return replace(self, attempts=1)

@@ -1,6 +1,7 @@
 """After a crash: what was intended and never answered is compared with the catalog, and finished or undone.
 
 It looks before it acts: done is recorded as done; absent as failed; half a build is removed, half a drop is finished.
+It never ends another session.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from trimtab.apply.execute import tidy
-from trimtab.apply.state import ChangeState, Connection, build_in_progress, state_of
+from trimtab.apply.execute import Execution
+from trimtab.apply.patience import Patience
+from trimtab.apply.state import ChangeState, session_at_work, state_of
+from trimtab.db.connection import Connection
 from trimtab.errors import BusyError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.model.change import Change, DropIndex, change_from_dict, touched_table
+from trimtab.model.change import Change, change_from_dict
+
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,48 +35,58 @@ def reconcile(
     connection: Connection,
     ledger: Ledger,
     intent: Entry,
+    patience: Patience,
     *,
     wait_seconds: float = 30.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reconciled:
-    """Finish or undo one interrupted intent, and write its result. Raises BusyError while the server works on it."""
-    body: Mapping[str, object] = intent.body
-    raw = body["change"]
-    assert isinstance(raw, Mapping)
-    change = change_from_dict(raw)
-    _wait_for_build(connection, change, wait_seconds, sleep)
-    if state_of(connection, change) is ChangeState.HALF:
-        tidy(connection, change)  # for a drop this finishes it: an invalid index cannot be made valid again
+    """Finish or undo one interrupted intent, and write its result.
+
+    Raises BusyError `resume.still_running` while the server works on it, UnfinishedError `apply.unfinished` while locks
+    keep its leftover, SourceError, LedgerError.
+    """
+    change = _change_of(intent)
+    _wait_for_session(connection, intent, change, wait_seconds, sleep)
+    Execution(connection, patience, sleep).clear(change)
     is_done = state_of(connection, change) is ChangeState.DONE
-    is_revert = intent.kind is Kind.REVERT_INTENDED
-    result: dict[str, object] = {"intent_id": str(body["intent_id"]), "reconciled": True}
-    if is_revert:
-        result["reverts"] = str(body.get("reverts", ""))
-    if is_done:
-        kind = Kind.REVERT_DONE if is_revert else Kind.APPLY_DONE
-        result["seconds"] = 0.0
-    else:
-        kind = Kind.REVERT_FAILED if is_revert else Kind.APPLY_FAILED
-        result["code"] = "apply.interrupted"
-        result["message"] = "the program ended before the change was made"
+    kind, result = _answer(intent, is_done)
     ledger.append(kind, result, run_id=intent.run_id)
-    return Reconciled(str(body["intent_id"]), change, is_done)
+    return Reconciled(intent.text("intent_id"), change, is_done)
 
 
-def _wait_for_build(
-    connection: Connection, change: Change, wait_seconds: float, sleep: Callable[[float], None]
+def _change_of(intent: Entry) -> Change:
+    try:
+        return change_from_dict(intent.mapping("change"))
+    except (KeyError, TypeError):
+        raise intent.layout_error("change") from None
+
+
+def _answer(intent: Entry, is_done: bool) -> tuple[Kind, Mapping[str, object]]:
+    is_revert = intent.kind is Kind.REVERT_INTENDED
+    named = {"intent_id": intent.text("intent_id"), "reconciled": True}
+    if is_revert:
+        named["reverts"] = intent.text("reverts")
+    if is_done:
+        return (Kind.REVERT_DONE if is_revert else Kind.APPLY_DONE), {**named, "seconds": 0.0}
+    told = {"code": "apply.interrupted", "message": "the program ended before the change was made"}
+    return (Kind.REVERT_FAILED if is_revert else Kind.APPLY_FAILED), {**named, **told}
+
+
+def _wait_for_session(
+    connection: Connection, intent: Entry, change: Change, wait_seconds: float, sleep: Callable[[float], None]
 ) -> None:
-    """The server may go on building after its client was killed: give it time, then say so."""
-    table = touched_table(change)
-    if table is None or (not isinstance(change, DropIndex) and state_of(connection, change) is ChangeState.DONE):
-        return
+    """The server may work on after its client was killed, for a while or, before 14, to the end: only then look."""
+    session = intent.mapping("session")
+    pid, started_at = session.get("pid"), session.get("started_at")
+    if not isinstance(pid, int) or not isinstance(started_at, str):
+        raise intent.layout_error("session")
     waited = 0.0
-    while (pid := build_in_progress(connection, *table)) is not None:
+    while session_at_work(connection, pid, started_at):
         if waited >= wait_seconds:
             raise BusyError(
-                f"the server (pid {pid}) still works on the interrupted {change.kind}",
+                f"the server (process {pid}) still works on the interrupted {change.kind}",
                 code="resume.still_running",
-                next_step="Wait until that session ends, or end it with pg_terminate_backend, then resume again.",
+                next_step=f"Wait until it ends, or end it with pg_terminate_backend({pid}), then resume again.",
             )
-        sleep(0.5)
-        waited += 0.5
+        sleep(_LOOK_AGAIN_SECONDS)
+        waited += _LOOK_AGAIN_SECONDS

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import assert_never
+
+import psycopg
 
 from trimtab.db import queries
+from trimtab.db.connection import Connection, source_error
 from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting, qualified
 from trimtab.validate.definition import shape_of_tail
-
-if TYPE_CHECKING:
-    import psycopg
-
-    Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
 
 class ChangeState(StrEnum):
@@ -90,9 +88,9 @@ def own_session(connection: Connection) -> dict[str, object]:
     return {"pid": int(str(pid)), "started_at": str(started_at)}
 
 
-def session_alive(connection: Connection, pid: int, started_at: str) -> bool:
-    """True when that session of an earlier program is still there: the server may work on for a client that is dead."""
-    return _first_pid(connection, "session_alive", (pid, started_at)) is not None
+def session_at_work(connection: Connection, pid: int, started_at: str) -> bool:
+    """True when that session of an earlier program still does something: the server works on for a dead client."""
+    return _first_pid(connection, "session_at_work", (pid, started_at)) is not None
 
 
 def _index_state(
@@ -152,10 +150,6 @@ def _first_pid(connection: Connection, name: str, parameters: tuple[object, ...]
 
 
 def _rows(connection: Connection, name: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
-    import psycopg
-
-    from trimtab.db.connection import source_error
-
     try:
         text = queries.load(name, connection.info.server_version)
         return connection.execute(text.encode(), parameters).fetchall()

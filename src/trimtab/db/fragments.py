@@ -51,7 +51,7 @@ def fragments(text: str) -> list[Fragment]:
 def _from(encoded: bytes, start: int) -> tuple[int, list[Fragment]]:
     """Cut from `start` on, up to the end or the first place where the tokens must be read anew."""
     try:
-        return _cut(encoded, start, tokens_of(encoded[start:].decode()))
+        return _cut(encoded, start, tokens_of(encoded[start:].decode()), len(encoded))
     except UnreadableSqlError as exc:
         return _up_to_open_quote(encoded, start, exc)
 
@@ -66,12 +66,12 @@ def _up_to_open_quote(encoded: bytes, start: int, error: UnreadableSqlError) -> 
         tokens = tokens_of(good.decode(errors="ignore"))
     except UnreadableSqlError:
         tokens = []
-    reached, pieces = _cut(encoded, start, tokens)
-    if reached < len(encoded):
+    reached, pieces = _cut(encoded, start, tokens, start + len(good))
+    if reached != start + len(good):
         return reached, pieces
     ends = [token.end for token in tokens if token.kind == ";"]
     first = start + (ends[-1] if ends else 0)
-    _, pieces = _cut(encoded, start, [token for token in tokens if start + token.start < first])
+    _, pieces = _cut(encoded, start, [token for token in tokens if start + token.start < first], first)
     is_body = not error.is_open_quote or _holds_a_body([token for token in tokens if start + token.start >= first])
     end = len(encoded) if is_body else _end_of_broken(encoded, first)
     pieces.append(_broken(encoded, first, end))
@@ -118,8 +118,11 @@ def _holds_a_body(piece: list[Token]) -> bool:
     return next((token.kind for token in piece if not token.is_comment), "") in ("CREATE", "DO", "COMMENT")
 
 
-def _cut(encoded: bytes, start: int, tokens: list[Token]) -> tuple[int, list[Fragment]]:
-    """Cut at the tokens, which count from `start`. Return the pieces, and the place where tokens must be read anew."""
+def _cut(encoded: bytes, start: int, tokens: list[Token], end: int) -> tuple[int, list[Fragment]]:
+    """Cut at the tokens, which count from `start` and reach to `end`.
+
+    Return the pieces and the place that they reach: `end`, or where the tokens must be read anew.
+    """
     found: list[Fragment] = []
     piece: list[Token] = []
     skipped_to = 0
@@ -143,7 +146,7 @@ def _cut(encoded: bytes, start: int, tokens: list[Token]) -> tuple[int, list[Fra
             return end_of_broken, [*found, _broken(encoded, first, end_of_broken)]
         found.extend(_fragment(encoded, start, piece))
         piece = []
-    return len(encoded), found
+    return max(skipped_to, end), found
 
 
 def _ends(tokens: list[Token]) -> Iterator[tuple[Token, bool]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_PLAN = r"(?:hashed |rescan )?(?:SubPlan|InitPlan|CTE) \w+"
+_PLAN = r"(?:hashed\ |rescan\ )?(?:SubPlan|InitPlan|CTE)\ \w+"
 _NOT_SQL = re.compile(
     rf"""(?P<quoted> '(?:[^']|'')*' | "(?:[^"]|"")*" )
        | (?P<plan> \(alternatives:\ [^()]*\) | (?:EXISTS|ARRAY)\({_PLAN}\) | \({_PLAN}\)(?:\.col\d+)?
@@ -15,7 +15,7 @@ _NOT_SQL = re.compile(
        | (?P<test> (?<=\()(?:ANY|ALL)\ (?=\() | \bROWCOMPARE\ (?=\() )
        | (?P<partial> \bPARTIAL\ (?=[\w".]+\() )
        | (?P<window> \bOVER\ \(\?\) )
-    """.replace(r"(?:hashed |rescan )", r"(?:hashed\ |rescan\ )").replace(") \\w+", ")\\ \\w+"),
+    """,
     re.VERBOSE,
 )
 _COLUMN = re.compile(

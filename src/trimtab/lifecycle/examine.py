@@ -70,7 +70,8 @@ class Examination:
         return life
 
     def _validate(self, life: Life) -> Life:
-        facts = facts_from(self.snapshot, accepted=tuple(self.proven))
+        is_applying = self.workshop.request.apply
+        facts = facts_from(self.snapshot, accepted=tuple(self.proven), is_applying=is_applying)
         verdict = validate(life.strategy, self.workshop.specification, facts)
         self.workshop.journal.validated(life.strategy, verdict)
         life = replace(life, verdict=verdict)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.apply.enforce import Enforcer
+from trimtab.db.connection import Connection
 from trimtab.errors import BusyError, LedgerError, TrimtabError
 from trimtab.lifecycle.stages import Stage, ended
-from trimtab.lifecycle.workshop import Connection, Workshop
+from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import Snapshot

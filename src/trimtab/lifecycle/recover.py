@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from trimtab.apply.enforce import Enforcer, database_body
+from trimtab.apply.patience import Patience
 from trimtab.apply.reconcile import Reconciled, reconcile
-from trimtab.errors import UsageError
-from trimtab.ledger.entry import Kind
+from trimtab.errors import LedgerError, TrimtabError, UsageError
+from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
 from trimtab.model.applied import Applied
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from trimtab.spec.specification import Specification
 
 _NO_WORKLOAD = Workload((), "none")
+
+Ends: TypeAlias = dict[tuple[str | None, str], Outcome]
+"""How strategies ended, by (run, strategy)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +52,112 @@ def resume(conninfo: str, ledger_path: Path, spec: str | Path | None) -> Recover
 
 
 def recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> Recovery:
-    """Do the work of `resume` in an open session. The run that does it is not among those that it closes."""
-    database = database_body(snapshot.server)
-    open_now = pending(ledger.entries(), database=database)
-    reconciled = tuple(reconcile(enforcer.connection, ledger, intent) for intent in open_now.intents)
-    unsettled = pending(ledger.entries(), database=database).unsettled
-    run_of = {entry.text("intent_id"): entry.run_id for entry in ledger.entries(Kind.APPLY_INTENDED)}
-    for applied in reversed(unsettled):
-        enforcer.revert(applied)
-        body = {
-            "strategy_id": applied.strategy_id,
-            "outcome": Outcome.REVERTED.value,
-            "note": "the run ended before it was settled",
-        }
-        ledger.append(Kind.STRATEGY_SETTLED, body, run_id=run_of[applied.intent_id])
-    for run_id in set(open_now.runs) - {enforcer.run_id}:
-        ledger.append(Kind.RECONCILED, {"intents": len(reconciled), "reverted": len(unsettled)}, run_id=run_id)
-    return Recovery(reconciled, tuple(reversed(unsettled)))
+    """Do the work of `resume` in an open session. The run that does it is not among those that it closes.
+
+    What cannot be mended now does not keep the rest from being mended; then the first reason is raised.
+    """
+    recovery, problems = _recover(ledger, enforcer, database_body(snapshot.server))
+    _raise_first(problems)
+    return recovery
 
 
 def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_id: str | None) -> Recovery:
     """Take back one strategy, or all that stands applied on this database, newest first. Raises TrimtabError."""
     with _recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
-        first = recover(ledger, enforcer, snapshot)
         database = database_body(snapshot.server)
+        first, problems = _recover(ledger, enforcer, database)
         standing = applied_changes(ledger.entries(), database=database, strategy_id=strategy_id)
-        if strategy_id is not None and not standing:
+        if strategy_id is not None and not standing and not problems:
             raise UsageError(
                 f"{strategy_id} was not reverted: nothing of it stands applied on {snapshot.server.database}",
                 code="revert.not_applied",
                 next_step="See `trimtab status` for what stands applied.",
             )
-        taken = _take_back(enforcer, standing)
+        taken, more = _take_back(enforcer, standing)
+        ends: Ends = {(enforcer.run_id, applied.strategy_id): Outcome.REVERTED for applied in taken}
+        _settle(ledger, ends, "taken back on request")
+        _raise_first(problems + more)
         return Recovery(first.reconciled, first.reverted + taken)
 
 
-def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[Applied, ...]:
+def _recover(ledger: Ledger, enforcer: Enforcer, database: Mapping[str, object]) -> tuple[Recovery, list[TrimtabError]]:
+    open_now = pending(ledger.entries(), database=database)
+    problems: list[TrimtabError] = []
+    reconciled: list[Reconciled] = []
+    patience = Patience.of(enforcer.specification.locks)
+    for intent in open_now.intents:
+        try:
+            reconciled.append(reconcile(enforcer.connection, ledger, intent, patience, sleep=enforcer.sleep))
+        except LedgerError:
+            raise
+        except TrimtabError as error:
+            problems.append(error)
+    unsettled = pending(ledger.entries(), database=database).unsettled
+    reverted, more = _take_back(enforcer, unsettled)
+    problems += more
+    _settle(
+        ledger, _ends(ledger, database, open_now.intents, reconciled, reverted), "the run ended before it was settled"
+    )
+    if not problems:
+        for run_id in dict.fromkeys(open_now.runs):
+            if run_id != enforcer.run_id:
+                counts = {"intents": len(reconciled), "reverted": len(reverted)}
+                ledger.append(Kind.RECONCILED, counts, run_id=run_id)
+    return Recovery(tuple(reconciled), reverted), problems
+
+
+def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[tuple[Applied, ...], list[TrimtabError]]:
+    """Revert the changes, newest first; return those that were, and why others were not."""
+    taken: list[Applied] = []
+    problems: list[TrimtabError] = []
     for applied in reversed(standing):
-        enforcer.revert(applied)
-        body = {
-            "strategy_id": applied.strategy_id,
-            "outcome": Outcome.REVERTED.value,
-            "note": "taken back on request",
-        }
-        enforcer.ledger.append(Kind.STRATEGY_SETTLED, body, run_id=enforcer.run_id)
-    return tuple(reversed(standing))
+        try:
+            enforcer.revert(applied)
+        except LedgerError:
+            raise
+        except TrimtabError as error:
+            problems.append(error)
+        else:
+            taken.append(applied)
+    return tuple(taken), problems
+
+
+def _ends(
+    ledger: Ledger,
+    database: Mapping[str, object],
+    intents: Sequence[Entry],
+    reconciled: Sequence[Reconciled],
+    reverted: Sequence[Applied],
+) -> Ends:
+    """Return how those strategies of broken-off runs ended of which nothing stands any more."""
+    run_of = {entry.text("intent_id"): entry.run_id for entry in ledger.entries(Kind.APPLY_INTENDED)}
+    settled = {(entry.run_id, entry.text("strategy_id")) for entry in ledger.entries(Kind.STRATEGY_SETTLED)}
+    standing = {applied.strategy_id for applied in applied_changes(ledger.entries(), database=database)}
+    answered = {each.intent_id for each in reconciled}
+    ends: Ends = {}
+    for intent in intents:
+        strategy_id = intent.text("strategy_id")
+        if intent.text("intent_id") not in answered or strategy_id in standing:
+            continue
+        is_revert = intent.kind is Kind.REVERT_INTENDED
+        run_id = run_of.get(intent.text("reverts")) if is_revert else intent.run_id
+        if (run_id, strategy_id) not in settled:
+            ends[run_id, strategy_id] = Outcome.REVERTED if is_revert else Outcome.FAILED
+    for applied in reverted:
+        if applied.strategy_id not in standing:
+            ends[run_of[applied.intent_id], applied.strategy_id] = Outcome.REVERTED
+    return ends
+
+
+def _settle(ledger: Ledger, ends: Ends, note: str) -> None:
+    for (run_id, strategy_id), outcome in ends.items():
+        body = {"strategy_id": strategy_id, "outcome": outcome.value, "note": note}
+        ledger.append(Kind.STRATEGY_SETTLED, body, run_id=run_id)
+
+
+def _raise_first(problems: Sequence[TrimtabError]) -> None:
+    if problems:
+        raise problems[0]
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from trimtab.db.connection import Connection
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import RefusedError
 from trimtab.lifecycle.journal import Journal
@@ -21,14 +22,10 @@ from trimtab.model.watch import Watcher
 from trimtab.propose.context import Limits
 
 if TYPE_CHECKING:
-    import psycopg
-
     from trimtab.ledger.ledger import Ledger
     from trimtab.spec.specification import Specification
     from trimtab.trial.run import Trials
     from trimtab.twin.twin import Twin
-
-    Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
 READ_TIMEOUT_MS = 60_000
 

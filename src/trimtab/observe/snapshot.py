@@ -6,6 +6,7 @@ Reads only; what it returns holds no row, and of the statistics only the values 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TypeAlias
@@ -35,20 +36,21 @@ def take_snapshot(conn: Connection, workload_file: Path | None, *, seed: int, pr
     # A file is judged before the server is asked anything: it is the likelier mistake.
     found = workload_from_file(workload_file) if workload_file is not None else workload_from_statements(conn)
     progress(1, _STEPS, "reading the catalog")
-    server = read_server(conn)
-    taken_at = read_clock(conn)
-    tables = read_tables(conn)
-    progress(2, _STEPS, "reading the settings")
-    settings, scoped_settings = read_settings(conn), read_scoped_settings(conn)
+    facts = read_facts(conn, found)
     progress(3, _STEPS, "drawing parameters")
     workload = _checked(conn, with_parameters(conn, found, Random(seed)), progress)  # noqa: S311
+    return replace(facts, workload=workload)
+
+
+def read_facts(conn: Connection, workload: Workload) -> Snapshot:
+    """Return what the source is now, as it stands before a change; the workload is as given. Raises SourceError."""
     return Snapshot(
-        server=server,
-        tables=tables,
-        settings=settings,
+        server=read_server(conn),
+        tables=read_tables(conn),
+        settings=read_settings(conn),
         workload=workload,
-        taken_at=taken_at,
-        scoped_settings=scoped_settings,
+        taken_at=read_clock(conn),
+        scoped_settings=read_scoped_settings(conn),
     )
 
 

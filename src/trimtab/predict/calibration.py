@@ -24,6 +24,8 @@ _FOLDS = 20
 # The slope of very many queries is known well enough from these, taken evenly over the costs.
 _MAX_SLOPE_POINTS = 120
 _LEAST_MS = 0.001
+# EXPLAIN tells costs with two decimals.
+LEAST_COST = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Calibration:
 
     def ms(self, cost: float) -> float:
         """Return the time in ms that a plan of this cost typically takes."""
-        return exp(self.intercept + self.exponent * log(max(cost, 1e-6)))
+        return exp(self.intercept + self.exponent * log(max(cost, LEAST_COST)))
 
     @property
     def errors(self) -> tuple[float, ...]:
@@ -69,7 +71,7 @@ class Calibration:
 
 def fit_calibration(points: Iterable[tuple[float, float]]) -> Calibration:
     """Return the calibration of (cost, ms) pairs, one per query. Pairs without a positive cost are left out."""
-    logs = sorted((log(cost), log(max(ms, _LEAST_MS))) for cost, ms in points if cost > 0)
+    logs = sorted((log(max(cost, LEAST_COST)), log(max(ms, _LEAST_MS))) for cost, ms in points if cost > 0)
     if not logs:
         return Calibration(0.0, 1.0, PRIOR_RESIDUALS, 0)
     intercept, exponent = _line(logs)

@@ -23,7 +23,7 @@ from math import exp
 from trimtab.model.change import CreateStatistics, DropStatistics, SetSetting
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Prediction, Strategy
-from trimtab.predict.calibration import MIN_SAMPLES, Calibration, fit_calibration
+from trimtab.predict.calibration import LEAST_COST, MIN_SAMPLES, Calibration, fit_calibration
 
 _DRAWS = 1000
 _SAME_COST = 1e-3
@@ -114,7 +114,7 @@ def _spilling(strategy: Strategy, baseline_ms: Mapping[str, float]) -> list[str]
 
 
 def _ratio(before: Plan, after: Plan) -> float:
-    return max(after.cost, 1e-6) / max(before.cost, 1e-6)
+    return max(after.cost, LEAST_COST) / max(before.cost, LEAST_COST)
 
 
 def _interval(

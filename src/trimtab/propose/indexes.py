@@ -44,7 +44,7 @@ def propose(context: Context) -> list[Strategy]:
     gather_atoms(problem, context.what_if, relevant)
     selection = select(problem, context.what_if, relevant)
     return [
-        _strategy(changes, gain, sum(sizes[c.name] for c in changes), _users(changes, relevant), problem.base_ms)
+        _strategy(changes, gain, {c.name: sizes[c.name] for c in changes}, _users(changes, relevant), problem.base_ms)
         for changes, gain in selection.chosen
     ]
 
@@ -97,7 +97,7 @@ def _users(changes: tuple[CreateIndex, ...], relevant: Mapping[str, list[str]]) 
 
 
 def _strategy(
-    changes: tuple[CreateIndex, ...], gain: float, size_bytes: int, query_ids: tuple[str, ...], base_ms: float
+    changes: tuple[CreateIndex, ...], gain: float, sizes: Mapping[str, int], query_ids: tuple[str, ...], base_ms: float
 ) -> Strategy:
     return Strategy(
         changes=changes,
@@ -105,8 +105,11 @@ def _strategy(
         title="index " + " and ".join(_describe(change) for change in changes),
         reason=f"part of the best set that planner and solver agree on; {len(query_ids)} queries may use it",
         query_ids=query_ids,
-        size_bytes=size_bytes,
-        evidence={"gain_share": round(gain / base_ms, 6) if base_ms > 0 else 0.0},
+        size_bytes=sum(sizes.values()),
+        evidence={
+            "gain_share": round(gain / base_ms, 6) if base_ms > 0 else 0.0,
+            **{f"size_bytes.{name}": size for name, size in sizes.items()},
+        },
     )
 
 

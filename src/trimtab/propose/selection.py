@@ -10,14 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query
 
+if TYPE_CHECKING:
+    import highspy
+
 MAX_ROUNDS = 5
 SOLVER_SECONDS = 20.0
+# Closer than the cost model itself can tell sets apart.
+RELATIVE_GAP = 0.002
 # An index must earn its keep: below this share of the workload's cost it is noise of the cost model.
 LEAST_GAIN = 0.002
 
@@ -118,11 +124,9 @@ def _learn(problem: Problem, what_if: WhatIf, relevant: Mapping[str, Sequence[st
 
 def _solve(problem: Problem) -> tuple[list[str], float]:
     """Return the names chosen by the mixed-integer program, and its proven bound, in the model's ms."""
-    import highspy
-
-    solver = highspy.Highs()
-    solver.silent()
+    solver = _quiet_solver()
     solver.setOptionValue("time_limit", SOLVER_SECONDS)
+    solver.setOptionValue("mip_rel_gap", RELATIVE_GAP)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 1)
     used = sorted({name for atoms in problem.atoms.values() for atom in atoms for name in atom.indexes})
@@ -146,6 +150,18 @@ def _solve(problem: Problem) -> tuple[list[str], float]:
     values = solver.getSolution().col_value
     bound = float(solver.getInfo().mip_dual_bound)
     return [name for name in used if values[has[name].index] > 0.5], bound
+
+
+def _quiet_solver() -> highspy.Highs:
+    """Return a solver that prints nothing, not even the banner that its constructor prints while output is on."""
+    import highspy
+
+    class Quiet(highspy.Highs):  # type: ignore[misc]
+        def enableCallbacks(self) -> None:  # noqa: N802 - the base class names it
+            self.silent()
+            super().enableCallbacks()
+
+    return Quiet()
 
 
 def _best_first(

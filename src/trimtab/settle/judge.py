@@ -41,15 +41,17 @@ def regressions(
 
 
 def to_revert(lives: Sequence[Life], lost: Sequence[Regression]) -> dict[str, str]:
-    """Return, by strategy id, why it must be taken back: the strategies that altered a regressed query's plan."""
-    lost_ids = {regression.query_id: regression for regression in lost}
+    """Return, by strategy id, why it must be taken back: every applied strategy that altered a regressed query's plan.
+
+    The reason names the query that lost most. `lost` is as `regressions` returns it.
+    """
     reasons: dict[str, str] = {}
     for life in lives:
         if not life.applied or life.trial is None:
             continue
-        touched = [q.query_id for q in life.trial.queries if q.plan_changed and q.query_id in lost_ids]
-        if touched:
-            worst = lost_ids[touched[0]]
+        altered = {query.query_id for query in life.trial.queries if query.plan_changed}
+        worst = next((regression for regression in lost if regression.query_id in altered), None)
+        if worst is not None:
             reasons[life.strategy.id] = (
                 f"{worst.query_id} took {worst.after_ms:.1f} ms on the source after, {worst.before_ms:.1f} ms before"
             )

@@ -1,14 +1,14 @@
 """One round of a trial: every measured query in both arms, one after the other, the order by a fair coin per round.
 
-A query that has run into its time limit twice in the before arm, and finishes well within it in the after arm, is not
-waited for again: the limit stands in for its before time. That is a lower bound, so the gain is not overstated; it
-rests on the query not finishing in half its limit by itself, without a change.
+A query whose plan has run into its time limit before, and which finishes well within it in the after arm, is not waited
+for again in the before arm: the limit stands in for its time. That is a lower bound, so the gain is not overstated; it
+rests on the same plan not finishing in half its limit by itself.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from trimtab.model.workload import Query
@@ -19,7 +19,6 @@ from trimtab.trial.replay import run
 if TYPE_CHECKING:
     from trimtab.db.connection import Connection
 
-_TIMEOUTS_THAT_SAY_ENOUGH = 2
 _WELL_WITHIN = 0.5
 
 
@@ -33,13 +32,15 @@ class PairRunner:
         after: Arm,
         limit_ms: Callable[[Query], int],
         rng: random.Random,
+        hopeless: Collection[str] = (),
     ) -> None:
+        """`hopeless` are the queries whose plan in the before arm is known to reach the limit."""
         self._connection = connection
         self._before = before
         self._after = after
         self._limit_ms = limit_ms
         self._rng = rng
-        self._timeouts: dict[str, int] = {}
+        self.timed_out_before = set(hopeless)
         self._slowest_after: dict[str, float] = {}
 
     def round(self, queries: Sequence[Query]) -> dict[str, tuple[Measurement, Measurement]]:
@@ -58,15 +59,13 @@ class PairRunner:
         else:
             after = self._run(query, self._after, limit_ms)
             before = self._run(query, self._before, limit_ms)
-        self._timeouts[query.id] = self._timeouts.get(query.id, 0) + before.timed_out
+        if before.timed_out:
+            self.timed_out_before.add(query.id)
         self._slowest_after[query.id] = max(self._slowest_after.get(query.id, 0.0), after.ms)
         return before, after
 
     def _is_known_to_time_out(self, query: Query, limit_ms: int) -> bool:
-        return (
-            self._timeouts.get(query.id, 0) >= _TIMEOUTS_THAT_SAY_ENOUGH
-            and self._slowest_after[query.id] <= limit_ms * _WELL_WITHIN
-        )
+        return query.id in self.timed_out_before and self._slowest_after.get(query.id, 0.0) <= limit_ms * _WELL_WITHIN
 
     def _run(self, query: Query, arm: Arm, limit_ms: int) -> Measurement:
         return run(self._connection, query, arm, limit_ms=limit_ms)

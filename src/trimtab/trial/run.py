@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,6 +61,7 @@ class Trials:
         self._kept: list[Strategy] = []
         self._pending: Strategy | None = None
         self._baseline = Baseline({}, {}, {})
+        self._hopeless: set[tuple[str, str]] = set()  # (query id, plan shape) that reached the time limit
         lab.begin()
 
     @property
@@ -95,6 +96,8 @@ class Trials:
         )
         if not self._baseline.times:
             self._baseline = found
+        stuck = [query for query in queries if query.id in found.times and query.id not in found.plans]
+        self._note_hopeless((query.id for query in stuck), plans(self.connection, stuck, arm(self._kept)))
         return found
 
     def make(self, strategy: Strategy) -> Built:
@@ -174,7 +177,8 @@ class Trials:
         before_arm, after_arm = arm((), self._kept), arm(self._kept)
         runnable = [query for query in queries if self._can_run(query)]
         before, after = plans(self.connection, runnable, before_arm), plans(self.connection, runnable, after_arm)
-        runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng)
+        hopeless = self._known_hopeless(before)
+        runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng, hopeless)
         series = {
             query.id: self._series(query, plan_changed=_differ(before.get(query.id), after.get(query.id)))
             for query in runnable
@@ -195,8 +199,12 @@ class Trials:
         series = [self._series(m.query, plan_changed=m.why.plan_changed, tests=len(measured)) for m in measured]
         weights = {m.query.id: m.query.weight for m in measured}
         tally = Tally.start(series, self._limits, self._baseline.total_scale(weights))
-        runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng)
-        tally, ruling = self._rounds(tally, runner, [m.query for m in measured], accept_neutral=accept_neutral)
+        queries = [m.query for m in measured]
+        before = plans(self.connection, queries, before_arm)
+        hopeless = self._known_hopeless(before)
+        runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng, hopeless)
+        tally, ruling = self._rounds(tally, runner, queries, accept_neutral=accept_neutral)
+        self._note_hopeless(runner.timed_out_before, before)
         left_out = len(affected) - len(measured)
         reason = f"{ruling.reason}; {left_out} queries keep their plan" if left_out else ruling.reason
         return self._trial(tally, Ruling(ruling.decision, reason), built)
@@ -226,6 +234,12 @@ class Trials:
             for query in runnable
         ]
         return [_Measured(query, why) for query, why in reasons if why is not None]
+
+    def _known_hopeless(self, found: Mapping[str, Plan]) -> set[str]:
+        return {query_id for query_id, plan in found.items() if (query_id, plan.shape_hash) in self._hopeless}
+
+    def _note_hopeless(self, query_ids: Iterable[str], found: Mapping[str, Plan]) -> None:
+        self._hopeless.update((query_id, found[query_id].shape_hash) for query_id in query_ids if query_id in found)
 
     def _can_run(self, query: Query) -> bool:
         return query.is_runnable and query.id not in self._baseline.failures

@@ -1,14 +1,17 @@
 /* trimtab: the indexes of these tables ($1: oid[]). The tail is the definition from USING on, and null where one CREATE
-   INDEX does not put the same index back: on partitioned tables, attached to one, or in a tablespace of its own. */
+   INDEX does not put the same index back: on partitioned tables, attached to one, in a tablespace of its own. For a
+   table that is locked exclusively the definition is empty, since it is printed under a lock on the table. */
 with locked as materialized (
     select k.relation as oid
       from pg_catalog.pg_locks k
-     where k.locktype = 'relation' and k.mode = 'AccessExclusiveLock' and k.relation is not null
+     where k.locktype = 'relation' and k.mode = 'AccessExclusiveLock'
+       and k.database in (0, (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()))
 ), found as materialized (
     select i.*,
            c.relname, c.relkind, c.relispartition, c.reltablespace, c.relpages, c.relam,
            n.nspname,
-           pg_catalog.pg_get_indexdef(i.indexrelid) as definition,
+           case when i.indrelid in (select k.oid from locked k) then ''
+                else pg_catalog.pg_get_indexdef(i.indexrelid) end as definition,
            'CREATE ' || case when i.indisunique then 'UNIQUE ' else '' end || 'INDEX ' || quote_ident(c.relname)
                || ' ON ' || quote_ident(n.nspname) || '.' || quote_ident(t.relname) || ' ' as prefix
       from pg_catalog.pg_index i

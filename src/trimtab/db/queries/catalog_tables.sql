@@ -20,7 +20,8 @@ with recursive leaf (root, oid, kind) as (
 ), locked as materialized (
     select k.relation as oid
       from pg_catalog.pg_locks k
-     where k.locktype = 'relation' and k.mode = 'AccessExclusiveLock' and k.relation is not null
+     where k.locktype = 'relation' and k.mode = 'AccessExclusiveLock'
+       and k.database in (0, (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()))
 ), total as (
     select l.root,
            sum(greatest(c.reltuples, 0)::float8) as rows,

@@ -32,7 +32,8 @@ select w.schema,
        case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 end
            as max_length,
        exists (select from pg_catalog.pg_index i
-                where i.indrelid = w.oid and i.indisunique and a.attnum = any(i.indkey::int2[])) as is_unique,
+                where i.indrelid = w.oid and i.indisunique
+                  and a.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1])) as is_unique,
        exists (select from pg_catalog.pg_constraint k
                 where k.conrelid = w.oid and k.contype = 'f' and a.attnum = any(k.conkey)) as is_foreign_key,
        coalesce(case when t.typcategory <> 'G' then s.most_common_vals::text::text[] end, '{}') as common_values,

@@ -1,0 +1,82 @@
+"""Servers of their own for these tests: the embedded version, and an older one where there is one."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.server import Server
+
+from .shop import SCHEMA, Shop
+
+_numbers = itertools.count(1)
+
+
+def _system_bin() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def _started(binaries: Binaries, purpose: str) -> Iterator[Server]:
+    with Server.create(binaries, purpose=purpose, settings={"autovacuum": "off"}) as server:
+        with psycopg.connect(server.dsn(), autocommit=True) as conn:
+            conn.execute("CREATE ROLE keeper LOGIN")
+            conn.execute("CREATE ROLE stranger LOGIN")
+            conn.execute("CREATE DATABASE template_shop OWNER keeper")
+        with psycopg.connect(server.dsn("template_shop"), autocommit=True) as conn:
+            conn.execute(SCHEMA.encode())
+        yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_places() -> Iterator[None]:
+    path = Path(tempfile.mkdtemp(prefix="tta-")).resolve()
+    path.chmod(0o711)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+        yield
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def newest_server(_own_places: None) -> Iterator[Server]:
+    yield from _started(Binaries.find(), "apply-tests")
+
+
+@pytest.fixture(scope="session")
+def older_server(_own_places: None) -> Iterator[Server]:
+    directory = _system_bin()
+    if directory is None:
+        pytest.skip("the system has no PostgreSQL binaries")
+    yield from _started(Binaries.find(directory), "apply-tests-old")
+
+
+def _shop(server: Server, ledger_path: Path) -> Iterator[Shop]:
+    shop = Shop(server, f"Shop {next(_numbers)}", ledger_path)
+    with psycopg.connect(server.dsn(), autocommit=True) as conn:
+        conn.execute(f'CREATE DATABASE "{shop.database}" TEMPLATE template_shop'.encode())
+        with shop.stack:
+            yield shop
+        conn.execute(f'DROP DATABASE "{shop.database}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def shop(newest_server: Server, tmp_path: Path) -> Iterator[Shop]:
+    yield from _shop(newest_server, tmp_path / "ledger.db")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("newest_server", marks=pytest.mark.server),
+        pytest.param("older_server", marks=[pytest.mark.server, pytest.mark.system_postgres]),
+    ]
+)
+def any_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
+    yield from _shop(request.getfixturevalue(request.param), tmp_path / "ledger.db")

@@ -1,0 +1,66 @@
+"""A program that applies or reverts one change and is killed on the way: run by test_crash.py, never imported.
+
+Its one argument is JSON: where, what, and before or after which ledger entry the kernel is to kill it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from trimtab.apply.enforce import Enforcer, database_body
+from trimtab.db.connection import connect
+from trimtab.db.locks import hold_database
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import applied_changes
+from trimtab.model.change import change_from_dict
+from trimtab.model.strategy import Strategy
+from trimtab.model.workload import Workload
+from trimtab.observe.snapshot import read_facts
+from trimtab.spec.load import load_spec
+
+
+class MortalLedger(Ledger):
+    """Kills this program, as `kill -9` does, before or after an entry is written."""
+
+    killed_at = ""
+
+    def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+        self._die_at(f"before {kind.value}")
+        entry = super().append(kind, body, run_id=run_id)
+        self._die_at(f"after {kind.value}")
+        return entry
+
+    def _die_at(self, moment: str) -> None:
+        if moment == self.killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    told = json.loads(sys.argv[1])
+    source = connect(told["dsn"], read_only=True)
+    writer = connect(told["dsn"], read_only=False)
+    specification = load_spec(None)
+    limits = specification.limits
+    locks = limits.locks.model_copy(update={"lock_timeout_ms": 600_000, "attempts": 1})
+    specification = replace(specification, limits=limits.model_copy(update={"locks": locks}))
+    with MortalLedger.open(Path(told["ledger"])) as ledger, hold_database(source):
+        ledger.killed_at = told["killed_at"]
+        enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, Workload((), "none")), "r-victim")
+        if told["reverts"]:
+            (applied,) = applied_changes(ledger.entries())
+            enforcer.revert(applied)
+            return
+        changes = tuple(change_from_dict(change) for change in told["changes"])
+        ledger.append(Kind.RUN_STARTED, {"database": database_body(enforcer.look().server)}, run_id="r-victim")
+        enforcer.apply(Strategy(changes, "test", "title", "reason", (), size_bytes=1_000_000))
+        print("not killed", flush=True)
+
+
+main()

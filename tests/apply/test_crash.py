@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -42,37 +42,54 @@ KINDS = ("create_index", "drop_index", "create_statistics", "set_setting")
 VICTIM = Path(__file__).with_name("victim.py")
 
 
-@contextmanager
-def _victim(
-    shop: Shop, *changes: Change, killed_at: str = "", reverts: bool = False
-) -> Iterator[subprocess.Popen[str]]:
-    told = {
-        "dsn": shop.dsn,
-        "ledger": str(shop.ledger_path),
-        "changes": [change_to_dict(change) for change in changes],
-        "killed_at": killed_at,
-        "reverts": reverts,
-    }
+@dataclass
+class Victims:
+    """Starts programs to be killed; forking them from one that has imported all saves their start-up."""
+
+    process: subprocess.Popen[str]
+
+    def start(self, shop: Shop, *changes: Change, killed_at: str = "", reverts: bool = False) -> int:
+        """Return the pid of a new program that applies the changes, or reverts the one that stands."""
+        told = {
+            "dsn": shop.dsn,
+            "ledger": str(shop.ledger_path),
+            "changes": [change_to_dict(change) for change in changes],
+            "killed_at": killed_at,
+            "reverts": reverts,
+        }
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(told) + "\n")
+        self.process.stdin.flush()
+        return self._number()
+
+    def exit_code(self) -> int:
+        """Return how the program ended: -9 when it was killed."""
+        return self._number()
+
+    def run_until_killed(self, shop: Shop, *changes: Change, killed_at: str, reverts: bool = False) -> None:
+        self.start(shop, *changes, killed_at=killed_at, reverts=reverts)
+        assert self.exit_code() == -signal.SIGKILL
+
+    def kill_in_the_act(self, shop: Shop, *changes: Change, blocked_by: tuple[str, ...], reverts: bool = False) -> None:
+        """Kill one while the server works for it, held up by another session; then let that session go."""
+        with open_transaction(shop, *blocked_by):
+            pid = self.start(shop, *changes, reverts=reverts)
+            wait_until(shop, WAITING)
+            os.kill(pid, signal.SIGKILL)
+            assert self.exit_code() == -signal.SIGKILL
+
+    def _number(self) -> int:
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Victims]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(VICTIM), json.dumps(told)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as victim:
-        try:
-            yield victim
-        finally:
-            victim.kill()
-
-
-def _run_until_killed(shop: Shop, *changes: Change, killed_at: str, reverts: bool = False) -> None:
-    with _victim(shop, *changes, killed_at=killed_at, reverts=reverts) as victim:
-        assert victim.wait(timeout=60) == -signal.SIGKILL
-
-
-def _kill_in_the_act(shop: Shop, *changes: Change, blocked_by: tuple[str, ...], reverts: bool = False) -> None:
-    """Kill it while the server works for it, held up by another session; then let that session go."""
-    with open_transaction(shop, *blocked_by), _victim(shop, *changes, reverts=reverts) as victim:
-        wait_until(shop, WAITING)
-        victim.kill()
-        assert victim.wait(timeout=60) == -signal.SIGKILL
+    pipe = subprocess.PIPE
+    command = [sys.executable, str(VICTIM)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
+        yield Victims(process)
 
 
 def _assert_nothing_is_open(shop: Shop) -> None:
@@ -82,11 +99,11 @@ def _assert_nothing_is_open(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_around_each_entry_of_an_apply(shop: Shop, kind: str) -> None:
+def test_killed_around_each_entry_of_an_apply(shop: Shop, victims: Victims, kind: str) -> None:
     change = shop.every_kind()[kind]
     before = shop.picture()
     for moment in ("before apply_intended", "after apply_intended", "before apply_done", "after apply_done"):
-        _run_until_killed(shop, change, killed_at=moment)
+        victims.run_until_killed(shop, change, killed_at=moment)
         is_made = moment in ("before apply_done", "after apply_done")
         assert (shop.picture() != before) is is_made
         recovery = resume(shop.dsn, shop.ledger_path, None)
@@ -96,7 +113,7 @@ def test_killed_around_each_entry_of_an_apply(shop: Shop, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_around_each_entry_of_a_revert(shop: Shop, kind: str) -> None:
+def test_killed_around_each_entry_of_a_revert(shop: Shop, victims: Victims, kind: str) -> None:
     """The strategy was kept: an interrupted revert is finished or it has not happened; the ledger says which."""
     change = shop.every_kind()[kind]
     before = shop.picture()
@@ -104,7 +121,7 @@ def test_killed_around_each_entry_of_a_revert(shop: Shop, kind: str) -> None:
         if shop.picture() == before:
             _apply_and_keep(shop, change)
         after = shop.picture()
-        _run_until_killed(shop, killed_at=moment, reverts=True)
+        victims.run_until_killed(shop, killed_at=moment, reverts=True)
         resume(shop.dsn, shop.ledger_path, None)
         is_taken_back = moment in ("before revert_done", "after revert_done")
         assert shop.picture() == (before if is_taken_back else after), moment
@@ -135,9 +152,11 @@ LOCK = ("LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE",)
         pytest.param(CREATE_STATISTICS, LOCK, id="statistics"),
     ],
 )
-def test_killed_in_the_middle_of_an_apply(any_shop: Shop, change: Change, blocked_by: tuple[str, ...]) -> None:
+def test_killed_in_the_middle_of_an_apply(
+    any_shop: Shop, victims: Victims, change: Change, blocked_by: tuple[str, ...]
+) -> None:
     before = any_shop.picture()
-    _kill_in_the_act(any_shop, change, blocked_by=blocked_by)
+    victims.kill_in_the_act(any_shop, change, blocked_by=blocked_by)
     resume(any_shop.dsn, any_shop.ledger_path, None)
     assert (any_shop.picture(), any_shop.standing()) == (before, [])
     _assert_nothing_is_open(any_shop)
@@ -146,30 +165,34 @@ def test_killed_in_the_middle_of_an_apply(any_shop: Shop, change: Change, blocke
 @pytest.mark.parametrize(
     ("change", "blocked_by"), [(CREATE_INDEX, WRITER), (DROP_INDEX, WRITER), (DROP_INDEX, SNAPSHOT)]
 )
-def test_killed_in_the_middle_of_a_revert(any_shop: Shop, change: Change, blocked_by: tuple[str, ...]) -> None:
+def test_killed_in_the_middle_of_a_revert(
+    any_shop: Shop, victims: Victims, change: Change, blocked_by: tuple[str, ...]
+) -> None:
     before = any_shop.picture()
     _apply_and_keep(any_shop, change)
     after = any_shop.picture()
-    _kill_in_the_act(any_shop, blocked_by=blocked_by, reverts=True)
+    victims.kill_in_the_act(any_shop, blocked_by=blocked_by, reverts=True)
     resume(any_shop.dsn, any_shop.ledger_path, None)
     assert any_shop.picture() in (before, after)
     assert any_shop.standing() == ([change] if any_shop.picture() == after else [])
     _assert_nothing_is_open(any_shop)
 
 
-def test_killed_between_two_changes_of_a_strategy(shop: Shop) -> None:
+def test_killed_between_two_changes_of_a_strategy(shop: Shop, victims: Victims) -> None:
     before = shop.picture()
-    _kill_in_the_act(shop, CREATE_STATISTICS, CREATE_INDEX, blocked_by=SNAPSHOT)
+    victims.kill_in_the_act(shop, CREATE_STATISTICS, CREATE_INDEX, blocked_by=SNAPSHOT)
     resume(shop.dsn, shop.ledger_path, None)
     assert (shop.picture(), shop.standing()) == (before, [])
     _assert_nothing_is_open(shop)
 
 
-def test_the_server_gives_up_soon_after_its_client_was_killed(any_shop: Shop) -> None:
+def test_the_server_gives_up_soon_after_its_client_was_killed(any_shop: Shop, victims: Victims) -> None:
     """Nobody resumes, and what it waits for stays: without that, only a resume would end it."""
-    with open_transaction(any_shop, *SNAPSHOT), _victim(any_shop, CREATE_INDEX) as victim:
+    with open_transaction(any_shop, *SNAPSHOT):
+        pid = victims.start(any_shop, CREATE_INDEX)
         wait_until(any_shop, WAITING)
-        victim.kill()
+        os.kill(pid, signal.SIGKILL)
+        assert victims.exit_code() == -signal.SIGKILL
         wait_until(any_shop, "not exists (select from pg_stat_activity where query like 'CREATE INDEX CONC%')")
         assert any("valid=false" in line for line in any_shop.picture())
 
@@ -195,8 +218,8 @@ def test_resume_does_not_answer_while_the_server_still_works_for_the_dead_progra
     assert reconcile(enforcer.connection, enforcer.ledger, intent, patience).is_done is False
 
 
-def test_resume_leaves_other_databases_of_the_same_ledger_alone(shop: Shop) -> None:
-    _run_until_killed(shop, CREATE_INDEX, killed_at="before apply_done")
+def test_resume_leaves_other_databases_of_the_same_ledger_alone(shop: Shop, victims: Victims) -> None:
+    victims.run_until_killed(shop, CREATE_INDEX, killed_at="before apply_done")
     made, entries = shop.picture(), shop.kinds()
     recovery = resume(shop.server.dsn("postgres"), shop.ledger_path, None)
     assert (recovery.reconciled, recovery.reverted) == ((), ())
@@ -205,9 +228,9 @@ def test_resume_leaves_other_databases_of_the_same_ledger_alone(shop: Shop) -> N
     _assert_nothing_is_open(shop)
 
 
-def test_resume_leaves_another_server_of_the_same_ledger_alone(shop: Shop, tmp_path: Path) -> None:
+def test_resume_leaves_another_server_of_the_same_ledger_alone(shop: Shop, victims: Victims, tmp_path: Path) -> None:
     """The same database by name and oid, on another server."""
-    _run_until_killed(shop, CREATE_INDEX, killed_at="after apply_done")
+    victims.run_until_killed(shop, CREATE_INDEX, killed_at="after apply_done")
     copy = tmp_path / "copy.db"
     with Ledger.open(shop.ledger_path) as ledger, Ledger.open(copy) as other:
         for entry in ledger.entries():
@@ -226,9 +249,9 @@ def test_resume_on_a_clean_ledger_does_nothing(shop: Shop) -> None:
     assert (shop.picture(), shop.kinds()) == (before, [])
 
 
-def test_what_cannot_be_put_back_does_not_keep_the_rest_from_being_taken_back(shop: Shop) -> None:
-    _run_until_killed(shop, DROP_INDEX, killed_at="after apply_done")
-    _run_until_killed(shop, CREATE_STATISTICS, killed_at="after apply_done")
+def test_what_cannot_be_put_back_does_not_keep_the_rest_from_being_taken_back(shop: Shop, victims: Victims) -> None:
+    victims.run_until_killed(shop, DROP_INDEX, killed_at="after apply_done")
+    victims.run_until_killed(shop, CREATE_STATISTICS, killed_at="after apply_done")
     shop.run(f"CREATE INDEX {DROP_INDEX.name} ON orders (note)")
     with pytest.raises(TrimtabError) as problem:
         resume(shop.dsn, shop.ledger_path, None)
@@ -239,18 +262,20 @@ def test_what_cannot_be_put_back_does_not_keep_the_rest_from_being_taken_back(sh
     _assert_nothing_is_open(shop)
 
 
-def test_a_resumed_strategy_comes_to_an_end_in_the_history(shop: Shop) -> None:
-    _run_until_killed(shop, CREATE_INDEX, killed_at="after apply_intended")
+def test_a_resumed_strategy_comes_to_an_end_in_the_history(shop: Shop, victims: Victims) -> None:
+    victims.run_until_killed(shop, CREATE_INDEX, killed_at="after apply_intended")
     resume(shop.dsn, shop.ledger_path, None)
-    _run_until_killed(shop, CREATE_INDEX, killed_at="before apply_done")
+    victims.run_until_killed(shop, CREATE_INDEX, killed_at="before apply_done")
     resume(shop.dsn, shop.ledger_path, None)
     with Ledger.open(shop.ledger_path) as ledger:
         ends = [entry.text("outcome") for entry in ledger.entries(Kind.STRATEGY_SETTLED)]
     assert ends == ["failed", "reverted"]
 
 
-def test_while_another_run_holds_the_database_neither_resume_nor_revert_does_anything(shop: Shop) -> None:
-    _run_until_killed(shop, CREATE_INDEX, killed_at="after apply_done")
+def test_while_another_run_holds_the_database_neither_resume_nor_revert_does_anything(
+    shop: Shop, victims: Victims
+) -> None:
+    victims.run_until_killed(shop, CREATE_INDEX, killed_at="after apply_done")
     made, entries = shop.picture(), shop.kinds()
     with connect(shop.dsn, read_only=True) as holder, hold_database(holder):
         with pytest.raises(BusyError):

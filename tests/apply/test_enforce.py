@@ -34,24 +34,22 @@ def test_a_change_is_intended_done_recorded_and_taken_back_exactly(any_shop: Sho
     assert any_shop.standing() == []
 
 
-class _BrokenLedger:
+class _BrokenLedger(Ledger):
     """A ledger that cannot be written when an entry of one kind is to be appended."""
 
-    def __init__(self, ledger: Ledger, broken_at: Kind) -> None:
-        self._ledger = ledger
-        self._broken_at = broken_at
+    broken_at: Kind
 
     def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
-        if kind is self._broken_at:
+        if kind is self.broken_at:
             raise LedgerError("no", code="ledger.unwritable")
-        return self._ledger.append(kind, body, run_id=run_id)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._ledger, name)
+        return super().append(kind, body, run_id=run_id)
 
 
-def _with_broken_ledger(shop: Shop, broken_at: Kind) -> Enforcer:
-    return shop.enforcer(ledger=_BrokenLedger(shop.ledger(), broken_at))  # type: ignore[arg-type]
+def _with_broken_ledger(shop: Shop, kind: Kind) -> Enforcer:
+    class Broken(_BrokenLedger):
+        broken_at = kind
+
+    return shop.enforcer(ledger=shop.stack.enter_context(Broken.open(shop.ledger_path)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,6 +150,19 @@ def test_index_work_on_a_partitioned_table_is_refused_and_on_its_partition_is_do
     assert shop.kinds() == ["apply_intended", "apply_done"]
 
 
+def test_a_standby_is_refused_for_apply_and_for_revert(shop: Shop) -> None:
+    enforcer = shop.enforcer()
+    (applied,) = enforcer.apply(strategy(CREATE_INDEX))
+    entries = shop.kinds()
+    facts = shop.facts()
+    on_standby = replace(enforcer, look=lambda: replace(facts, server=replace(facts.server, is_standby=True)))
+    for attempt in (lambda: on_standby.apply(strategy(CREATE_STATISTICS)), lambda: on_standby.revert(applied)):
+        with pytest.raises(RefusedError) as refused:
+            attempt()
+        assert refused.value.code == "apply.standby"
+    assert shop.kinds() == entries
+
+
 def test_an_index_with_more_than_its_definition_is_not_dropped(shop: Shop) -> None:
     shop.run("COMMENT ON INDEX orders_city IS 'ask Ada'")
     with pytest.raises(RefusedError) as refused:
@@ -190,10 +201,9 @@ def test_when_the_second_change_fails_the_first_is_taken_back(shop: Shop) -> Non
 
 
 def test_a_failed_take_back_is_told_and_stays_in_the_ledger(shop: Shop) -> None:
-    broken = _BrokenLedger(shop.ledger(), Kind.REVERT_INTENDED)
     missing = SetSetting("role", "nobody", "work_mem", "8MB")
     with pytest.raises(TrimtabError) as failed:
-        shop.enforcer(ledger=broken).apply(strategy(CREATE_STATISTICS, missing))  # type: ignore[arg-type]
+        _with_broken_ledger(shop, Kind.REVERT_INTENDED).apply(strategy(CREATE_STATISTICS, missing))
     assert failed.value.code == "apply.not_taken_back"
     assert shop.standing() == [CREATE_STATISTICS]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import pytest
@@ -15,6 +15,8 @@ from trimtab.apply.patience import Patience
 from trimtab.apply.state import ChangeState, state_of
 from trimtab.embedded.signals import cleanup_on_signals
 from trimtab.errors import ApplyError
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.recover import recover
 from trimtab.model.change import Change, CreateIndex, DropIndex
 
@@ -97,14 +99,24 @@ def test_the_pause_is_doubled(shop: Shop) -> None:
 def test_what_a_lock_keeps_half_done_stays_open_until_resume_ends_it(any_shop: Shop, change: Change) -> None:
     """A young writer is met: the server has begun when it must wait, and the leftover needs the same lock."""
     before = any_shop.picture()
-    enforcer = any_shop.enforcer(specification=quick_specification(attempts=1))
     with open_transaction(any_shop) as other:
-        other.execute(WRITE.encode())
+        other.execute("ROLLBACK")
+
+        class Witness(Ledger):
+            def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+                other.execute("BEGIN")
+                other.execute(WRITE.encode())
+                return super().append(kind, body, run_id=run_id)
+
+        ledger = any_shop.stack.enter_context(Witness.open(any_shop.ledger_path))
+        specification = quick_specification(attempts=1, lock_timeout_ms=1000)
+        enforcer = any_shop.enforcer(ledger=ledger, specification=specification)
         with pytest.raises(UnfinishedError) as failed:
             enforcer.apply(strategy(change))
         assert failed.value.code == "apply.unfinished"
         assert (any_shop.open_intents(), any_shop.kinds()) == (1, ["apply_intended"])
-    recovered = recover(enforcer.ledger, any_shop.enforcer(ledger=enforcer.ledger), any_shop.facts())
+    ledger = any_shop.ledger()
+    recovered = recover(ledger, any_shop.enforcer(ledger=ledger), any_shop.facts())
     assert [each.is_done for each in recovered.reconciled] == [isinstance(change, DropIndex)]
     assert (any_shop.picture(), any_shop.open_intents(), any_shop.standing()) == (before, 0, [])
 
@@ -164,19 +176,16 @@ def test_an_interrupt_in_the_middle_cancels_and_leaves_nothing(
 def test_an_interrupt_after_the_act_takes_the_change_back(shop: Shop) -> None:
     """It comes while the result is written: the catalog, not our place in the code, says what stands."""
     before = shop.picture()
-    ledger = shop.ledger()
-    enforcer = shop.enforcer(ledger=ledger)
-    append = ledger.append
+    arrived: list[Kind] = []
 
-    class Interrupted(type(ledger)):  # type: ignore[misc]
-        def append(self, kind: object, body: object, *, run_id: object = None) -> object:
-            if str(kind) == "apply_done" and not calls:
-                calls.append(kind)
+    class Interrupted(Ledger):
+        def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+            if kind is Kind.APPLY_DONE and not arrived:
+                arrived.append(kind)
                 raise KeyboardInterrupt
-            return append(kind, body, run_id=run_id)  # type: ignore[arg-type]
+            return super().append(kind, body, run_id=run_id)
 
-    calls: list[object] = []
-    ledger.__class__ = Interrupted
+    enforcer = shop.enforcer(ledger=shop.stack.enter_context(Interrupted.open(shop.ledger_path)))
     with pytest.raises(KeyboardInterrupt):
         enforcer.apply(strategy(CREATE_STATISTICS, CREATE_INDEX))
     assert (shop.picture(), shop.standing(), shop.open_intents()) == (before, [], 0)

@@ -1,6 +1,7 @@
-"""A program that applies or reverts one change and is killed on the way: run by test_crash.py, never imported.
+"""Programs that apply or revert and are killed on the way: run by test_crash.py, never imported.
 
-Its one argument is JSON: where, what, and before or after which ledger entry the kernel is to kill it.
+Each line of input is JSON: where, what, and before or after which ledger entry the kernel is to kill it. A fork does it
+in a process of its own; its pid and how it ended are printed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.db.connection import connect
@@ -29,7 +31,7 @@ from trimtab.spec.load import load_spec
 class MortalLedger(Ledger):
     """Kills this program, as `kill -9` does, before or after an entry is written."""
 
-    killed_at = ""
+    killed_at: str
 
     def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
         self._die_at(f"before {kind.value}")
@@ -42,16 +44,15 @@ class MortalLedger(Ledger):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    told = json.loads(sys.argv[1])
+def change_the_source(told: Mapping[str, Any]) -> None:
     source = connect(told["dsn"], read_only=True)
     writer = connect(told["dsn"], read_only=False)
     specification = load_spec(None)
     limits = specification.limits
     locks = limits.locks.model_copy(update={"lock_timeout_ms": 600_000, "attempts": 1})
     specification = replace(specification, limits=limits.model_copy(update={"locks": locks}))
+    MortalLedger.killed_at = told["killed_at"]
     with MortalLedger.open(Path(told["ledger"])) as ledger, hold_database(source):
-        ledger.killed_at = told["killed_at"]
         enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, Workload((), "none")), "r-victim")
         if told["reverts"]:
             (applied,) = applied_changes(ledger.entries())
@@ -60,7 +61,19 @@ def main() -> None:
         changes = tuple(change_from_dict(change) for change in told["changes"])
         ledger.append(Kind.RUN_STARTED, {"database": database_body(enforcer.look().server)}, run_id="r-victim")
         enforcer.apply(Strategy(changes, "test", "title", "reason", (), size_bytes=1_000_000))
-        print("not killed", flush=True)
 
 
-main()
+def main() -> None:
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                change_the_source(json.loads(line))
+            finally:
+                os._exit(0)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trimtab.cli.text import duration, percent, printable, size
-from trimtab.cli.watch import STYLES
+from trimtab.cli.text import duration, percent, printable
+from trimtab.cli.watch import life_lines
 from trimtab.model.report import Life, Report
 from trimtab.model.strategy import Outcome, QueryTrial
+from trimtab.model.workload import Query
 
 GAINED = 10
 
@@ -19,7 +20,7 @@ GAINED = 10
 def present(report: Report, console: Console) -> None:
     """Print the whole report."""
     console.print()
-    console.print(_strategies(report))
+    _strategies(report, console)
     for life in report.lives_with(Outcome.REFUSED):
         _refusal(life, console)
     if report.queries:
@@ -29,39 +30,13 @@ def present(report: Report, console: Console) -> None:
     _closing(report, console)
 
 
-def _strategies(report: Report) -> Table:
-    table = Table(title="Strategies", title_justify="left", expand=False, pad_edge=False)
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("id", style="dim", no_wrap=True)
-    table.add_column("change", overflow="fold")
-    table.add_column("predicted after", justify="right")
-    table.add_column("measured", justify="right")
-    table.add_column("pairs", justify="right")
-    table.add_column("size", justify="right")
-    for life in report.lives:
-        table.add_row(*_strategy_row(life))
-    return table
-
-
-def _strategy_row(life: Life) -> tuple[str, ...]:
-    prediction, trial = life.prediction, life.trial
-    predicted = measured = pairs = ""
-    if prediction is not None:
-        predicted = f"{duration(prediction.low)} … {duration(prediction.high)}"
-    if trial is not None and trial.pairs:
-        measured = f"{duration(trial.before_ms)} → {duration(trial.after_ms)} ({percent(trial.improvement)})"
-        pairs = str(trial.pairs)
-    taken = trial.size_bytes if trial is not None and trial.size_bytes else life.strategy.size_bytes
-    style = STYLES[life.outcome]
-    return (
-        f"[{style}]{life.outcome.value.replace('_', ' ')}[/]",
-        life.strategy.id,
-        escape(printable(life.strategy.title, limit=120)),
-        predicted,
-        measured,
-        pairs,
-        size(taken) if taken else "",
-    )
+def _strategies(report: Report, console: Console) -> None:
+    for outcome in Outcome:
+        lives = report.lives_with(outcome)
+        if lives:
+            console.print(f"[bold]{outcome.value.replace('_', ' ')}: {len(lives)}[/]", highlight=False)
+        for life in lives:
+            console.print(life_lines(life), highlight=False)
 
 
 def _refusal(life: Life, console: Console) -> None:
@@ -101,7 +76,7 @@ def weighted_quantile(values: Sequence[tuple[float, float]], share: float) -> fl
 
 
 def _movers(report: Report) -> Table:
-    names = {query.id: query.name for query in report.workload.queries}
+    names = {query.id: _label(query) for query in report.workload.queries}
     weights = {query.id: query.weight for query in report.workload.queries}
 
     def saved(query: QueryTrial) -> float:
@@ -110,7 +85,7 @@ def _movers(report: Report) -> Table:
     ordered = sorted(report.queries, key=saved, reverse=True)
     loser = min(report.queries, key=lambda q: 1 - q.after_ms / q.before_ms if q.before_ms > 0 else 0.0)
     table = Table(title="Queries that gained most, and the one that lost most", title_justify="left", pad_edge=False)
-    table.add_column("query", overflow="fold")
+    table.add_column("query", overflow="ellipsis", no_wrap=True)
     table.add_column("weight", justify="right")
     table.add_column("before", justify="right")
     table.add_column("after", justify="right")
@@ -122,11 +97,16 @@ def _movers(report: Report) -> Table:
     return table
 
 
+def _label(query: Query) -> str:
+    """Return the query's name; where it has none but its id, the beginning of its normalised text."""
+    return query.name if query.name != query.id else f"{query.id} {' '.join(query.normalized_text.split())}"
+
+
 def _mover_row(query: QueryTrial, names: dict[str, str], weights: dict[str, float]) -> tuple[str, ...]:
     change = 1 - query.after_ms / query.before_ms if query.before_ms > 0 else 0.0
     limit = "≥ " if query.timed_out else ""
     return (
-        escape(printable(names.get(query.query_id, query.query_id), limit=60)),
+        escape(printable(names[query.query_id], limit=60)),
         f"{weights[query.query_id]:,.0f}",
         limit + duration(query.before_ms),
         duration(query.after_ms),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from trimtab.cli.text import duration, percent, printable
+from trimtab.cli.text import duration, percent, printable, size
 from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome
 
@@ -44,7 +44,6 @@ class ConsoleWatcher:
             disable=is_quiet or not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=None, visible=False)
-        self._told: set[tuple[str, Outcome]] = set()
 
     def __enter__(self) -> ConsoleWatcher:
         self._bar.start()
@@ -67,27 +66,34 @@ class ConsoleWatcher:
         self._bar.update(self._task, description=printable(what), total=total or None, completed=done, visible=True)
 
     def strategy(self, life: Life) -> None:
-        """Print a strategy when it has come to an end, once."""
-        key = (life.strategy.id, life.outcome)
-        if self._is_quiet or key in self._told or (life.outcome is Outcome.UNTRIED and not life.note):
+        """Print a strategy when it has come to an end; that a proven one is also kept is told by the stage's count."""
+        if self._is_quiet or life.outcome is Outcome.KEPT or (life.outcome is Outcome.UNTRIED and not life.note):
             return
-        self._told.add(key)
-        self._console.print(life_line(life), highlight=False, soft_wrap=True)
+        if life.outcome is Outcome.PROVEN and life.applied:
+            return
+        self._console.print(life_lines(life), highlight=False)
 
 
-def life_line(life: Life) -> str:
-    """Return one strategy as a line of rich markup: outcome, id, title, predicted interval, measured result, note."""
-    parts = [f"{'':>8}  [{STYLES[life.outcome]}]{life.outcome.value.replace('_', ' '):<13}[/]"]
-    parts.append(f"[dim]{life.strategy.id}[/] {escape(printable(life.strategy.title, limit=90))}")
-    prediction, trial = life.prediction, life.trial
-    if prediction is not None:
-        interval = f"{duration(prediction.low)} to {duration(prediction.high)}"
-        parts.append(
-            f"[dim]predicted[/] {duration(prediction.before)} → {duration(prediction.mid)} [dim]({interval})[/]"
-        )
+def life_lines(life: Life) -> str:
+    """Return a strategy as two lines of rich markup: what it is and how it ended; what was predicted and measured."""
+    trial = life.trial
+    outcome = f"[{STYLES[life.outcome]}]{life.outcome.value.replace('_', ' '):<13}[/]"
+    title = escape(printable(life.strategy.title, limit=150))
+    head = f"{'':>8}  {outcome} {title} [dim]{life.strategy.id}[/]"
+    parts = [_predicted(life)] if life.prediction is not None else []
     if trial is not None and trial.pairs:
-        gain = percent(trial.improvement)
-        parts.append(f"[dim]measured[/] {duration(trial.before_ms)} → {duration(trial.after_ms)} ({gain})")
+        change = f"{duration(trial.before_ms)} → {duration(trial.after_ms)} ({percent(trial.improvement)})"
+        parts.append(f"measured {change}" + (f", {size(trial.size_bytes)}" if trial.size_bytes else ""))
     if life.note:
-        parts.append(f"[dim]{escape(printable(life.note, limit=160))}[/]")
-    return " · ".join(parts)
+        parts.append(escape(printable(life.note, limit=200)))
+    return f"{head}\n[dim]{'':>24}{'; '.join(parts)}[/]"
+
+
+def _predicted(life: Life) -> str:
+    prediction = life.prediction
+    assert prediction is not None
+    if prediction.method == "no_plan_change":
+        return "predicted: no plan changes"
+    if prediction.unit != "ms":
+        return f"predicted cost {prediction.before:,.0f} → {prediction.low:,.0f} to {prediction.high:,.0f}"
+    return f"predicted {duration(prediction.before)} → {duration(prediction.low)} to {duration(prediction.high)}"

@@ -195,7 +195,7 @@ ORDER BY opened_at DESC;
 -- weight: 10
 SELECT id, order_id, carrier, tracking_number, label, shipped_at, promised_at, delivered_at
 FROM shipments
-WHERE delivered_at - promised_at > interval '8 days'
+WHERE delivered_at - promised_at > promised_at - shipped_at
 ORDER BY shipped_at
 LIMIT 20;
 
@@ -300,14 +300,6 @@ SELECT payload ->> 'device' AS device, count(*) AS checkouts,
 FROM events
 WHERE kind = 'checkout' AND occurred_at >= '2025-12-01'
 GROUP BY device;
-
--- name: errors_out_of_nowhere
--- weight: 2
-SELECT occurred_at, session_id, payload ->> 'path' AS path
-FROM events
-WHERE kind = 'checkout_error' AND occurred_at >= '2025-12-31 12:00+00'
-  AND session_id NOT IN (SELECT session_id FROM events WHERE kind IN ('page_view', 'search'))
-ORDER BY occurred_at DESC;
 
 -- name: longest_sessions
 -- weight: 4

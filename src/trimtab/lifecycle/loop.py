@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -80,7 +80,9 @@ class _Run:
             snapshot = self._observe()
             twin, trials, examination = self._prepare(snapshot)
         with self._timed(Stage.PROPOSE):
-            strategies = self._propose(snapshot, twin, trials, examination)
+            # Now, before anything is applied: afterwards the source is not what the twin was made from.
+            fidelity = twin.fidelity(self.workshop.source, snapshot.workload.queries).summary()
+            strategies = self._propose(snapshot, twin, examination)
         with self._timed(Stage.TRIAL):
             lives = self._examine(strategies, examination)
             compared = trials.final(snapshot.workload.queries) if trials is not None else ()
@@ -88,7 +90,15 @@ class _Run:
         with self._timed(Stage.APPLY):
             if self.workshop.request.apply:
                 lives, anchor = self._land(snapshot, lives)
-        return self._finish(snapshot, twin, trials, lives, compared, anchor)
+        return self._finish(
+            snapshot,
+            lives,
+            compared,
+            anchor,
+            lab=trials.describe() if trials else "none",
+            fidelity=fidelity,
+            messages=twin.problems,
+        )
 
     def give_up(self, error: BaseException) -> None:
         """Take back what is not settled, and write why the run broke off."""
@@ -120,9 +130,7 @@ class _Run:
         )
         return twin, trials, examination
 
-    def _propose(
-        self, snapshot: Snapshot, twin: Twin, trials: Trials | None, examination: Examination
-    ) -> list[Strategy]:
+    def _propose(self, snapshot: Snapshot, twin: Twin, examination: Examination) -> list[Strategy]:
         watcher = self.workshop.watcher
         watcher.stage(Stage.PROPOSE, "")
         context = Context(
@@ -174,11 +182,13 @@ class _Run:
     def _finish(
         self,
         snapshot: Snapshot,
-        twin: Twin,
-        trials: Trials | None,
         lives: Sequence[Life],
         compared: Sequence[QueryTrial],
         anchor: Anchor | None,
+        *,
+        lab: str,
+        fidelity: Mapping[str, float | int | str],
+        messages: Sequence[str],
     ) -> Report:
         workshop = self.workshop
         weights = {query.id: query.weight for query in snapshot.workload.queries}
@@ -201,12 +211,12 @@ class _Run:
             before_ms=before,
             after_ms=after,
             ledger=LedgerState(verified.entries, verified.verified, workshop.ledger.head, str(workshop.ledger.path)),
-            lab=trials.describe() if trials is not None else "none",
+            lab=lab,
             applied=workshop.request.apply,
             anchor=anchor,
-            fidelity=twin.fidelity(workshop.source, snapshot.workload.queries).summary(),
+            fidelity=fidelity,
             stages=dict(self.seconds),
-            messages=tuple(twin.problems),
+            messages=tuple(messages),
         )
 
     @contextmanager

@@ -6,6 +6,7 @@ value cannot be found keeps none: it is planned as a generic plan and never run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
@@ -32,6 +33,13 @@ class _Draw:
     types: tuple[ParameterType, ...]
     tables: frozenset[TableName]
     random: Random
+    seed: str
+
+    def of_row(self, column: ColumnName, level: int, nth: int) -> Random:
+        """Return random numbers that are the same for every column of one table of the query: columns that go together
+        (a city and its country) then get values of the same rank, which are likelier to meet in a row.
+        """
+        return Random(f"{self.seed} {level} {column[0]} {column[1]} {nth}")  # noqa: S311
 
 
 def with_parameters(conn: Connection, workload: Workload, random: Random) -> Workload:
@@ -49,8 +57,9 @@ def with_parameters(conn: Connection, workload: Workload, random: Random) -> Wor
         types = tuple(kinds[oid] for oid in oids[query.id] if oid in kinds)
         if len(types) == query.parameter_count:
             # Each query has random numbers of its own: the order of the others does not change what it is given.
-            own = Random(f"{base} {query.id}")  # noqa: S311
-            drawn[query.id] = _drawn(query.text, _Draw(facts, types, tables[query.id], own))
+            seed = f"{base} {query.id}"
+            own = Random(seed)  # noqa: S311
+            drawn[query.id] = _drawn(query.text, _Draw(facts, types, tables[query.id], own, seed))
     return replace(workload, queries=tuple(_filled(query, drawn.get(query.id)) for query in workload.queries))
 
 
@@ -81,9 +90,15 @@ def _parameter_oids(conn: Connection, query: Query) -> tuple[int, ...]:
 def _drawn(text: str, draw: _Draw) -> tuple[str, ...] | None:
     found = bindings(text, draw.facts)
     values_by_number = _ranges(found.values(), draw)
+    met: Counter[tuple[int, ColumnName]] = Counter()
     for number, kind in enumerate(draw.types, start=1):
         if number not in values_by_number:
-            value = _value(found.get(number), kind, draw)
+            binding = found.get(number)
+            random = draw.random
+            if binding is not None and binding.column is not None:
+                random = draw.of_row(binding.column, binding.level, met[binding.level, binding.column])
+                met[binding.level, binding.column] += 1
+            value = _value(binding, kind, draw, random)
             if value is None:
                 return None
             values_by_number[number] = value
@@ -109,11 +124,11 @@ def _ranges(found: Iterable[Binding], draw: _Draw) -> dict[int, str]:
     return drawn
 
 
-def _value(binding: Binding | None, kind: ParameterType, draw: _Draw) -> str | None:
+def _value(binding: Binding | None, kind: ParameterType, draw: _Draw, random: Random) -> str | None:
     if binding is not None and binding.role in _FIXED:
         return _FIXED[binding.role]
     facts = _facts(binding.column, draw) if binding is not None else None
-    value = _of_column(binding.role, facts, kind, draw.random) if binding is not None and facts is not None else None
+    value = _of_column(binding.role, facts, kind, random) if binding is not None and facts is not None else None
     return value or _of_type(kind, draw)
 
 

@@ -19,6 +19,8 @@ from trimtab.propose.selection import Problem, gather_atoms, select
 NAME = "indexes"
 # What one index entry adds to a row's insert or update, in ms: a rough prior; the trial measures.
 ENTRY_MS = 0.004
+# With the objective "efficiency" an index as large as all tables together must save this share of the workload.
+SIZE_RENT = 0.05
 
 
 def propose(context: Context) -> list[Strategy]:
@@ -31,12 +33,15 @@ def propose(context: Context) -> list[Strategy]:
     small = {name for name, size in sizes.items() if size <= context.limits.max_index_bytes}
     relevant = {query_id: [name for name in names if name in small] for query_id, names in relevant.items()}
     base_cost = {query.id: plans[query.id].cost for query in queries}
+    value = {query.id: context.time_per_cost(query, base_cost[query.id]) for query in queries}
+    base_ms = sum(value[query.id] * base_cost[query.id] for query in queries)
+    rent = _rent_per_byte(context, base_ms)
     problem = Problem(
         candidates=candidates,
         sizes=sizes,
-        keep_ms={name: _keep_ms(change, queries, plans) for name, change in candidates.items()},
+        keep_ms={name: _keep_ms(candidates[name], queries, plans) + rent * size for name, size in sizes.items()},
         queries=queries,
-        value={query.id: context.time_per_cost(query, base_cost[query.id]) for query in queries},
+        value=value,
         base_cost=base_cost,
         budget_bytes=context.limits.budget_bytes,
         max_per_table=_room(context),
@@ -74,7 +79,7 @@ def _candidates(
 
 
 def _keep_ms(change: CreateIndex, queries: list[Query], plans: Mapping[str, Plan]) -> float:
-    """Return the weighted ms that the index is expected to add to the writes of the workload."""
+    """Return the weighted ms that the index is expected to add to the workload's writes."""
     total = 0.0
     for query in queries:
         if query.is_read:
@@ -84,6 +89,12 @@ def _keep_ms(change: CreateIndex, queries: list[Query], plans: Mapping[str, Plan
                 rows = max((child.rows for child in node.children), default=1.0)
                 total += query.weight * max(rows, 1.0) * ENTRY_MS
     return total
+
+
+def _rent_per_byte(context: Context, base_ms: float) -> float:
+    """Return what a byte must save, in ms, when efficiency is an objective; speed alone pays no rent."""
+    stored = sum(table.size_bytes for table in context.snapshot.tables if table.kind != "p")
+    return SIZE_RENT * base_ms / stored if context.limits.wants_efficiency and stored > 0 else 0.0
 
 
 def _room(context: Context) -> dict[tuple[str, str], int]:

@@ -1,4 +1,4 @@
-"""The proposers, in the order in which their strategies are tried.
+"""The proposers, in the order in which their strategies are tried: first what costs no disk and no write.
 
 Built-ins and third parties register alike: an entry point in the group `trimtab.proposers` that names a function from a
 Context to a list of Strategies. The built-in order is PROPOSERS; third parties follow by name.
@@ -17,9 +17,9 @@ from trimtab.propose.context import Context
 Proposer: TypeAlias = Callable[[Context], list[Strategy]]
 
 PROPOSERS: tuple[tuple[str, Proposer], ...] = (
-    (indexes.NAME, indexes.propose),
     (statistics.NAME, statistics.propose),
     (settings.NAME, settings.propose),
+    (indexes.NAME, indexes.propose),
     (drops.NAME, drops.propose),
 )
 

@@ -25,7 +25,7 @@ SOLVER_SECONDS = 20.0
 # Closer than the cost model itself can tell sets apart.
 RELATIVE_GAP = 0.002
 # An index must earn its keep: below this share of the workload's cost it is noise of the cost model.
-LEAST_GAIN = 0.002
+LEAST_GAIN = 0.005
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ class Trials:
         """Return what the lab is, without secrets."""
         return self._lab.describe()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the lab could not do as the source does, and how many queries failed in it."""
+        failed = len(self._baseline.failures)
+        told = (f"{failed} queries cannot be run in the lab and were left out of the trials",) if failed else ()
+        return (*self._lab.notes, *told)
+
     def baseline(
         self, queries: Sequence[Query], runs: int = 3, *, progress: Callable[[int, int], None] | None = None
     ) -> Baseline:

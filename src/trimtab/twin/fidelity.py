@@ -81,7 +81,8 @@ def _first_difference(source: PlanNode, twin: PlanNode) -> str:
 
 
 def _label(node: PlanNode) -> str:
-    parts = [node.node_type, node.join_type or "", node.strategy or "", node.relation or "", node.index or ""]
+    relation = f"{node.schema}.{node.relation}" if node.schema and node.relation else node.relation or ""
+    parts = [node.node_type, node.join_type or "", node.strategy or "", relation, node.index or ""]
     return " ".join(part for part in parts if part)
 
 

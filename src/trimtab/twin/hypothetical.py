@@ -1,15 +1,14 @@
-"""Hypothetical indexes of the twin: made once, of the right length and height, and hidden until a configuration asks.
+"""Hypothetical indexes of the twin: made once, of the right length and height, hidden until a configuration asks.
 
-An index that is not `indislive` is not even opened by the planner, so hundreds of hidden ones cost nothing. CREATE INDEX
-reads its whole table, and the twin's tables are long files of nothing: so their files are cut to zero while indexes are
-made, and given their length again afterwards.
+An index that is not `indislive` is not even opened by the planner, so hundreds of hidden ones cost nothing. CREATE
+INDEX reads its whole table, and the twin's tables are long files of nothing: so a table's file is cut to zero while its
+indexes are made, and given its length again afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 
 import psycopg
 
@@ -18,9 +17,13 @@ from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.server import Server
 from trimtab.model.change import CreateIndex, DropIndex, change_digest, qualified
-from trimtab.twin.build import DATABASE, index_columns
-from trimtab.twin.pages import PAGE_BYTES, SEGMENT_PAGES, is_deduplicated, set_btree_height, set_length
+from trimtab.twin.build import DATABASE
+from trimtab.twin.columns import index_columns
+from trimtab.twin.pages import is_deduplicated, length_of, set_btree_height, set_length
 from trimtab.twin.size import TreeSize, btree_size
+
+_Group = Mapping[str, CreateIndex]
+"""Changes of one table by their digests."""
 
 
 class HypotheticalIndexes:
@@ -35,96 +38,132 @@ class HypotheticalIndexes:
 
     def ensure(self, changes: Sequence[CreateIndex]) -> None:
         """Make those that are not there yet, hidden. One that the server refuses is remembered with its reason."""
-        new = {change_digest(c): c for c in changes}
-        new = {digest: c for digest, c in new.items() if digest not in self._oids and digest not in self._refused}
-        by_table: dict[tuple[str, str], dict[str, CreateIndex]] = {}
-        for digest, change in new.items():
-            by_table.setdefault((change.schema, change.table), {})[digest] = change
-        for (schema, table), group in by_table.items():
-            self._make(schema, table, group)
+        by_table: dict[str, dict[str, CreateIndex]] = {}
+        for change in changes:
+            digest = change_digest(change)
+            if digest not in self._oids and digest not in self._refused:
+                self._plan_making(by_table, digest, change)
+        if not by_table:
+            return
+        # A fresh session: one that saw a table's second segment would not see that its file was cut.
+        with closing(connect(self._server.dsn(DATABASE), read_only=False)) as maker:
+            for table, group in by_table.items():
+                self._make(maker, table, group)
 
     def size_bytes(self, change: CreateIndex) -> int | None:
         """Return the estimated size of an ensured index, None when the server refused it."""
         return self._sizes.get(change_digest(change))
 
+    def refusal(self, change: CreateIndex) -> str | None:
+        """Return why an ensured index is not there, None when it is."""
+        return self._refused.get(change_digest(change))
+
     def show(self, changes: Sequence[CreateIndex]) -> None:
         """Let the planner see these, in the open transaction. Those that were refused stay unseen."""
-        oids = [self._oids[digest] for change in changes if (digest := change_digest(change)) in self._oids]
-        self._switch(oids, is_live=True)
+        self._switch([self._oids[d] for d in map(change_digest, changes) if d in self._oids], is_live=True)
 
     def hide(self, changes: Sequence[DropIndex]) -> None:
         """Keep the planner from seeing these existing indexes, in the open transaction."""
-        oids = []
-        for change in changes:
-            name = qualified(change.schema, change.name)
-            row = self._connection.execute("select pg_catalog.to_regclass($1)::oid::bigint", (name,)).fetchone()
-            if row is not None and row[0] is not None:
-                oids.append(int(str(row[0])))
-        self._switch(oids, is_live=False)
+        if changes:
+            found = _oids(self._connection, [qualified(change.schema, change.name) for change in changes])
+            self._switch([oid for oid in found if oid is not None], is_live=False)
 
     def _switch(self, oids: Sequence[int], *, is_live: bool) -> None:
         if oids:
             text = sql.load("twin_switch", self._connection.info.server_version)
             self._connection.execute(text, (list(oids), is_live))
 
-    def _make(self, schema: str, table: str, group: dict[str, CreateIndex]) -> None:
-        """Make the indexes of one table in a session of its own, which has not seen the table's true length."""
-        with closing(connect(self._server.dsn(DATABASE), read_only=False)) as maker:
-            row = maker.execute(
-                "select pg_catalog.pg_relation_filepath(pg_catalog.to_regclass($1)::oid)", (qualified(schema, table),)
-            ).fetchone()
-            if row is None or row[0] is None:
-                self._refused.update(dict.fromkeys(group, "its table is not on the twin"))
-                return
-            file = self._server.data_directory / str(row[0])
-            pages = _length(file)
-            set_length(file, 0)
-            try:
-                made = self._create(maker, group)
-            finally:
-                set_length(file, pages)
-            for digest, oid in made.items():
-                self._shape(maker, digest, oid)
-            self._oids.update(made)
+    def _plan_making(self, by_table: dict[str, dict[str, CreateIndex]], digest: str, change: CreateIndex) -> None:
+        try:
+            change.sql()
+            by_table.setdefault(qualified(change.schema, change.table), {})[digest] = change
+        except ValueError as error:
+            self._refused[digest] = str(error)
 
-    def _create(self, maker: Connection, group: dict[str, CreateIndex]) -> dict[str, int]:
-        made: dict[str, int] = {}
+    def _make(self, maker: Connection, table: str, group: _Group) -> None:
+        row = maker.execute(sql.load("twin_table_file", maker.info.server_version), (table,)).fetchone()
+        if row is None or row[0] is None:
+            found = "its table is not on the twin" if row is None else "a partitioned table has no file of its own"
+            self._refused.update(dict.fromkeys(group, found))
+            return
+        file = self._server.data_directory / str(row[0])
+        pages = length_of(file)
+        set_length(file, 0)
+        try:
+            made = self._create(maker, group)
+        finally:
+            set_length(file, pages)
+        self._shape(maker, table, made)
+
+    def _create(self, maker: Connection, group: _Group) -> dict[str, int]:
+        """Create and hide them in one transaction: all with one statement, or one by one if that is refused."""
         with maker.transaction():
-            for digest, change in group.items():
-                try:
-                    with maker.transaction():
-                        maker.execute(change.sql(concurrently=False).encode())
-                        name = qualified(change.schema, change.name)
-                        row = maker.execute("select pg_catalog.to_regclass($1)::oid::bigint", (name,)).fetchone()
-                        assert row is not None
-                        made[digest] = int(str(row[0]))
-                except psycopg.Error as error:
-                    self._refused[digest] = str(source_error(error))
-            if made:
-                text = sql.load("twin_switch", maker.info.server_version)
-                maker.execute(text, (list(made.values()), False))
+            created = dict(group)
+            try:
+                with maker.transaction():
+                    maker.execute("; ".join(c.sql(concurrently=False) for c in group.values()).encode())
+            except psycopg.Error:
+                created = {digest: c for digest, c in group.items() if self._is_created(maker, digest, c)}
+            found = _oids(maker, [qualified(c.schema, c.name) for c in created.values()])
+            made = {digest: oid for digest, oid in zip(created, found, strict=True) if oid is not None}
+            maker.execute(sql.load("twin_switch", maker.info.server_version), (list(made.values()), False))
         return made
 
-    def _shape(self, maker: Connection, digest: str, oid: int) -> None:
-        row = maker.execute(sql.load("twin_index_file", maker.info.server_version), (oid,)).fetchone()
-        assert row is not None
-        path = self._server.data_directory / str(row[0])
-        is_btree, rows = bool(row[1]), float(str(row[2]))
-        if not is_btree:
-            self._sizes[digest] = _length(path) * PAGE_BYTES
-            return
-        keys, included = index_columns(maker, oid)
-        tree: TreeSize = btree_size(rows, keys, included, is_deduplicated=is_deduplicated(path))
-        set_length(path, max(tree.pages, 2 + tree.level))
-        set_btree_height(path, tree.level)
-        self._sizes[digest] = tree.size_bytes
+    def _is_created(self, maker: Connection, digest: str, change: CreateIndex) -> bool:
+        try:
+            with maker.transaction():
+                maker.execute(change.sql(concurrently=False).encode())
+        except psycopg.Error as error:
+            if maker.closed:
+                raise
+            self._refused[digest] = str(source_error(error))
+            return False
+        return True
+
+    def _shape(self, maker: Connection, table: str, made: Mapping[str, int]) -> None:
+        """Give the new files the length and height, and the catalog the pages and rows, that they would have."""
+        version = maker.info.server_version
+        digests = {oid: digest for digest, oid in made.items()}
+        columns = index_columns(maker, list(digests))
+        table_rows = _planned_rows(maker, table, None)
+        shaped: dict[int, tuple[TreeSize, float]] = {}
+        files = maker.execute(sql.load("twin_index_file", version), (list(digests),)).fetchall()
+        for oid, path, is_btree, fill_percent, predicate in files:
+            if not is_btree:
+                self._refused[digests[oid]] = "only the size of a B-tree can be estimated"
+                continue
+            file = self._server.data_directory / str(path)
+            rows = table_rows if predicate is None else _planned_rows(maker, table, str(predicate))
+            tree = btree_size(
+                rows,
+                columns[oid].keys,
+                columns[oid].included,
+                table_rows=table_rows,
+                groups=columns[oid].groups,
+                is_deduplicated=is_deduplicated(file),
+                fill_percent=fill_percent,
+            )
+            if tree.pages > 1:
+                set_length(file, max(tree.pages, 2 + tree.level))
+                set_btree_height(file, tree.level)
+            shaped[oid] = tree, rows
+        pages, counts = [tree.pages for tree, _ in shaped.values()], [rows for _, rows in shaped.values()]
+        maker.execute(sql.load("twin_index_rows", version), (list(shaped), pages, counts))
+        self._oids.update({digests[oid]: oid for oid in shaped})
+        self._sizes.update({digests[oid]: tree.size_bytes for oid, (tree, _) in shaped.items()})
 
 
-def _length(file: Path) -> int:
-    """Return the length in pages over all segments."""
-    pages = file.stat().st_size // PAGE_BYTES
-    segment = 1
-    while pages == segment * SEGMENT_PAGES and (more := file.with_name(f"{file.name}.{segment}")).exists():
-        pages += more.stat().st_size // PAGE_BYTES
-        segment += 1
-    return pages
+def _oids(connection: Connection, names: Sequence[str]) -> list[int | None]:
+    text = (
+        "select pg_catalog.to_regclass(w.name)::oid::bigint"
+        " from pg_catalog.unnest($1::text[]) with ordinality as w(name, place) order by w.place"
+    )
+    return [oid for (oid,) in connection.execute(text, (list(names),))]
+
+
+def _planned_rows(connection: Connection, table: str, predicate: str | None) -> float:
+    """Return how many rows the planner expects in the table, or of those that the predicate lets through."""
+    condition = "" if predicate is None else f" WHERE {predicate}"
+    row = connection.execute(f"EXPLAIN (FORMAT JSON) SELECT FROM ONLY {table}{condition}".encode()).fetchone()
+    assert row is not None, "EXPLAIN returns one row"
+    return float(row[0][0]["Plan"]["Plan Rows"])

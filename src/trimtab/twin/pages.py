@@ -1,7 +1,7 @@
 """Gives a relation's files the length, and a B-tree's first pages the height, that the source's have. Pure file work.
 
-The planner asks the file system for a relation's length, and a B-tree's metapage for its height. Files are extended with
-`truncate`, so they are sparse and take no disk. Nothing here may be open in a server's buffers while it is changed.
+The planner asks the file system for a relation's length, and a B-tree's metapage for its height. Files are extended
+with `truncate`, so they are sparse and take no disk. Nothing here may be in a server's buffers while it is changed.
 The layouts are those of PostgreSQL's `bufpage.h`, `itup.h` and `nbtree.h` (B-tree version 4).
 """
 
@@ -41,6 +41,15 @@ def set_length(path: Path, pages: int) -> None:
         if length or segment == 0 or file.exists():
             _truncate(file, length * PAGE_BYTES, like=path)
         segment += 1
+
+
+def length_of(path: Path) -> int:
+    """Return the relation's length in pages, over all segments."""
+    pages = segment = 0
+    while pages == segment * SEGMENT_PAGES and (file := _segment(path, segment)).exists():
+        pages += file.stat().st_size // PAGE_BYTES
+        segment += 1
+    return pages
 
 
 def set_btree_height(path: Path, level: int) -> None:

@@ -1,36 +1,49 @@
 """How large a B-tree would be: a model of what CREATE INDEX writes, from the planner's statistics. Pure.
 
-Leaf tuples are 8 bytes, a NULL bitmap where there are NULLs, the aligned columns, and a 4-byte line pointer; pages hold
-them up to the fill factor. Equal keys share a tuple (deduplication, since version 13) where the types allow it: its size
-depends on how often a key repeats, so on the number of distinct values of the column group.
+A leaf tuple is 8 bytes, a NULL bitmap where there are NULLs, the aligned columns, and a 4-byte line pointer; leaves
+are filled up to the fill factor. Equal keys share tuples ("posting lists", since version 13) where the types allow it,
+so the size depends on how often a key repeats. The rules are those of PostgreSQL's nbtsort.c and nbtdedup.c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, exp
+from math import ceil, exp, expm1, floor, prod
 
 PAGE_BYTES = 8192
 _PAGE_ROOM = PAGE_BYTES - 24 - 16
-_LEAF_FILL, _INNER_FILL = 0.90, 0.70
+_LEAF_FILL_PERCENT, _INNER_FILL_PERCENT = 90, 70
 _LINE_POINTER = 4
 _TID_BYTES = 6
-_MAX_POSTING_BYTES = 812
+_MAX_POSTING_BYTES = 808
 _NULL_BITMAP = 8
 _TUPLE_HEADER = 8
+_MEAN_PADDING = 3.5
+_UNEVEN_REPEATS = 30
+"""From so many repeats on, the average says enough of how large the groups of equal keys are."""
+
+Groups = Mapping[frozenset[int], float]
+"""Numbers of distinct groups by the columns' attribute numbers, as extended statistics know them."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedColumn:
-    """A column as statistics know it: average width in bytes (a varlena's header included), alignment in bytes, share of
-    NULLs, and the number of distinct values.
+    """A column as statistics know it.
+
+    `width` is the average in bytes with a varlena's header, `alignment` in bytes, `distinct` as in pg_stats: a count,
+    or negative a share of the rows. `common_values` most common values make up `common_share` of the rows. `number` is
+    the attribute number, 0 for an expression.
     """
 
     width: float
     alignment: int
     null_share: float
     distinct: float
+    is_variable: bool = False
+    common_share: float = 0.0
+    common_values: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +59,113 @@ class TreeSize:
         return self.pages * PAGE_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class _Leaves:
+    """What goes into the leaves: items, their bytes with line pointers, and whether they are all of one size."""
+
+    items: float
+    size: float
+    is_even: bool
+
+
 def btree_size(
-    rows: float, keys: Sequence[IndexedColumn], included: Sequence[IndexedColumn] = (), *, is_deduplicated: bool = True
+    rows: float,
+    keys: Sequence[IndexedColumn],
+    included: Sequence[IndexedColumn] = (),
+    *,
+    table_rows: float | None = None,
+    groups: Groups | None = None,
+    is_deduplicated: bool = True,
+    fill_percent: int = _LEAF_FILL_PERCENT,
 ) -> TreeSize:
-    """Return the size that CREATE INDEX would give."""
+    """Return the size that CREATE INDEX would give an index on `rows` of the table's `table_rows`."""
     if rows < 1:
         return TreeSize(1, 0)
-    bare = _tuple_bytes([*keys, *included])
-    leaf_bytes = rows * (bare + _LINE_POINTER)
-    if is_deduplicated and not included:
-        distinct = _distinct(rows, keys)
-        leaf_bytes = distinct * _group_bytes(rows / distinct, bare)
-    room = (_PAGE_ROOM - bare) * _LEAF_FILL  # a high key takes a tuple's place
-    leaves = max(ceil(leaf_bytes / room), 1)
-    return _with_inner_pages(leaves, _tuple_bytes(keys))
+    columns = [*keys, *included]
+    bare = _tuple_bytes(columns)
+    if is_deduplicated:
+        leaves = _deduplicated(rows, max(table_rows or rows, rows), keys, groups or {}, bare)
+    else:
+        leaves = _Leaves(rows, rows * (bare + _LINE_POINTER), _is_even(columns))
+    return _tree(_leaf_pages(leaves, fill_percent), _tuple_bytes(keys))
 
 
-def tree_of(leaf_and_inner_pages: int, keys: Sequence[IndexedColumn]) -> TreeSize:
+def tree_of(pages: int, keys: Sequence[IndexedColumn]) -> TreeSize:
     """Return the level of an index whose length is known."""
-    return TreeSize(leaf_and_inner_pages, _with_inner_pages(max(leaf_and_inner_pages - 1, 1), _tuple_bytes(keys)).level)
+    pivot = _tuple_bytes(keys)
+    leaves = max(floor((pages - 1) * (1 - 1 / _fanout(pivot))), 1)
+    return TreeSize(pages, _tree(leaves, pivot).level)
 
 
-def _with_inner_pages(leaves: int, pivot_bytes: float) -> TreeSize:
-    fanout = max(_PAGE_ROOM * _INNER_FILL / (pivot_bytes + _LINE_POINTER), 2.0)
+def distinct_keys(rows: float, table_rows: float, keys: Sequence[IndexedColumn], groups: Groups) -> float:
+    """Return how many distinct keys `rows` of `table_rows` have.
+
+    Extended statistics say it for the columns they cover; other columns count as independent. Of `n` possible keys,
+    `rows` draws meet `n (1 - exp(-rows / n))`.
+    """
+    counts = {key.number or -place: _distinct(key, table_rows) for place, key in enumerate(keys, 1)}
+    left = set(counts)
+    factors: list[float] = []
+    while known := max((g for g in groups if len(g) > 1 and g <= left), key=len, default=None):
+        factors.append(groups[known])
+        left -= known
+    factors += [counts[number] for number in left]
+    possible = prod(factors)
+    if len(factors) > 1:
+        possible = max(-possible * expm1(-table_rows / possible), *factors)
+    possible = max(min(possible, table_rows), 1.0)
+    if rows < table_rows:
+        possible *= 1.0 - (1.0 - rows / table_rows) ** (table_rows / possible)
+    return max(min(possible, rows), 1.0)
+
+
+def _distinct(column: IndexedColumn, table_rows: float) -> float:
+    values = column.distinct if column.distinct > 0 else -column.distinct * table_rows
+    return max(values, 1.0) + (1.0 if column.null_share > 0 else 0.0)
+
+
+def _deduplicated(
+    rows: float, table_rows: float, keys: Sequence[IndexedColumn], groups: Groups, bare: float
+) -> _Leaves:
+    distinct = distinct_keys(rows, table_rows, keys, groups)
+    share, values = 0.0, 0
+    if len(keys) == 1:
+        has_nulls = keys[0].null_share > 0
+        share = min(keys[0].common_share + keys[0].null_share, 1.0)
+        values = keys[0].common_values + has_nulls
+    items = size = 0.0
+    rare_rows, rare_values = rows * (1.0 - share), distinct - values
+    if values and rare_values >= 0:
+        items, size = _scaled(values, _posting(max(rows * share / values, 1.0), bare))
+    else:
+        rare_rows, rare_values = rows, distinct
+    repeats = rare_rows / rare_values if rare_values >= 1 else 0.0
+    if repeats > 0:
+        rare = _scaled(min(rare_values, rare_rows), _group(max(repeats, 1.0), bare))
+        items, size = items + rare[0], size + rare[1]
+    is_even = _is_even(keys) and not values and (repeats <= 1.001 or repeats >= _MAX_POSTING_BYTES)
+    return _Leaves(max(items, 1.0), size, is_even)
+
+
+def _is_even(columns: Sequence[IndexedColumn]) -> bool:
+    return not any(column.is_variable or column.null_share > 0 for column in columns)
+
+
+def _leaf_pages(leaves: _Leaves, fill_percent: int) -> int:
+    """A leaf ends when less is free than the fill factor leaves; its last tuple then becomes the next one's first."""
+    room = _PAGE_ROOM - _LINE_POINTER - PAGE_BYTES * (100 - fill_percent) // 100
+    item = leaves.size / leaves.items
+    per_page = floor(room / item) if leaves.is_even else room / item - 0.5
+    return max(ceil(leaves.items / max(per_page, 1.0)), 1)
+
+
+def _fanout(pivot_bytes: float) -> float:
+    room = _PAGE_ROOM - _LINE_POINTER - PAGE_BYTES * (100 - _INNER_FILL_PERCENT) // 100
+    return max(room / (pivot_bytes + _LINE_POINTER), 2.0)
+
+
+def _tree(leaves: int, pivot_bytes: float) -> TreeSize:
+    fanout = _fanout(pivot_bytes)
     pages, level, here = 1 + leaves, 0, leaves
     while here > 1:
         here = ceil(here / fanout)
@@ -78,52 +175,52 @@ def _with_inner_pages(leaves: int, pivot_bytes: float) -> TreeSize:
 
 
 def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
-    """Return the size of one tuple: header, NULL bitmap when some row needs one, aligned columns, aligned whole."""
-    has_nulls = 1.0
+    """Return the average size of one tuple: header, NULL bitmap when some column is NULL, aligned columns and whole."""
+    all_known = prod(1.0 - column.null_share for column in columns)
     offset = 0.0
+    is_exact = _is_even(columns)
     for column in columns:
-        has_nulls *= 1.0 - column.null_share
-        step = column.alignment if float(column.width).is_integer() else 1
-        offset = ceil(offset / step) * step if step > 1 else offset + (column.alignment - 1) / 2
+        if column.alignment > 1:
+            offset = _aligned(offset, column.alignment) if is_exact else offset + (column.alignment - 1) / 2
         offset += column.width * (1.0 - column.null_share)
-    data = offset + (1.0 - has_nulls) * _NULL_BITMAP
-    exact = float(data).is_integer()
-    aligned = ceil(data / 8) * 8 if exact else data + 3.5
-    return _TUPLE_HEADER + aligned
+    if len(columns) == 1 and not columns[0].is_variable:  # A NULL is a bitmap and no value; the others are exact.
+        only = columns[0]
+        padded = _aligned(only.width)
+        return _TUPLE_HEADER + padded * (1.0 - only.null_share) + _NULL_BITMAP * only.null_share
+    if is_exact:
+        return _TUPLE_HEADER + _aligned(offset)
+    return _TUPLE_HEADER + max(offset + _MEAN_PADDING, 8.0) + (1.0 - all_known) * _NULL_BITMAP
 
 
-def _distinct(rows: float, keys: Sequence[IndexedColumn]) -> float:
-    product = 1.0
-    for column in keys:
-        product *= max(column.distinct, 1.0) + (1.0 if column.null_share > 0 else 0.0)
-    return max(min(product, rows), 1.0)
+def _scaled(factor: float, item_and_bytes: tuple[float, float]) -> tuple[float, float]:
+    return factor * item_and_bytes[0], factor * item_and_bytes[1]
 
 
-def _group_bytes(repeats: float, bare: float) -> float:
-    """Return the leaf bytes of one distinct key that occurs `repeats` times on average."""
-    if repeats >= 30:
-        return _posting_bytes(repeats, bare)
+def _group(repeats: float, bare: float) -> tuple[float, float]:
+    """Return the leaf items and bytes of one distinct key that occurs `repeats` times on average."""
+    if repeats >= _UNEVEN_REPEATS:
+        return _posting(repeats, bare)
     # Few repeats vary much from key to key: average over a Poisson distribution of at least one.
     rate = _zero_truncated_rate(repeats)
-    weight, total, mass = rate * exp(-rate), 0.0, 0.0
-    for count in range(1, 80):
-        total += weight * _posting_bytes(count, bare)
-        mass += weight
+    weight, mass, items, size = rate * exp(-rate), 0.0, 0.0, 0.0
+    for count in range(1, 4 * _UNEVEN_REPEATS):
+        more = _posting(count, bare)
+        items, size, mass = items + weight * more[0], size + weight * more[1], mass + weight
         weight *= rate / (count + 1)
-    return total / mass if mass > 0 else bare + _LINE_POINTER
+    return items / mass, size / mass
 
 
-def _posting_bytes(count: float, bare: float) -> float:
+def _posting(count: float, bare: float) -> tuple[float, float]:
+    """Return the items and bytes of `count` equal keys."""
     if count < 2:
-        return bare + _LINE_POINTER
+        return count, count * (bare + _LINE_POINTER)
     most = max((_MAX_POSTING_BYTES - bare) // _TID_BYTES, 2)
     full, rest = divmod(count, most)
-    size = full * (_aligned(bare + most * _TID_BYTES) + _LINE_POINTER)
-    if rest >= 2:
-        size += _aligned(bare + rest * _TID_BYTES) + _LINE_POINTER
-    elif rest > 0:
-        size += bare + _LINE_POINTER
-    return size
+    items, size = full, full * (_aligned(bare + most * _TID_BYTES) + _LINE_POINTER)
+    if rest > 0:
+        last = bare if rest < 2 else _aligned(bare + rest * _TID_BYTES)
+        items, size = items + 1, size + last + _LINE_POINTER
+    return items, size
 
 
 def _zero_truncated_rate(mean: float) -> float:
@@ -136,5 +233,5 @@ def _zero_truncated_rate(mean: float) -> float:
     return max(rate, 1e-3)
 
 
-def _aligned(size: float) -> float:
-    return ceil(size / 8) * 8
+def _aligned(size: float, step: int = 8) -> float:
+    return ceil(size / step) * step

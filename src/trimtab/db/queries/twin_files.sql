@@ -1,9 +1,10 @@
 /* trimtab: the files of the twin's own relations */
-select n.nspname as schema, c.relname as name, c.oid::bigint as oid,
+select n.nspname::text as schema, c.relname::text as name, c.oid::bigint as oid,
        pg_catalog.pg_relation_filepath(c.oid) as path,
        coalesce(am.amname = 'btree', false) as is_btree
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_am am on am.oid = c.relam and c.relkind = 'i'
  where c.relkind in ('r', 'm', 'i')
-   and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+   and n.nspname <> 'information_schema'
+   and n.nspname !~ '^pg_'

@@ -1,0 +1,101 @@
+"""Claims about the judge: what counts as a loss, and at whose door it is laid."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.model.anchor import QueryLevel
+from trimtab.model.applied import Applied
+from trimtab.model.change import CreateIndex, DropIndex
+from trimtab.model.report import Life
+from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
+from trimtab.settle.judge import Regression, regressions, to_revert
+
+milliseconds = st.floats(min_value=0.0, max_value=1e7, allow_nan=False)
+ids = st.sampled_from([f"q{number}" for number in range(6)])
+
+
+def _level(query_id: str, p50_ms: float, runs: int = 3) -> QueryLevel:
+    return QueryLevel(query_id, 1.0, runs, p50_ms, p50_ms, p50_ms, "shape")
+
+
+levels = st.dictionaries(ids, st.tuples(milliseconds, st.integers(0, 3))).map(
+    lambda found: {query_id: _level(query_id, p50_ms, runs) for query_id, (p50_ms, runs) in found.items()}
+)
+
+
+@given(levels, levels, st.floats(0, 100), st.floats(0, 100))
+def test_only_a_loss_beyond_margin_and_floor_counts(
+    before: dict[str, QueryLevel], after: dict[str, QueryLevel], percent: float, floor_ms: float
+) -> None:
+    lost = regressions(before, after, max_slowdown_percent=percent, floor_ms=floor_ms)
+    found = {regression.query_id for regression in lost}
+    for query_id in before.keys() | after.keys():
+        earlier, later = before.get(query_id), after.get(query_id)
+        is_measured = earlier is not None and later is not None and min(earlier.runs, later.runs) > 0
+        if earlier is None or later is None or not is_measured:
+            assert query_id not in found
+            continue
+        loss = later.p50_ms - earlier.p50_ms
+        assert (query_id in found) == (loss > floor_ms and loss > earlier.p50_ms * percent / 100)
+
+
+@given(levels, levels)
+def test_the_heaviest_loss_comes_first(before: dict[str, QueryLevel], after: dict[str, QueryLevel]) -> None:
+    losses = [r.after_ms - r.before_ms for r in regressions(before, after, max_slowdown_percent=0, floor_ms=0)]
+    assert losses == sorted(losses, reverse=True)
+
+
+@given(levels, st.floats(0, 100), st.floats(0, 100))
+def test_what_stayed_as_it_was_has_lost_nothing(level: dict[str, QueryLevel], percent: float, floor_ms: float) -> None:
+    assert regressions(level, level, max_slowdown_percent=percent, floor_ms=floor_ms) == []
+
+
+@given(levels, levels, st.floats(0, 50), st.floats(0, 50))
+def test_a_wider_margin_never_finds_more(
+    before: dict[str, QueryLevel], after: dict[str, QueryLevel], percent: float, floor_ms: float
+) -> None:
+    strict = regressions(before, after, max_slowdown_percent=percent, floor_ms=floor_ms)
+    lenient = regressions(before, after, max_slowdown_percent=percent + 5, floor_ms=floor_ms + 5)
+    assert {r.query_id for r in lenient} <= {r.query_id for r in strict}
+
+
+def _life(name: str, altered: dict[str, bool], *, is_applied: bool = True, is_tried: bool = True) -> Life:
+    change = CreateIndex("public", "t", name, "USING btree (a)", ("a",))
+    strategy = Strategy((change,), "test", name, "reason", tuple(altered))
+    queries = tuple(QueryTrial(query_id, 1.0, 1.0, 5, changed, "same") for query_id, changed in altered.items())
+    trial = Trial(1.0, 0.5, 5, 0.01, 0.1, 200.0, Decision.ACCEPTED, "", queries)
+    inverse = DropIndex("public", "t", name, "USING btree (a)", ("a",))
+    applied = (Applied(name, strategy.id, change, inverse, 0.1),) if is_applied else ()
+    return Life(strategy, trial=trial if is_tried else None, applied=applied)
+
+
+LOST = [Regression("q1", 10.0, 90.0), Regression("q2", 10.0, 20.0)]
+
+
+def test_a_loss_is_laid_at_the_door_of_every_strategy_that_altered_the_plan_and_of_no_other() -> None:
+    guilty, accomplice = _life("guilty", {"q1": True}), _life("accomplice", {"q0": True, "q1": True})
+    bystander, unaltered = _life("bystander", {"q0": True}), _life("unaltered", {"q1": False})
+    found = to_revert([guilty, accomplice, bystander, unaltered], LOST)
+    assert set(found) == {guilty.strategy.id, accomplice.strategy.id}
+
+
+def test_what_was_not_applied_or_not_tried_has_nothing_to_answer_for() -> None:
+    lives = [_life("refused", {"q1": True}, is_applied=False), _life("untried", {"q1": True}, is_tried=False)]
+    assert to_revert(lives, LOST) == {}
+
+
+def test_the_reason_names_the_query_that_lost_most() -> None:
+    life = _life("guilty", {"q2": True, "q1": True})
+    assert to_revert([life], LOST)[life.strategy.id].startswith("q1 took 90.0 ms")
+
+
+@given(st.lists(st.dictionaries(ids, st.booleans()), max_size=4), st.lists(ids, unique=True))
+def test_nothing_is_taken_back_without_a_loss_and_nothing_but_what_was_applied(
+    altered: list[dict[str, bool]], lost_ids: list[str]
+) -> None:
+    lives = [_life(f"i{number}", queries) for number, queries in enumerate(altered)]
+    found = to_revert(lives, [Regression(query_id, 1.0, 9.0) for query_id in lost_ids])
+    assert found.keys() <= {life.strategy.id for life in lives}
+    assert to_revert(lives, []) == {}

@@ -1,0 +1,97 @@
+"""The promise "nothing changes a source but apply/", read from the program's own text: who can write, and who does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import trimtab
+
+ROOT = Path(trimtab.__file__).parent
+
+# Where a session is opened that may write to a source: handed to the enforcement point, in a run with --apply, and for
+# `resume` and `revert`. And where one is opened on what is nobody's source: a lab, the demo's own server.
+SOURCE_SESSIONS = {("lifecycle/loop.py", "_enforcer"), ("lifecycle/recover.py", "_recovering")}
+OTHER_SESSIONS = {"trial/lab.py", "demo/shop.py"}
+# Rooms that start servers of their own and write to those.
+OWN_SERVERS = ("demo/", "trial/", "twin/")
+
+
+@cache
+def _modules() -> dict[str, ast.Module]:
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
+
+
+def _calls(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.Call]]:
+    """Yield every call with the name of the function that it stands in."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Call):
+            yield function, node
+        inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        yield from _calls(node, inside)
+
+
+def _name(call: ast.Call) -> str:
+    return ast.unparse(call.func)
+
+
+def _may_write(call: ast.Call) -> bool:
+    """A session may write unless `read_only=True` stands there in so many words."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords}.get("read_only")
+    return not (isinstance(given, ast.Constant) and given.value is True)
+
+
+def _is_own_server(call: ast.Call) -> bool:
+    first = call.args[0] if call.args else None
+    return isinstance(first, ast.Call) and _name(first).endswith("server.dsn")
+
+
+def test_only_the_enforcement_point_is_given_a_session_that_may_write_to_a_source() -> None:
+    found = set()
+    for path, tree in _modules().items():
+        for function, call in _calls(tree):
+            if _name(call) != "connect" or not _may_write(call):
+                continue
+            if not (path.startswith(OWN_SERVERS) and _is_own_server(call)):
+                found.add((path, function))
+    assert {each for each in found if each[0] not in OTHER_SESSIONS} == SOURCE_SESSIONS
+
+
+def test_nobody_opens_a_connection_past_the_door() -> None:
+    doors = {"psycopg.connect", "psycopg.Connection.connect", "Connection.connect", "AsyncConnection.connect"}
+    found = {path for path, tree in _modules().items() for _, call in _calls(tree) if _name(call) in doors}
+    assert {path for path in found if not path.startswith("demo/")} == {"db/connection.py"}
+
+
+def test_the_sql_of_a_change_is_executed_on_a_source_in_one_module() -> None:
+    found = set()
+    for path, tree in _modules().items():
+        for _, call in _calls(tree):
+            if not _name(call).endswith((".execute", ".executemany")):
+                continue
+            arguments = [node for argument in call.args for node in ast.walk(argument)]
+            if any(isinstance(node, ast.Attribute) and node.attr == "sql" for node in arguments):
+                found.add(path)
+    assert {path for path in found if not path.startswith(("trial/", "twin/"))} == {"apply/execute.py"}
+
+
+def test_only_the_lifecycle_makes_an_enforcer_and_only_apply_executes() -> None:
+    makers: dict[str, set[str]] = {"Enforcer": set(), "Execution": set()}
+    for path, tree in _modules().items():
+        for _, call in _calls(tree):
+            if _name(call) in makers:
+                makers[_name(call)].add(path)
+    assert makers["Enforcer"] == {"lifecycle/loop.py", "lifecycle/recover.py"}
+    assert makers["Execution"] == {"apply/enforce.py", "apply/reconcile.py"}
+
+
+def test_the_enforcement_point_appends_its_intent_before_it_acts() -> None:
+    """In the text of each of its two ways; what the server sees is tested in tests/apply."""
+    tree = _modules()["apply/enforce.py"]
+    for way in ("_apply_one", "revert"):
+        (function,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == way)
+        called = [_name(call) for _, call in _calls(function)]
+        assert called.count("self._carry_out") == called.count("self._intend") == 1
+        assert called.index("self._intend") < called.index("self._carry_out")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import exp
+from math import exp, log
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from trimtab.model.change import Change, CreateIndex, CreateStatistics, SetSetting
 from trimtab.model.plan import Plan, PlanNode
-from trimtab.model.strategy import Prediction, Strategy
+from trimtab.model.strategy import Prediction, QueryTrial, Strategy
 from trimtab.predict.calibration import Calibration, fit_calibration
-from trimtab.predict.predict import predict
+from trimtab.predict.predict import predict, ratio_error
 
 INDEX = CreateIndex("public", "t", "t_k", "USING btree (k)", ("k",))
 STATISTICS = CreateStatistics("public", "t", "t_stat", ("a", "b"), ("mcv",))
@@ -136,3 +136,29 @@ def test_an_interval_is_always_in_order_and_never_negative(
     )
     assert 0 <= found.low <= found.mid <= found.high
     assert found.before >= 0
+
+
+def tried(before_ms: float, after_ms: float, timed_out: int = 0) -> QueryTrial:
+    return QueryTrial("q", before_ms, after_ms, 10, True, "not_worse", timed_out)
+
+
+def test_the_error_of_a_guess_is_the_log_of_measured_over_guessed() -> None:
+    before, after = plan(1000.0), plan(10.0, "Index Scan")
+    calibration = Calibration(0.0, 1.0, (0.0,), 9)
+    assert ratio_error(before, after, tried(100.0, 2.0), calibration) == pytest.approx(log(2.0))
+
+
+def test_a_run_at_its_time_limit_teaches_nothing() -> None:
+    assert ratio_error(plan(9.0), plan(3.0), tried(100.0, 2.0, timed_out=1), Calibration(0.0, 1.0, (0.0,), 9)) is None
+
+
+def test_once_enough_guesses_were_tried_the_interval_is_made_of_their_errors() -> None:
+    index = strategy(CreateIndex("public", "t", "i", "USING btree (a)", ("a",)))
+    before, after = {"q": plan(1000.0)}, {"q": plan(10.0, "Index Scan")}
+    wide = Calibration(0.0, 1.0, (-3.0, -1.0, 0.0, 1.0, 3.0), 5)
+    few = predict(index, before, after, {"q": 100.0}, {"q": 1.0}, wide, ratio_errors=(0.1, -0.1))
+    many = predict(index, before, after, {"q": 100.0}, {"q": 1.0}, wide, ratio_errors=(-0.2, -0.1, 0.0, 0.1, 0.2))
+    assert (few.method, many.method) == ("cost_ratio", "learned_cost_ratio")
+    assert many.mid == pytest.approx(few.mid)
+    assert few.low < many.low <= many.mid <= many.high < few.high
+    assert many.high / many.mid < 2.0

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import Change, CreateStatistics, DropIndex
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex
 from trimtab.model.plan import Plan
 from trimtab.model.report import Life
-from trimtab.model.strategy import Decision, Outcome, Prediction, Strategy
+from trimtab.model.strategy import Decision, Outcome, Prediction, Strategy, Trial
 from trimtab.model.workload import Query
 from trimtab.predict.calibration import Calibration, fit_calibration
-from trimtab.predict.predict import predict
+from trimtab.predict.predict import predict, ratio_error
 from trimtab.validate.facts import facts_from
 from trimtab.validate.validate import validate
 
@@ -40,6 +40,8 @@ class Examination:
     baseline_ms: Mapping[str, float] = field(default_factory=dict)
     calibration: Calibration = field(default_factory=lambda: fit_calibration(()))
     proven: list[Strategy] = field(default_factory=list)
+    ratio_errors: list[float] = field(default_factory=list)
+    asked: tuple[Mapping[str, Plan], Mapping[str, Plan]] = field(default_factory=lambda: ({}, {}))
 
     def take_baseline(self, queries: Sequence[Query]) -> None:
         """Measure the workload in the lab as it is: run plans, times, and how the planner's costs relate to them."""
@@ -90,6 +92,17 @@ class Examination:
             return ended(life, Stage.PREDICT, Outcome.NOT_PREDICTED, note)
         return life
 
+    def _learn(self, strategy: Strategy, trial: Trial) -> None:
+        """Remember how far the guess for each tried query was off: the next intervals are made of that."""
+        before, after = self.asked
+        if not _touches_indexes(strategy):
+            return
+        for query in trial.queries:
+            if query.plan_changed and query.query_id in before and query.query_id in after:
+                error = ratio_error(before[query.query_id], after[query.query_id], query, self.calibration)
+                if error is not None:
+                    self.ratio_errors.append(error)
+
     def _prediction(self, strategy: Strategy) -> Prediction:
         self._teach_statistics(strategy)
         queries = self.snapshot.workload.queries
@@ -104,7 +117,9 @@ class Examination:
             times,
             {query.id: query.weight for query in queries},
             self.calibration,
+            ratio_errors=self.ratio_errors,
         )
+        self.asked = plans_before, plans_after
         return prediction if self.trials is not None else replace(prediction, unit="cost")
 
     def _teach_statistics(self, strategy: Strategy) -> None:
@@ -129,11 +144,16 @@ class Examination:
         is_drop = all(isinstance(change, DropIndex) for change in life.strategy.changes)
         trial = self.trials.trial(life.strategy, self.snapshot.workload.queries, accept_neutral=is_drop)
         self.workshop.journal.tried(life.strategy, trial)
+        self._learn(life.strategy, trial)
         life = replace(life, trial=trial)
         if trial.decision is Decision.ACCEPTED:
             self.proven.append(life.strategy)
             return ended(life, Stage.TRIAL, Outcome.PROVEN, trial.reason)
         return ended(life, Stage.TRIAL, Outcome.REJECTED, trial.reason)
+
+
+def _touches_indexes(strategy: Strategy) -> bool:
+    return all(isinstance(change, CreateIndex | DropIndex) for change in strategy.changes)
 
 
 def _promises_a_gain(strategy: Strategy) -> bool:

@@ -4,7 +4,9 @@ It compares what-if plans; a query whose plan keeps its shape keeps its time. Ho
 depends on what the change does to the planner's costs; `Prediction.method` names it:
 
 - `no_plan_change`: nothing changes that the planner can see.
-- `cost_ratio` (indexes, memory): after = before * (cost after / cost before) ** exponent.
+- `cost_ratio` (indexes, memory): after = before * (cost after / cost before) ** exponent. How far that is off is taken
+  from how far queries stray from the calibration, which overstates it: two plans of one query stray together.
+- `learned_cost_ratio`: the same, once enough trials have shown how far such guesses were off (`ratio_errors`).
 - `calibrated_cost` (statistics): the old cost rests on wrong row counts, so only the new plan's cost is believed, and
   its calibrated time is set against the measured old time.
 - `recalibrated_cost` (cost constants): the costs are in other units. Queries that keep their plan keep their time, so
@@ -16,13 +18,13 @@ depends on what the change does to the planner's costs; `Prediction.method` name
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import exp
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp, log
 
 from trimtab.model.change import CreateStatistics, DropStatistics, SetSetting
 from trimtab.model.plan import Plan
-from trimtab.model.strategy import Prediction, Strategy
+from trimtab.model.strategy import Prediction, QueryTrial, Strategy
 from trimtab.predict.calibration import LEAST_COST, MIN_SAMPLES, Calibration, fit_calibration
 
 _DRAWS = 1000
@@ -47,12 +49,14 @@ def predict(
     calibration: Calibration,
     confidence: float = 0.9,
     *,
+    ratio_errors: Sequence[float] = (),
     seed: int = 0,
 ) -> Prediction:
     """Return the interval of the affected queries' time after the strategy, in ms weighted by executions.
 
     Plans, times and weights go by query id; a query without all of them is left out. `calibration` is of the same
-    planner as the plans. `seed` fixes the resampling.
+    planner as the plans. `ratio_errors` are what `ratio_error` gave for queries tried before. `seed` fixes the
+    resampling.
     """
     known = [query_id for query_id in plans_before if query_id in plans_after and query_id in baseline_ms]
     changed = [query_id for query_id in known if _is_changed(strategy, plans_before[query_id], plans_after[query_id])]
@@ -73,7 +77,20 @@ def predict(
         guesses.append(_Guess(weight * now_ms, weight * then_ms))
     if not guesses:
         return _unchanged(sum(weights.get(q, 1.0) * baseline_ms[q] for q in known), confidence)
+    if method == "cost_ratio" and len(ratio_errors) >= MIN_SAMPLES:
+        method = "learned_cost_ratio"
+        scale = replace(scale, residuals=tuple(ratio_errors), samples=len(ratio_errors))
     return _interval(guesses, scale, method, confidence, random.Random(seed))  # noqa: S311 - draws, not secrets
+
+
+def ratio_error(before: Plan, after: Plan, trial: QueryTrial, calibration: Calibration) -> float | None:
+    """Return log(measured / guessed) of a tried query's time, by the guess that `cost_ratio` makes.
+
+    None where it cannot be told: nothing was measured, or a run reached its time limit.
+    """
+    if trial.timed_out or trial.before_ms <= 0 or trial.after_ms <= 0:
+        return None
+    return log(trial.after_ms / trial.before_ms) - calibration.exponent * log(_ratio(before, after))
 
 
 def _method(

@@ -8,7 +8,7 @@ so the size depends on how often a key repeats. The rules are those of PostgreSQ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, exp, expm1, floor, prod
 
 PAGE_BYTES = 8192
@@ -20,6 +20,8 @@ _MAX_POSTING_BYTES = 808
 _NULL_BITMAP = 8
 _TUPLE_HEADER = 8
 _MEAN_PADDING = 3.5
+_NULLABLE = 4
+"""Of so many columns, those with most NULLs, the patterns of NULLs are told apart."""
 _UNEVEN_REPEATS = 30
 """From so many repeats on, the average says enough of how large the groups of equal keys are."""
 
@@ -81,12 +83,11 @@ def btree_size(
     """Return the size that CREATE INDEX would give an index on `rows` of the table's `table_rows`."""
     if rows < 1:
         return TreeSize(1, 0)
-    columns = [*keys, *included]
-    bare = _tuple_bytes(columns)
     if is_deduplicated:
-        leaves = _deduplicated(rows, max(table_rows or rows, rows), keys, groups or {}, bare)
+        leaves = _deduplicated(rows, max(table_rows or rows, rows), keys, groups or {})
     else:
-        leaves = _Leaves(rows, rows * (bare + _LINE_POINTER), _is_even(columns))
+        columns = [*keys, *included]
+        leaves = _Leaves(rows, rows * (_tuple_bytes(columns) + _LINE_POINTER), _is_even(columns))
     return _tree(_leaf_pages(leaves, fill_percent), _tuple_bytes(keys))
 
 
@@ -121,30 +122,57 @@ def distinct_keys(rows: float, table_rows: float, keys: Sequence[IndexedColumn],
 
 def _distinct(column: IndexedColumn, table_rows: float) -> float:
     values = column.distinct if column.distinct > 0 else -column.distinct * table_rows
-    return max(values, 1.0) + (1.0 if column.null_share > 0 else 0.0)
+    return max(values, 1.0)
 
 
-def _deduplicated(
+def _deduplicated(rows: float, table_rows: float, keys: Sequence[IndexedColumn], groups: Groups) -> _Leaves:
+    """Add up what the rows of each pattern of NULLs need: where a column is NULL it makes no keys distinct."""
+    items = size = 0.0
+    is_even = True
+    counted = [replace(key, distinct=_distinct(key, table_rows)) for key in keys]
+    for share, present in _null_patterns(counted):
+        bitmap = _NULL_BITMAP if len(present) < len(keys) else 0
+        part = _without_nulls(rows * share, table_rows * share, present, groups, _tuple_bytes(present) + bitmap)
+        items, size, is_even = items + part.items, size + part.size, is_even and part.is_even
+    return _Leaves(max(items, 1.0), size, is_even and _is_even(keys))
+
+
+def _null_patterns(keys: Sequence[IndexedColumn]) -> list[tuple[float, list[IndexedColumn]]]:
+    """Return (share of the rows, columns that are not NULL there), taking columns as independent."""
+    nullable = sorted((k for k in keys if k.null_share > 0), key=lambda k: k.null_share)[-_NULLABLE:]
+    patterns: list[tuple[float, list[IndexedColumn]]] = [(1.0, [])]
+    for key in keys:
+        known = replace(key, null_share=0.0, common_share=_share_of_known(key))
+        with_it = [(share * (1.0 - key.null_share), [*present, known]) for share, present in patterns]
+        if key in nullable:
+            patterns = with_it + [(share * key.null_share, present) for share, present in patterns]
+        else:
+            patterns = [(share, [*present, known]) for share, present in patterns]
+    return [(share, present) for share, present in patterns if share > 0]
+
+
+def _share_of_known(key: IndexedColumn) -> float:
+    return min(key.common_share / (1.0 - key.null_share), 1.0) if key.null_share < 1 else 0.0
+
+
+def _without_nulls(
     rows: float, table_rows: float, keys: Sequence[IndexedColumn], groups: Groups, bare: float
 ) -> _Leaves:
+    if rows < 1:
+        return _Leaves(rows, rows * (bare + _LINE_POINTER), True)
     distinct = distinct_keys(rows, table_rows, keys, groups)
-    share, values = 0.0, 0
-    if len(keys) == 1:
-        has_nulls = keys[0].null_share > 0
-        share = min(keys[0].common_share + keys[0].null_share, 1.0)
-        values = keys[0].common_values + has_nulls
+    share, values = (keys[0].common_share, keys[0].common_values) if len(keys) == 1 else (0.0, 0)
     items = size = 0.0
     rare_rows, rare_values = rows * (1.0 - share), distinct - values
     if values and rare_values >= 0:
         items, size = _scaled(values, _posting(max(rows * share / values, 1.0), bare))
     else:
-        rare_rows, rare_values = rows, distinct
+        values, rare_rows, rare_values = 0, rows, distinct
     repeats = rare_rows / rare_values if rare_values >= 1 else 0.0
     if repeats > 0:
         rare = _scaled(min(rare_values, rare_rows), _group(max(repeats, 1.0), bare))
         items, size = items + rare[0], size + rare[1]
-    is_even = _is_even(keys) and not values and (repeats <= 1.001 or repeats >= _MAX_POSTING_BYTES)
-    return _Leaves(max(items, 1.0), size, is_even)
+    return _Leaves(items, size, not values and (repeats <= 1.001 or repeats >= _MAX_POSTING_BYTES))
 
 
 def _is_even(columns: Sequence[IndexedColumn]) -> bool:

@@ -1,0 +1,302 @@
+"""Building the twin: what it takes over, what it says it could not, what it never takes, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from trimtab.db.connection import Connection, connect
+from trimtab.embedded.account import serving_account
+from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.places import run_root
+from trimtab.embedded.server import Server
+from trimtab.errors import LabError, SourceError
+from trimtab.model.plan import Plan
+from trimtab.model.whatif import PlanFailure
+from trimtab.twin.build import DATABASE as TWIN_DATABASE
+from trimtab.twin.fidelity import Fidelity
+from trimtab.twin.twin import Twin
+
+from .shop import DATABASE, query, silent, snapshot, workload
+
+pytestmark = pytest.mark.server
+
+
+def build(conninfo: str, binaries: Binaries | None = None) -> Twin:
+    with closing(connect(conninfo, read_only=True)) as connection:
+        facts = snapshot(connection)
+    return Twin.build(conninfo, facts, binaries or Binaries.find(), progress=silent)
+
+
+def fidelity(twin: Twin, conninfo: str) -> Fidelity:
+    with closing(connect(conninfo, read_only=True)) as connection:
+        return twin.fidelity(connection, workload())
+
+
+def differences(found: Fidelity) -> list[tuple[str, str, float | None, float | None]]:
+    texts = {q.id: q.text for q in workload()}
+    return [
+        (texts[q.query_id], q.first_difference, q.source_cost, q.twin_cost)
+        for q in found.queries
+        if not (q.same_shape and q.is_within_1_percent)
+    ]
+
+
+@pytest.fixture
+def scratch(source: Server) -> Iterator[str]:
+    """A conninfo of a database of its own on the source."""
+    with closing(connect(source.dsn(), read_only=False)) as connection:
+        connection.execute(b"CREATE DATABASE scratch")
+        yield source.dsn("scratch")
+        connection.execute(b"DROP DATABASE scratch WITH (FORCE)")
+
+
+def run(conninfo: str, script: str) -> None:
+    with closing(connect(conninfo, read_only=False)) as connection:
+        for statement in script.split(";\n"):
+            connection.execute(statement.encode())
+
+
+def test_plans_and_costs_on_the_twin_are_those_of_the_source(source: Server, shared_twin: Twin) -> None:
+    assert differences(fidelity(shared_twin, source.dsn(DATABASE))) == []
+    assert shared_twin.problems == ()
+
+
+def test_the_twin_holds_no_row(shared_twin: Twin) -> None:
+    server = shared_twin._server
+    with closing(connect(server.dsn(TWIN_DATABASE), read_only=True)) as connection:
+        rows = connection.execute(
+            "select c.relname, pg_relation_filepath(c.oid), c.relkind from pg_class c"
+            " join pg_namespace n on n.oid = c.relnamespace"
+            " where c.relkind in ('r', 'm', 'i', 't') and n.nspname !~ '^(pg_catalog|information_schema)'"
+            " and n.oid > 16383 or n.nspname = 'public' and c.relkind in ('r', 'm', 'i')"
+        ).fetchall()
+    assert len(rows) > 20
+    for _, path, kind in rows:
+        file = server.data_directory / str(path)
+        content = file.read_bytes()
+        written = file.stat().st_blocks * 512
+        if kind in ("r", "m", "t"):
+            assert content.strip(b"\0") == b""
+            assert written == 0 or kind == "t"
+        else:
+            assert written <= 8 * 8192 * 2
+    for leftover in server.directory.glob("twin.*"):
+        assert leftover.suffix in (".filter", ".list")
+
+
+def test_the_dump_holds_schema_and_statistics_and_no_data(source: Server, tmp_path: Path) -> None:
+    from trimtab.twin.dump import dump
+
+    file = dump(source.dsn(DATABASE), Binaries.find(), tmp_path, [])
+    listed = Binaries.find().run("pg_restore", "--list", str(file)).stdout
+    assert "STATISTICS DATA" in listed
+    assert "TABLE DATA" not in listed
+    assert "COPY" not in Binaries.find().run("pg_restore", "--file=-", str(file)).stdout.upper().split("\n")
+    assert "SEQUENCE SET" not in listed
+
+
+def test_tables_that_the_role_may_not_read_are_named_and_the_rest_is_there(source: Server, shop: Connection) -> None:
+    shop.execute(b"GRANT SELECT ON customer, archive.orders, spending TO reader")
+    try:
+        conninfo = f"{source.dsn(DATABASE)} user=reader"
+        with build(conninfo) as twin:
+            told = "\n".join(twin.problems)
+            assert "may not read them: Mixed Case." in told
+            assert "extended statistics are not readable" in told
+            [[known, unknown]] = twin.what_if(
+                [query("SELECT * FROM customer WHERE region = 'south'"), query("SELECT * FROM orders")], [()]
+            )
+            assert isinstance(known, Plan)
+            assert isinstance(unknown, PlanFailure)
+            with closing(connect(conninfo, read_only=True)) as reader:
+                found = twin.fidelity(reader, [query("SELECT * FROM customer WHERE region = 'south' AND referrer = 7")])
+            assert differences(found) == []
+    finally:
+        shop.execute(b"REVOKE ALL ON customer, archive.orders, spending FROM reader")
+
+
+def test_a_hidden_statistic_is_told(scratch: str, source: Server) -> None:
+    run(
+        scratch,
+        "CREATE TABLE diary (id int, who text);\nALTER TABLE diary ENABLE ROW LEVEL SECURITY;\n"
+        "CREATE POLICY mine ON diary USING (who = current_user);\nGRANT SELECT ON diary TO reader",
+    )
+    with build(f"{scratch} user=reader") as twin:
+        assert any("row-level security" in problem and "public.diary" in problem for problem in twin.problems)
+
+
+def test_a_column_that_was_dropped_does_not_shift_extended_statistics(shared_twin: Twin, shop: Connection) -> None:
+    asked = query("SELECT city, zip, count(*) FROM orders GROUP BY city, zip")
+    [[plan]] = shared_twin.what_if([asked], [()])
+    assert isinstance(plan, Plan)
+    row = shop.execute(b"EXPLAIN (FORMAT JSON) " + asked.text.encode()).fetchone()
+    assert row is not None
+    assert plan.root.rows == row[0][0]["Plan"]["Plan Rows"]
+
+
+def test_settings_of_database_and_role_reach_the_twin(scratch: str) -> None:
+    run(
+        scratch,
+        "CREATE SCHEMA hall;\nCREATE TABLE hall.t AS SELECT n AS id FROM generate_series(1, 50000) n;\n"
+        "CREATE INDEX ON hall.t (id);\nANALYZE;\n"
+        "ALTER DATABASE scratch SET random_page_cost = 9;\nALTER DATABASE scratch SET work_mem = '77MB';\n"
+        "ALTER DATABASE scratch SET effective_cache_size = '3GB';\nALTER DATABASE scratch SET search_path = hall;\n"
+        "ALTER DATABASE scratch SET \"TimeZone\" = 'Pacific/Kiritimati'",
+    )
+    with build(scratch) as twin:
+        for name, value in (("random_page_cost", "9"), ("work_mem", "77MB"), ("effective_cache_size", "3GB")):
+            row = twin._connection.execute(f"SHOW {name}".encode()).fetchone()
+            assert row == (value,)
+        assert twin._connection.execute(b"SHOW timezone").fetchone() == ("Pacific/Kiritimati",)
+        asked = [query("SELECT * FROM t WHERE id = 5"), query("SELECT * FROM t WHERE id < 900")]
+        with closing(connect(scratch, read_only=True)) as connection:
+            found = twin.fidelity(connection, asked)
+        assert all(q.same_shape and q.is_within_1_percent for q in found.queries)
+
+
+def test_the_order_of_texts_decides_on_the_twin_which_index_like_can_use(source: Server) -> None:
+    with closing(connect(source.dsn(), read_only=False)) as admin:
+        for name, locale in (("plain", "builtin BUILTIN_LOCALE 'C' LOCALE 'C'"), ("worded", "libc LOCALE 'C.UTF-8'")):
+            try:
+                admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER {locale}".encode())
+            except Exception:
+                pytest.skip("the system has no locale C.UTF-8")
+            try:
+                run(
+                    source.dsn(name),
+                    "CREATE TABLE w AS SELECT md5(n::text) AS word FROM generate_series(1, 30000) n;\n"
+                    "CREATE INDEX ON w (word);\nVACUUM ANALYZE w",
+                )
+                with (
+                    build(source.dsn(name)) as twin,
+                    closing(connect(source.dsn(name), read_only=True)) as connection,
+                ):
+                    [found] = twin.fidelity(connection, [query("SELECT * FROM w WHERE word LIKE 'abc%'")]).queries
+                    assert twin.problems == ()
+                assert found.same_shape, found.first_difference
+                assert found.is_within_1_percent
+            finally:
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def test_a_missing_extension_is_named_and_the_rest_is_planned(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = Path(os.environ["TRIMTAB_RUN_DIR"]) / "share"
+    extension = home / "extension"
+    extension.mkdir(parents=True)
+    (extension / "widget.control").write_text("default_version = '1'\nrelocatable = true\ntrusted = true\n")
+    (extension / "widget--1.sql").write_text("CREATE DOMAIN widget AS int;")
+    for path in (home, extension):
+        path.chmod(0o755)
+    for path in extension.iterdir():
+        path.chmod(0o644)
+    settings = {"extension_control_path": f"{home}:$system"}
+    try:
+        with Server.create(Binaries.find(), purpose="extension-tests", settings=settings) as server:
+            run(
+                server.dsn(),
+                "CREATE EXTENSION widget;\nCREATE TABLE box (id int, what widget);\nCREATE TABLE plain (id int)",
+            )
+            with build(server.dsn()) as twin:
+                told = "\n".join(twin.problems)
+                assert "EXTENSION" in told
+                assert "widget" in told
+                assert "public box" in told
+                [[box, plain]] = twin.what_if([query("SELECT * FROM box"), query("SELECT * FROM plain")], [()])
+        assert isinstance(box, PlanFailure)
+        assert box.sqlstate == "42P01"
+        assert isinstance(plain, Plan)
+    finally:
+        shutil.rmtree(home)
+
+
+def test_what_acts_by_itself_or_reaches_another_server_is_left_out(scratch: str) -> None:
+    run(
+        scratch,
+        "CREATE EXTENSION postgres_fdw;\nCREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'nowhere');\n"
+        "CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'me', password 'right-Sesame');\n"
+        "CREATE FOREIGN TABLE away (id int) SERVER far;\n"
+        "CREATE FUNCTION cry() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;\n"
+        "CREATE TABLE t (id int);\nCREATE EVENT TRIGGER cry ON ddl_command_start EXECUTE FUNCTION cry()",
+    )
+    with build(scratch) as twin:
+        assert twin.problems == ()
+        [[plan]] = twin.what_if([query("SELECT * FROM away")], [()])
+        assert isinstance(plan, Plan)
+        for table in ("pg_user_mapping", "pg_event_trigger"):
+            assert twin._connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
+    run(scratch, "DROP EVENT TRIGGER cry")
+
+
+@pytest.mark.system_postgres
+def test_an_older_source_is_planned_by_the_wheel(older_source: Server) -> None:
+    with build(older_source.dsn(DATABASE), older_source.binaries) as twin:
+        found = fidelity(twin, older_source.dsn(DATABASE))
+        summary = found.summary()
+        assert twin.problems == ()
+        assert float(summary["same_shape"]) >= 0.9, differences(found)
+        assert float(summary["within_1_percent"]) >= 0.8, differences(found)
+
+
+def test_a_standby_can_be_the_source(source: Server) -> None:
+    with source.clone("standby-tests") as standby:
+        standby.stop()
+        signal = standby.data_directory / "standby.signal"
+        signal.touch()
+        os.chown(signal, standby.data_directory.stat().st_uid, standby.data_directory.stat().st_gid)
+        standby.start()
+        with closing(connect(standby.dsn(DATABASE), read_only=True)) as connection:
+            assert connection.execute("select pg_is_in_recovery()").fetchone() == (True,)
+        with build(standby.dsn(DATABASE)) as twin:
+            assert differences(fidelity(twin, standby.dsn(DATABASE))) == []
+
+
+def test_a_password_is_in_no_arguments(source: Server, tmp_path: Path) -> None:
+    binaries = Binaries.find()
+    programs = Path(os.environ["TRIMTAB_RUN_DIR"]) / "programs"
+    programs.mkdir(mode=0o755)
+    seen = tmp_path / "arguments"
+    try:
+        for program in binaries.directory.iterdir():
+            (programs / program.name).symlink_to(program)
+        (programs / "pg_dump").unlink()
+        (programs / "pg_dump").write_text(
+            f'#!/bin/sh\nprintf "%s\\n" "$@" >> {seen}\nexec {binaries.directory}/pg_dump "$@"\n'
+        )
+        (programs / "pg_dump").chmod(0o755)
+        spying = Binaries(programs, binaries.version)
+        with pytest.MonkeyPatch.context() as patch:
+            # The server itself runs from the real directory: its libraries are found beside it.
+            create = Server.create
+            patch.setattr(Server, "create", lambda _binaries, **rest: create(binaries, **rest))
+            with build(f"{source.dsn(DATABASE)} password=right-Sesame", spying) as twin:
+                assert twin.problems == ()
+        assert "--no-data" in seen.read_text()
+        assert "right-Sesame" not in seen.read_text()
+    finally:
+        shutil.rmtree(programs)
+
+
+def test_a_failed_build_leaves_nothing(source: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(run_root(serving_account()).iterdir())
+
+    def refuse(*arguments: object, **rest: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess((), 1, "", "pg_dump: error: query failed: ERROR:  found 'a value' there")
+
+    monkeypatch.setattr(Binaries, "run", refuse)
+    with pytest.raises(LabError) as caught:
+        build(source.dsn(DATABASE))
+    assert caught.value.code == "twin.dump_failed"
+    assert "a value" not in str(caught.value)
+    assert set(run_root(serving_account()).iterdir()) == before
+
+
+def test_a_source_that_is_not_there_is_a_source_error() -> None:
+    with pytest.raises(SourceError):
+        build("host=/nowhere dbname=x")

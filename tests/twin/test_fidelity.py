@@ -1,0 +1,48 @@
+"""Comparing plans: pure."""
+
+from __future__ import annotations
+
+from trimtab.model.plan import Plan, PlanNode
+from trimtab.model.whatif import PlanFailure
+from trimtab.twin.fidelity import compare
+
+from .shop import query
+
+QUERY = query("SELECT 1")
+
+
+def _plan(cost: float, *children: PlanNode, **names: str) -> Plan:
+    return Plan(PlanNode("Seq Scan", cost, 0, 1, schema=names.get("schema"), relation="t", children=children))
+
+
+def test_equal_plans_are_equal() -> None:
+    [found] = compare([QUERY], [_plan(10)], [_plan(10.05)]).queries
+    assert found.same_shape
+    assert found.is_within_1_percent
+
+
+def test_the_first_difference_is_named() -> None:
+    inner = PlanNode("Sort", 1, 0, 1)
+    [found] = compare([QUERY], [_plan(10, inner)], [_plan(10, PlanNode("Hash", 1, 0, 1))]).queries
+    assert found.first_difference == "Sort on the source, Hash on the twin"
+    [found] = compare([QUERY], [_plan(10, inner)], [_plan(10)]).queries
+    assert "1 inputs on the source, 0 on the twin" in found.first_difference
+
+
+def test_tables_of_one_name_in_two_schemas_differ() -> None:
+    [found] = compare([QUERY], [_plan(1, schema="a")], [_plan(1, schema="b")]).queries
+    assert not found.same_shape
+
+
+def test_a_failure_on_either_side_is_neither_faithful_nor_hidden() -> None:
+    failure = PlanFailure("42P01", "no such table")
+    found = compare([QUERY, QUERY], [failure, _plan(1)], [_plan(1), failure])
+    assert [q.first_difference for q in found.queries] == [
+        "not planned on the source: no such table",
+        "not planned on the twin: no such table",
+    ]
+    assert found.summary() == {"queries": 2, "within_1_percent": 0.0, "same_shape": 0.0}
+
+
+def test_an_empty_workload_is_faithful() -> None:
+    assert compare([], [], []).summary() == {"queries": 0, "within_1_percent": 1.0, "same_shape": 1.0}

@@ -74,11 +74,11 @@ def _life(name: str, altered: dict[str, bool], *, is_applied: bool = True, is_tr
 LOST = [Regression("q1", 10.0, 90.0), Regression("q2", 10.0, 20.0)]
 
 
-def test_a_loss_is_laid_at_the_door_of_every_strategy_that_altered_the_plan_and_of_no_other() -> None:
+def test_a_loss_is_laid_at_the_door_of_every_strategy_that_touches_the_query_and_of_no_other() -> None:
     guilty, accomplice = _life("guilty", {"q1": True}), _life("accomplice", {"q0": True, "q1": True})
-    bystander, unaltered = _life("bystander", {"q0": True}), _life("unaltered", {"q1": False})
-    found = to_revert([guilty, accomplice, bystander, unaltered], LOST)
-    assert set(found) == {guilty.strategy.id, accomplice.strategy.id}
+    bystander, same_plan = _life("bystander", {"q0": True}), _life("more memory, same plan", {"q1": False})
+    found = to_revert([guilty, accomplice, bystander, same_plan], LOST)
+    assert set(found) == {guilty.strategy.id, accomplice.strategy.id, same_plan.strategy.id}
 
 
 def test_what_was_not_applied_or_not_tried_has_nothing_to_answer_for() -> None:

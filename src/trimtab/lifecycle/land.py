@@ -134,6 +134,6 @@ class Landing:
 
 
 def _touched(lives: Sequence[Life], queries: Sequence[Query]) -> list[Query]:
-    """Return the queries whose plans a trial saw change: the others run as before, and need no measuring."""
-    ids = {q.query_id for life in lives if life.trial is not None for q in life.trial.queries if q.plan_changed}
+    """Return the queries that a trial measured: the strategies do not touch the others, which run as before."""
+    ids = {query.query_id for life in lives if life.trial is not None for query in life.trial.queries}
     return [query for query in queries if query.id in ids]

@@ -41,7 +41,9 @@ def regressions(
 
 
 def to_revert(lives: Sequence[Life], lost: Sequence[Regression]) -> dict[str, str]:
-    """Return, by strategy id, why it must be taken back: every applied strategy that altered a regressed query's plan.
+    """Return, by strategy id, why it must be taken back: every applied strategy that touches a regressed query.
+
+    A trial measures just the queries that its strategy touches: by another plan, by memory, or by an index to maintain.
 
     The reason names the query that lost most. `lost` is as `regressions` returns it.
     """
@@ -49,8 +51,8 @@ def to_revert(lives: Sequence[Life], lost: Sequence[Regression]) -> dict[str, st
     for life in lives:
         if not life.applied or life.trial is None:
             continue
-        altered = {query.query_id for query in life.trial.queries if query.plan_changed}
-        worst = next((regression for regression in lost if regression.query_id in altered), None)
+        touched = {query.query_id for query in life.trial.queries}
+        worst = next((regression for regression in lost if regression.query_id in touched), None)
         if worst is not None:
             reasons[life.strategy.id] = (
                 f"{worst.query_id} took {worst.after_ms:.1f} ms on the source after, {worst.before_ms:.1f} ms before"

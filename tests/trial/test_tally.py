@@ -136,3 +136,14 @@ def test_every_trial_ends_and_never_keeps_a_query_beyond_margin_and_floor(times:
         total_before, total_after = (sum(pair[arm] for pair in times.values()) for arm in (0, 1))
         assert total_after <= total_before * 1.1001 + 0.001 * len(times)
         assert neutral or total_after < total_before
+
+
+def test_a_gain_that_many_queries_share_is_proven_in_fewer_rounds_than_one_querys() -> None:
+    one = carry_out({"a": (100.0, 50.0)}).reason
+    many = carry_out(dict.fromkeys("abcdefgh", (100.0, 50.0))).reason
+    assert (one, many) == ("proven faster in 10 pairs", "proven faster in 3 pairs")
+
+
+def test_small_queries_cannot_prove_a_gain_that_the_total_does_not_show() -> None:
+    times = {"large": (10_000.0, 10_000.0), **dict.fromkeys("abcdefgh", (10.0, 5.0))}
+    assert carry_out(times).decision is Decision.NO_GAIN

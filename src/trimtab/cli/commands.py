@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.cli.text import printable
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> None
     if as_json:
         print_json(optimize_document(report))
     else:
-        present(report, stdout_console())
+        present(report, stdout_console(), was_told=not is_quiet)
 
 
 def revert(
@@ -79,6 +80,8 @@ def revert(
     """Take back one strategy, or all."""
     from trimtab import api
 
+    if take_all and dsn is None:
+        strategy_id, dsn = None, strategy_id  # with --all the only argument is the database
     if (strategy_id is None) != take_all:
         raise UsageError(
             "revert was refused: name one strategy, or give --all",
@@ -184,8 +187,8 @@ def ledger_of(config: Config) -> Path:
 
 
 def print_json(document: dict[str, object]) -> None:
-    """Print one JSON document on stdout."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    """Print one JSON document on stdout, in ASCII: right in any encoding, and nothing in it moves a terminal."""
+    json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 
@@ -216,6 +219,7 @@ def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
         state = "stands" if item["stands"] else "was not made; nothing of it was left"
         console.print(f"interrupted {item['kind']}: {state}", highlight=False)
     for applied in recovery.reverted:
-        console.print(f"taken back: {applied.strategy_id}  {applied.inverse.sql()}", highlight=False, markup=False)
+        text = printable(f"taken back: {applied.strategy_id}  {applied.inverse.sql()}")
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     if not reconciled and not reverted:
         console.print("nothing to do: no change is interrupted, unsettled or applied", highlight=False)

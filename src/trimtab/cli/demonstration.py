@@ -37,7 +37,7 @@ def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bo
         if as_json:
             print_json(optimize_document(report))
         else:
-            _show(report, stdout_console(), time.monotonic() - started)
+            _show(report, stdout_console(), time.monotonic() - started, was_told=not is_quiet)
         if keep:
             watcher.__exit__(None, None, None)
             _wait(shop, console)
@@ -57,10 +57,10 @@ def _optimize(shop: Server, ledger: Path, pg_bin: Path | None, watcher: ConsoleW
     )
 
 
-def _show(report: Report, console: Console, seconds: float) -> None:
+def _show(report: Report, console: Console, seconds: float, *, was_told: bool) -> None:
     from trimtab.cli.present import present
 
-    present(report, console)
+    present(report, console, was_told=was_told)
     console.print(
         f"\nThe whole demonstration took {seconds:.0f} s; its server and its files are gone. Where to look next:\n"
         "  trimtab demo --keep             the same, and the server stays up for psql until Ctrl-C\n"

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from io import TextIOWrapper
 
 from trimtab.errors import TrimtabError
 
 INTERRUPTED = 130
 INTERNAL = 1
+_ENDED_BY_SIGNAL = (129, 143)
 
 
 def main() -> None:
@@ -20,17 +22,20 @@ def main() -> None:
     from trimtab.cli.app import app
     from trimtab.embedded.signals import cleanup_on_signals
 
+    _never_fail_to_print()
     try:
         with cleanup_on_signals():
             code = int(app(standalone_mode=False) or 0)
     except TrimtabError as error:
         _tell(error)
         code = error.exit_code
-    except KeyboardInterrupt:
-        _say("trimtab: interrupted; nothing was left running or half done")
+    except KeyboardInterrupt as error:
+        _tell_interrupt(error)
         code = INTERRUPTED
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else INTERNAL
+        if code in _ENDED_BY_SIGNAL:
+            _tell_interrupt(leaving)
     except Exception as error:
         code = _usage_or_fault(error)
     _leave(code)
@@ -50,14 +55,21 @@ def _tell(error: TrimtabError) -> None:
     _say(f"  [{error.code}]")
 
 
+def _tell_interrupt(error: BaseException) -> None:
+    """Say that the run was broken off, and what it noted as left to do."""
+    _say("trimtab: interrupted; no server of ours was left running")
+    for note in getattr(error, "__notes__", ()) or ("no change was left half done",):
+        _say(f"  {note}")
+
+
 def _usage_or_fault(error: Exception) -> int:
     """Typer's usage errors know how to show themselves; all else is ours."""
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):
         show()
         return code
-    if type(error).__name__ == "Abort":
-        _say("trimtab: interrupted; nothing was left running or half done")
+    if type(error).__name__ == "Abort":  # Typer's word for Ctrl-C
+        _tell_interrupt(error.__cause__ or error)
         return INTERRUPTED
     if os.environ.get("TRIMTAB_DEBUG"):
         raise error
@@ -70,7 +82,13 @@ def _usage_or_fault(error: Exception) -> int:
 def _say(text: str) -> None:
     from trimtab.cli.text import printable
 
-    print(printable(text), file=sys.stderr)
+    print(printable(text, may_break=True), file=sys.stderr)
+
+
+def _never_fail_to_print() -> None:
+    """Where the encoding of stdout lacks a character, print its escape, as Python does on stderr."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _leave(code: int) -> None:

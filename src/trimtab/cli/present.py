@@ -17,10 +17,11 @@ from trimtab.model.workload import Query
 GAINED = 10
 
 
-def present(report: Report, console: Console) -> None:
-    """Print the whole report."""
+def present(report: Report, console: Console, *, was_told: bool = False) -> None:
+    """Print the report. Strategies that were told live on the same terminal are not told again."""
     console.print()
-    _strategies(report, console)
+    if not (was_told and console.is_terminal):
+        _strategies(report, console)
     for life in report.lives_with(Outcome.REFUSED):
         _refusal(life, console)
     if report.queries:

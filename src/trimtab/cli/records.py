@@ -47,14 +47,16 @@ def status(*, config: Path | None, as_json: bool) -> None:
     else:
         console = stdout_console()
         for applied in standing:
-            console.print(f"applied  {applied.strategy_id}  {printable(applied.change.sql())}", markup=False)
+            text = f"applied  {applied.strategy_id}  {printable(applied.change.sql())}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
         if not standing:
             console.print("nothing stands applied")
         if not open_now.is_empty:
             text = f"open: {len(open_now.intents)} interrupted changes, {len(open_now.unsettled)} unsettled, "
-            console.print(f"{text}{len(open_now.runs)} runs without an end. next: trimtab resume", markup=False)
+            console.print(f"{text}{len(open_now.runs)} runs without an end. next: trimtab resume", markup=False, soft_wrap=True)
         state = "verified" if verification.verified else f"NOT VERIFIED: {verification.reason}"
-        console.print(f"ledger: {verification.entries} entries, {state}", highlight=False, markup=False)
+        text = f"ledger: {verification.entries} entries, {state}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     if not verification.verified:
         raise LedgerError(
             f"the ledger does not verify: entry {verification.first_bad} is not as it was written",

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 
+# Control, format, surrogate, private and unassigned characters; separators of lines and paragraphs.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-def printable(text: str, *, limit: int = 4000) -> str:
-    """Return the text with every control, bidirectional or invisible character escaped, cut at `limit` characters."""
-    shown = "".join(_shown(character) for character in text[:limit])
+
+def printable(text: str, *, limit: int = 4000, may_break: bool = False) -> str:
+    """Return the text with every control, bidirectional or invisible character escaped, cut at `limit` characters.
+
+    A line break is one of them, unless `may_break`: a name must not be able to forge a line of ours.
+    """
+    shown = "".join("\n" if may_break and character == "\n" else _shown(character) for character in text[:limit])
     return shown + ("…" if len(text) > limit else "")
 
 
@@ -36,6 +42,6 @@ def percent(share: float) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in "\n\t" or not unicodedata.category(character).startswith("C"):
+    if unicodedata.category(character) not in _HIDDEN:
         return character
     return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"

@@ -80,7 +80,9 @@ def life_lines(life: Life) -> str:
     outcome = f"[{STYLES[life.outcome]}]{life.outcome.value.replace('_', ' '):<13}[/]"
     title = escape(printable(life.strategy.title, limit=150))
     head = f"{'':>8}  {outcome} {title} [dim]{life.strategy.id}[/]"
-    parts = [_predicted(life)] if life.prediction is not None else []
+    parts = ["allowed"] if life.verdict is not None and life.verdict.compliant else []
+    if life.prediction is not None:
+        parts.append(_predicted(life))
     if trial is not None and trial.pairs:
         change = f"{duration(trial.before_ms)} → {duration(trial.after_ms)} ({percent(trial.improvement)})"
         parts.append(f"measured {change}" + (f", {size(trial.size_bytes)}" if trial.size_bytes else ""))

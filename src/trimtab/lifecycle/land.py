@@ -57,12 +57,13 @@ class Landing:
 
     def take_back_unsettled(self) -> None:
         """Revert what was applied and not settled. What cannot be reverted now stays in the ledger for `resume`."""
+        standing: set[str] = set()
         while self.unsettled:
             applied = self.unsettled.pop()
             try:
                 self.enforcer.revert(applied)
             except TrimtabError:
-                continue
+                standing.add(applied.strategy_id)
 
     def _apply(self, life: Life, lives: Sequence[Life]) -> Life:
         earlier = tuple(other.strategy for other in lives if other.applied)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trimtab.apply.enforce import Enforcer, database_body
+from trimtab.apply.refusals import refuse_standby
 from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.land import Landing
@@ -47,12 +48,14 @@ def optimize(request: Request, watcher: Watcher) -> Report:
         workshop = open_workshop(request, watcher, stack)
         run = _Run(workshop)
         facts = workshop.look_again()()
+        if request.apply:
+            refuse_standby(facts.server)
         workshop.journal.started(_opening(workshop, facts))
         try:
             run.mend_earlier_runs(facts)
             return run.carry_through()
         except BaseException as error:
-            run.give_up(error)
+            run.give_up(error, facts)
             raise
 
 
@@ -100,14 +103,16 @@ class _Run:
             messages=twin.problems,
         )
 
-    def give_up(self, error: BaseException) -> None:
-        """Take back what is not settled, and write why the run broke off."""
+    def give_up(self, error: BaseException, snapshot: Snapshot) -> None:
+        """Take back what is not settled, write why the run broke off, and note on the error what is left to do."""
         if self.landing is not None:
             self.landing.take_back_unsettled()
         code = error.code if isinstance(error, TrimtabError) else type(error).__name__
         message = str(error) if isinstance(error, TrimtabError) else "the run was interrupted or failed inside"
         try:
             self.workshop.journal.failed(code, message)
+            if open_work(self.workshop.ledger, database_body(snapshot.server)):
+                error.add_note("a change could not be taken back now: run `trimtab resume`")
         except TrimtabError:
             return  # the ledger itself is the trouble; the first error says more
 

@@ -1,48 +1,50 @@
 """What each query asks of each table that it reads, as the planner sees it: filters, joins, orders, groups, columns.
 
 Read from EXPLAIN (VERBOSE) plans, where names are resolved, views expanded and constants folded; never from words in
-the query's text.
+the query's text. An expression never counts as its column.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
 from trimtab.db.sql import ColumnUse, column_reference, expression_columns, sort_key
 from trimtab.model.plan import Plan, PlanNode
 
-# These nodes hand on their input's columns unchanged, and a scan below them may list all of its table's columns even
-# where few are needed; what is needed shows in the nodes that compute something.
-_IDENTIFIER = re.compile(r'"((?:[^"]|"")+)"|\b([^\W\d]\w*)\b(?!\s*[.(])')
-_PASSES_COLUMNS_ON = frozenset(
-    {
-        "Hash",
-        "Sort",
-        "Incremental Sort",
-        "Materialize",
-        "Memoize",
-        "Gather",
-        "Gather Merge",
-        "Limit",
-        "Unique",
-        "Append",
-    }
+_T = TypeVar("_T")
+
+OrderKey: TypeAlias = tuple[str, bool, bool]
+"""A column to sort by: its name, whether it descends, whether NULLs come first."""
+
+# Below these the planner may let a scan hand up whole rows, because that costs nothing there (use_physical_tlist). The
+# first kind computes something, so that what it needs shows in its own lists; the second hands on what it gets.
+_TAKES_WHOLE_ROWS = frozenset(
+    {"Aggregate", "Group", "Nested Loop", "Hash Join", "Merge Join", "Result", "ProjectSet", "SetOp"}
 )
+_HANDS_ON = frozenset({"Limit", "LockRows", "Unique"})
+_BARE = re.compile(r"""'(?:[^']|'')*' | "((?:[^"]|"")+)" | (?<!::)\b([^\W\d]\w*)\b(?!\s*[.(])""", re.VERBOSE)
+_EXTREME = re.compile(r"(?:min|max)\((.+)\)")
 
 
 @dataclass(slots=True)
 class Need:
-    """What one query asks of one scanned relation. Lists keep the plan's order and hold each column once."""
+    """What one query asks of one scanned relation. Lists keep the plan's order and hold each column once.
+
+    `columns` are all that the scan must return, system columns included, and "*" where the whole row is wanted. `index`
+    is the one that the plan scans in its order.
+    """
 
     schema: str
     table: str
     alias: str
+    index: str | None = None
     equality: list[str] = field(default_factory=list)
     range: list[str] = field(default_factory=list)
     join: list[tuple[str, str]] = field(default_factory=list)
-    order: list[tuple[str, bool, bool]] = field(default_factory=list)
+    orders: list[tuple[OrderKey, ...]] = field(default_factory=list)
     group: list[str] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
 
@@ -54,80 +56,140 @@ class Need:
 
 def needs_of(plan: Plan) -> list[Need]:
     """Return what the plan's query asks of each relation that it scans."""
-    nodes = list(plan.root.walk())
-    needs = {
-        node.alias: Need(node.schema, node.relation, node.alias)
-        for node in nodes
-        if node.relation and node.schema and node.alias and node.node_type != "ModifyTable"
-    }
-    for node in nodes:
+    reader = _Reader(plan.root)
+    for node in plan.root.walk():
         for text in node.conditions.values():
-            _note_condition(needs, expression_columns(text))
-        _note_orders(needs, node)
-    _note_columns(needs, plan.root)
-    return list(needs.values())
-
-
-def _note_condition(needs: Mapping[str, Need], uses: Iterable[ColumnUse]) -> None:
-    for use in uses:
-        need = needs.get(use.alias)
-        if need is None:
-            continue
-        need.columns.add(use.column)
-        if use.is_negated:
-            continue
-        if use.role in ("equality", "null_test"):
-            _add(need.equality, use.column)
-        elif use.role == "range":
-            _add(need.range, use.column)
-        elif use.role == "join" and use.other_alias is not None and (use.other_alias, use.column) not in need.join:
-            need.join.append((use.other_alias, use.column))
-
-
-def _note_orders(needs: Mapping[str, Need], node: PlanNode) -> None:
-    keys = [sort_key(text) for text in node.keys.get("Sort Key", ())]
-    known = [key for key in keys if key is not None and key[0] in needs]
-    if known and len(known) == len(keys) and len({key[0] for key in known}) == 1:
-        need = needs[known[0][0]]
-        if not need.order:
-            need.order.extend((column, descending, nulls_first) for _, column, descending, nulls_first in known)
-    for _, column, _, _ in known:
-        needs[_alias_of(known, column)].columns.add(column)
-    groups = [column_reference(text) for text in node.keys.get("Group Key", ())]
-    for reference in groups:
-        if reference is not None and reference[0] in needs:
-            needs[reference[0]].columns.add(reference[1])
-            _add(needs[reference[0]].group, reference[1])
-
-
-def _alias_of(keys: list[tuple[str, str, bool, bool]], column: str) -> str:
-    return next(alias for alias, name, _, _ in keys if name == column)
-
-
-def _note_columns(needs: Mapping[str, Need], root: PlanNode) -> None:
-    only = next(iter(needs.values())) if len(needs) == 1 else None
-    top = root
-    while top.node_type in _PASSES_COLUMNS_ON and len(top.children) == 1:
-        top = top.children[0]
-    for node in root.walk():
-        is_scan = node.relation is not None
-        if node is not top and (is_scan or node.node_type in _PASSES_COLUMNS_ON):
-            continue
-        for text in node.keys.get("Output", ()):
             for use in expression_columns(text):
-                if use.alias in needs:
-                    needs[use.alias].columns.add(use.column)
-            if only is not None:
-                only.columns.update(_bare_names(text))
+                reader.note_condition(use)
+        reader.note_order(node)
+        reader.note_groups(node)
+    for text in _needed_outputs(plan.root):
+        reader.note_output(text)
+    return list(reader.needs.values())
 
 
-def _bare_names(text: str) -> set[str]:
-    """Return every identifier of a text. EXPLAIN names output columns bare where there is one relation only; what is no
-    column of it (a type, a keyword) is left out when candidates are made.
-    """
-    return {(quoted or bare).replace('""', '"') for quoted, bare in _IDENTIFIER.findall(text)}
+class _Reader:
+    """Collects the needs of one plan, by alias."""
+
+    def __init__(self, root: PlanNode) -> None:
+        self.needs: dict[str, Need] = {}
+        for node in root.walk():
+            if _is_scan(node):
+                assert node.schema is not None
+                assert node.relation is not None
+                assert node.alias is not None
+                scanned = Need(node.schema, node.relation, node.alias, node.index)
+                self.needs.setdefault(node.alias, scanned)
+        self._members = _members(root, self.needs)
+        outputs = [text for node in root.walk() for text in node.keys.get("Output", ())]
+        has_aliases = any(expression_columns(text) for text in outputs)
+        # EXPLAIN names columns bare in output lists where the query knows one relation only.
+        self._only = next(iter(self.needs.values())) if len(self.needs) == 1 and not has_aliases else None
+
+    def _of(self, alias: str) -> tuple[Need, ...]:
+        """Return the needs that an alias means: that of a partitioned table means those of its partitions."""
+        need = self.needs.get(alias)
+        return (need,) if need is not None else self._members.get(alias, ())
+
+    def note_condition(self, use: ColumnUse) -> None:
+        for need in self._of(use.alias):
+            need.columns.add(use.column)
+            match use.role:
+                # A negated equality is that of a boolean with false.
+                case "equality":
+                    _add(need.equality, use.column)
+                case "null_test":
+                    _add(need.range if use.is_negated else need.equality, use.column)
+                case "range":
+                    _add(need.range, use.column)
+                case "join" if use.other_alias is not None and (use.other_alias, use.column) not in need.join:
+                    need.join.append((use.other_alias, use.column))
+
+    def note_order(self, node: PlanNode) -> None:
+        """Keep the first sort keys, as far as they are columns of one relation: the rest can be sorted in steps."""
+        keys = [sort_key(text) for text in node.keys.get("Sort Key", ())]
+        for known in keys:
+            if known is not None:
+                self._note_column(known[0], known[1])
+        order: list[OrderKey] = []
+        for key in keys:
+            if key is None or keys[0] is None or key[0] != keys[0][0]:
+                break
+            order.append(key[1:])
+        if order and keys[0] is not None:
+            for need in self._of(keys[0][0]):
+                _add(need.orders, tuple(order))
+
+    def note_groups(self, node: PlanNode) -> None:
+        for text in node.keys.get("Group Key", ()):
+            reference = column_reference(text)
+            if reference is not None:
+                self._note_column(*reference)
+                for need in self._of(reference[0]):
+                    _add(need.group, reference[1])
+        if node.node_type == "Aggregate" and node.strategy == "Plain":
+            self._note_extremes(node)
+
+    def _note_extremes(self, node: PlanNode) -> None:
+        """The least or greatest value of a column is the first one of an order."""
+        for text in node.keys.get("Output", ()):
+            match = _EXTREME.fullmatch(text)
+            if match is None:
+                continue
+            reference = column_reference(match[1])
+            bare = _BARE.fullmatch(match[1])
+            if reference is not None:
+                for need in self._of(reference[0]):
+                    _add(need.orders, ((reference[1], False, False),))
+            elif bare is not None and self._only is not None:
+                _add(self._only.orders, ((_name(bare), False, False),))
+
+    def note_output(self, text: str) -> None:
+        for use in expression_columns(text):
+            self._note_column(use.alias, use.column)
+        if text.endswith(".*"):
+            self._note_column(text[:-2].strip('"').replace('""', '"'), "*")
+        if self._only is not None:
+            # What is no column of the table (a keyword, a type) is left out when candidates are made.
+            self._only.columns.update(name for match in _BARE.finditer(text) if (name := _name(match)))
+
+    def _note_column(self, alias: str, column: str) -> None:
+        for need in self._of(alias):
+            need.columns.add(column)
 
 
-def _add(items: list[str], item: str) -> None:
+def _is_scan(node: PlanNode) -> bool:
+    return bool(node.relation and node.schema and node.alias) and node.node_type != "ModifyTable"
+
+
+def _members(root: PlanNode, needs: Mapping[str, Need]) -> dict[str, tuple[Need, ...]]:
+    """Return the partitions' needs by the alias of the table above them: EXPLAIN calls those of `e` e_1, e_2..."""
+    found: dict[str, dict[str, Need]] = {}
+    for node in root.walk():
+        if node.node_type in ("Append", "Merge Append"):
+            for scan in node.walk():
+                stem, _, number = (scan.alias or "").rpartition("_")
+                if _is_scan(scan) and stem and number.isdecimal() and stem not in needs:
+                    assert scan.alias is not None
+                    found.setdefault(stem, {})[scan.alias] = needs[scan.alias]
+    return {stem: tuple(members.values()) for stem, members in found.items()}
+
+
+def _needed_outputs(node: PlanNode, *, is_exact: bool = True) -> Iterator[str]:
+    """Yield the output entries of the nodes that return no more than what is needed above them."""
+    hands_on = node.node_type in _HANDS_ON
+    if is_exact or not (hands_on or _is_scan(node)):
+        yield from node.keys.get("Output", ())
+    for child in node.children:
+        is_plan_of_its_own = child.parent_relationship in ("InitPlan", "SubPlan", "Subquery")
+        exact_below = is_exact if hands_on else node.node_type not in _TAKES_WHOLE_ROWS
+        yield from _needed_outputs(child, is_exact=is_plan_of_its_own or exact_below)
+
+
+def _name(match: re.Match[str]) -> str:
+    return (match[1] or match[2] or "").replace('""', '"')
+
+
+def _add(items: list[_T], item: _T) -> None:
     if item not in items:
         items.append(item)

@@ -1,4 +1,4 @@
-"""One round of a trial: every measured query in both arms, one after the other, the order by a fair coin per round.
+"""One round of a trial: every measured query in both arms, one after the other, the order by a fair coin per pair.
 
 A query whose plan has run into its time limit before, and which finishes well within it in the after arm, is not waited
 for again in the before arm: the limit stands in for its time. That is a lower bound, so the gain is not overstated; it
@@ -45,10 +45,10 @@ class PairRunner:
 
     def round(self, queries: Sequence[Query]) -> dict[str, tuple[Measurement, Measurement]]:
         """Return (before, after) of each query, by id."""
-        before_first = self._rng.random() < 0.5
-        return {query.id: self._pair(query, before_first=before_first) for query in queries}
+        return {query.id: self._pair(query) for query in queries}
 
-    def _pair(self, query: Query, *, before_first: bool) -> tuple[Measurement, Measurement]:
+    def _pair(self, query: Query) -> tuple[Measurement, Measurement]:
+        before_first = self._rng.random() < 0.5
         limit_ms = self._limit_ms(query)
         if self._is_known_to_time_out(query, limit_ms):
             after = self._run(query, self._after, limit_ms)

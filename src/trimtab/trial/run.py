@@ -279,7 +279,7 @@ class Trials:
             pairs=tally.gain.pairs,
             error_rate=self._limits.error_rate,
             margin=self._limits.margin,
-            e_value=tally.gain.peak,
+            e_value=tally.peak,
             decision=ruling.decision,
             reason=ruling.reason,
             queries=tuple(one.as_trial() for one in tally.series),

@@ -64,9 +64,9 @@ class PairedTest:
     score_sum: float = 0.0
     score_square_sum: float = 0.0
 
-    def observe(self, gain: float) -> PairedTest:
-        """Return the test after one more pair with this log gain."""
-        score = self.score(gain)
+    def observe(self, gain: float, scale: float | None = None) -> PairedTest:
+        """Return the test after one more pair with this log gain; `scale` where the pair's noise is not the test's."""
+        score = self.score(gain, scale)
         wealth = tuple(
             min(held * (1.0 + bet * score), _LARGEST_WEALTH) for held, bet in zip(self.wealth, BETS, strict=True)
         )
@@ -79,9 +79,9 @@ class PairedTest:
             score_square_sum=self.score_square_sum + score * score,
         )
 
-    def score(self, gain: float) -> float:
+    def score(self, gain: float, scale: float | None = None) -> float:
         """Return what a log gain is worth: -1 to 1."""
-        return min(max((gain - log1p(self.margin)) / (CLIP_SCALES * self.scale), -1.0), 1.0)
+        return min(max((gain - log1p(self.margin)) / (CLIP_SCALES * (scale or self.scale)), -1.0), 1.0)
 
     @property
     def e_value(self) -> float:

@@ -2,6 +2,10 @@
 
 It decides from numbers alone. One query that became worse rejects the strategy; the total is accepted only when the
 sequential test has proven the required gain and no query is in doubt.
+
+The gain is looked at in two ways: on the weighted total of each round, and on each query's pairs one after the other,
+which finds a gain that many queries share in fewer rounds. Both are evidence against the same null, that the change
+does nothing; the mean of two such e-processes is one again, so the error rate stays what it is.
 """
 
 from __future__ import annotations
@@ -13,6 +17,9 @@ from trimtab.model.strategy import Decision
 from trimtab.trial.limits import TrialLimits
 from trimtab.trial.measurement import Measurement, QuerySeries, Standing
 from trimtab.trial.sequential import PairedTest, log_gain
+
+# Before so many pairs the medians are too rough to say that a proven gain is too small.
+LEAST_PAIRS_FOR_LEVEL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +35,11 @@ class Tally:
     """The evidence of a trial so far: on the weighted total for a gain, for a loss, for "not slower", and per query."""
 
     gain: PairedTest
+    pooled: PairedTest
     loss: PairedTest
     not_slower: PairedTest
     series: tuple[QuerySeries, ...]
+    peak: float = 1.0
 
     @classmethod
     def start(cls, series: Sequence[QuerySeries], limits: TrialLimits, scale: float) -> Tally:
@@ -38,6 +47,7 @@ class Tally:
         allowed = limits.slowdown_margin
         return cls(
             gain=PairedTest(limits.error_rate, scale, limits.margin),
+            pooled=PairedTest(limits.error_rate, scale, limits.margin),
             loss=PairedTest(limits.error_rate, scale),
             not_slower=PairedTest(limits.error_rate, scale, 1.0 / (1.0 + allowed) - 1.0),
             series=tuple(series),
@@ -48,9 +58,15 @@ class Tally:
         before_ms = sum(one.weight * pairs[one.query_id][0].ms for one in self.series)
         after_ms = sum(one.weight * pairs[one.query_id][1].ms for one in self.series)
         gain = log_gain(before_ms, after_ms)
+        total, pooled = self.gain.observe(gain), self.pooled
+        for one in self.series:
+            before, after = pairs[one.query_id]
+            pooled = pooled.observe(log_gain(before.ms, after.ms), one.slower.scale)
         return replace(
             self,
-            gain=self.gain.observe(gain),
+            gain=total,
+            pooled=pooled,
+            peak=max(self.peak, (total.e_value + pooled.e_value) / 2),
             loss=self.loss.observe(-gain),
             not_slower=self.not_slower.observe(gain),
             series=tuple(one.observe(*pairs[one.query_id]) for one in self.series),
@@ -59,6 +75,11 @@ class Tally:
     def check(self, pairs: Mapping[str, tuple[Measurement, Measurement]]) -> Tally:
         """Return the tally after the discarded first round: only failures of the after arm are noted."""
         return replace(self, series=tuple(one.check(*pairs[one.query_id]) for one in self.series))
+
+    @property
+    def gain_is_proven(self) -> bool:
+        """True once the evidence for the required gain has reached 1/alpha."""
+        return self.peak >= 1.0 / self.gain.error_rate
 
     @property
     def before_ms(self) -> float:
@@ -82,22 +103,36 @@ class Tally:
         if self.loss.is_proven and not (accept_neutral and self.not_slower.is_proven):
             return self._slower()
         in_doubt = any(one.standing(is_final=False) is Standing.UNDECIDED for one in self.series)
-        if not in_doubt and self.gain.is_proven and self.after_ms < self.before_ms:
+        if not in_doubt and self.gain_is_proven and self._saves_enough:
             return Ruling(Decision.ACCEPTED, f"proven faster in {self.gain.pairs} pairs")
         if not in_doubt and accept_neutral and self.not_slower.is_proven and self._no_gain_to_come(remaining_pairs):
             return Ruling(Decision.ACCEPTED, f"proven not slower in {self.gain.pairs} pairs")
         return self._rejection(remaining_pairs, in_doubt=in_doubt, accept_neutral=accept_neutral)
 
+    @property
+    def _saves_enough(self) -> bool:
+        """Many small queries can prove a gain that the total does not show: the medians must show the required one."""
+        return self.after_ms * (1.0 + self.gain.margin) <= self.before_ms and self.after_ms < self.before_ms
+
+    def _is_futile(self, remaining_pairs: int) -> bool:
+        return self.gain.is_futile(remaining_pairs) and self.pooled.is_futile(remaining_pairs * len(self.series))
+
     def _no_gain_to_come(self, remaining_pairs: int) -> bool:
-        return self.gain.pairs >= 2 * len(self.gain.wealth) or self.gain.is_futile(remaining_pairs)
+        return self.gain.pairs >= 2 * len(self.gain.wealth) or self._is_futile(remaining_pairs)
 
     def _rejection(self, remaining_pairs: int, *, in_doubt: bool, accept_neutral: bool) -> Ruling | None:
-        aim = self.not_slower if accept_neutral else self.gain
+        is_proven = self.not_slower.is_proven if accept_neutral else self.gain_is_proven
         if remaining_pairs == 0:
-            found = "a query is left in doubt" if in_doubt and aim.is_proven else "the gain was not proven"
+            found = "a query is left in doubt" if in_doubt and is_proven else "the gain was not proven"
             return Ruling(Decision.NO_GAIN, f"inconclusive after {self.gain.pairs} pairs: {found}")
-        if not aim.is_futile(remaining_pairs):
+        if accept_neutral and not self.not_slower.is_futile(remaining_pairs):
             return None
+        if not accept_neutral and not self.gain_is_proven and not self._is_futile(remaining_pairs):
+            return None
+        if not accept_neutral and self.gain_is_proven:
+            if in_doubt or self.gain.pairs < LEAST_PAIRS_FOR_LEVEL:
+                return None
+            return Ruling(Decision.NO_GAIN, f"faster, but by less than required, after {self.gain.pairs} pairs")
         worse = self._worse(is_final=True)
         if worse:
             return Ruling(Decision.SLOWER_QUERY, _worse_text(worse))

@@ -32,7 +32,7 @@ _OPTIONS = (
 )
 _ENGLISH = {"LC_ALL": "C"}
 _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
-_ENTRY = re.compile(r"(?P<id>\d+); \d+ \d+ (?P<what>.*) (?P<owner>\S+)")
+_ENTRY = re.compile(r"(?P<id>\d+); \d+ \d+ (?P<what>.*) \S*")
 _FROM_ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+);")
 _FAILED = re.compile(r"pg_restore: error: .*?(?:ERROR|FATAL):\s+(?P<reason>.*)")
 _SHOWN = 20
@@ -60,7 +60,14 @@ def restore(server: Server, database: str, file: Path) -> list[str]:
     contents.write_text(
         "\n".join(line for line in listed.stdout.splitlines() if not _LEFT_OUT.match(line)), encoding="utf-8"
     )
-    options = ("--no-owner", "--no-privileges", f"--use-list={contents}", f"--dbname={server.dsn(database)}")
+    # Verbose, so that it tells of which entry an error is.
+    options = (
+        "--verbose",
+        "--no-owner",
+        "--no-privileges",
+        f"--use-list={contents}",
+        f"--dbname={server.dsn(database)}",
+    )
     done = server.run("pg_restore", *options, str(file), environment=_ENGLISH)
     problems = _problems(done.stderr, listed.stdout)
     if done.returncode != 0 and not problems:

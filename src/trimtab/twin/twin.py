@@ -207,7 +207,7 @@ class Twin:
         except psycopg.Error as error:
             raise lost(error) from None
         except TrimtabError as error:
-            if not self._connection.closed:
+            if not self._connection.closed and self._server.is_running:
                 raise
             raise lost(psycopg.OperationalError()) from error
 

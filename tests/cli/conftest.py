@@ -1,0 +1,133 @@
+"""A server with the market's databases, and programs with places of their own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.server import Server
+
+from .market import SPECIFICATION, Market, create_template, write_workload
+from .program import ENTRY, Program, Zygote
+
+SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "wal_level": "replica",
+    "max_wal_senders": "4",
+    "max_connections": "40",
+}
+TEMPLATE = "market_template"
+_numbers = itertools.count(1)
+
+
+def _private_directory(prefix: str) -> Path:
+    """A short path that the account which servers run under can pass through."""
+    path = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+    path.chmod(0o711)
+    return path
+
+
+@pytest.fixture(scope="session")
+def cache_directory() -> Iterator[Path]:
+    path = _private_directory("ttc-")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def market_server(cache_directory: Path) -> Iterator[Server]:
+    places = _private_directory("tts-")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_RUN_DIR", str(places))
+        patch.setenv("TRIMTAB_CACHE", str(cache_directory))
+        server = Server.create(Binaries.find(), purpose="cli-tests", settings=SETTINGS)
+    with server:
+        create_template(server, TEMPLATE)
+        yield server
+    shutil.rmtree(places)
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    with Zygote.started() as started:
+        yield started
+
+
+@pytest.fixture
+def new_market(market_server: Server) -> Iterator[Callable[[], Market]]:
+    """Makes databases of the market, and drops them."""
+    made: list[str] = []
+
+    def make() -> Market:
+        made.append(f"market_{next(_numbers)}")
+        with closing(psycopg.connect(market_server.dsn(), autocommit=True)) as conn:
+            conn.execute(f'CREATE DATABASE "{made[-1]}" TEMPLATE {TEMPLATE} OWNER market_owner'.encode())
+        return Market(market_server, made[-1])
+
+    yield make
+    with closing(psycopg.connect(market_server.dsn(), autocommit=True)) as conn:
+        for database in made:
+            conn.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def market(new_market: Callable[[], Market]) -> Market:
+    return new_market()
+
+
+@pytest.fixture
+def program(zygote: Zygote, cache_directory: Path, tmp_path: Path) -> Iterator[Program]:
+    run_directory = _private_directory("ttn-")
+    variables = {"TRIMTAB_CACHE": str(cache_directory), "TRIMTAB_RUN_DIR": str(run_directory)}
+    for name, directory in (("HOME", "home"), ("TRIMTAB_STATE", "state"), ("TMPDIR", "scratch"), ("", "work")):
+        path = tmp_path / directory
+        path.mkdir()
+        if name:
+            variables[name] = str(path)
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TRIMTAB_RUN_AS") if name in os.environ}
+    found = Program(zygote, tmp_path / "work", run_directory, {**kept, **variables})
+    yield found
+    found.clear()
+    with suppress(FileNotFoundError):
+        shutil.rmtree(run_directory)
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Path:
+    return write_workload(tmp_path / "workload.sql")
+
+
+@pytest.fixture
+def specification(tmp_path: Path) -> Path:
+    path = tmp_path / "market.yaml"
+    path.write_text(SPECIFICATION, "utf-8")
+    return path
+
+
+@pytest.fixture
+def quick(workload: Path, specification: Path) -> tuple[str, ...]:
+    """Options of a whole run that takes a few seconds."""
+    return ("--workload", str(workload), "--spec", str(specification))
+
+
+@pytest.fixture(scope="session")
+def roles(market_server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The roles that `trimtab init` prints the SQL for, made by a DBA who runs it in psql and names the owner."""
+    directory = tmp_path_factory.mktemp("init")
+    done = subprocess.run(
+        [sys.executable, "-c", ENTRY, "init"], cwd=directory, capture_output=True, check=True, encoding="utf-8"
+    )
+    sql = done.stdout.replace("-- GRANT table_owner TO", "GRANT market_owner TO")
+    made = market_server.run("psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet", input=sql)
+    assert (made.returncode, made.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Claims about `optimize` without --apply: a read-only role is enough, and nothing on the source is as if it had run."""
+"""Claims about `optimize` without --apply: a read-only role is enough, and nothing on the source changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ def test_a_named_lab_is_afterwards_as_it_was(
     assert ended.document["lab"].startswith(f"database {lab.database}@")
     assert "proven" in {strategy["outcome"] for strategy in ended.document["strategies"]}
     assert market.everything() == source_before
-    assert lab.definitions() == Market(lab.server, lab.database).definitions()
     assert _without_bloat(lab.everything()) == _without_bloat(lab_before)
     program.assert_nothing_left()
 

@@ -2,7 +2,7 @@
 
 Each is a program of its own, as `trimtab` on a command line is, without the start-up time. Each line of input is JSON:
 a command to start, or a program to look after. A command may be told to signal itself before or after the n-th entry
-that it writes of a kind; nothing else in it differs.
+that it writes of a kind ("apply_done", or with the outcome "strategy_settled kept"); nothing else in it differs.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ import trimtab.twin.twin  # noqa: F401
 from trimtab.cli.main import main
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.spec.load import load_spec
 
 
 def serve() -> Mapping[str, Any] | None:
     """Return the order that a fork is to carry out, or None when there are no more."""
+    load_spec(None)  # what it makes of the document's classes is made once
     for line in sys.stdin:
         order = json.loads(line)
         if "poll" in order:
@@ -69,12 +71,11 @@ def _poll(pid: int) -> str:
 def _strike(number: int, when: str, kind: str, nth: int) -> None:
     append, seen = Ledger.append, 0
 
-    def struck(
-        self: Ledger, written: Kind, body: Mapping[str, object], *, run_id: str | None = None, **_none: object
-    ) -> Entry:
+    def struck(self: Ledger, written: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
         nonlocal seen
-        seen += written.value == kind
-        is_now = written.value == kind and seen == nth
+        is_meant = kind in (written.value, f"{written.value} {body.get('outcome')}")
+        seen += is_meant
+        is_now = is_meant and seen == nth
         if is_now and when == "before":
             os.kill(os.getpid(), number)
         entry = append(self, written, body, run_id=run_id)
@@ -82,7 +83,7 @@ def _strike(number: int, when: str, kind: str, nth: int) -> None:
             os.kill(os.getpid(), number)
         return entry
 
-    Ledger.append = struck  # type: ignore[method-assign]
+    Ledger.append = struck  # type: ignore[method-assign,assignment]
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def test_the_same_question_is_not_planned_twice(shared_twin: Twin) -> None:
     assert shared_twin.planner_calls == calls
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.sampled_from(CHANGES), unique=True, max_size=5).map(tuple), min_size=1, max_size=6))
 def test_no_configuration_leaks_into_another(shared_twin: Twin, configurations: list[tuple[Change, ...]]) -> None:
     forget(shared_twin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from trimtab.config import Config
     from trimtab.lifecycle.recover import Recovery
+
+
+_WIDE = 160  # columns of a table where there is no terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ def init(*, database: str, dsn: str | None, spec: str | None, path: Path, force:
     stderr_console().print(
         f"wrote {path}. The SQL above makes least-privilege roles; read it and run it yourself, as a superuser.",
         highlight=False,
+        markup=False,
     )
 
 
@@ -194,16 +199,22 @@ def print_json(document: dict[str, object]) -> None:
 
 def stderr_console() -> Console:
     """Return a console on stderr that honours NO_COLOR."""
-    from rich.console import Console
-
-    return Console(stderr=True)
+    return _console(is_stderr=True)
 
 
 def stdout_console() -> Console:
     """Return a console on stdout that honours NO_COLOR."""
+    return _console(is_stderr=False)
+
+
+def _console(*, is_stderr: bool) -> Console:
+    """A file or a pipe has no width: there lines stay whole, so that they can be searched and copied."""
     from rich.console import Console
 
-    return Console()
+    console = Console(stderr=is_stderr)
+    if console.is_terminal:
+        return console
+    return Console(stderr=is_stderr, soft_wrap=True, width=_WIDE if "COLUMNS" not in os.environ else None)
 
 
 def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
@@ -53,7 +54,8 @@ def status(*, config: Path | None, as_json: bool) -> None:
             console.print("nothing stands applied")
         if not open_now.is_empty:
             text = f"open: {len(open_now.intents)} interrupted changes, {len(open_now.unsettled)} unsettled, "
-            console.print(f"{text}{len(open_now.runs)} runs without an end. next: trimtab resume", markup=False, soft_wrap=True)
+            text += f"{len(open_now.runs)} runs without an end. next: trimtab resume"
+            console.print(text, markup=False, soft_wrap=True)
         state = "verified" if verification.verified else f"NOT VERIFIED: {verification.reason}"
         text = f"ledger: {verification.entries} entries, {state}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -74,7 +76,7 @@ def history(*, limit: int, config: Path | None, as_json: bool) -> None:
         return
     table = Table(pad_edge=False)
     for name in ("run", "started (UTC)", "database", "state", "strategies", "before", "after", "change"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "run")
     for run in found:
         table.add_row(*_run_row(run))
     stdout_console().print(table if found else "no run yet. next: trimtab optimize DSN, or trimtab demo")
@@ -162,8 +164,8 @@ def _run_row(run: RunSummary) -> tuple[str, ...]:
     return (
         run.run_id,
         _when(run.started_ns)[:19],
-        printable(run.database),
-        state,
+        escape(printable(run.database)),
+        escape(state),
         counts,
         duration(run.before_ms) if run.before_ms is not None else "",
         duration(run.after_ms) if run.after_ms is not None else "",

@@ -11,7 +11,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.model.anchor import Anchor
 from trimtab.model.change import change_to_dict
 from trimtab.model.report import Life
-from trimtab.model.strategy import Prediction, Strategy, Trial, Verdict
+from trimtab.model.strategy import Outcome, Prediction, Strategy, Trial, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,11 @@ class Journal:
 
     def settled(self, life: Life) -> None:
         """A strategy has come to its end."""
-        self._write(
-            Kind.STRATEGY_SETTLED,
-            {"strategy_id": life.strategy.id, "outcome": life.outcome.value, "note": life.note},
-        )
+        self.ended(life.strategy.id, life.outcome, life.note)
+
+    def ended(self, strategy_id: str, outcome: Outcome, note: str) -> None:
+        """The strategy of that id has come to its end."""
+        self._write(Kind.STRATEGY_SETTLED, {"strategy_id": strategy_id, "outcome": outcome.value, "note": note})
 
     def finished(self, body: Mapping[str, object]) -> None:
         """The run is over."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.apply.enforce import Enforcer
 from trimtab.db.connection import Connection
 from trimtab.errors import BusyError, LedgerError, TrimtabError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.anchor import Anchor, QueryLevel
@@ -57,13 +60,28 @@ class Landing:
 
     def take_back_unsettled(self) -> None:
         """Revert what was applied and not settled. What cannot be reverted now stays in the ledger for `resume`."""
-        standing: set[str] = set()
         while self.unsettled:
             applied = self.unsettled.pop()
             try:
                 self.enforcer.revert(applied)
             except TrimtabError:
-                standing.add(applied.strategy_id)
+                continue
+        with suppress(TrimtabError):
+            self._note_ends()
+
+    def _note_ends(self) -> None:
+        """Write the end of the strategies that this run began to apply and of which nothing stands or is open."""
+        entries = tuple(self.workshop.ledger.entries(run_id=self.workshop.run_id))
+        known = intents(entries)
+        begun = dict.fromkeys(intent.intended.text("strategy_id") for intent in known)
+        done = {intent.intended.text("strategy_id") for intent in known if intent.is_done}
+        left = {intent.intended.text("strategy_id") for intent in known if intent.result is None}
+        left |= {applied.strategy_id for applied in applied_changes(entries)}
+        left |= {entry.text("strategy_id") for entry in entries if entry.kind is Kind.STRATEGY_SETTLED}
+        for strategy_id in begun:
+            if strategy_id not in left:
+                outcome = Outcome.REVERTED if strategy_id in done else Outcome.FAILED
+                self.workshop.journal.ended(strategy_id, outcome, "the run was broken off before it was settled")
 
     def _apply(self, life: Life, lives: Sequence[Life]) -> Life:
         earlier = tuple(other.strategy for other in lives if other.applied)

@@ -21,7 +21,7 @@ from trimtab.apply.refusals import refuse_standby
 from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.land import Landing
-from trimtab.lifecycle.recover import open_work, recover
+from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.stages import Stage
 from trimtab.lifecycle.workshop import Workshop, open_workshop
@@ -69,10 +69,13 @@ class _Run:
 
     def mend_earlier_runs(self, snapshot: Snapshot) -> None:
         """Finish or undo what an earlier run left open; without --apply only say that there is something."""
-        if not open_work(self.workshop.ledger, database_body(snapshot.server)):
+        workshop = self.workshop
+        found = open_work(workshop.ledger, database_body(snapshot.server), run_id=workshop.run_id)
+        if not workshop.request.apply:
+            if has_changes(found):
+                workshop.watcher.stage(Stage.OBSERVE, "an earlier run was interrupted: run `trimtab resume`")
             return
-        if not self.workshop.request.apply:
-            self.workshop.watcher.stage(Stage.OBSERVE, "an earlier run was interrupted: run `trimtab resume`")
+        if found.is_empty:
             return
         recovery = recover(self.workshop.ledger, self._enforcer(), snapshot)
         told = f"{len(recovery.reconciled)} interrupted changes answered, {len(recovery.reverted)} taken back"
@@ -111,7 +114,7 @@ class _Run:
         message = str(error) if isinstance(error, TrimtabError) else "the run was interrupted or failed inside"
         try:
             self.workshop.journal.failed(code, message)
-            if open_work(self.workshop.ledger, database_body(snapshot.server)):
+            if has_changes(open_work(self.workshop.ledger, database_body(snapshot.server))):
                 error.add_note("a change could not be taken back now: run `trimtab resume`")
         except TrimtabError:
             return  # the ledger itself is the trouble; the first error says more

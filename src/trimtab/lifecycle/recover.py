@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,7 +17,7 @@ from trimtab.apply.reconcile import Reconciled, reconcile
 from trimtab.errors import LedgerError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.ledger.pending import applied_changes, pending
+from trimtab.ledger.pending import Pending, applied_changes, pending
 from trimtab.model.applied import Applied
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Workload
@@ -179,7 +179,12 @@ def _recovering(
         yield ledger, enforcer, snapshot
 
 
-def open_work(ledger: Ledger, database: Mapping[str, object]) -> bool:
-    """Return True when an earlier run left something open on this database."""
+def open_work(ledger: Ledger, database: Mapping[str, object], *, run_id: str | None = None) -> Pending:
+    """Return what earlier runs left open on this database; `run_id` is the run that asks, which is not among them."""
     found = pending(ledger.entries(), database=database)
+    return replace(found, runs=tuple(run for run in found.runs if run != run_id))
+
+
+def has_changes(found: Pending) -> bool:
+    """Return True when the source is concerned: a change that is interrupted, or that stands and was never settled."""
     return bool(found.intents or found.unsettled)

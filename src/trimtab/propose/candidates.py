@@ -1,23 +1,32 @@
 """Index candidates for what a query needs of a table: which columns, in which order, with which extra columns.
 
-Pure rules; whether a candidate is any good is for the planner to say, in `selection`.
+Pure rules; whether a candidate is any good is for the planner to say, in `atoms`. None is proposed that an index of the
+table does already, scanned forward or backward.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from trimtab.model.catalog import Index, Table
+from trimtab.model.catalog import Column, Index, Table
 from trimtab.model.change import CreateIndex, quote_identifier
 from trimtab.propose.context import Limits
-from trimtab.propose.needs import Need
+from trimtab.propose.names import object_name
+from trimtab.propose.needs import Need, OrderKey
 
 MAX_PER_NEED = 40
 MAX_COVERED_WIDTH_BYTES = 240
-MAX_NAME_BYTES = 63
+# An entry of a B-tree must fit into a third of a page, and a row that is too wide can then no longer be written. So
+# columns without a limit are taken only while their values are far from that.
+MAX_UNBOUNDED_KEY_BYTES = 256
+MAX_UNBOUNDED_COVERED_BYTES = 64
+_UNBOUNDED_TYPE = re.compile(r"text|character varying|bytea|jsonb?|xml|tsvector|numeric\[\]|.*\[\]|.*multirange")
+_NEVER_COVERED = re.compile(r"bytea|jsonb?|xml|tsvector|.*\[\]")
+_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+_OTHER_ORDER = re.compile(r"_ops\b|\bCOLLATE\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,83 +44,171 @@ class Key:
             text += " NULLS FIRST" if self.nulls_first else " NULLS LAST"
         return text
 
+    def backward(self) -> Key:
+        """Return the key as a backward scan reads it."""
+        return Key(self.column, not self.descending, not self.nulls_first)
 
-def candidates_for(need: Need, table: Table, limits: Limits) -> list[CreateIndex]:
-    """Return the candidates for one need, each once, those with fewer columns first, none that exists already."""
-    found: dict[str, CreateIndex] = {}
-    for keys in _key_lists(need, limits.max_key_columns):
-        if not all(_is_orderable(table, key.column) for key in keys):
+
+Keys: TypeAlias = tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An index that could be made: its keys, and the columns that it holds beside them."""
+
+    schema: str
+    table: str
+    keys: Keys
+    included: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """All columns that it holds."""
+        return frozenset((*(key.column for key in self.keys), *self.included))
+
+    def does_all_of(self, other: Candidate) -> bool:
+        """True when whatever the other one serves, this one serves too, by a wider entry."""
+        return (
+            (self.schema, self.table) == (other.schema, other.table)
+            and self.keys[: len(other.keys)] == other.keys
+            and other.columns <= self.columns
+        )
+
+    def change(self, prefix: str) -> CreateIndex:
+        """Return the change that makes it. Equal candidates have equal names, others have others."""
+        tail = "USING btree (" + ", ".join(key.sql() for key in self.keys) + ")"
+        if self.included:
+            tail += " INCLUDE (" + ", ".join(quote_identifier(column) for column in self.included) + ")"
+        columns = tuple(key.column for key in self.keys)
+        words = (self.table, *columns, *(("incl",) if self.included else ()))
+        target = f"{quote_identifier(self.schema)}.{quote_identifier(self.table)}"
+        name = object_name(prefix, words, f"{target} {tail}")
+        return CreateIndex(self.schema, self.table, name, tail, columns, self.included)
+
+
+def candidates_for(need: Need, table: Table, limits: Limits) -> list[Candidate]:
+    """Return the candidates for one need, each once, the most promising first."""
+    found: dict[Candidate, None] = {}
+    for keys, directed in _key_lists(need, table, limits.max_key_columns):
+        if not all(_may_be_key(table.column(key.column)) for key in keys):
             continue
-        for included in _include_lists(need, table, keys, limits.max_include_columns):
-            change = make_index(table, keys, included, limits.name_prefix)
-            if not any(_serves_already(index, change, keys) for index in table.indexes):
-                found.setdefault(change.name, change)
-    return sorted(found.values(), key=lambda c: (len(c.key_columns) + len(c.include_columns), c.name))[:MAX_PER_NEED]
+        for included in ((), covering(table, keys, need.columns, limits)):
+            if included is None or any(_does_already(index, keys, included, directed) for index in table.indexes):
+                continue
+            found.setdefault(Candidate(table.schema, table.name, keys, included))
+    return list(found)[:MAX_PER_NEED]
 
 
-def make_index(table: Table, keys: tuple[Key, ...], included: tuple[str, ...], prefix: str) -> CreateIndex:
-    """Return the CreateIndex; its name tells table and columns, and ends with a digest that makes it unique."""
-    tail = "USING btree (" + ", ".join(key.sql() for key in keys) + ")"
-    if included:
-        tail += " INCLUDE (" + ", ".join(quote_identifier(column) for column in included) + ")"
-    columns = tuple(key.column for key in keys)
-    digest = hashlib.sha256(f"{table.schema}.{table.name} {tail}".encode()).hexdigest()[:6]
-    words = [table.name, *columns, *(("incl",) if included else ())]
-    stem = re.sub(r"[^a-z0-9_]+", "_", "_".join(words).lower())
-    room = MAX_NAME_BYTES - len(prefix.encode()) - 1 - len(digest)
-    return CreateIndex(table.schema, table.name, f"{prefix}{stem[:room]}_{digest}", tail, columns, included)
+def covering(table: Table, keys: Keys, needed: set[str] | frozenset[str], limits: Limits) -> tuple[str, ...] | None:
+    """Return the columns to include so that an index over `keys` holds all that is needed; None when it cannot."""
+    rest = needed - {key.column for key in keys}
+    columns = [column for column in table.columns if column.name in rest]
+    if "*" in needed or needed & _SYSTEM_COLUMNS or len(columns) > limits.max_include_columns:
+        return None
+    if sum(column.average_width or 32 for column in columns) > MAX_COVERED_WIDTH_BYTES:
+        return None
+    return tuple(sorted(column.name for column in columns)) if all(map(_may_be_covered, columns)) else None
 
 
-def _key_lists(need: Need, limit: int) -> Iterator[tuple[Key, ...]]:
-    """Yield key lists: equality first, then one range or an order; joins alone, before and after equality."""
+def _key_lists(need: Need, table: Table, limit: int) -> Iterator[tuple[Keys, frozenset[str]]]:
+    """Yield key lists, and the columns in them whose direction matters."""
+    seen: set[tuple[Keys, frozenset[str]]] = set()
+    for keys in _unlimited_key_lists(need, table):
+        unique = tuple({key.column: key for key in reversed(keys)}[c] for c in dict.fromkeys(k.column for k in keys))
+        cut = unique[:limit]
+        ordered = {column for order in need.orders for column, _, _ in order}
+        found = cut, frozenset(key.column for key in cut if key.column in ordered and key.column not in need.equality)
+        if cut and found not in seen:
+            seen.add(found)
+            yield found
+
+
+def _unlimited_key_lists(need: Need, table: Table) -> Iterator[Keys]:
+    """Equality first, then an order or one range; joins before, after and without equality; the rest alone."""
     equal = tuple(Key(column) for column in need.equality)
-    order = tuple(Key(column, descending, nulls_first) for column, descending, nulls_first in need.order)
     group = tuple(Key(column) for column in need.group)
-    joins: list[tuple[Key, ...]] = [(Key(column),) for column in need.join_columns]
+    orders = _orders(need, table)
+    ranges = [(Key(column),) for column in need.range]
+    joins = _joins(need)
+    for order in orders:
+        yield equal + order
+        yield from (equal + order + r for r in ranges)
+    yield from (equal + r for r in ranges)
+    yield equal
+    for join in joins:
+        yield from (join + equal, equal + join, join)
+        yield from (join + equal + order for order in orders)
+        yield from (join + r for r in ranges)
+        yield from (equal + join + r for r in ranges)
+    yield equal + group
+    yield from ranges
+    for key in equal:
+        # Each may be the one that other queries share, or the only one that tells rows apart.
+        yield from ((key,), (key, *equal))
+    yield from orders
+    yield group
+    yield from (order + r for order in orders for r in ranges)
+
+
+def _joins(need: Need) -> list[Keys]:
+    """Return the join columns one by one, and those to one relation together."""
     by_other: dict[str, list[str]] = {}
     for other, column in need.join:
         by_other.setdefault(other, []).append(column)
-    joins += [tuple(Key(c) for c in dict.fromkeys(cs)) for cs in by_other.values() if len(set(cs)) > 1]
-    ranges: list[tuple[Key, ...]] = [(Key(column),) for column in need.range]
-    lists: list[tuple[Key, ...]] = [(key,) for key in equal] + [equal] + ranges + [equal + r for r in ranges]
-    for join in joins:
-        lists += [join, join + equal, equal + join]
-        lists += [join + r for r in ranges] + [equal + join + r for r in ranges]
-    lists += [order, equal + order, group, equal + group]
-    lists += [r + order for r in ranges] + [order + r for r in ranges]
-    seen: set[tuple[Key, ...]] = set()
-    for keys in lists:
-        unique = tuple({key.column: key for key in reversed(keys)}[c] for c in dict.fromkeys(k.column for k in keys))
-        cut = unique[:limit]
-        if cut and cut not in seen:
-            seen.add(cut)
-            yield cut
+    together = [tuple(Key(column) for column in columns) for columns in by_other.values() if len(columns) > 1]
+    return [(Key(column),) for column in need.join_columns] + together
 
 
-def _include_lists(need: Need, table: Table, keys: tuple[Key, ...], limit: int) -> Iterator[tuple[str, ...]]:
-    yield ()
-    used = need.columns - {key.column for key in keys}
-    columns = sorted((column for column in table.columns if column.name in used), key=lambda column: column.name)
-    rest = [column.name for column in columns]
-    width = sum(column.average_width or 32 for column in columns)
-    if rest and len(rest) <= limit and width <= MAX_COVERED_WIDTH_BYTES:
-        yield tuple(rest)
+def _orders(need: Need, table: Table) -> list[Keys]:
+    """Return the orders wanted of the scan, and that in which it is scanned now, without what is constant in them.
+
+    Of an order and its reverse, which one index serves, it is the one whose first key has its NULLs last.
+    """
+    wanted = list(need.orders)
+    used = next((index for index in table.indexes if index.name == need.index), None)
+    if used is not None and not used.has_expressions:
+        wanted.append(_order_of(used))
+    found: dict[Keys, None] = {}
+    for order in wanted:
+        keys = tuple(Key(*key) for key in order if key[0] not in need.equality)
+        if keys and keys[0].nulls_first:
+            keys = tuple(key.backward() for key in keys)
+        if keys:
+            found[keys] = None
+    return list(found)
 
 
-def _is_orderable(table: Table, name: str) -> bool:
-    column = table.column(name)
-    return column is not None and column.has_btree_order
+def _order_of(index: Index) -> tuple[OrderKey, ...]:
+    pairs = zip(index.key_columns, index.key_options, strict=False)
+    return tuple((column, bool(option & 1), bool(option & 2)) for column, option in pairs if column is not None)
 
 
-def _serves_already(index: Index, change: CreateIndex, keys: tuple[Key, ...]) -> bool:
-    """True when a valid whole-table index begins with the same keys in the same order and holds the same columns."""
-    if not index.is_valid or index.is_partial or index.method != "btree":
+def _may_be_key(column: Column | None) -> bool:
+    if column is None or not column.has_btree_order:
         return False
+    is_bounded = _UNBOUNDED_TYPE.fullmatch(column.type_name) is None
+    return is_bounded or (column.average_width or 0) <= MAX_UNBOUNDED_KEY_BYTES
+
+
+def _may_be_covered(column: Column) -> bool:
+    if _NEVER_COVERED.fullmatch(column.type_name):
+        return False
+    is_bounded = _UNBOUNDED_TYPE.fullmatch(column.type_name) is None
+    return is_bounded or (column.average_width or 0) <= MAX_UNBOUNDED_COVERED_BYTES
+
+
+def _does_already(index: Index, keys: Keys, included: tuple[str, ...], directed: frozenset[str]) -> bool:
+    """True when a valid index over whole rows begins with these keys, in an order as good, and holds these columns."""
     length = len(keys)
-    if index.key_columns[:length] != change.key_columns:
+    if not index.is_valid or index.is_partial or index.method != "btree" or _OTHER_ORDER.search(index.definition):
         return False
-    options = tuple((1 if key.descending else 0) | (2 if key.nulls_first else 0) for key in keys)
-    if tuple(index.key_options[:length]) != options and any(key.descending for key in keys):
+    if index.key_columns[:length] != tuple(key.column for key in keys):
         return False
-    held = {*index.key_columns, *index.include_columns}
-    return set(change.include_columns) <= held
+    held = {
+        (column, bool(option & 1), bool(option & 2))
+        for column, option in zip(index.key_columns, index.key_options, strict=False)
+    }
+    forward = {(key.column, key.descending, key.nulls_first) for key in keys if key.column in directed}
+    backward = {(key.column, not key.descending, not key.nulls_first) for key in keys if key.column in directed}
+    is_in_order = forward <= held or backward <= held
+    return is_in_order and set(included) <= {*index.key_columns, *index.include_columns}

@@ -1,7 +1,8 @@
 """Proposes to drop indexes that another one makes needless: exact duplicates, and prefixes of a longer index.
 
-Never one that backs a constraint, is unique, is the replica identity or clusters its table; and what serves a foreign
-key goes only where the other index serves it as well.
+Never one that backs a constraint, is unique, is the replica identity or clusters its table, nor one over part of the
+rows or over expressions. What serves a foreign key goes only with a stand-in that begins with the same columns, and so
+serves it as well.
 """
 
 from __future__ import annotations
@@ -18,57 +19,71 @@ def propose(context: Context) -> list[Strategy]:
     """Return one strategy per needless index, the largest first."""
     found: list[Strategy] = []
     for table in context.snapshot.tables:
-        gone: set[str] = set()
-        for index in sorted(table.indexes, key=_least_worth_first):
-            other = _replacement(index, table, gone)
-            if other is not None and index.tail is not None:
-                gone.add(index.name)
+        for index, other in _needless(table):
+            if index.tail is not None:
                 found.append(_strategy(table, index, other, index.tail))
     return sorted(found, key=lambda strategy: (strategy.size_bytes, strategy.title))
 
 
-def _least_worth_first(index: Index) -> tuple[bool, int, int, str]:
-    return (_is_protected(index), len(index.key_columns) + len(index.include_columns), index.scans, index.name)
+def _needless(table: Table) -> list[tuple[Index, Index]]:
+    """Return the indexes that can go, each with the narrowest of those that stay and do all that it does."""
+    staying = list(table.indexes)
+    for index in _least_worth_first(table):
+        if _may_go(index) and any(_does_all_of(other, index) for other in staying if other is not index):
+            staying.remove(index)
+    gone = [index for index in table.indexes if index not in staying]
+    return [(index, min((o for o in staying if _does_all_of(o, index)), key=_width)) for index in gone]
 
 
-def _is_protected(index: Index) -> bool:
-    return (
+def _least_worth_first(table: Table) -> list[Index]:
+    """Narrow before wide. Of duplicates the one with fewer scans goes first; else the later name, as `..._idx1` is."""
+    by_name = sorted(table.indexes, key=lambda index: index.name, reverse=True)
+    return sorted(by_name, key=lambda index: (_width(index)[0], index.scans))
+
+
+def _width(index: Index) -> tuple[int, int, str]:
+    return len(index.key_columns) + len(index.include_columns), -index.scans, index.name
+
+
+def _may_go(index: Index) -> bool:
+    is_kept_for_more_than_reads = (
         index.is_unique
         or index.is_primary
         or index.constraint is not None
         or index.is_replica_identity
         or index.is_clustered
     )
+    # Without a tail it could not be put back.
+    return index.is_valid and index.tail is not None and _is_plain(index) and not is_kept_for_more_than_reads
 
 
-def _replacement(index: Index, table: Table, gone: set[str]) -> Index | None:
-    """Return another valid index that does all that this one does, or None."""
-    if _is_protected(index) or index.has_expressions or index.is_partial or not index.is_valid:
-        return None
-    for other in table.indexes:
-        if other.name not in {index.name, *gone} and other.is_valid and _covers(other, index):
-            return other
-    return None
+def _is_plain(index: Index) -> bool:
+    return not index.is_partial and not index.has_expressions
 
 
-def _covers(other: Index, index: Index) -> bool:
-    if other.method != index.method or other.is_partial or other.has_expressions:
+def _does_all_of(other: Index, index: Index) -> bool:
+    if other.method != index.method or not other.is_valid or not _is_plain(other):
         return False
+    if index.method != "btree":
+        # Other methods use what their options say, and no beginning of a key: only the very same will do.
+        return other.tail == index.tail
     length = len(index.key_columns)
-    if index.method != "btree" and len(other.key_columns) != length:
-        return False
-    same_keys = (
+    has_same_keys = (
         other.key_columns[:length] == index.key_columns
         and other.key_options[:length] == index.key_options
         and other.operator_classes[:length] == index.operator_classes
         and other.collations[:length] == index.collations
     )
-    return same_keys and set(index.include_columns) <= {*other.key_columns, *other.include_columns}
+    return has_same_keys and set(index.include_columns) <= {*other.key_columns, *other.include_columns}
+
+
+def _is_duplicate(other: Index, index: Index) -> bool:
+    return len(other.key_columns) == len(index.key_columns) and set(other.include_columns) == set(index.include_columns)
 
 
 def _strategy(table: Table, index: Index, other: Index, tail: str) -> Strategy:
-    is_duplicate = len(other.key_columns) == len(index.key_columns)
-    what = "duplicates" if is_duplicate else "is the beginning of"
+    is_duplicate = _is_duplicate(other, index)
+    what = "duplicates" if is_duplicate else "holds nothing beyond the beginning of"
     change = DropIndex(
         schema=index.schema,
         table=table.name,

@@ -1,20 +1,30 @@
 """Proposes settings for the database, each from something that the lab saw: spills to disk, or pages found in memory.
 
-It never guesses from the size of the machine, and it proposes one value per setting.
+It never guesses from the size of the machine, proposes one value per setting, and leaves alone what the owner has set
+for the database already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trimtab.model.catalog import Setting
 from trimtab.model.change import SetSetting
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
 from trimtab.propose.context import Context
+from trimtab.spec.quantity import parse_quantity, size_text
 
 NAME = "settings"
-_UNITS = {"kB": 1, "MB": 1024, "GB": 1024**2, "TB": 1024**3}
+KIB = 1024
+# In memory a sorted row takes about two and a half times what it takes in a temporary file.
+SORT_GROWTH = 2.5
+# Batches are a power of two, and the fullest one is fuller than the average.
+HASH_GROWTH = 2
+# With at most this share of the pages read from outside the buffers, a random page costs what a sequential one does.
+MOST_READ = 0.05
+RANDOM_PAGE_COST = 1.1
+# Not worth a change below this.
+LEAST_RANDOM_PAGE_COST = 1.5
 
 
 def propose(context: Context) -> list[Strategy]:
@@ -25,79 +35,78 @@ def propose(context: Context) -> list[Strategy]:
 
 def _work_mem(context: Context) -> Strategy | None:
     """Enough memory for the largest sort or hash that went to disk, as far as the specification allows."""
-    setting = context.snapshot.settings.get("work_mem")
-    limit = context.limits.settings_max.get("work_mem")
-    if setting is None or limit is None:
+    now = _value_now(context, "work_mem")
+    largest = _largest_value(context, "work_mem")
+    if now is None or largest is None:
         return None
-    now_kb = int(setting.value)
-    needs = {q.id: _spilled_kb(context.plans[q.id], now_kb) for q in context.queries if q.id in context.plans}
-    spilling = {query_id: kb for query_id, kb in needs.items() if kb > 0}
+    needs = {q.id: _unspilled_bytes(context.plans[q.id], int(now)) for q in context.queries if q.id in context.plans}
+    spilling = {query_id: size for query_id, size in needs.items() if size > 0}
     if not spilling:
         return None
-    wanted_kb = _power_of_two(max(spilling.values()))
-    value_kb = min(wanted_kb, _kilobytes(limit))
-    if value_kb <= now_kb:
+    value = min(_power_of_two(max(spilling.values())), int(largest)) // KIB * KIB
+    if value <= now:
         return None
-    return _strategy(
-        context,
-        "work_mem",
-        _memory_text(value_kb),
-        f"{len(spilling)} queries spilled sorts or hashes to disk at {_memory_text(now_kb)}",
-        tuple(spilling),
-    )
+    how_many = "1 query" if len(spilling) == 1 else f"{len(spilling)} queries"
+    reason = f"{how_many} spilled sorts or hashes to disk at {size_text(int(now))}"
+    return _strategy(context, "work_mem", size_text(value), reason, spilling)
 
 
-def _spilled_kb(plan: Plan, now_kb: int) -> int:
+def _unspilled_bytes(plan: Plan, now_bytes: int) -> int:
     """Return the memory that would have kept the plan's largest spill in memory, 0 when nothing spilled."""
-    most = 0
+    most = 0.0
     for node in plan.root.walk():
         if node.sort_on_disk:
-            # In memory a sorted row takes about twice what it takes in a temporary file.
-            most = max(most, int(node.sort_space_kb * 2.5))
+            most = max(most, node.sort_space_kb * KIB * SORT_GROWTH)
         elif node.hash_batches > 1:
-            most = max(most, now_kb * node.hash_batches * 2)
-    return most
+            most = max(most, now_bytes * node.hash_batches * HASH_GROWTH)
+    return int(most)
 
 
 def _random_page_cost(context: Context) -> Strategy | None:
     """Where the lab found the pages in memory, a random page costs about what a sequential one does."""
-    setting = context.snapshot.settings.get("random_page_cost")
-    if setting is None or "random_page_cost" not in context.limits.settings_max or float(setting.value) <= 1.5:
+    now = _value_now(context, "random_page_cost")
+    largest = _largest_value(context, "random_page_cost")
+    if now is None or now <= LEAST_RANDOM_PAGE_COST or largest is None or largest < RANDOM_PAGE_COST:
         return None
-    read = sum(plan.shared_blocks_read for plan in context.plans.values())
-    hit = sum(plan.shared_blocks - plan.shared_blocks_read for plan in context.plans.values())
-    if hit + read == 0 or read > 0.05 * (hit + read):
+    plans = {query.id: context.plans[query.id] for query in context.queries if query.id in context.plans}
+    pages = sum(plan.shared_blocks for plan in plans.values())
+    read = sum(plan.shared_blocks_read for plan in plans.values())
+    if pages == 0 or read > MOST_READ * pages:
         return None
-    reason = f"{100 * hit / (hit + read):.1f} % of the pages were found in memory, where a random read costs no more"
-    return _strategy(context, "random_page_cost", "1.1", reason, tuple(context.plans))
+    share = 100 * (pages - read) / pages
+    reason = f"{share:.1f} % of the pages were found in memory, where a random read costs no more"
+    return _strategy(context, "random_page_cost", str(RANDOM_PAGE_COST), reason, plans)
+
+
+def _value_now(context: Context, name: str) -> float | None:
+    """Return the setting's value in bytes or its own number; None when unknown, or when the database has its own."""
+    setting = context.snapshot.settings.get(name)
+    scope = f"database:{context.snapshot.server.database}"
+    if setting is None or (scope, name) in context.snapshot.scoped_settings:
+        return None
+    return parse_quantity(setting.value, setting.unit).value
+
+
+def _largest_value(context: Context, name: str) -> float | None:
+    limit = context.limits.settings_max.get(name)
+    return None if limit is None else parse_quantity(limit).value
 
 
 def _strategy(context: Context, name: str, value: str, reason: str, query_ids: Iterable[str]) -> Strategy:
-    setting: Setting = context.snapshot.settings[name]
-    change = SetSetting("database", context.snapshot.server.database, name, value)
+    setting = context.snapshot.settings[name]
+    database = context.snapshot.server.database
     return Strategy(
-        changes=(change,),
+        changes=(SetSetting("database", database, name, value),),
         proposer=NAME,
-        title=f"{name} = {value} for database {context.snapshot.server.database}",
+        title=f"{name} = {value} for database {database}",
         reason=reason,
         query_ids=tuple(query_ids),
         evidence={"value_before": setting.value + (setting.unit or "")},
     )
 
 
-def _power_of_two(kilobytes: int) -> int:
-    value = 1024
-    while value < kilobytes:
+def _power_of_two(size_bytes: int) -> int:
+    value = KIB * KIB
+    while value < size_bytes:
         value *= 2
     return value
-
-
-def _kilobytes(text: str) -> int:
-    for unit, factor in _UNITS.items():
-        if text.endswith(unit):
-            return int(text[: -len(unit)]) * factor
-    return int(text)
-
-
-def _memory_text(kilobytes: int) -> str:
-    return f"{kilobytes // 1024}MB" if kilobytes % 1024 == 0 else f"{kilobytes}kB"

@@ -6,8 +6,6 @@ It reads run plans only: without a lab it has nothing to say.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,12 +15,17 @@ from trimtab.model.change import CreateStatistics
 from trimtab.model.plan import Plan, PlanNode
 from trimtab.model.strategy import Strategy
 from trimtab.propose.context import Context
+from trimtab.propose.names import object_name
 
 NAME = "statistics"
 # An estimate that is off by less than this does not explain a bad plan.
 LEAST_ERROR = 5.0
 LEAST_ROWS = 100.0
 MAX_COLUMNS = 4
+# Ordinary tables, partitions among them, and materialized views: what the planner reads statistics of at a scan.
+_KINDS = ("r", "m")
+_STOPS_EARLY = frozenset({"Limit", "Merge Join"})
+_READS_ALL = frozenset({"Sort", "Aggregate", "Hash", "ModifyTable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,90 +42,102 @@ class Misestimate:
 
 def propose(context: Context) -> list[Strategy]:
     """Return one strategy per column group, the worst misjudged first."""
-    worst: dict[tuple[str, str, tuple[str, ...]], Misestimate] = {}
-    users: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    seen: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], list[Misestimate]] = {}
     for query in context.queries:
         plan = context.plans.get(query.id)
-        if plan is None:
-            continue
-        for miss in _misestimates(query.id, plan):
-            key = (miss.schema, miss.table, miss.columns)
-            users.setdefault(key, []).append(query.id)
-            if key not in worst or miss.factor > worst[key].factor:
-                worst[key] = miss
+        for miss in _misestimates(query.id, plan) if plan is not None else ():
+            seen.setdefault((miss.schema, miss.table, miss.columns, miss.kinds), []).append(miss)
     found = []
-    for key, miss in worst.items():
-        table = context.snapshot.table(miss.schema, miss.table)
-        if table is not None and table.kind in ("r", "p", "m") and not _is_known(table, miss):
-            found.append(_strategy(table, miss, tuple(dict.fromkeys(users[key])), context.limits.name_prefix))
+    for misses in seen.values():
+        worst = max(misses, key=lambda miss: miss.factor)
+        table = context.snapshot.table(worst.schema, worst.table)
+        if table is None or table.kind not in _KINDS or not all(_may_be_counted(table, c) for c in worst.columns):
+            continue
+        kinds = tuple(kind for kind in worst.kinds if kind not in _known_kinds(table, worst.columns))
+        if kinds:
+            query_ids = tuple(dict.fromkeys(miss.query_id for miss in misses))
+            found.append(_strategy(worst, kinds, query_ids, context.limits.name_prefix))
     return sorted(found, key=lambda strategy: (-float(strategy.evidence["factor"]), strategy.title))
 
 
 def _misestimates(query_id: str, plan: Plan) -> Iterator[Misestimate]:
     scans = {n.alias: n for n in plan.root.walk() if n.alias and n.relation and n.schema}
-    for node in plan.root.walk():
-        factor = _factor(node)
-        if factor < LEAST_ERROR:
-            continue
+    for node, may_stop_early in _with_early_stops(plan.root):
+        factor = _factor(node, may_stop_early=may_stop_early)
         if node.relation and node.schema and node.alias:
             columns = _equality_columns(node)
-            if len(columns) >= 2:
+            if factor >= LEAST_ERROR and len(columns) >= 2:
                 kinds = ("dependencies", "mcv")
                 yield Misestimate(node.schema, node.relation, columns[:MAX_COLUMNS], kinds, factor, query_id)
-        else:
-            grouped = _grouped_columns(node, scans)
-            if grouped is not None:
-                schema, table, columns = grouped
+            continue
+        # The number of groups is judged for the rows that come in: where these are misjudged, the groups are as well.
+        factor /= max((_factor(child, may_stop_early=may_stop_early) for child in node.children), default=1.0)
+        if factor >= LEAST_ERROR and not node.conditions:
+            for schema, table, columns in _grouped_columns(node, scans):
                 yield Misestimate(schema, table, columns[:MAX_COLUMNS], ("ndistinct",), factor, query_id)
 
 
-def _factor(node: PlanNode) -> float:
+def _with_early_stops(node: PlanNode, *, may_stop_early: bool = False) -> Iterator[tuple[PlanNode, bool]]:
+    """Yield the nodes, and whether one above may stop asking for rows: then fewer rows than estimated say nothing."""
+    yield node, may_stop_early
+    stops = node.node_type in _STOPS_EARLY or node.join_type in ("Semi", "Anti", "Right Semi", "Right Anti")
+    for child in node.children:
+        is_read_to_the_end = node.node_type in _READS_ALL or child.node_type == "Hash"
+        is_subplan = child.parent_relationship in ("SubPlan", "InitPlan")
+        stops_below = is_subplan or (not is_read_to_the_end and (stops or may_stop_early))
+        yield from _with_early_stops(child, may_stop_early=stops_below)
+
+
+def _factor(node: PlanNode, *, may_stop_early: bool) -> float:
     """Return how many times too low or too high the estimate was; 1.0 when it cannot be told or too few rows matter."""
     if node.actual_rows is None or not node.loops:
         return 1.0
     estimated, actual = max(node.rows, 1.0), max(node.actual_rows, 1.0)
-    if max(estimated, actual) * node.loops < LEAST_ROWS:
+    if max(estimated, actual) * node.loops < LEAST_ROWS or (may_stop_early and actual < estimated):
         return 1.0
     return max(estimated / actual, actual / estimated)
 
 
 def _equality_columns(node: PlanNode) -> tuple[str, ...]:
+    """Return the columns that the scan compares with something fixed; a negated equality is that with false."""
     columns = {
         use.column
         for text in node.conditions.values()
         for use in expression_columns(text)
-        if use.alias == node.alias and use.role == "equality" and not use.is_negated
+        if use.alias == node.alias and use.role == "equality"
     }
     return tuple(sorted(columns))
 
 
-def _grouped_columns(node: PlanNode, scans: Mapping[str, PlanNode]) -> tuple[str, str, tuple[str, ...]] | None:
+def _grouped_columns(node: PlanNode, scans: Mapping[str, PlanNode]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield the groups of columns that one relation brings to the grouping, with its schema and name."""
     references = [column_reference(text) for text in node.keys.get("Group Key", ())]
-    known = [reference for reference in references if reference is not None and reference[0] in scans]
-    if len(known) < 2 or len({alias for alias, _ in known}) != 1:
-        return None
-    scan = scans[known[0][0]]
-    assert scan.schema is not None
-    assert scan.relation is not None
-    return scan.schema, scan.relation, tuple(sorted({column for _, column in known}))
+    by_alias: dict[str, set[str]] = {}
+    for alias, column in filter(None, references):
+        by_alias.setdefault(alias, set()).add(column)
+    for alias, columns in by_alias.items():
+        scan = scans.get(alias)
+        if scan is not None and scan.schema is not None and scan.relation is not None and len(columns) >= 2:
+            yield scan.schema, scan.relation, tuple(sorted(columns))
 
 
-def _is_known(table: Table, miss: Misestimate) -> bool:
-    return any(
-        set(miss.columns) <= set(known.columns) and set(miss.kinds) <= set(known.kinds) for known in table.statistics
-    )
+def _may_be_counted(table: Table, name: str) -> bool:
+    column = table.column(name)
+    return column is not None and column.has_btree_order
 
 
-def _strategy(table: Table, miss: Misestimate, query_ids: tuple[str, ...], prefix: str) -> Strategy:
-    digest = hashlib.sha256(f"{table.schema}.{table.name} {miss.columns} {miss.kinds}".encode()).hexdigest()[:6]
-    stem = re.sub(r"[^a-z0-9_]+", "_", "_".join((table.name, *miss.columns, "stat")).lower())
-    name = f"{prefix}{stem[: 62 - len(prefix) - len(digest)]}_{digest}"
-    change = CreateStatistics(table.schema, table.name, name, miss.columns, miss.kinds)
-    columns = ", ".join(miss.columns)
+def _known_kinds(table: Table, columns: tuple[str, ...]) -> set[str]:
+    """Return the kinds that objects over these columns, or over more, hold already."""
+    return {kind for known in table.statistics if set(columns) <= set(known.columns) for kind in known.kinds}
+
+
+def _strategy(miss: Misestimate, kinds: tuple[str, ...], query_ids: tuple[str, ...], prefix: str) -> Strategy:
+    definition = f"{miss.schema}.{miss.table} {miss.columns} {kinds}"
+    name = object_name(prefix, (miss.table, *miss.columns, "stat"), definition)
     return Strategy(
-        changes=(change,),
+        changes=(CreateStatistics(miss.schema, miss.table, name, miss.columns, kinds),),
         proposer=NAME,
-        title=f"statistics on {table.name} ({columns})",
+        title=f"statistics on {miss.table} ({', '.join(miss.columns)})",
         reason=f"the planner's row estimate was off by a factor of {miss.factor:.0f} where these columns meet",
         query_ids=query_ids,
         evidence={"factor": round(miss.factor, 2)},

@@ -65,29 +65,36 @@ def build(conninfo: str, binaries: Binaries, *, progress: Callable[[int, int, st
             raise source_error(error) from None
     server = Server.create(usable, purpose="twin", settings=SETTINGS)
     try:
-        progress(1, 4, "twin: reading schema and statistics")
-        file = dump(conninfo, usable, server.directory, source.unreadable)
-        progress(2, 4, "twin: restoring them")
-        problems = [*source.problems, *_create_database(server, source), *restore(server, DATABASE, file)]
-        file.unlink()
-        progress(3, 4, "twin: giving files their length")
-        with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
-            problems += _store_extended(twin, source)
-            work = _file_work(twin, source, server.data_directory)
-        server.stop()  # So that no page is in its buffers, and none is written behind our back.
-        for path, pages, level in work:
-            set_length(path, pages)
-            if level is not None:
-                set_btree_height(path, level)
-        server.start()
-        progress(4, 4, "twin: ready")
+        problems = _fill(server, conninfo, usable, source, progress)
     except psycopg.Error as error:
         server.destroy()
         raise lost(error) from None
     except BaseException:
         server.destroy()
         raise
-    return Built(server, source.parsing, tuple(problems))
+    progress(4, 4, "twin: ready")
+    return Built(server, source.parsing, (*source.problems, *problems))
+
+
+def _fill(
+    server: Server, conninfo: str, binaries: Binaries, source: Source, progress: Callable[[int, int, str], None]
+) -> list[str]:
+    progress(1, 4, "twin: reading schema and statistics")
+    file = dump(conninfo, binaries, server.directory, source.unreadable)
+    progress(2, 4, "twin: restoring them")
+    problems = [*_create_database(server, source), *restore(server, DATABASE, file)]
+    file.unlink()
+    progress(3, 4, "twin: giving files their length")
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+        problems += _store_extended(twin, source)
+        work = _file_work(twin, source, server.data_directory)
+    server.stop()  # So that no page is in its buffers, and none is written behind our back.
+    for path, pages, level in work:
+        set_length(path, pages)
+        if level is not None:
+            set_btree_height(path, level)
+    server.start()
+    return problems
 
 
 def lost(error: psycopg.Error) -> LabError:

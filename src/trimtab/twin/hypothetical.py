@@ -8,7 +8,6 @@ indexes are made, and given its length again afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 
 import psycopg
 
@@ -19,7 +18,7 @@ from trimtab.embedded.server import Server
 from trimtab.model.change import CreateIndex, DropIndex, change_digest, qualified
 from trimtab.twin.build import DATABASE
 from trimtab.twin.columns import index_columns
-from trimtab.twin.pages import is_deduplicated, length_of, set_btree_height, set_length
+from trimtab.twin.pages import SEGMENT_PAGES, is_deduplicated, length_of, set_btree_height, set_length
 from trimtab.twin.size import TreeSize, btree_size
 
 _Group = Mapping[str, CreateIndex]
@@ -32,6 +31,7 @@ class HypotheticalIndexes:
     def __init__(self, server: Server, connection: Connection) -> None:
         self._server = server
         self._connection = connection
+        self._maker: Connection | None = None
         self._oids: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
         self._refused: dict[str, str] = {}  # what the server refused, and why
@@ -43,12 +43,14 @@ class HypotheticalIndexes:
             digest = change_digest(change)
             if digest not in self._oids and digest not in self._refused:
                 self._plan_making(by_table, digest, change)
-        if not by_table:
-            return
-        # A fresh session: one that saw a table's second segment would not see that its file was cut.
-        with closing(connect(self._server.dsn(DATABASE), read_only=False)) as maker:
-            for table, group in by_table.items():
-                self._make(maker, table, group)
+        for table, group in by_table.items():
+            self._make(table, group)
+
+    def close(self) -> None:
+        """End the session that makes indexes."""
+        if self._maker is not None:
+            self._maker.close()
+            self._maker = None
 
     def size_bytes(self, change: CreateIndex) -> int | None:
         """Return the estimated size of an ensured index, None when the server refused it."""
@@ -80,7 +82,8 @@ class HypotheticalIndexes:
         except ValueError as error:
             self._refused[digest] = str(error)
 
-    def _make(self, maker: Connection, table: str, group: _Group) -> None:
+    def _make(self, table: str, group: _Group) -> None:
+        maker = self._maker = self._maker or connect(self._server.dsn(DATABASE), read_only=False)
         row = maker.execute(sql.load("twin_table_file", maker.info.server_version), (table,)).fetchone()
         if row is None or row[0] is None:
             found = "its table is not on the twin" if row is None else "a partitioned table has no file of its own"
@@ -94,6 +97,9 @@ class HypotheticalIndexes:
         finally:
             set_length(file, pages)
         self._shape(maker, table, made)
+        if pages >= SEGMENT_PAGES:
+            # A session that saw a table's second segment would not see that its file is cut to zero.
+            self.close()
 
     def _create(self, maker: Connection, group: _Group) -> dict[str, int]:
         """Create and hide them in one transaction: all with one statement, or one by one if that is refused."""

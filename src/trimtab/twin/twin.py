@@ -52,6 +52,7 @@ class Twin:
         self._indexes = HypotheticalIndexes(server, connection)
         self._statistics: dict[str, tuple[ExtendedValues, ...]] = {}
         self._cache: dict[tuple[_Asked, frozenset[str]], Plan | PlanFailure] = {}
+        self._plans_by_cost: dict[tuple[_Asked, float], Plan] = {}
         self._relations: dict[_Asked, frozenset[tuple[str, str]]] = {}
         self.problems = problems
         self.planner_calls = 0
@@ -83,6 +84,7 @@ class Twin:
 
     def close(self) -> None:
         """Throw the twin away."""
+        self._indexes.close()
         self._connection.close()
         self._server.destroy()
 
@@ -139,8 +141,15 @@ class Twin:
         missing = {key: query for key, query in zip(keys, queries, strict=True) if key not in self._cache}
         if missing:
             answers = self._ask(tuple(missing.values()), changes)
-            self._cache.update(zip(missing, answers, strict=True))
+            self._cache.update((key, self._shared(key[0], a)) for key, a in zip(missing, answers, strict=True))
         return [self._cache[key] for key in keys]
+
+    def _shared(self, asked: _Asked, answer: Plan | PlanFailure) -> Plan | PlanFailure:
+        """Return the equal plan that is there already: most changes leave most plans as they were."""
+        if isinstance(answer, PlanFailure):
+            return answer
+        known = self._plans_by_cost.setdefault((asked, answer.cost), answer)
+        return known if known == answer else answer
 
     def _relevant(self, query: Query, changes: Sequence[Change]) -> frozenset[str]:
         """Return the digests of the changes that can touch the query's plan."""

@@ -1,0 +1,112 @@
+"""Asks the planner what each query costs beside which candidates, few times enough for hundreds of queries.
+
+Every answer is an atom: the indexes that the plan uses, and its cost. Hiding what a plan uses shows the next best plan;
+so the tree of hidden indexes, walked down far enough, holds every plan that any set of candidates can bring about.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from trimtab.model.plan import Plan
+from trimtab.model.whatif import WhatIf
+from trimtab.model.workload import Query
+from trimtab.propose.problem import Atom, Problem
+
+# Questions per query, beside one for each candidate alone.
+MAX_HIDDEN = 24
+MAX_REPLACED = 32
+# A plan that saves less than this is no reason to look below it, or for others like it.
+LEAST_SAVING = 0.02
+
+
+class Planner:
+    """Answers what queries cost beside sets of candidates, and remembers it. `relevant` names what each can use."""
+
+    def __init__(self, problem: Problem, what_if: WhatIf, relevant: Mapping[str, Iterable[str]]) -> None:
+        self._problem = problem
+        self._what_if = what_if
+        self._relevant = {query_id: frozenset(names) for query_id, names in relevant.items()}
+        self._known: dict[tuple[str, frozenset[str]], Atom | None] = {}
+
+    def atoms(self, queries: Sequence[Query], names: Iterable[str]) -> list[Atom]:
+        """Return each query's atom when these candidates are there; one that cannot be planned costs what it did."""
+        offered = frozenset(names)
+        keys = [(query.id, offered & self._relevant.get(query.id, frozenset())) for query in queries]
+        missing = {key: query for key, query in zip(keys, queries, strict=True) if key[1] and key not in self._known}
+        if missing:
+            changes = tuple(self._problem.candidates[name] for name in sorted(offered))
+            [plans] = self._what_if.what_if(list(missing.values()), [changes])
+            for key, plan in zip(missing, plans, strict=True):
+                self._known[key] = Atom(plan.indexes & offered, plan.cost) if isinstance(plan, Plan) else None
+        found = (self._known[key] if key[1] else None for key in keys)
+        nothing = (Atom(frozenset(), self._problem.base_cost[query.id]) for query in queries)
+        return [atom or base for atom, base in zip(found, nothing, strict=True)]
+
+
+def gather_atoms(problem: Problem, what_if: WhatIf, relevant: Mapping[str, Sequence[str]]) -> None:
+    """Fill the problem's atoms. `relevant` lists each query's candidate names."""
+    planner = Planner(problem, what_if, relevant)
+    for query in problem.queries:
+        names = frozenset(relevant.get(query.id, ()))
+        plain = frozenset(name for name in names if not problem.candidates[name].include_columns)
+        found = _without_what_is_liked(problem, planner, query, dict.fromkeys((names, plain)))
+        found += [planner.atoms([query], [name])[0] for name in sorted(names)]
+        problem.atoms[query.id] = useful([Atom(frozenset(), problem.base_cost[query.id]), *found])
+
+
+def _without_what_is_liked(
+    problem: Problem, planner: Planner, query: Query, starts: Iterable[frozenset[str]]
+) -> list[Atom]:
+    """Ask with everything visible, then with each index that a plan uses hidden, breadth first."""
+    found: list[Atom] = []
+    open_sets = deque(starts)
+    seen = set(open_sets)
+    worth = problem.base_cost[query.id] * (1 - LEAST_SAVING)
+    while open_sets and len(found) < MAX_HIDDEN:
+        visible = open_sets.popleft()
+        [atom] = planner.atoms([query], visible)
+        found.append(atom)
+        if atom.cost > worth:
+            continue
+        for liked in sorted(atom.indexes):
+            rest = visible - {liked}
+            if rest not in seen:
+                seen.add(rest)
+                open_sets.append(rest)
+    return found
+
+
+def gather_replacements(problem: Problem, what_if: WhatIf, replacements: Mapping[str, Sequence[str]]) -> None:
+    """Ask, for each plan that is worth something, what it costs with one of its indexes replaced by a wider one.
+
+    `replacements` lists, for a candidate, those that do all that it does.
+    """
+    everything = [name for names in replacements.values() for name in names] + list(replacements)
+    planner = Planner(problem, what_if, dict.fromkeys((query.id for query in problem.queries), everything))
+    for query in problem.queries:
+        atoms = problem.atoms[query.id]
+        worth = problem.base_cost[query.id] * (1 - LEAST_SAVING)
+        wanted = [
+            atom.indexes - {name} | {other}
+            for atom in atoms
+            if atom.cost <= worth
+            for name in sorted(atom.indexes)
+            for other in replacements.get(name, ())
+            if other not in atom.indexes
+        ]
+        found = [planner.atoms([query], names)[0] for names in list(dict.fromkeys(wanted))[:MAX_REPLACED]]
+        problem.atoms[query.id] = useful([*atoms, *found])
+
+
+def useful(atoms: Sequence[Atom]) -> list[Atom]:
+    """Return the atoms, cheapest first, without those that use more indexes than one that costs no more."""
+    best: dict[frozenset[str], Atom] = {}
+    for atom in sorted(atoms, key=lambda atom: (atom.cost, sorted(atom.indexes))):
+        best.setdefault(atom.indexes, atom)
+    return [
+        atom
+        for atom in best.values()
+        if not any(other.indexes < atom.indexes and other.cost <= atom.cost for other in best.values())
+    ]

@@ -1,0 +1,58 @@
+"""The index selection problem as values: candidates, what they cost to keep, and what the planner answered so far.
+
+Decides nothing: `atoms` asks, `solver` solves, `selection` goes on until both agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from trimtab.model.change import CreateIndex
+from trimtab.model.workload import Query
+
+# An index must earn its keep: below this share of the workload's cost it is noise of the cost model.
+LEAST_GAIN = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """One answer of the planner: with these indexes the query costs this much, whatever else is there.
+
+    Save for `not_under`: beside any of these sets, the planner was seen to do worse.
+    """
+
+    indexes: frozenset[str]
+    cost: float
+    not_under: frozenset[frozenset[str]] = frozenset()
+
+    def holds_under(self, chosen: frozenset[str]) -> bool:
+        """True when a model that knows this atom expects its cost with the chosen indexes."""
+        return self.indexes <= chosen and not any(others <= chosen for others in self.not_under)
+
+
+@dataclass(slots=True)
+class Problem:
+    """The selection problem: candidates with sizes and cost to the writes; queries and what a cost unit is worth.
+
+    `value` is weighted ms per cost unit, `keep_ms` the weighted ms that an index adds to the writes. `atoms` grows.
+    """
+
+    candidates: Mapping[str, CreateIndex]
+    sizes: Mapping[str, int]
+    keep_ms: Mapping[str, float]
+    queries: Sequence[Query]
+    value: Mapping[str, float]
+    base_cost: Mapping[str, float]
+    budget_bytes: int
+    max_per_table: Mapping[tuple[str, str], int]
+    atoms: dict[str, list[Atom]] = field(default_factory=dict)
+
+    @property
+    def base_ms(self) -> float:
+        """The weighted time of the workload as it is, in the model's ms."""
+        return sum(self.value[query.id] * self.base_cost[query.id] for query in self.queries)
+
+    def charge_ms(self, name: str) -> float:
+        """What an index must save to be worth having: its cost to the writes, and the least gain that is no noise."""
+        return self.keep_ms.get(name, 0.0) + self.base_ms * LEAST_GAIN

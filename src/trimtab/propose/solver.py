@@ -1,0 +1,87 @@
+"""Solves the selection problem exactly, over the atoms known so far, as a mixed-integer program (HiGHS).
+
+One atom is picked per query, and the union of their indexes is paid for within the budget. Asks no planner; prints
+nothing. The formulation is that of Dash, Polyzotis and Ailamaki, CoPhy (VLDB 2011).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trimtab.propose.problem import Problem
+
+if TYPE_CHECKING:
+    import highspy
+
+SOLVER_SECONDS = 20.0
+# Closer than the cost model itself can tell sets apart.
+RELATIVE_GAP = 0.002
+_MIB = 1 << 20
+
+
+def solve(problem: Problem) -> tuple[tuple[str, ...], float]:
+    """Return the names of the best set, sorted, and the proven lower bound of its objective, in the model's ms."""
+    used = sorted({name for atoms in problem.atoms.values() for atom in atoms for name in atom.indexes})
+    used = [name for name in used if problem.sizes[name] <= problem.budget_bytes]
+    if not used:
+        return (), problem.base_ms
+    solver = _quiet_solver()
+    solver.setOptionValue("time_limit", SOLVER_SECONDS)
+    solver.setOptionValue("mip_rel_gap", RELATIVE_GAP)
+    solver.setOptionValue("threads", 1)
+    solver.setOptionValue("random_seed", 1)
+    has = {name: solver.addBinary(obj=problem.charge_ms(name)) for name in used}
+    _add_queries(solver, problem, has)
+    _add_limits(solver, problem, has)
+    solver.minimize()
+    values = solver.getSolution().col_value
+    # Out of time before any solution was found: nothing is always one.
+    chosen = tuple(name for name in used if values and values[has[name].index] > 0.5)
+    return chosen, float(solver.getInfo().mip_dual_bound)
+
+
+def _add_queries(solver: highspy.Highs, problem: Problem, has: dict[str, highspy.highs_var]) -> None:
+    """Each query picks one atom, whose indexes must be there, and none of the sets beside which it does not hold."""
+    for query in problem.queries:
+        picks = []
+        using: dict[str, list[highspy.highs_var]] = {}
+        for atom in problem.atoms[query.id]:
+            if not atom.indexes <= has.keys():
+                continue
+            pick = solver.addVariable(lb=0, ub=1, obj=problem.value[query.id] * atom.cost)
+            picks.append(pick)
+            for name in atom.indexes:
+                using.setdefault(name, []).append(pick)
+            for others in sorted(atom.not_under, key=sorted):
+                if others <= has.keys():
+                    solver.addConstr(pick + sum(has[name] for name in sorted(others)) <= len(others))
+        solver.addConstr(sum(picks) == 1)
+        # One row per index, not per atom: as only one atom is picked this says the same, and leaves less to branch on.
+        for name in sorted(using):
+            solver.addConstr(sum(using[name]) <= has[name])
+
+
+def _add_limits(solver: highspy.Highs, problem: Problem, has: dict[str, highspy.highs_var]) -> None:
+    """The budget, and the number of indexes on each table."""
+    sizes = {name: problem.sizes[name] / _MIB for name in has}
+    solver.addConstr(sum(sizes[name] * has[name] for name in has) <= problem.budget_bytes / _MIB)
+    by_table: dict[tuple[str, str], list[highspy.highs_var]] = {}
+    for name, variable in has.items():
+        change = problem.candidates[name]
+        by_table.setdefault((change.schema, change.table), []).append(variable)
+    for table, variables in by_table.items():
+        room = problem.max_per_table.get(table)
+        if room is not None and len(variables) > room:
+            solver.addConstr(sum(variables) <= room)
+
+
+def _quiet_solver() -> highspy.Highs:
+    """Return a solver that prints nothing, not even the banner that its constructor prints while output is on."""
+    import highspy
+
+    class Quiet(highspy.Highs):  # type: ignore[misc]
+        def enableCallbacks(self) -> None:  # noqa: N802 - the base class names it
+            self.silent()
+            super().enableCallbacks()
+
+    return Quiet()

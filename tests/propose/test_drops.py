@@ -1,0 +1,128 @@
+"""Which indexes are needless, and which of two goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.model.catalog import ForeignKey, Index
+from trimtab.model.change import DropIndex
+from trimtab.propose.drops import propose
+
+from .catalogue import context, index, table
+
+
+def dropped(*indexes: Index, foreign_keys: tuple[ForeignKey, ...] = ()) -> dict[str, object]:
+    """Return the names of the indexes that are to go, each with its stand-in."""
+    found = propose(context(table("t", "abcd", *indexes, foreign_keys=foreign_keys)))
+    names: dict[str, object] = {}
+    for strategy in found:
+        [change] = strategy.changes
+        assert isinstance(change, DropIndex)
+        names[change.name] = strategy.evidence["covered_by"]
+    return names
+
+
+def test_of_two_duplicates_the_less_used_goes() -> None:
+    assert dropped(index("one", "a", scans=5), index("two", "a", scans=9)) == {"one": "two"}
+
+
+def test_of_two_duplicates_that_are_used_alike_the_later_name_goes_in_any_order() -> None:
+    first, second = index("t_a_idx", "a"), index("t_a_idx1", "a")
+    assert dropped(first, second) == dropped(second, first) == {"t_a_idx1": "t_a_idx"}
+
+
+def test_the_beginning_of_a_longer_index_goes_and_the_stand_in_is_one_that_stays() -> None:
+    indexes = index("a", "a"), index("ab", "a", "b"), index("abc", "a", "b", "c"), index("b", "b")
+    assert dropped(*indexes) == {"a": "abc", "ab": "abc"}
+
+
+def test_included_columns_must_be_held_as_well() -> None:
+    assert dropped(index("one", "a", include=("c",)), index("two", "a", "b")) == {}
+    assert dropped(index("one", "a", include=("b",)), index("two", "a", "b")) == {"one": "two"}
+    assert dropped(index("one", "a"), index("two", "a", include=("b",))) == {"one": "two"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"is_unique": True},
+        {"is_primary": True},
+        {"constraint": "t_excl"},
+        {"is_replica_identity": True},
+        {"is_clustered": True},
+        {"is_partial": True},
+        {"has_expressions": True},
+        {"is_valid": False},
+        {"tail": None},
+    ],
+)
+def test_what_is_kept_for_more_than_reads_or_is_not_plain_never_goes(fields: dict[str, Any]) -> None:
+    kept = replace(index("one", "a"), **fields)
+    assert "one" not in dropped(kept, index("two", "a", "b"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"method": "hash"},
+        {"key_options": (3,)},
+        {"operator_classes": (1979,)},
+        {"collations": (100,)},
+        {"is_partial": True},
+        {"has_expressions": True},
+        {"is_valid": False},
+    ],
+)
+def test_an_index_that_serves_other_queries_is_no_stand_in(fields: dict[str, Any]) -> None:
+    assert dropped(index("one", "a", scans=1), replace(index("two", "a", scans=2), **fields)) == {}
+
+
+def test_the_index_of_a_constraint_can_be_the_stand_in() -> None:
+    primary = replace(index("t_pkey", "a", "b", is_unique=True), is_primary=True, constraint="t_pkey")
+    assert dropped(index("one", "a"), primary) == {"one": "t_pkey"}
+
+
+@pytest.mark.parametrize("method", ["hash", "gin", "gist", "brin"])
+def test_other_methods_are_needless_only_as_exact_duplicates(method: str) -> None:
+    one = index("one", "a", method=method)
+    assert dropped(one, index("two", "a", method=method)) == {"two": "one"}
+    assert dropped(one, index("two", "a", "b", method=method)) == {}
+    other = index("two", "a", method=method)
+    assert dropped(one, replace(other, tail=f"{other.tail} WITH (fillfactor=70)")) == {}
+
+
+def test_what_serves_a_foreign_key_goes_only_for_one_that_serves_it_too() -> None:
+    key = (ForeignKey("t_a_fkey", ("a",), "public", "other"),)
+    assert dropped(index("one", "a"), index("two", "b", "a"), foreign_keys=key) == {}
+    assert dropped(index("one", "a"), index("two", "a", "b"), foreign_keys=key) == {"one": "two"}
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True), max_size=7), st.randoms())
+def test_each_key_list_is_still_served_and_the_order_of_the_catalog_does_not_matter(
+    key_lists: list[list[str]], random: Any
+) -> None:
+    indexes = [index(f"i{number}", *keys) for number, keys in enumerate(key_lists)]
+    gone = dropped(*indexes)
+    staying = [i for i in indexes if i.name not in gone]
+    for keys in key_lists:
+        assert any(list(i.key_columns[: len(keys)]) == keys for i in staying)
+    for one in staying:
+        others = [i for i in staying if i is not one]
+        assert not any(i.key_columns[: len(one.key_columns)] == one.key_columns for i in others)
+    random.shuffle(indexes)
+    assert dropped(*indexes) == gone
+
+
+def test_the_change_can_put_the_index_back() -> None:
+    proposed = propose(context(table("t", "ab", index("one", "a", size_bytes=7), index("two", "a", "b"))))
+    [strategy] = proposed
+    [change] = strategy.changes
+    assert isinstance(change, DropIndex)
+    assert (change.table, change.tail, change.key_columns) == ("t", "USING btree (a)", ("a",))
+    assert strategy.size_bytes == -7
+    assert strategy.evidence["case"] == "redundant"

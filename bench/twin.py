@@ -8,13 +8,12 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
-from trimtab.observe.snapshot import take_snapshot
-from trimtab.twin.twin import Twin
-
 from bench.results_file import write
 from bench.tpch_data import DATABASE, queries, tpch_server, write_workload
 from trimtab.db.connection import connect
 from trimtab.embedded.binaries import Binaries
+from trimtab.observe.snapshot import take_snapshot
+from trimtab.twin.twin import Twin
 
 RUNS = 5
 

@@ -15,7 +15,7 @@ import typer.main
 import trimtab
 from trimtab import errors
 from trimtab.cli.app import app
-from trimtab.cli.main import INTERNAL, INTERRUPTED
+from trimtab.cli.main import INTERNAL
 from trimtab.config import Config, Defaults
 from trimtab.ledger.entry import Kind
 from trimtab.lifecycle.stages import ENDINGS
@@ -120,7 +120,7 @@ def test_every_option_of_the_program_itself_is_documented() -> None:
 
 def test_every_exit_code_is_documented() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
-    codes = {c.exit_code for c in classes if issubclass(c, errors.TrimtabError)} | {0, INTERNAL, INTERRUPTED, 129, 143}
+    codes = {c.exit_code for c in classes if issubclass(c, errors.TrimtabError)} | {0, INTERNAL, 129, 130, 143}
     rows = re.findall(r"^\| (\d+) \|", _section(CLI, "## Exit codes"), re.MULTILINE)
     assert sorted(map(int, rows)) == sorted(codes)
 

@@ -222,14 +222,14 @@ def test_a_word_that_is_no_lab_is_taken_for_a_database(
 
 
 def test_a_standby_takes_no_changes_and_can_be_observed(
-    refused: Callable[..., Ended], program: Program, standby: Market, quick: tuple[str, ...]
+    refused: Callable[..., Ended], program: Program, market: Market, standby: Market, quick: tuple[str, ...]
 ) -> None:
     refused(5, "apply.standby", "optimize", standby.dsn, *quick, "--apply")
     refused(5, "apply.standby", "optimize", standby.dsn, "--apply")  # before anything else is looked at
     assert program.entries() == ()
     found = program.succeed("optimize", standby.dsn, *quick, "--lab", "none", "--json").document
     assert found["strategies"]
-    refused(4, "lab.standby", "optimize", standby.server.dsn("postgres"), *quick[:2], "--lab", standby.dsn)
+    refused(4, "lab.standby", "optimize", market.dsn, *quick[:2], "--lab", standby.dsn)
 
 
 @pytest.fixture(scope="session")

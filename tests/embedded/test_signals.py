@@ -11,14 +11,6 @@ from trimtab.embedded.signals import cleanup_on_signals
 from trimtab.errors import EmbeddedError
 
 
-@pytest.fixture(autouse=True)
-def _handlers_as_before() -> object:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 def test_sigterm_unwinds_with_143_and_a_second_one_does_not_cut_that_short() -> None:
     unwound = []
     with pytest.raises(SystemExit) as left, cleanup_on_signals():  # noqa: PT012
@@ -45,9 +37,15 @@ def test_an_ignored_hangup_stays_ignored() -> None:
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_an_interrupt_stays_a_keyboard_interrupt() -> None:
-    with pytest.raises(KeyboardInterrupt), cleanup_on_signals():
-        os.kill(os.getpid(), signal.SIGINT)
+def test_an_interrupt_unwinds_with_130_once() -> None:
+    unwound = []
+    with pytest.raises(SystemExit) as left, cleanup_on_signals():  # noqa: PT012
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            unwound.append(True)
+    assert (left.value.code, unwound) == (130, [True])
 
 
 def test_another_thread_may_use_it() -> None:
@@ -71,14 +69,11 @@ class _Stubborn:
         raise EmbeddedError("it stays", code="embedded.not_removed")
 
 
-def test_one_failure_does_not_spare_the_others_at_the_end() -> None:
+def test_one_failure_does_not_spare_the_others_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(living, "_living", {})  # the suite's own servers live on
     first, second, third = _Stubborn(), _Stubborn(), _Stubborn()
     for item in (first, second, third):
         living.remember(item)
     living.forget(third)
-    try:
-        living.destroy_all()
-    finally:
-        living.forget(first)
-        living.forget(second)
+    living.destroy_all()
     assert (first.destroyed, second.destroyed, third.destroyed) == (1, 1, 0)

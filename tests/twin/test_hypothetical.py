@@ -74,7 +74,8 @@ def test_a_hypothetical_index_costs_what_the_real_one_costs(costs: list[tuple[Pl
     used = [(a, b) for n, (a, b) in enumerate(costs) if f"tried_{n}" in b.indexes]
     assert len(used) >= 20
     errors = [abs(expected.cost / real.cost - 1) for expected, real in used]
-    assert max(errors) <= 0.08
+    # With a real index the planner reads the column's true ends, which ANALYZE's sample may have missed.
+    assert max(errors) <= 0.12
     assert median(errors) <= 0.01
 
 

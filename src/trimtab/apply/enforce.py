@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from trimtab.apply.execute import Execution, UnfinishedError
@@ -28,12 +28,25 @@ from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, LedgerError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.ledger.pending import applied_changes
+from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
 from trimtab.model.change import Change, change_digest, change_to_dict
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """The entries that tell of one act."""
+
+    intended: Kind
+    done: Kind
+    failed: Kind
+
+
+_APPLY = _Kinds(Kind.APPLY_INTENDED, Kind.APPLY_DONE, Kind.APPLY_FAILED)
+_REVERT = _Kinds(Kind.REVERT_INTENDED, Kind.REVERT_DONE, Kind.REVERT_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +89,11 @@ class Enforcer:
         refuse_standby(snapshot.server)
         is_replaced = replaced_since(self.connection, applied)
         body = {"reverts": applied.intent_id, "intent_id": uuid.uuid4().hex}
-        self._intend(Kind.REVERT_INTENDED, body, applied.strategy_id, applied.inverse, applied.change, snapshot)
-        if is_replaced:
-            self._append(Kind.REVERT_DONE, {**body, "seconds": 0.0, "replaced_by_others": True})
-            return
-        self._carry_out(Kind.REVERT_DONE, Kind.REVERT_FAILED, body, applied.inverse, puts_back=True)
+        with self._intended(_REVERT, body, applied.strategy_id, applied.inverse, applied.change, snapshot):
+            if is_replaced:
+                self._append(_REVERT.done, {**body, "seconds": 0.0, "replaced_by_others": True})
+            else:
+                self._carry_out(_REVERT, body, applied.inverse)
 
     def _apply_one(
         self, strategy: Strategy, change: Change, done: tuple[Applied, ...], accepted: tuple[Strategy, ...]
@@ -93,64 +106,66 @@ class Enforcer:
         refuse_not_absent(self.connection, change)
         inverse = refuse_without_inverse(self.connection, change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
-        self._intend(Kind.APPLY_INTENDED, body, strategy.id, change, inverse, snapshot)
-        seconds = self._carry_out(Kind.APPLY_DONE, Kind.APPLY_FAILED, body, change, puts_back=False)
+        with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot):
+            seconds = self._carry_out(_APPLY, body, change)
         return Applied(body["intent_id"], strategy.id, change, inverse, seconds)
 
-    def _intend(
+    @contextmanager
+    def _intended(
         self,
-        kind: Kind,
+        kinds: _Kinds,
         body: Mapping[str, str],
         strategy_id: str,
         change: Change,
         inverse: Change,
         snapshot: Snapshot,
-    ) -> None:
-        self._append(
-            kind,
-            {
-                **body,
-                "strategy_id": strategy_id,
-                "database": database_body(snapshot.server),
-                "session": own_session(self.connection),
-                "change": change_to_dict(change),
-                "inverse": change_to_dict(inverse),
-                "change_digest": change_digest(change),
-                "spec_digest": self.specification.digest,
-            },
-        )
-
-    def _carry_out(
-        self, done: Kind, failed: Kind, body: Mapping[str, str], change: Change, *, puts_back: bool
-    ) -> float:
-        """Act on an intent and write its result. An intent that is not answered here stays open for `resume`."""
-        patience = Patience.of(self.specification.locks)
-        execution = Execution(self.connection, patience, self.sleep, puts_back)
-        started = time.monotonic()
+    ) -> Iterator[None]:
+        """Write the intent; within it the change is made. An intent that is not answered stays open for `resume`."""
+        intent = {
+            **body,
+            "strategy_id": strategy_id,
+            "database": database_body(snapshot.server),
+            "session": own_session(self.connection),
+            "change": change_to_dict(change),
+            "inverse": change_to_dict(inverse),
+            "change_digest": change_digest(change),
+            "spec_digest": self.specification.digest,
+        }
         try:
-            if state_of(self.connection, change) is not ChangeState.DONE:
-                execution.carry_out(change)
-            seconds = time.monotonic() - started
-            self._append(done, {**body, "seconds": round(seconds, 6)})
+            self._append(kinds.intended, intent)
+            yield
         except (UnfinishedError, LedgerError):
             raise
         except TrimtabError as error:
-            self._append(failed, {**body, "code": error.code, "message": str(error)})
+            self._append(kinds.failed, {**body, "code": error.code, "message": str(error)})
             raise
         except BaseException:
-            self._answer_interrupted(done, failed, body, change)
+            self._answer_interrupted(kinds, body, change)
             raise
+
+    def _carry_out(self, kinds: _Kinds, body: Mapping[str, str], change: Change) -> float:
+        """Make the change, unless it is made already, and write that it is done; return how many seconds it took."""
+        puts_back = kinds is _REVERT
+        execution = Execution(self.connection, Patience.of(self.specification.locks), self.sleep, puts_back)
+        started = time.monotonic()
+        if state_of(self.connection, change) is not ChangeState.DONE:
+            execution.carry_out(change)
+        seconds = time.monotonic() - started
+        self._append(kinds.done, {**body, "seconds": round(seconds, 6)})
         return seconds
 
-    def _answer_interrupted(self, done: Kind, failed: Kind, body: Mapping[str, str], change: Change) -> None:
+    def _answer_interrupted(self, kinds: _Kinds, body: Mapping[str, str], change: Change) -> None:
         """Write what the catalog says now; half a change, or one that cannot be looked at, stays open."""
         with suppress(TrimtabError):
+            known = intents(self.ledger.entries(run_id=self.run_id))
+            if not any(intent.id == body["intent_id"] and intent.result is None for intent in known):
+                return  # the interrupt came before the intent was written, or after its answer
             found = state_of(self.connection, change)
             if found is ChangeState.DONE:
-                self._append(done, {**body, "seconds": 0.0, "interrupted": True})
+                self._append(kinds.done, {**body, "seconds": 0.0, "interrupted": True})
             elif found is not ChangeState.HALF:
                 message = "interrupted; nothing of the change was left"
-                self._append(failed, {**body, "code": "apply.interrupted", "message": message})
+                self._append(kinds.failed, {**body, "code": "apply.interrupted", "message": message})
 
     def _take_back(self, strategy: Strategy, error: BaseException) -> None:
         """Revert what the ledger says stands of the strategy: it knows of changes that an interrupt kept from us."""

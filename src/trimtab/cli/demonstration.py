@@ -74,10 +74,13 @@ def _show(report: Report, console: Console, seconds: float, *, was_told: bool) -
 
 def _wait(shop: Server, console: Console) -> None:
     from trimtab.demo.shop import DATABASE
+    from trimtab.embedded.signals import INTERRUPTED
 
     console.print(f'\nThe shop is up until Ctrl-C:  psql "{shop.dsn(DATABASE)}"', highlight=False, markup=False)
     try:
         while True:
             time.sleep(3600)
-    except KeyboardInterrupt:
+    except SystemExit as leaving:
+        if leaving.code != INTERRUPTED:
+            raise
         console.print("taking the shop down", highlight=False)

@@ -12,33 +12,35 @@ from io import TextIOWrapper
 
 from trimtab.errors import TrimtabError
 
-INTERRUPTED = 130
 INTERNAL = 1
-_ENDED_BY_SIGNAL = (129, 143)
+_ENDED_BY_SIGNAL = (129, 130, 143)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from trimtab.cli.app import app
     from trimtab.embedded.signals import cleanup_on_signals
 
     _never_fail_to_print()
     try:
         with cleanup_on_signals():
-            code = int(app(standalone_mode=False) or 0)
-    except TrimtabError as error:
-        _tell(error)
-        code = error.exit_code
-    except KeyboardInterrupt as error:
-        _tell_interrupt(error)
-        code = INTERRUPTED
+            code = _run()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else INTERNAL
         if code in _ENDED_BY_SIGNAL:
             _tell_interrupt(leaving)
-    except Exception as error:
-        code = _usage_or_fault(error)
     _leave(code)
+
+
+def _run() -> int:
+    try:
+        from trimtab.cli.app import app
+
+        return int(app(standalone_mode=False) or 0)
+    except TrimtabError as error:
+        _tell(error)
+        return error.exit_code
+    except Exception as error:
+        return _usage_or_fault(error)
 
 
 def wants_json() -> bool:
@@ -68,9 +70,6 @@ def _usage_or_fault(error: Exception) -> int:
     if callable(show) and isinstance(code, int):
         show()
         return code
-    if type(error).__name__ == "Abort":  # Typer's word for Ctrl-C
-        _tell_interrupt(error.__cause__ or error)
-        return INTERRUPTED
     if os.environ.get("TRIMTAB_DEBUG"):
         raise error
     _say(f"trimtab: a fault inside trimtab ({type(error).__name__})")

@@ -1,7 +1,6 @@
-"""Decides how a command that holds servers answers SIGTERM and SIGHUP: it unwinds, so that they are cleaned up.
+"""Decides how a command answers Ctrl-C, SIGTERM and SIGHUP: it unwinds once, so that its servers are cleaned up.
 
-Ctrl-C already does that as KeyboardInterrupt and stays so. It never kills, and never changes an ignored signal
-(`nohup` stays in force).
+It never kills, and never changes an ignored signal (`nohup` stays in force, and a shell's background job).
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from types import FrameType
 
 import trimtab.embedded.living  # noqa: F401  # Its at-exit net belongs to what this promises.
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 128 + signal.SIGINT
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def cleanup_on_signals() -> Iterator[None]:
-    """Within it, SIGTERM raises SystemExit(143) and SIGHUP SystemExit(129) in the main thread, once.
+    """Within it, a signal raises SystemExit of 128 plus its number in the main thread, once: 130 for Ctrl-C.
 
     Repeated ones are ignored, so that they cannot interrupt the cleaning up. What context managers miss is destroyed
     when the process ends. Outside of the main thread Python takes no handlers, and only that net remains.

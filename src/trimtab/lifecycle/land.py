@@ -9,18 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.apply.enforce import Enforcer
 from trimtab.db.connection import Connection
 from trimtab.errors import BusyError, LedgerError, TrimtabError
 from trimtab.ledger.entry import Kind
-from trimtab.ledger.pending import applied_changes, intents
+from trimtab.ledger.pending import applied_changes, intents, pending
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.anchor import Anchor, QueryLevel
-from trimtab.model.applied import Applied
 from trimtab.model.catalog import Snapshot
 from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome
@@ -35,7 +34,6 @@ class Landing:
     workshop: Workshop
     snapshot: Snapshot
     enforcer: Enforcer
-    unsettled: list[Applied] = field(default_factory=list)
 
     def land(self, lives: Sequence[Life]) -> tuple[list[Life], Anchor | None]:
         """Apply, anchor and settle the proven lives; return them as they ended, and the anchor of the new level."""
@@ -59,14 +57,11 @@ class Landing:
         return lives, anchor
 
     def take_back_unsettled(self) -> None:
-        """Revert what was applied and not settled. What cannot be reverted now stays in the ledger for `resume`."""
-        while self.unsettled:
-            applied = self.unsettled.pop()
-            try:
-                self.enforcer.revert(applied)
-            except TrimtabError:
-                continue
-        with suppress(TrimtabError):
+        """Revert what the ledger says was applied and not settled; what cannot be now stays there for `resume`."""
+        with suppress(LedgerError):
+            for applied in reversed(pending(self.workshop.ledger.entries(run_id=self.workshop.run_id)).unsettled):
+                with suppress(TrimtabError):
+                    self.enforcer.revert(applied)
             self._note_ends()
 
     def _note_ends(self) -> None:
@@ -93,7 +88,6 @@ class Landing:
             life = ended(life, Stage.APPLY, Outcome.FAILED, str(error))
             self.workshop.journal.settled(life)
         else:
-            self.unsettled.extend(applied)
             life = replace(life, applied=tuple(applied), note="")
         self.workshop.watcher.strategy(life)
         return life
@@ -112,7 +106,6 @@ class Landing:
                 life = self._keep_or_revert(life, bad.get(life.strategy.id))  # noqa: PLW2901
                 self.workshop.journal.settled(life)
                 self.workshop.watcher.strategy(life)
-                self.unsettled = [a for a in self.unsettled if a.strategy_id != life.strategy.id]
             settled.append(life)
         return settled[::-1]
 

@@ -204,20 +204,22 @@ def _tree(leaves: int, pivot_bytes: float) -> TreeSize:
 
 def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
     """Return the average size of one tuple: header, NULL bitmap when some column is NULL, aligned columns and whole."""
-    all_known = prod(1.0 - column.null_share for column in columns)
-    offset = 0.0
-    is_exact = _is_even(columns)
+    if any(column.is_variable for column in columns):
+        known = [column.width * (1.0 - column.null_share) for column in columns]
+        padding = sum((column.alignment - 1) / 2 for column in columns)
+        some_null = 1.0 - prod(1.0 - column.null_share for column in columns)
+        return _TUPLE_HEADER + max(sum(known) + padding + _MEAN_PADDING, 8.0) + some_null * _NULL_BITMAP
+    return _TUPLE_HEADER + sum(
+        share * (_aligned(_fixed_bytes(present)) + (_NULL_BITMAP if len(present) < len(columns) else 0))
+        for share, present in _null_patterns(columns)
+    )
+
+
+def _fixed_bytes(columns: Sequence[IndexedColumn]) -> float:
+    end = 0.0
     for column in columns:
-        if column.alignment > 1:
-            offset = _aligned(offset, column.alignment) if is_exact else offset + (column.alignment - 1) / 2
-        offset += column.width * (1.0 - column.null_share)
-    if len(columns) == 1 and not columns[0].is_variable:  # A NULL is a bitmap and no value; the others are exact.
-        only = columns[0]
-        padded = _aligned(only.width)
-        return _TUPLE_HEADER + padded * (1.0 - only.null_share) + _NULL_BITMAP * only.null_share
-    if is_exact:
-        return _TUPLE_HEADER + _aligned(offset)
-    return _TUPLE_HEADER + max(offset + _MEAN_PADDING, 8.0) + (1.0 - all_known) * _NULL_BITMAP
+        end = _aligned(end, column.alignment) + column.width
+    return end
 
 
 def _scaled(factor: float, item_and_bytes: tuple[float, float]) -> tuple[float, float]:

@@ -93,5 +93,5 @@ def test_the_enforcement_point_appends_its_intent_before_it_acts() -> None:
     for way in ("_apply_one", "revert"):
         (function,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == way)
         called = [_name(call) for _, call in _calls(function)]
-        assert called.count("self._carry_out") == called.count("self._intend") == 1
-        assert called.index("self._intend") < called.index("self._carry_out")
+        assert called.count("self._carry_out") == called.count("self._intended") == 1
+        assert called.index("self._intended") < called.index("self._carry_out")

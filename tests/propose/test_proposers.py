@@ -31,8 +31,8 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, *entries: str) -> Non
     monkeypatch.delitem(sys.modules, "third_party_advice", raising=False)
 
 
-def test_what_costs_no_disk_is_tried_first_and_drops_last() -> None:
-    assert [name for name, _ in PROPOSERS] == ["statistics", "settings", "indexes", "drops"]
+def test_settings_are_tried_last() -> None:
+    assert [name for name, _ in PROPOSERS] == ["statistics", "indexes", "drops", "settings"]
     assert all_proposers()[: len(PROPOSERS)] == PROPOSERS
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting
@@ -61,6 +64,32 @@ def test_other_cost_units_alone_are_no_reason_to_measure() -> None:
 def test_more_memory_is_measured_where_a_plan_sorts_though_the_planner_sees_no_difference() -> None:
     assert select(setting("work_mem"), True, sort(), sort(), frozenset()) == Selected(plan_changed=False)
     assert select(setting("work_mem"), True, scan(), scan(), frozenset()) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "value", "is_measured"),
+    [
+        ({"memory_kb": 900.0}, "8MB", False),
+        ({"memory_kb": 900.0}, "512kB", True),
+        ({"memory_kb": 900.0}, "512", True),
+        ({"sort_space_kb": 9000.0, "sort_on_disk": True}, "8MB", True),
+        ({"hash_batches": 4}, "8MB", True),
+        ({"temp_blocks": 1}, "8MB", True),
+        ({"was_lossy": True}, "8MB", True),
+        ({}, None, True),
+    ],
+)
+def test_a_run_that_had_memory_enough_says_that_more_would_change_nothing(
+    seen: dict[str, Any], value: str | None, is_measured: bool
+) -> None:
+    ran = replace(sort(), root=replace(sort().root, **seen))
+    found = select(setting("work_mem", value), True, sort(), sort(), frozenset(), ran)
+    assert (found is not None) == is_measured
+
+
+def test_a_run_of_another_plan_says_nothing_of_memory() -> None:
+    ran = replace(scan(), root=replace(scan().root, children=(sort().root,)))
+    assert select(setting("work_mem", "8MB"), True, sort(), sort(), frozenset(), ran) is not None
 
 
 @pytest.mark.parametrize("name", ["jit", "jit_above_cost", "effective_io_concurrency"])

@@ -71,6 +71,33 @@ def test_a_total_loss_is_rejected() -> None:
     assert carry_out({"a": (100, 109)}).decision is Decision.SLOWER
 
 
+def test_once_the_gain_is_proven_only_queries_in_doubt_are_due_and_decide() -> None:
+    times = {"big": (1000.0, 100.0), "doubtful": (20.0, 22.2)}
+    tally = Tally.start([series(q) for q in times], LIMITS, 0.05)
+    assert tally.due == {"big", "doubtful"}
+    while not tally.gain_is_proven:
+        tally = tally.observe({q: (finished(b), finished(a)) for q, (b, a) in times.items()})
+    assert tally.due == {"doubtful"}
+    gain = tally.gain
+    for _ in range(40):
+        tally = tally.observe({"doubtful": (finished(20.0), finished(20.0))})
+    assert tally.gain is gain
+    ruling = tally.ruling(1, accept_neutral=False)
+    assert ruling is not None
+    assert ruling.decision is Decision.ACCEPTED
+
+
+def test_a_gain_of_small_queries_is_given_up_when_the_total_saves_too_little() -> None:
+    """Evidence on many small queries could still grow, but the total decides what is saved."""
+    times = {"big": (1000.0, 1000.0), **{f"small{n}": (1.0, 0.9) for n in range(4)}}
+    tally = Tally.start([series(q) for q in times], LIMITS, 0.05)
+    for _ in range(12):
+        tally = tally.observe({q: (finished(b), finished(a)) for q, (b, a) in times.items()})
+    ruling = tally.ruling(48, accept_neutral=False)
+    assert ruling is not None
+    assert ruling.decision is Decision.NO_GAIN
+
+
 def test_a_query_that_times_out_only_with_the_change_is_worse_at_once() -> None:
     tally = Tally.start([series("a"), series("b")], LIMITS, 0.05)
     cold = tally.check({"a": (finished(10), timed_out(1000)), "b": (finished(10), finished(1))})

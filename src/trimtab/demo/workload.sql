@@ -306,6 +306,7 @@ GROUP BY device;
 SELECT session_id, count(product_id) AS products, count(customer_id) AS signed_in,
        count(*) FILTER (WHERE kind = 'checkout') AS checkouts, max(occurred_at) - min(occurred_at) AS duration
 FROM events
+WHERE occurred_at >= '2025-12-03'
 GROUP BY session_id
 ORDER BY duration DESC
 LIMIT 20;
@@ -394,6 +395,7 @@ ORDER BY day;
 SELECT p.id, p.name, p.price_cents
 FROM products p
 WHERE p.category = 'desks'
+  AND p.price_cents >= 10000
   AND p.price_cents > (SELECT 2 * avg(q.price_cents) FROM products q WHERE q.category = p.category)
 ORDER BY p.price_cents DESC
 LIMIT 20;

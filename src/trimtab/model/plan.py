@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 class PlanNode:
     """One node. `conditions` maps EXPLAIN's own names ("Filter", "Index Cond", "Hash Cond"...) to expression texts;
     `keys` does so for its lists ("Sort Key", "Group Key", "Output"). `rows` is the estimate per loop; `actual_rows` and
-    `loops` are None when the plan was not run. Expressions may hold literals: they are for analysis, not for show.
+    `loops` are None when the plan was not run. `memory_kb` is the most that it held in memory; `was_lossy` says that a
+    bitmap or a cache had to forget rows for lack of it. Expressions may hold literals: for analysis, not for show.
     """
 
     node_type: str
@@ -39,6 +40,8 @@ class PlanNode:
     sort_on_disk: bool = False
     hash_batches: int = 1
     temp_blocks: int = 0
+    memory_kb: float = 0.0
+    was_lossy: bool = False
     children: tuple[PlanNode, ...] = ()
 
     def walk(self) -> Iterator[PlanNode]:
@@ -153,8 +156,14 @@ def _parse_node(raw: Mapping[str, object]) -> PlanNode:
         sort_on_disk=raw.get("Sort Space Type") == "Disk",
         hash_batches=int(max(_number(raw.get("Hash Batches")), _number(raw.get("HashAgg Batches")), 1)),
         temp_blocks=int(_number(raw.get("Temp Written Blocks"))),
+        memory_kb=max(_number(raw.get("Peak Memory Usage")), _sort_memory(raw)),
+        was_lossy=_number(raw.get("Lossy Heap Blocks")) + _number(raw.get("Cache Evictions")) > 0,
         children=tuple(_parse_node(_mapping(child)) for child in children),
     )
+
+
+def _sort_memory(raw: Mapping[str, object]) -> float:
+    return 0.0 if raw.get("Sort Space Type") == "Disk" else _number(raw.get("Sort Space Used"))
 
 
 def _mapping(value: object) -> Mapping[str, object]:

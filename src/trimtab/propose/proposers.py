@@ -21,9 +21,10 @@ Proposer: TypeAlias = Callable[[Context], list[Strategy]]
 
 PROPOSERS: tuple[tuple[str, Proposer], ...] = (
     (statistics.NAME, statistics.propose),
-    (settings.NAME, settings.propose),
     (indexes.NAME, indexes.propose),
     (drops.NAME, drops.propose),
+    # They touch the most queries: the last to prove themselves, on what is then left to gain.
+    (settings.NAME, settings.propose),
 )
 
 

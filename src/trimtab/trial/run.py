@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from trimtab.model.change import CreateIndex
@@ -21,7 +22,7 @@ from trimtab.trial.arms import Arm, arm
 from trimtab.trial.baseline import Baseline, take_baseline
 from trimtab.trial.build import Built, build, family_of
 from trimtab.trial.limits import TrialLimits
-from trimtab.trial.measurement import QuerySeries
+from trimtab.trial.measurement import QuerySeries, Standing
 from trimtab.trial.replay import guarded, plans
 from trimtab.trial.rounds import PairRunner
 from trimtab.trial.selection import Selected, changed_index_tables, select
@@ -179,24 +180,30 @@ class Trials:
     def final(self, queries: Sequence[Query], pairs: int = _FINAL_PAIRS) -> tuple[QueryTrial, ...]:
         """Return the whole workload, before against after all accepted strategies, in interleaved pairs.
 
-        Left out are queries that cannot be run here. It ends early, with at least one pair each, after `max_seconds`.
+        Queries that none of them touches have their time of the baseline in both arms, and no pairs. Left out are
+        queries that cannot be run here. It ends early, with at least one pair each, after `max_seconds`.
         """
         before_arm, after_arm = arm((), self._kept), arm(self._kept)
         runnable = [query for query in queries if self._can_run(query)]
         before, after = plans(self.connection, runnable, before_arm), plans(self.connection, runnable, after_arm)
-        hopeless = self._known_hopeless(before)
-        runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng, hopeless)
-        series = {
-            query.id: self._series(query, plan_changed=_differ(before.get(query.id), after.get(query.id)))
-            for query in runnable
-        }
+        touched: dict[str, bool] = {}
+        for strategy in self._kept:
+            for one in self._touched(strategy, runnable, before, after):
+                touched[one.query.id] = one.why.plan_changed
+        measured = [query for query in runnable if query.id in touched or query.id not in self._baseline.times]
+        runner = PairRunner(
+            self.connection, before_arm, after_arm, self._limit_ms, self._rng, self._known_hopeless(before)
+        )
+        series = {query.id: self._series(query, plan_changed=touched.get(query.id, False)) for query in measured}
         deadline = self._clock() + self._limits.max_seconds
         for number in range(pairs):
             if number > 0 and self._clock() >= deadline:
                 break
-            for query_id, pair in runner.round(runnable).items():
+            for query_id, pair in runner.round(measured).items():
                 series[query_id] = series[query_id].observe(*pair)
-        return tuple(one.as_trial() for one in series.values())
+        return tuple(
+            series[query.id].as_trial() if query.id in series else self._untouched(query) for query in runnable
+        )
 
     def _measure(self, strategy: Strategy, affected: Sequence[Query], built: Built, *, accept_neutral: bool) -> Trial:
         before_arm, after_arm = arm(self._kept, (strategy,)), arm((*self._kept, strategy))
@@ -224,7 +231,7 @@ class Trials:
         remaining = self._limits.max_pairs
         ruling = tally.ruling(remaining, accept_neutral=accept_neutral)
         while ruling is None:
-            tally = tally.observe(runner.round(queries))
+            tally = tally.observe(runner.round([query for query in queries if query.id in tally.due]))
             remaining = 0 if self._clock() >= deadline else remaining - 1
             ruling = tally.ruling(remaining, accept_neutral=accept_neutral)
         return tally, ruling
@@ -234,13 +241,22 @@ class Trials:
     ) -> list[_Measured]:
         runnable = [query for query in affected if self._can_run(query)]
         before, after = plans(self.connection, runnable, before_arm), plans(self.connection, runnable, after_arm)
+        return self._touched(strategy, runnable, before, after)
+
+    def _touched(
+        self, strategy: Strategy, queries: Sequence[Query], before: Mapping[str, Plan], after: Mapping[str, Plan]
+    ) -> list[_Measured]:
         with guarded(self.connection):
             names = family_of(self.connection, changed_index_tables(strategy))
+        ran = self._baseline.plans
         reasons = [
-            (query, select(strategy, query.is_read, before.get(query.id), after.get(query.id), names))
-            for query in runnable
+            (q, select(strategy, q.is_read, before.get(q.id), after.get(q.id), names, ran.get(q.id))) for q in queries
         ]
         return [_Measured(query, why) for query, why in reasons if why is not None]
+
+    def _untouched(self, query: Query) -> QueryTrial:
+        level = median(self._baseline.times[query.id])
+        return QueryTrial(query.id, level, level, pairs=0, plan_changed=False, verdict=Standing.NOT_WORSE.value)
 
     def _known_hopeless(self, found: Mapping[str, Plan]) -> set[str]:
         return {query_id for query_id, plan in found.items() if (query_id, plan.shape_hash) in self._hopeless}
@@ -309,7 +325,3 @@ def _can_only_cost(strategy: Strategy, measured: Sequence[_Measured]) -> bool:
     """Return whether nothing but writes meets the strategy's new indexes: then there is nothing to gain."""
     is_index = all(isinstance(change, CreateIndex) for change in strategy.changes)
     return is_index and not any(one.why.plan_changed for one in measured)
-
-
-def _differ(before: Plan | None, after: Plan | None) -> bool:
-    return (before and before.shape_hash) != (after and after.shape_hash)

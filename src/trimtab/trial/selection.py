@@ -1,7 +1,7 @@
 """Which queries a trial must measure: those that the change can touch. All others run the identical plan.
 
-A query is measured when its plan differs between the arms, when it writes to a table whose indexes change, or when a
-memory setting changes and its plan sorts or hashes. It compares values and asks no server.
+A query is measured when its plan differs between the arms, when it writes to a table whose indexes change, or when the
+memory for sorts and hashes changes and its run was short of it, or would be. It compares values and asks no server.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from trimtab.model.change import CreateIndex, DropIndex, SetSetting
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
+from trimtab.spec.quantity import parse_quantity
 
 # These only inform the planner: a plan of equal shape runs equally, though its cost is told in other units.
 _PLANNER_ONLY = (
@@ -41,17 +42,20 @@ def select(
     before: Plan | None,
     after: Plan | None,
     written_names: Collection[tuple[str, str]],
+    ran: Plan | None = None,
 ) -> Selected | None:
     """Return why the query must be measured, or None when it runs the identical plan in both arms.
 
-    `written_names` are the tables whose indexes change, with their partitions and parents. A query that could not be
-    planned in one of the arms is measured: there the failure will show.
+    `written_names` are the tables whose indexes change, with their partitions and parents; `ran` is the last plan that
+    was run, where there is one. A query that could not be planned in one of the arms is measured: there the failure
+    will show.
     """
     if before is None or after is None:
         return None if before is after else Selected(plan_changed=True)
     if before.shape_hash != after.shape_hash:
         return Selected(plan_changed=True)
-    if any(_can_differ(change, before, after) for change in strategy.changes if isinstance(change, SetSetting)):
+    ran = ran if ran is not None and ran.shape_hash == before.shape_hash else None
+    if any(_can_differ(change, before, after, ran) for change in strategy.changes if isinstance(change, SetSetting)):
         return Selected(plan_changed=False)
     if not is_read and _writes_to(after, written_names):
         return Selected(plan_changed=False)
@@ -65,14 +69,28 @@ def changed_index_tables(strategy: Strategy) -> frozenset[tuple[str, str]]:
     )
 
 
-def _can_differ(change: SetSetting, before: Plan, after: Plan) -> bool:
+def _can_differ(change: SetSetting, before: Plan, after: Plan, ran: Plan | None) -> bool:
     if change.name in _PLANNER_ONLY.split() or change.name.startswith("enable_"):
         return False
+    if change.name == "work_mem" and change.value is not None and ran is not None:
+        return _lacks_memory(ran, parse_quantity(change.value, "kB").value)
     if change.name in _MEMORY:
         return any(node.node_type in _MEMORY_NODES.split("|") for node in after.root.walk())
     if change.name.startswith("jit") or change.name.endswith("io_concurrency"):
         return True
     return abs(before.cost - after.cost) > _ENOUGH_TO_DIFFER * max(before.cost, 1.0)
+
+
+def _lacks_memory(ran: Plan, limit_bytes: float) -> bool:
+    """Return whether the run went to disk, kept less than it wanted, or used more memory than the limit."""
+    return any(
+        node.sort_on_disk
+        or node.hash_batches > 1
+        or node.temp_blocks > 0
+        or node.was_lossy
+        or node.memory_kb * 1024 > limit_bytes
+        for node in ran.root.walk()
+    )
 
 
 def _writes_to(plan: Plan, names: Collection[tuple[str, str]]) -> bool:

@@ -54,7 +54,10 @@ class Tally:
         )
 
     def observe(self, pairs: Mapping[str, tuple[Measurement, Measurement]]) -> Tally:
-        """Return the tally with one more round: (before, after) of every series."""
+        """Return the tally with one more round: (before, after) of every series, or of those that are `due`."""
+        series = tuple(one.observe(*pairs[one.query_id]) if one.query_id in pairs else one for one in self.series)
+        if len(pairs) < len(self.series):
+            return replace(self, series=series)
         before_ms = sum(one.weight * pairs[one.query_id][0].ms for one in self.series)
         after_ms = sum(one.weight * pairs[one.query_id][1].ms for one in self.series)
         gain = log_gain(before_ms, after_ms)
@@ -69,7 +72,7 @@ class Tally:
             peak=max(self.peak, (total.e_value + pooled.e_value) / 2),
             loss=self.loss.observe(-gain),
             not_slower=self.not_slower.observe(gain),
-            series=tuple(one.observe(*pairs[one.query_id]) for one in self.series),
+            series=series,
         )
 
     def check(self, pairs: Mapping[str, tuple[Measurement, Measurement]]) -> Tally:
@@ -90,6 +93,13 @@ class Tally:
     def after_ms(self) -> float:
         """The weighted sum of the medians of the after arm."""
         return sum(one.weight * one.after_ms for one in self.series)
+
+    @property
+    def due(self) -> frozenset[str]:
+        """The queries to measure next: all, or, once the gain has been shown, only those still in doubt."""
+        doubtful = frozenset(one.query_id for one in self.series if one.standing(is_final=False) is Standing.UNDECIDED)
+        is_shown = self.gain_is_proven and self._saves_enough and len(doubtful) > 0
+        return doubtful if is_shown else frozenset(one.query_id for one in self.series)
 
     def ruling(self, remaining_pairs: int, *, accept_neutral: bool) -> Ruling | None:
         """Return the ruling, or None to measure on. `remaining_pairs` 0 ends the trial: there is always a ruling then.
@@ -115,7 +125,12 @@ class Tally:
         return self.after_ms * (1.0 + self.gain.margin) <= self.before_ms and self.after_ms < self.before_ms
 
     def _is_futile(self, remaining_pairs: int) -> bool:
-        return self.gain.is_futile(remaining_pairs) and self.pooled.is_futile(remaining_pairs * len(self.series))
+        """Many small gains may be proven yet; where the total saves too little that would not help."""
+        if not self.gain.is_futile(remaining_pairs):
+            return False
+        if self.gain.pairs >= LEAST_PAIRS_FOR_LEVEL and not self._saves_enough:
+            return True
+        return self.pooled.is_futile(remaining_pairs * len(self.series))
 
     def _no_gain_to_come(self, remaining_pairs: int) -> bool:
         return self.gain.pairs >= 2 * len(self.gain.wealth) or self._is_futile(remaining_pairs)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 # code, name, currency, tax zone, storefront, share of the shop's customers
 COUNTRIES = (
-    ("VA", "Valdoria", "VAL", "inner", "valdoria", 0.30),
-    ("OS", "Ostrava Isles", "OSK", "islands", "isles", 0.18),
-    ("KE", "Kestria", "VAL", "inner", "kestria", 0.13),
-    ("MO", "Moravenna", "MOR", "outer", "moravenna", 0.10),
-    ("TI", "Tirland", "TIR", "outer", "north", 0.08),
-    ("BR", "Brennmark", "BRE", "north", "north", 0.07),
-    ("SO", "Solenne", "VAL", "inner", "solenne", 0.05),
-    ("LU", "Lunaport", "LUN", "free", "free-ports", 0.04),
+    ("VA", "Valdoria", "VAL", "inner", "valdoria", 0.14),
+    ("OS", "Ostrava Isles", "OSK", "islands", "isles", 0.26),
+    ("KE", "Kestria", "VAL", "inner", "kestria", 0.06),
+    ("MO", "Moravenna", "MOR", "outer", "moravenna", 0.13),
+    ("TI", "Tirland", "TIR", "outer", "north", 0.09),
+    ("BR", "Brennmark", "BRE", "north", "north", 0.09),
+    ("SO", "Solenne", "VAL", "inner", "solenne", 0.04),
+    ("LU", "Lunaport", "LUN", "free", "free-ports", 0.09),
     ("HA", "Harrowgard", "BRE", "north", "north", 0.03),
-    ("PE", "Pelagia", "LUN", "free", "free-ports", 0.02),
+    ("PE", "Pelagia", "LUN", "free", "free-ports", 0.07),
 )
 REGIONS_PER_COUNTRY = 5
 CITIES_PER_REGION = 8

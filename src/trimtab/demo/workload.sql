@@ -331,6 +331,7 @@ JOIN order_items i ON i.order_id = o.id
 JOIN products p ON p.id = i.product_id
 LEFT JOIN inventory v ON v.product_id = p.id AND v.warehouse_id = 2
 WHERE o.storefront = 'isles' AND o.country = 'OS' AND o.currency = 'OSK' AND o.tax_zone = 'islands'
+  AND o.ordered_at >= '2025-09-01'
 GROUP BY p.category
 ORDER BY revenue_cents DESC;
 

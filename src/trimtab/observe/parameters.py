@@ -25,6 +25,17 @@ from trimtab.observe.names import ColumnName, TableName, relations_of
 _FIXED = {Role.LIMIT: "10", Role.OFFSET: "0", Role.PART: "day"}
 
 
+_JOINT_SHARE = 0.25
+
+
+class _Common(Random):
+    """Random numbers of the lowest quarter: they stand for the most common values."""
+
+    def random(self) -> float:
+        """Return a number from 0 to a quarter."""
+        return super().random() * _JOINT_SHARE
+
+
 @dataclass(frozen=True, slots=True)
 class _Draw:
     """What a draw for one query needs: facts by table and column as written, parameter types in order."""
@@ -35,11 +46,13 @@ class _Draw:
     random: Random
     seed: str
 
-    def of_row(self, column: ColumnName, level: int, nth: int) -> Random:
+    def of_row(self, column: ColumnName, level: int, nth: int, *, is_joint: bool) -> Random:
         """Return random numbers that are the same for every column of one table of the query: columns that go together
-        (a city and its country) then get values of the same rank, which are likelier to meet in a row.
+        (a city and its country) then get values of the same rank, which are likelier to meet in a row. Where several
+        columns must meet (`is_joint`), they are common values: those meet the most.
         """
-        return Random(f"{self.seed} {level} {column[0]} {column[1]} {nth}")  # noqa: S311
+        seed = f"{self.seed} {level} {column[0]} {column[1]} {nth}"
+        return _Common(seed) if is_joint else Random(seed)  # noqa: S311
 
 
 def with_parameters(conn: Connection, workload: Workload, random: Random) -> Workload:
@@ -90,13 +103,17 @@ def _parameter_oids(conn: Connection, query: Query) -> tuple[int, ...]:
 def _drawn(text: str, draw: _Draw) -> tuple[str, ...] | None:
     found = bindings(text, draw.facts)
     values_by_number = _ranges(found.values(), draw)
+    columns = {(b.level, b.column) for b in found.values() if b.column is not None and b.role is Role.EQUAL}
+    together = Counter((level, column[:2]) for level, column in columns)
     met: Counter[tuple[int, ColumnName]] = Counter()
     for number, kind in enumerate(draw.types, start=1):
         if number not in values_by_number:
             binding = found.get(number)
             random = draw.random
             if binding is not None and binding.column is not None:
-                random = draw.of_row(binding.column, binding.level, met[binding.level, binding.column])
+                is_joint = binding.role is Role.EQUAL and together[binding.level, binding.column[:2]] > 1
+                nth = met[binding.level, binding.column]
+                random = draw.of_row(binding.column, binding.level, nth, is_joint=is_joint)
                 met[binding.level, binding.column] += 1
             value = _value(binding, kind, draw, random)
             if value is None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import re
 import uuid
+from bisect import bisect
 from datetime import datetime, timedelta
+from itertools import accumulate
 from random import Random
 
 from trimtab.observe.column_facts import ColumnFacts, ParameterType
@@ -37,10 +39,17 @@ _CLOCK_TIMES = ("time without time zone", "time with time zone")
 
 
 def occurring(facts: ColumnFacts, random: Random) -> str | None:
-    """Return a value of the column, common ones as often as they occur."""
-    if facts.common_values and (not facts.bounds or random.random() < sum(facts.frequencies)):
-        return random.choices(facts.common_values, weights=_weights(facts))[0]
-    return random.choice(facts.bounds) if facts.bounds else None
+    """Return a value of the column, common ones as often as they occur. One random number decides: the same number
+    gives values of the same rank in every column.
+    """
+    rank = random.random()
+    common = (min(sum(facts.frequencies), 1.0) if facts.bounds else 1.0) if facts.common_values else 0.0
+    if rank < common:
+        reached = list(accumulate(_weights(facts) or (1.0,) * len(facts.common_values)))
+        return facts.common_values[bisect(reached, rank / common * reached[-1], hi=len(reached) - 1)]
+    if not facts.bounds:
+        return None
+    return facts.bounds[min(int((rank - common) / (1.0 - common) * len(facts.bounds)), len(facts.bounds) - 1)]
 
 
 def several(facts: ColumnFacts, random: Random) -> str | None:

@@ -51,7 +51,7 @@ def test_databases_and_defaults_are_read(file: Path) -> None:
     )
     config = load_config(file, {})
     assert config.path == file
-    assert config.database("production_db").conninfo == "service=prod"
+    assert config.databases["production_db"].conninfo == "service=prod"
     assert config.defaults == Defaults(
         spec="DATABASE_OPTIMIZATION_SPEC_V4",
         lab="clone",
@@ -66,7 +66,7 @@ def test_the_parts_of_a_database_reach_libpq_as_they_are(file: Path) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
     file.write_text("[databases.a]\nhost = 'db 1'\nport = 5433\ndbname = \"o'shop\"\nuser = 'back\\slash x=y'\n")
-    fields = conninfo_to_dict(load_config(file, {}).database("a").conninfo)
+    fields = conninfo_to_dict(load_config(file, {}).databases["a"].conninfo)
     assert fields == {"host": "db 1", "port": "5433", "dbname": "o'shop", "user": "back\\slash x=y"}
 
 
@@ -182,14 +182,6 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_key(file: Path, text: str, 
     assert key in str(error)
 
 
-def test_an_unknown_database_is_named_with_the_nearest_known_one(file: Path) -> None:
-    file.write_text("[databases.production]\ndsn = 'service=prod'")
-    with pytest.raises(ConfigError) as error:
-        load_config(file, {}).database("prodution")
-    assert error.value.code == "config.unknown_database"
-    assert "Did you mean production?" in error.value.next_step
-
-
 @pytest.mark.parametrize(
     ("text", "size_bytes"),
     [("2GB", 2 * 2**30), ("500MB", 500 * 2**20), ("1.5 GB", 3 * 2**29), ("64kB", 65536), ("1TB", 2**40), ("7B", 7)],
@@ -210,7 +202,7 @@ def test_the_written_default_is_read_back(file: Path) -> None:
         render_default_config(dsn="service=prod", spec="SPEC", lab="none", budget="1GB", objectives=("speed",))
     )
     config = load_config(file, {})
-    assert config.database("production_db").conninfo == "service=prod"
+    assert config.databases["production_db"].conninfo == "service=prod"
     assert config.defaults == Defaults(spec="SPEC", lab="none", budget="1GB", objectives=("speed",))
 
 
@@ -237,7 +229,7 @@ def test_any_name_survives_being_written_and_read(
     config = load_config(file, {})
     assert list(config.databases) == [database]
     if dsn is not None:
-        assert config.database(database).conninfo == dsn
+        assert config.databases[database].conninfo == dsn
 
 
 def test_a_password_is_never_written() -> None:

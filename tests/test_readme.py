@@ -1,4 +1,4 @@
-"""The README's commands work: those that need no server are run, the others are read as the program would read them."""
+"""The README's commands work: those that need no server, and the demo. tests/cli runs those for one's own database."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from trimtab.cli.app import app
 from trimtab.spec.load import load_spec
 
 REPOSITORY = Path(__file__).parents[1]
@@ -61,14 +59,6 @@ def test_a_command_that_needs_no_server_ends_well(command: str, tmp_path: Path) 
     done = _run(shlex.split(command)[1:], tmp_path, 60)
     assert done.returncode == 0, done.stderr
     assert done.stdout
-
-
-@pytest.mark.parametrize("command", _of_the_program(*NEED_A_SERVER))
-def test_a_command_that_needs_a_server_is_understood(command: str) -> None:
-    name, *arguments = shlex.split(command)[1:]
-    group = typer.main.get_command(app)
-    context = getattr(group, "commands")[name].make_context(name, arguments)  # noqa: B009 - not of the base class
-    assert context.params
 
 
 def test_the_two_commands_of_a_newcomer_are_targets_of_make() -> None:

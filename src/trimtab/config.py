@@ -57,17 +57,6 @@ class Config:
     databases: Mapping[str, Database] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
 
-    def database(self, name: str) -> Database:
-        """Return the database of that name. Raises ConfigError `config.unknown_database`."""
-        if name in self.databases:
-            return self.databases[name]
-        where = str(self.path) if self.path is not None else f"no {FILE_NAME} was found"
-        raise ConfigError(
-            f"there is no database {name!r} in the configuration ({where})",
-            code="config.unknown_database",
-            next_step=f"{_nearest(name, tuple(self.databases))}Add [databases.{name}] to {FILE_NAME}, or give a DSN.",
-        )
-
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
     """Return the configuration: of `path`, else of `$TRIMTAB_CONFIG`, else of ./trimtab.toml, else the empty one.
@@ -219,9 +208,9 @@ class _Reader:
             raise self._refused(f"{where}{key}", "its home directory is not known") from None
 
     def _spec(self, table: Mapping[str, object], key: str, where: str) -> str:
-        """A file is meant from where trimtab.toml is; what is no file there is an id, and stays as it is."""
-        file = self._path(table, key, where)
-        return str(file) if file.is_file() else self._text(table, key, where)
+        """What looks like a file, or is one, is meant from where trimtab.toml is; all else is an id."""
+        file, text = self._path(table, key, where), self._text(table, key, where)
+        return str(file) if "/" in text or text.endswith((".yaml", ".yml")) or file.is_file() else text
 
     def _objectives(self, table: Mapping[str, object], key: str, where: str) -> tuple[str, ...]:
         value = table[key]

@@ -11,7 +11,7 @@ from .program import Ended, Program
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-# Issue 2, point 7: what scripts rely on.
+# docs/cli.md, trimtab.optimize/v1: what scripts rely on.
 TOP = {"schema", "source", "workload", "strategies", "total", "ledger"}
 STRATEGY = {"id", "changes", "verdict", "prediction", "trial", "outcome"}
 

@@ -108,7 +108,7 @@ class Enforcer:
         body = {"intent_id": uuid.uuid4().hex}
         with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot):
             seconds = self._carry_out(_APPLY, body, change)
-        return Applied(body["intent_id"], strategy.id, change, inverse, seconds)
+        return Applied(body["intent_id"], strategy.id, change, inverse, seconds, snapshot.server.database)
 
     @contextmanager
     def _intended(

@@ -117,11 +117,11 @@ def init(
 
 
 @app.command(epilog="Example: trimtab status --json")
-def status(*, config: Config = None, json: Json = False) -> None:
+def status(*, config: Config = None, json: Json = False) -> int:
     """Say what stands applied, what is unfinished, and whether the ledger verifies."""
     from trimtab.cli import records
 
-    records.status(config=config, as_json=json)
+    return records.status(config=config, as_json=json)
 
 
 @app.command(epilog="Example: trimtab history --limit 5")

@@ -108,11 +108,22 @@ def resume(*, dsn: str | None, database: str | None, spec: str | None, config: P
     _tell_recovery(recovery, "trimtab.resume/v1", as_json=as_json)
 
 
-def init(*, database: str, dsn: str | None, spec: str | None, path: Path, force: bool, as_json: bool) -> None:
-    """Write trimtab.toml and print the SQL for the roles."""
+def init(
+    *,
+    database: str,
+    dsn: str | None,
+    spec: str | None,
+    path: Path,
+    force: bool,
+    as_json: bool,
+    keeps_known: bool = False,
+) -> None:
+    """Write trimtab.toml and print the SQL for the roles. `keeps_known` leaves a file alone that names the database."""
     from trimtab.config import render_default_config
-    from trimtab.setup_sql import role_sql
 
+    if keeps_known and path.exists() and database in load(path).databases:
+        _tell_init(path, database, f"{path} was left as it is: it names {database} already.", as_json=as_json)
+        return
     text = render_default_config(database=database, dsn=dsn, spec=spec)
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
@@ -129,15 +140,18 @@ def init(*, database: str, dsn: str | None, spec: str | None, path: Path, force:
             code="init.unwritable",
             next_step="Choose a directory that you may write to, with --path.",
         ) from None
+    _tell_init(path, database, f"wrote {path}.", as_json=as_json)
+
+
+def _tell_init(path: Path, database: str, what: str, *, as_json: bool) -> None:
+    from trimtab.setup_sql import role_sql
+
     if as_json:
         print_json({"schema": "trimtab.init/v1", "path": str(path), "database": database, "role_sql": role_sql()})
         return
     print(role_sql())
-    stderr_console().print(
-        f"wrote {path}. The SQL above makes least-privilege roles; read it and run it yourself, as a superuser.",
-        highlight=False,
-        markup=False,
-    )
+    text = f"{what} The SQL above makes least-privilege roles; read it and run it yourself, as a superuser."
+    stderr_console().print(text, highlight=False, markup=False)
 
 
 def init_as_written(*, spec_id: str, quantum_enhanced: str, as_json: bool) -> None:
@@ -154,7 +168,15 @@ def init_as_written(*, spec_id: str, quantum_enhanced: str, as_json: bool) -> No
     if quantum_enhanced.lower() == "true":
         note = "quantum_enhanced: annealing samplers come with the index optimizer; the exact solver is used"
         stderr_console().print(note, highlight=False)
-    init(database="production_db", dsn=None, spec=spec_id, path=Path("trimtab.toml"), force=False, as_json=as_json)
+    init(
+        database="production_db",
+        dsn=None,
+        spec=spec_id,
+        path=Path("trimtab.toml"),
+        force=False,
+        as_json=as_json,
+        keeps_known=True,
+    )
 
 
 def load(path: Path | None) -> Config:

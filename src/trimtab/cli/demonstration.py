@@ -5,6 +5,7 @@ Nothing about the run is special: the traps are in the data, the traffic and the
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bo
     """Run the demonstration and print what came of it."""
     from trimtab.demo.shop import open_shop
     from trimtab.embedded.binaries import Binaries
+    from trimtab.paths import LEDGER_NAME
     from trimtab.report.document import optimize_document
 
     console = stderr_console()
@@ -33,14 +35,14 @@ def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bo
         ConsoleWatcher(console, is_quiet=is_quiet) as watcher,
         open_shop(Binaries.find(pg_bin), seed=seed, scale=scale, watcher=watcher) as shop,
     ):
-        report = _optimize(shop, Path(directory) / "ledger.sqlite", pg_bin, watcher)
+        report = _optimize(shop, Path(directory) / LEDGER_NAME, pg_bin, watcher)
         if as_json:
             print_json(optimize_document(report))
         else:
-            _show(report, stdout_console(), time.monotonic() - started, was_told=not is_quiet)
+            _show(report, stdout_console(), time.monotonic() - started, was_told=not is_quiet, is_kept=keep)
         if keep:
             watcher.__exit__(None, None, None)
-            _wait(shop, console)
+            _wait(shop, directory, console)
 
 
 def _optimize(shop: Server, ledger: Path, pg_bin: Path | None, watcher: ConsoleWatcher) -> Report:
@@ -57,12 +59,13 @@ def _optimize(shop: Server, ledger: Path, pg_bin: Path | None, watcher: ConsoleW
     )
 
 
-def _show(report: Report, console: Console, seconds: float, *, was_told: bool) -> None:
+def _show(report: Report, console: Console, seconds: float, *, was_told: bool, is_kept: bool) -> None:
     from trimtab.cli.present import present
 
-    present(report, console, was_told=was_told)
+    present(report, console, was_told=was_told, ledger_stays=is_kept)
+    gone = "" if is_kept else "; its server and its ledger are gone"
     console.print(
-        f"\nThe whole demonstration took {seconds:.0f} s; its server and its files are gone. Where to look next:\n"
+        f"\nThe whole demonstration took {seconds:.0f} s{gone}. Where to look next:\n"
         "  trimtab demo --keep             the same, and the server stays up for psql until Ctrl-C\n"
         "  trimtab optimize DSN            your own database: observed and tried in a clone, not changed\n"
         "  trimtab init                    a trimtab.toml, and the SQL for least-privilege roles\n"
@@ -72,11 +75,15 @@ def _show(report: Report, console: Console, seconds: float, *, was_told: bool) -
     )
 
 
-def _wait(shop: Server, console: Console) -> None:
+def _wait(shop: Server, directory: str, console: Console) -> None:
     from trimtab.demo.shop import DATABASE
     from trimtab.embedded.signals import INTERRUPTED
 
-    console.print(f'\nThe shop is up until Ctrl-C:  psql "{shop.dsn(DATABASE)}"', highlight=False, markup=False)
+    text = f"""
+The shop and its ledger are there until Ctrl-C:
+  psql "{shop.dsn(DATABASE)}"
+  TRIMTAB_STATE={shlex.quote(directory)} trimtab history"""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
     try:
         while True:
             time.sleep(3600)

@@ -10,7 +10,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from trimtab.errors import TrimtabError
+from trimtab.errors import TrimtabError, UsageError
 
 INTERNAL = 1
 _ENDED_BY_SIGNAL = (129, 130, 143)
@@ -37,8 +37,7 @@ def _run() -> int:
 
         return int(app(standalone_mode=False) or 0)
     except TrimtabError as error:
-        _tell(error)
-        return error.exit_code
+        return _tell(error)
     except Exception as error:
         return _usage_or_fault(error)
 
@@ -48,40 +47,47 @@ def wants_json() -> bool:
     return "--json" in sys.argv[1:]
 
 
-def _tell(error: TrimtabError) -> None:
+def _tell(error: TrimtabError) -> int:
+    """Say what was refused and return its exit code. A DSN may stand where none belongs: passwords are taken out."""
+    from trimtab.cli.text import tell
+    from trimtab.db.dsn import redact
+
     if wants_json():
-        print(json.dumps({"schema": "trimtab.error/v1", "error": error.as_dict()}))
-    _say(f"trimtab: {error}")
-    if error.next_step:
-        _say(f"  next: {error.next_step}")
-    _say(f"  [{error.code}]")
+        told = {key: redact(value) if isinstance(value, str) else value for key, value in error.as_dict().items()}
+        print(json.dumps({"schema": "trimtab.error/v1", "error": told}))
+    tell(error)
+    return error.exit_code
 
 
 def _tell_interrupt(error: BaseException) -> None:
     """Say that the run was broken off, and what it noted as left to do."""
-    _say("trimtab: interrupted; no server of ours was left running")
+    from trimtab.cli.text import say
+
+    say("trimtab: interrupted; no server of ours was left running")
     for note in getattr(error, "__notes__", ()) or ("no change was left half done",):
-        _say(f"  {note}")
+        say(f"  {note}")
 
 
 def _usage_or_fault(error: Exception) -> int:
-    """Typer's usage errors know how to show themselves; all else is ours."""
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
-    if callable(show) and isinstance(code, int):
+    """Tell a usage error of Typer's as one of ours; without any argument it shows the help. All else is our fault."""
+    show, message = getattr(error, "show", None), getattr(error, "format_message", None)
+    if callable(show) and type(error).__name__ == "NoArgsIsHelpError":
         show()
-        return code
+        return UsageError.exit_code
+    if callable(message):
+        path = getattr(getattr(error, "ctx", None), "command_path", "trimtab")
+        return _tell(
+            UsageError(str(message()).rstrip("."), code="usage.arguments", next_step=f"`{path} --help` tells how.")
+        )
     if os.environ.get("TRIMTAB_DEBUG"):
         raise error
-    _say(f"trimtab: a fault inside trimtab ({type(error).__name__})")
-    _say("  next: Run again with TRIMTAB_DEBUG=1 to see where, and report it.")
-    _say("  [internal]")
-    return INTERNAL
-
-
-def _say(text: str) -> None:
-    from trimtab.cli.text import printable
-
-    print(printable(text, may_break=True), file=sys.stderr)
+    return _tell(
+        TrimtabError(
+            f"a fault inside trimtab ({type(error).__name__})",
+            code="internal",
+            next_step="Run again with TRIMTAB_DEBUG=1 to see where, and report it.",
+        )
+    )
 
 
 def _never_fail_to_print() -> None:

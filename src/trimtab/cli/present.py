@@ -17,7 +17,7 @@ from trimtab.model.workload import Query
 GAINED = 10
 
 
-def present(report: Report, console: Console, *, was_told: bool = False) -> None:
+def present(report: Report, console: Console, *, was_told: bool = False, ledger_stays: bool = True) -> None:
     """Print the report. Strategies that were told live on the same terminal are not told again."""
     console.print()
     if not (was_told and console.is_terminal):
@@ -28,7 +28,7 @@ def present(report: Report, console: Console, *, was_told: bool = False) -> None
         console.print(_levels(report))
         console.print(_movers(report))
     _skipped(report, console)
-    _closing(report, console)
+    _closing(report, console, ledger_stays=ledger_stays)
 
 
 def _strategies(report: Report, console: Console) -> None:
@@ -49,7 +49,7 @@ def _refusal(life: Life, console: Console) -> None:
 
 def _levels(report: Report) -> Table:
     weights = {query.id: query.weight for query in report.workload.queries}
-    table = Table(title="The workload, measured in pairs in the lab", title_justify="left", pad_edge=False)
+    table = Table(title="The workload, measured in the lab", title_justify="left", pad_edge=False)
     table.add_column("")
     for name in ("total (weighted)", "p50", "p95", "p99"):
         table.add_column(name, justify="right")
@@ -123,7 +123,7 @@ def _skipped(report: Report, console: Console) -> None:
         console.print(f"[dim]… and {len(report.workload.skipped) - 10} more; --json lists them all[/]")
 
 
-def _closing(report: Report, console: Console) -> None:
+def _closing(report: Report, console: Console, *, ledger_stays: bool) -> None:
     share = report.fidelity.get("within_1_percent")
     if isinstance(share, float):
         console.print(f"twin: {100 * share:.0f} % of plan costs within 1 % of the source's", highlight=False)
@@ -134,7 +134,8 @@ def _closing(report: Report, console: Console) -> None:
         console.print(f"anchor: {report.anchor.id}, {len(report.anchor.queries)} queries", highlight=False)
     kept, proven = len(report.lives_with(Outcome.KEPT)), len(report.lives_with(Outcome.PROVEN))
     if report.applied:
-        console.print(f"kept: {kept} strategies. next: trimtab history, trimtab show {report.run_id}", highlight=False)
+        hint = f". next: trimtab history, trimtab show {report.run_id}" if ledger_stays else ""
+        console.print(f"kept: {kept} strategies{hint}", highlight=False)
     elif proven:
         hint = f"proven, not applied: {proven} strategies. next: the same command with --apply"
         console.print(hint, highlight=False)

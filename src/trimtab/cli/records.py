@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
-from trimtab.cli.text import duration, percent, printable
+from trimtab.cli.text import duration, percent, printable, tell
 from trimtab.errors import LedgerError, UsageError
 from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_life
 from trimtab.ledger.ledger import Ledger
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from trimtab.ledger.entry import Entry
 
 
-def status(*, config: Path | None, as_json: bool) -> None:
-    """Print what stands applied, what is open and whether the chain verifies; a broken chain has its exit code."""
+def status(*, config: Path | None, as_json: bool) -> int:
+    """Print what stands applied, what is open and whether the chain verifies. Return the exit code: a broken chain has
+    one, and the document is printed all the same.
+    """
     with _ledger(config) as ledger:
         verification = ledger.verify()
         entries = tuple(ledger.entries()) if verification.verified else ()
@@ -29,7 +31,10 @@ def status(*, config: Path | None, as_json: bool) -> None:
         head, path = ledger.head if verification.verified else "", ledger.path
     document: dict[str, object] = {
         "schema": "trimtab.status/v1",
-        "applied": [{"strategy_id": a.strategy_id, "kind": a.change.kind, "sql": a.change.sql()} for a in standing],
+        "applied": [
+            {"strategy_id": a.strategy_id, "database": a.database, "kind": a.change.kind, "sql": a.change.sql()}
+            for a in standing
+        ],
         "open": {
             "intents": len(open_now.intents),
             "unsettled": len(open_now.unsettled),
@@ -48,7 +53,7 @@ def status(*, config: Path | None, as_json: bool) -> None:
     else:
         console = stdout_console()
         for applied in standing:
-            text = f"applied  {applied.strategy_id}  {printable(applied.change.sql())}"
+            text = f"applied  {applied.strategy_id}  {printable(applied.database)}  {printable(applied.change.sql())}"
             console.print(text, markup=False, highlight=False, soft_wrap=True)
         if not standing:
             console.print("nothing stands applied")
@@ -59,12 +64,15 @@ def status(*, config: Path | None, as_json: bool) -> None:
         state = "verified" if verification.verified else f"NOT VERIFIED: {verification.reason}"
         text = f"ledger: {verification.entries} entries, {state}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
-    if not verification.verified:
-        raise LedgerError(
-            f"the ledger does not verify: entry {verification.first_bad} is not as it was written",
-            code="ledger.corrupt",
-            next_step="Keep the file for an examination, restore it from a backup, and trust no entry after that one.",
-        )
+    if verification.verified:
+        return 0
+    broken = LedgerError(
+        f"the ledger does not verify: entry {verification.first_bad} is not as it was written",
+        code="ledger.corrupt",
+        next_step="Keep the file for an examination, restore it from a backup, and trust no entry after that one.",
+    )
+    tell(broken)
+    return broken.exit_code
 
 
 def history(*, limit: int, config: Path | None, as_json: bool) -> None:

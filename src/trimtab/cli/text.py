@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
+
+from trimtab.errors import TrimtabError
 
 # Control, format, surrogate, private and unassigned characters; separators of lines and paragraphs.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -15,6 +18,21 @@ def printable(text: str, *, limit: int = 4000, may_break: bool = False) -> str:
     """
     shown = "".join("\n" if may_break and character == "\n" else _shown(character) for character in text[:limit])
     return shown + ("…" if len(text) > limit else "")
+
+
+def tell(error: TrimtabError) -> None:
+    """Print on stderr what was refused, what to do next, and the reason code; passwords of DSNs are taken out."""
+    say(f"trimtab: {error}")
+    if error.next_step:
+        say(f"  next: {error.next_step}")
+    say(f"  [{error.code}]")
+
+
+def say(text: str) -> None:
+    """Print a message on stderr."""
+    from trimtab.db.dsn import redact
+
+    print(printable(redact(text), may_break=True), file=sys.stderr)
 
 
 def duration(ms: float) -> str:

@@ -131,6 +131,7 @@ def applied_from(intent: Intent) -> Applied:
         change=change,
         inverse=inverse,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        database=str(intended.mapping("database").get("database", "")),
     )
 
 

@@ -24,6 +24,7 @@ from trimtab.model.catalog import Snapshot
 from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Query
+from trimtab.observe.snapshot import read_facts
 from trimtab.settle.judge import regressions, to_revert
 
 
@@ -52,9 +53,12 @@ class Landing:
         watcher.stage(Stage.ANCHOR, f"level of {len(after)} queries recorded as {anchor.id}")
         watcher.stage(Stage.SETTLE, "")
         lives = self._settle(lives, before, after)
-        kept = sum(life.outcome is Outcome.KEPT for life in lives)
-        watcher.stage(Stage.SETTLE, f"{kept} strategies kept, {len(standing) - kept} taken back")
-        return lives, anchor
+        kept = [life for life in lives if life.outcome is Outcome.KEPT]
+        watcher.stage(Stage.SETTLE, f"{len(kept)} strategies kept, {len(standing) - len(kept)} taken back")
+        if len(kept) == len(standing):
+            return lives, anchor
+        # What was taken back is not part of the level that stands.
+        return lives, self._anchor(self._levels(queries), kept) if kept else None
 
     def take_back_unsettled(self) -> None:
         """Revert what the ledger says was applied and not settled; what cannot be now stays there for `resume`."""
@@ -134,7 +138,9 @@ class Landing:
 
     def _anchor(self, levels: Mapping[str, QueryLevel], standing: Sequence[Life]) -> Anchor:
         change_ids = tuple(applied.intent_id for life in standing for applied in life.applied)
-        anchor = make_anchor(self.workshop.source, self.snapshot, levels, change_ids, now_ns=time.time_ns())
+        with self._reading(self.workshop.specification.settle.statement_timeout_ms) as connection:
+            facts = read_facts(connection, self.snapshot.workload)
+            anchor = make_anchor(connection, facts, levels, change_ids, now_ns=time.time_ns())
         self.workshop.journal.anchored(anchor)
         return anchor
 

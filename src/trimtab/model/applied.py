@@ -9,10 +9,14 @@ from trimtab.model.change import Change
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One change of a strategy, done and verified. `inverse` takes it back; `seconds` is how long it took."""
+    """One change of a strategy, done and verified. `inverse` takes it back; `seconds` is how long it took.
+
+    `database` is the name of the database that it stands on.
+    """
 
     intent_id: str
     strategy_id: str
     change: Change
     inverse: Change
     seconds: float
+    database: str = ""

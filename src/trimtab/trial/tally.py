@@ -128,9 +128,7 @@ class Tally:
         """Many small gains may be proven yet; where the total saves too little that would not help."""
         if not self.gain.is_futile(remaining_pairs):
             return False
-        if self.gain.pairs >= LEAST_PAIRS_FOR_LEVEL and not self._saves_enough:
-            return True
-        return self.pooled.is_futile(remaining_pairs * len(self.series))
+        return not self._saves_enough or self.pooled.is_futile(remaining_pairs * len(self.series))
 
     def _no_gain_to_come(self, remaining_pairs: int) -> bool:
         return self.gain.pairs >= 2 * len(self.gain.wealth) or self._is_futile(remaining_pairs)

@@ -35,7 +35,7 @@ def _run() -> int:
     try:
         from trimtab.cli.app import app
 
-        return int(app(standalone_mode=False) or 0)
+        return int(app(prog_name="trimtab", standalone_mode=False) or 0)
     except TrimtabError as error:
         return _tell(error)
     except Exception as error:

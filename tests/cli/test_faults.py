@@ -1,0 +1,93 @@
+"""Claims about errors as scripts see them: one JSON document each, a reason code, and no password in either."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+
+from .program import Program
+
+SECRET = "Sesame-8151-Secret"
+DSN = f"postgresql://someone:{SECRET}@/shop?host=/nowhere"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("optimize", "--bogus"),
+        ("optimize", "--seed", "abc"),
+        ("bogus",),
+        ("show",),
+        ("status", DSN),
+        ("optimize", DSN, DSN),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_refused_like_all_else(
+    program: Program, arguments: tuple[str, ...]
+) -> None:
+    ended = program.run(*arguments)
+    assert (ended.code, ended.reason, ended.stdout) == (2, "usage.arguments", "")
+    assert "--help` tells how" in ended.stderr
+    told = program.run(*arguments, "--json")
+    assert told.code == 2
+    assert told.document["schema"] == "trimtab.error/v1"
+    assert told.document["error"]["code"] == "usage.arguments"
+    assert SECRET not in ended.stderr + told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("arguments", [("show", DSN), ("revert", DSN), ("resume", DSN)])
+def test_a_password_where_none_belongs_is_not_repeated(program: Program, arguments: tuple[str, ...]) -> None:
+    ended = program.run(*arguments, "--json", environ={"PGHOST": "/nowhere"})
+    assert ended.code != 0
+    assert ended.document["schema"] == "trimtab.error/v1"
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_without_a_command_there_is_help(program: Program) -> None:
+    ended = program.run()
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "Usage: trimtab" in ended.stderr
+
+
+def test_a_broken_ledger_is_one_document_and_an_exit_code(program: Program) -> None:
+    program.ledger_path.parent.mkdir(exist_ok=True)
+    with Ledger.open(program.ledger_path) as ledger:
+        for number in range(3):
+            ledger.append(Kind.RUN_STARTED, {"number": number}, run_id=f"r-{number}")
+    with closing(sqlite3.connect(program.ledger_path, isolation_level=None)) as raw:
+        for (trigger,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            raw.execute(f'DROP TRIGGER "{trigger}"')
+        raw.execute("UPDATE entries SET body = '{}' WHERE seq = 2")
+    ended = program.run("status", "--json")
+    assert (ended.code, ended.reason) == (7, "ledger.corrupt")
+    assert ended.document["schema"] == "trimtab.status/v1"
+    assert ended.document["ledger"]["verified"] is False
+    assert ended.document["ledger"]["first_bad"] == 2
+
+
+def test_the_originals_first_line_may_be_run_again(program: Program) -> None:
+    line = ("init_db_optimization", "--spec_id=DATABASE_OPTIMIZATION_SPEC_V4", "--quantum_enhanced=true")
+    program.succeed(*line)
+    written = (program.directory / "trimtab.toml").read_text()
+    ended = program.succeed(*line)
+    assert "left as it is" in ended.stderr
+    assert (program.directory / "trimtab.toml").read_text() == written
+    assert "CREATE ROLE" in ended.stdout
+
+
+def test_the_originals_first_line_does_not_touch_a_file_without_its_database(program: Program) -> None:
+    (program.directory / "trimtab.toml").write_text('[databases.other]\ndsn = "service=other"\n')
+    ended = program.run("init_db_optimization", "--json")
+    assert (ended.code, json.loads(ended.stdout)["error"]["code"]) == (2, "init.exists")
+
+
+def test_the_shell_completes_commands_and_options(program: Program) -> None:
+    for words, expected in (("trimtab opt", "optimize"), ("trimtab optimize --wor", "--workload")):
+        environ = {"_TRIMTAB_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        assert expected in program.spawn(environ=environ).stdout.split()

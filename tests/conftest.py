@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import settings
+
+_MEMORY, _ENOUGH_BYTES = "/dev/shm", 4 << 30  # the suite's servers need a few hundred megabytes
+
+
+def _prefer_memory() -> None:
+    """Hundreds of servers are made of a thousand small files each: a file system in memory halves the suite's time."""
+    with suppress(OSError):
+        found = os.statvfs(_MEMORY)
+        has_room = found.f_bavail * found.f_frsize >= _ENOUGH_BYTES
+        if has_room and not found.f_flag & os.ST_NOEXEC and "TMPDIR" not in os.environ:
+            os.environ["TMPDIR"] = _MEMORY
+            tempfile.tempdir = None
+
+
+_prefer_memory()
 
 # In CI a failure must mean that the change broke something: there the examples are always the same.
 settings.register_profile("ci", derandomize=True, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -11,7 +12,8 @@ import pytest
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 
-from .program import Program
+from .market import READS, Market, write_workload
+from .program import Program, Strike
 
 SECRET = "Sesame-8151-Secret"
 DSN = f"postgresql://someone:{SECRET}@/shop?host=/nowhere"
@@ -91,3 +93,37 @@ def test_the_shell_completes_commands_and_options(program: Program) -> None:
     for words, expected in (("trimtab opt", "optimize"), ("trimtab optimize --wor", "--workload")):
         environ = {"_TRIMTAB_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
         assert expected in program.spawn(environ=environ).stdout.split()
+
+
+@pytest.mark.server
+def test_what_the_lab_cannot_run_is_listed_and_counts_in_no_total(program: Program, market: Market) -> None:
+    workload = program.directory / "workload.sql"
+    broken = "SELECT sum(1 / (customer_id - customer_id)) FROM orders WHERE id > 5"
+    workload.write_text(f"-- weight: 20\n{READS[0][2]};\n-- name: broken\n-- weight: 100\n{broken};\n")
+    document = program.succeed("optimize", market.dsn, "--workload", workload, "--json").document
+    [skipped] = document["workload"]["skipped"]
+    assert (skipped["name"], skipped["code"]) == ("broken", "query.not_run")
+    assert "22012" in skipped["reason"]
+    assert len(document["queries"]) == 1
+    assert document["strategies"][0]["outcome"] == "proven"
+    told = program.succeed("optimize", market.dsn, "--workload", workload, "--quiet")
+    assert "broken (query.not_run)" in told.stdout
+
+
+@pytest.mark.server
+def test_a_ledger_without_room_says_what_it_leaves_open(program: Program, market: Market) -> None:
+    """The disk fills up between the intent and its result: the change stands, and the message says how to go on."""
+    strike = Strike(signal.SIGSTOP, "before", "apply_done")
+    options = ("optimize", market.dsn, "--workload", write_workload(program.directory / "w.sql"), "--apply")
+    running = program.start(*options, strike=strike)
+    running.wait_until_stopped()
+    with closing(sqlite3.connect(program.ledger_path, isolation_level=None)) as raw:
+        raw.execute("CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    running.send(signal.SIGCONT)
+    ended = running.wait()
+    assert ended.code == 7
+    assert "run `trimtab resume`" in ended.stderr
+    with closing(sqlite3.connect(program.ledger_path, isolation_level=None)) as raw:
+        raw.execute("DROP TRIGGER full")
+    program.succeed("resume", market.dsn)
+    assert program.succeed("status", "--json").document["open"] == {"intents": 0, "unsettled": 0, "runs": []}

@@ -56,6 +56,9 @@ def test_every_form_that_psql_reads_is_read(dsn: str | None, database: str | Non
         "host=h passwort=ter2",
         "postgresql://u:%zzter2@h/a",
         "shop\0ter2",
+        "postgresql+psycopg://u:hunter2@h/db",
+        "postgresq://u:hunter2@h:5432/db",
+        "u:hunter2@h/db",
     ],
 )
 def test_a_broken_dsn_is_refused_without_repeating_it(dsn: str) -> None:
@@ -99,6 +102,10 @@ def test_a_description_knows_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ("postgresql://h/a?password=secret&sslmode=require", "postgresql://h/a?password=***&sslmode=require"),
         ("PGPASSWORD=secret psql", "PGPASSWORD=*** psql"),
         ("sslpassword=secret", "sslpassword=***"),
+        ("postgresql+psycopg://u:secret@h/db", "postgresql+psycopg://u:***@h/db"),
+        ("specification postgresql:/u:secret@h/db cannot", "specification postgresql:/u:***@h/db cannot"),
+        ("'u:secret@h/db'", "'u:***@h/db'"),
+        ("shop@db.example:5432 at 12:30:00, a@b", "shop@db.example:5432 at 12:30:00, a@b"),
         ("nothing to hide", "nothing to hide"),
     ],
 )

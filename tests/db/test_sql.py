@@ -73,11 +73,26 @@ def test_what_is_in_an_open_function_body_is_no_statement() -> None:
 
 def test_psql_commands_are_told_and_end_with_their_line() -> None:
     assert _texts("\\set x it's\nSELECT 1;\n  \\timing on\nSELECT 2") == [
-        ("\\set x it's", "sql.psql_command"),
+        ("\\set", "sql.psql_command"),
         ("SELECT 1", None),
-        ("\\timing on", "sql.psql_command"),
+        ("\\timing", "sql.psql_command"),
         ("SELECT 2", None),
     ]
+
+
+def test_the_rows_after_copy_from_stdin_are_no_statements() -> None:
+    rows = "1\tit's a row; of somebody\n2\tanother $1 -- row\n\\.\n"
+    text = (
+        f"SELECT 1;\nCOPY t (a, b) FROM stdin;\n{rows}SELECT 2;\ncopy u from STDIN WITH (FORMAT csv);\n\\.\nSELECT 3;"
+    )
+    found = split(text)
+    assert [(s.text, s.danger is None, s.line) for s in found if s.text.startswith("SELECT")] == [
+        ("SELECT 1", True, 1),
+        ("SELECT 2", True, 6),
+        ("SELECT 3", True, 9),
+    ]
+    assert [s.danger is None for s in found] == [True, False, True, False, True]
+    assert "somebody" not in repr(found)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_open_parameters_are_counted(read: Read) -> None:
         ("-- weight: -2\nSELECT 1;", "workload.bad_weight", "positive"),
         ("-- weight: nan\nSELECT 1;", "workload.bad_weight", "finite"),
         ("-- weight: inf\nSELECT 1;", "workload.bad_weight", "finite"),
+        ("-- weight: 1e308\nSELECT 1;", "workload.bad_weight", "1e+15"),
         ("-- weight:\nSELECT 1;", "workload.bad_weight", "not a number"),
         ("-- weight: 1\n-- weight: 2\nSELECT 1;", "workload.bad_weight", "twice"),
         ("-- name:\nSELECT 1;", "workload.bad_name", "empty"),

@@ -28,7 +28,7 @@ Spec = Annotated[str | None, typer.Option("--spec", help="A specification: file 
 Lab = Annotated[str | None, typer.Option("--lab", help="Where trials run: clone, none, or the DSN of a test database.")]
 PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="PostgreSQL programs for twin and clone.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Seed = Annotated[int, typer.Option("--seed", help="Fixes every random choice.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**53 - 1, help="Fixes every random choice.")]
 
 
 def _version(wanted: bool) -> None:

@@ -120,7 +120,9 @@ def init(
 ) -> None:
     """Write trimtab.toml and print the SQL for the roles. `keeps_known` leaves a file alone that names the database."""
     from trimtab.config import render_default_config
+    from trimtab.db.dsn import conninfo_for
 
+    conninfo_for(dsn, None)
     if keeps_known and path.exists() and database in load(path).databases:
         _tell_init(path, database, f"{path} was left as it is: it names {database} already.", as_json=as_json)
         return

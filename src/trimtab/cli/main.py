@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 
 from trimtab.errors import TrimtabError, UsageError
@@ -35,11 +36,25 @@ def _run() -> int:
     try:
         from trimtab.cli.app import app
 
+        _refuse_undecodable(sys.argv)
         return int(app(prog_name="trimtab", standalone_mode=False) or 0)
     except TrimtabError as error:
         return _tell(error)
+    except BrokenPipeError:
+        return 0
     except Exception as error:
         return _usage_or_fault(error)
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the command line is refused: an argument is not text in the system's encoding",
+            code="usage.arguments",
+            next_step="Write it in UTF-8.",
+        ) from None
 
 
 def wants_json() -> bool:
@@ -97,8 +112,25 @@ def _never_fail_to_print() -> None:
 
 
 def _leave(code: int) -> None:
+    """Exit. A reader that has gone is no error; an output that cannot be written is one."""
+    if sys.stdout is None:
+        sys.exit(code)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            code = code or _unwritable(error)
     sys.exit(code)
+
+
+def _unwritable(error: OSError) -> int:
+    from trimtab.cli.text import tell
+
+    told = UsageError(
+        f"the output cannot be written: {error.strerror}",
+        code="usage.output",
+        next_step="Check where stdout goes; the work itself is done.",
+    )
+    tell(told)
+    return told.exit_code

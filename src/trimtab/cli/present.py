@@ -15,6 +15,7 @@ from trimtab.model.strategy import Outcome, QueryTrial
 from trimtab.model.workload import Query
 
 GAINED = 10
+MESSAGES = 5
 
 
 def present(report: Report, console: Console, *, was_told: bool = False, ledger_stays: bool = True) -> None:
@@ -124,9 +125,17 @@ def _skipped(report: Report, console: Console) -> None:
 
 
 def _closing(report: Report, console: Console, *, ledger_stays: bool) -> None:
+    for message in report.messages[:MESSAGES]:
+        console.print(f"[yellow]{escape(printable(message, limit=300))}[/]", highlight=False)
+    if len(report.messages) > MESSAGES:
+        console.print(f"[yellow]… and {len(report.messages) - MESSAGES} more notes; --json lists them all[/]")
     share = report.fidelity.get("within_1_percent")
     if isinstance(share, float):
         console.print(f"twin: {100 * share:.0f} % of plan costs within 1 % of the source's", highlight=False)
+    drawn = sum(query.is_synthetic for query in report.workload.queries)
+    if drawn:
+        text = f"{drawn} of {len(report.workload.queries)} queries ran with values drawn from the planner's statistics"
+        console.print(text, highlight=False)
     ledger = report.ledger
     state = "[green]verified[/]" if ledger.verified else "[bold red]NOT VERIFIED[/]"
     console.print(f"ledger: {ledger.entries} entries, {state}, head {ledger.head[:16]}", highlight=False)

@@ -23,6 +23,8 @@ def printable(text: str, *, limit: int = 4000, may_break: bool = False) -> str:
 def tell(error: TrimtabError) -> None:
     """Print on stderr what was refused, what to do next, and the reason code; passwords of DSNs are taken out."""
     say(f"trimtab: {error}")
+    for note in getattr(error, "__notes__", ()):
+        say(f"  {note}")
     if error.next_step:
         say(f"  next: {error.next_step}")
     say(f"  [{error.code}]")

@@ -20,7 +20,7 @@ _KEYWORD_SECRET = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _URI_PARAMETER_SECRET = re.compile(rf"(?P<key>[?&](?:{_NAMES})=)[^&\s]*", re.IGNORECASE)
-_URI_SECRET = re.compile(r"(?P<user>\bpostgres(?:ql)?://[^\s:/?#@]*):[^\s]*@", re.IGNORECASE)
+_URI_SECRET = re.compile(r"(?P<user>(?:\b[a-z][\w+.-]*:/{1,2})?[^\s:/?#@'\"]*):[^\s]*@", re.IGNORECASE)
 
 
 def conninfo_for(dsn: str | None, database: str | None) -> str:
@@ -66,6 +66,8 @@ def _parsed(text: str, *, database: str | None) -> str:
 
     if "\0" in text or (database is not None and "\0" in database):
         raise _invalid("it holds a NUL")
+    if not _is_conninfo(text) and ("://" in text or re.search(r":[^\s]*@", text)):
+        raise _invalid("it looks like a URI, but begins with neither postgresql:// nor postgres://")
     if text.startswith(_URI_SCHEMES):
         _check_uri(text)
     try:

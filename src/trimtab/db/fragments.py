@@ -16,6 +16,10 @@ from trimtab.db.parser import MAX_FILE_BYTES, Token, UnreadableSqlError, parse, 
 
 # Each stray quote makes the rest be read again.
 _MAX_READS = 100
+# The rows after COPY ... FROM stdin, as psql and pg_dump have them, up to a line of their own with "\.".
+_COPY_DATA = re.compile(
+    rb"(?P<command>^[ \t]*copy\b[^;]*?\bfrom\s+stdin\b[^;]*;[^\n]*\n)(?P<rows>.*?^\\\.[ \t\r]*$)", re.I | re.M | re.S
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ def fragments(text: str) -> list[Fragment]:
     """Return the pieces of a text, in order. Raises UnreadableSqlError `sql.too_large` for a text past the limit."""
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
-    encoded = text.removeprefix("\ufeff").encode(errors="replace")
+    encoded = _COPY_DATA.sub(_without_rows, text.removeprefix("\ufeff").encode(errors="replace"))
     if len(encoded) > MAX_FILE_BYTES:
         raise UnreadableSqlError(
             f"the text has {len(encoded)} bytes, the limit is {MAX_FILE_BYTES}", code="sql.too_large"
@@ -46,6 +50,11 @@ def fragments(text: str) -> list[Fragment]:
         if start >= len(encoded):
             return found
     return [*found, _broken(encoded, start, len(encoded))]
+
+
+def _without_rows(found: re.Match[bytes]) -> bytes:
+    """Rows are no statements; their lines stay, empty, so that later ones keep their numbers."""
+    return found["command"] + b"\n" * found["rows"].count(b"\n")
 
 
 def _from(encoded: bytes, start: int) -> tuple[int, list[Fragment]]:
@@ -178,8 +187,15 @@ def _opens_meta_command(piece: list[Token]) -> bool:
 
 
 def _meta_command(encoded: bytes, start: int, end: int) -> Fragment:
-    text = encoded[start:end].decode().strip()
-    return Fragment(text, "", _line(encoded, start), "sql.psql_command", "it is a command of psql, not SQL")
+    # Its arguments may hold a password, and are nothing to us.
+    command = re.match(rb"\\[A-Za-z]*", encoded[start:end])
+    return Fragment(
+        command[0].decode() if command is not None else "\\",
+        "",
+        _line(encoded, start),
+        "sql.psql_command",
+        "it is a command of psql, not SQL",
+    )
 
 
 def _fragment(encoded: bytes, start: int, piece: list[Token]) -> list[Fragment]:

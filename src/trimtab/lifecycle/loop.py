@@ -12,8 +12,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trimtab.apply.enforce import Enforcer, database_body
@@ -30,6 +30,7 @@ from trimtab.model.catalog import Snapshot
 from trimtab.model.report import LedgerState, Life, Report
 from trimtab.model.strategy import Outcome, QueryTrial, Strategy
 from trimtab.model.watch import Watcher
+from trimtab.model.workload import Skipped, Workload
 from trimtab.propose.context import Context
 from trimtab.propose.proposers import all_proposers
 
@@ -101,9 +102,9 @@ class _Run:
             lives,
             compared,
             anchor,
-            lab=trials.describe() if trials else "none",
+            trials,
             fidelity=fidelity,
-            messages=twin.problems,
+            messages=(*twin.problems, *(trials.notes if trials is not None else ())),
         )
 
     def give_up(self, error: BaseException, snapshot: Snapshot) -> None:
@@ -112,12 +113,11 @@ class _Run:
             self.landing.take_back_unsettled()
         code = error.code if isinstance(error, TrimtabError) else type(error).__name__
         message = str(error) if isinstance(error, TrimtabError) else "the run was interrupted or failed inside"
-        try:
+        with suppress(TrimtabError):  # the ledger itself may be the trouble; the first error says more
             self.workshop.journal.failed(code, message)
+        with suppress(TrimtabError):
             if has_changes(open_work(self.workshop.ledger, database_body(snapshot.server))):
                 error.add_note("a change could not be taken back now: run `trimtab resume`")
-        except TrimtabError:
-            return  # the ledger itself is the trouble; the first error says more
 
     def _observe(self) -> Snapshot:
         watcher = self.workshop.watcher
@@ -193,8 +193,8 @@ class _Run:
         lives: Sequence[Life],
         compared: Sequence[QueryTrial],
         anchor: Anchor | None,
+        trials: Trials | None,
         *,
-        lab: str,
         fidelity: Mapping[str, float | int | str],
         messages: Sequence[str],
     ) -> Report:
@@ -213,13 +213,13 @@ class _Run:
         return Report(
             run_id=workshop.run_id,
             server=snapshot.server,
-            workload=snapshot.workload,
+            workload=_told(snapshot.workload, trials.failures if trials is not None else {}),
             lives=tuple(lives),
             queries=tuple(compared),
             before_ms=before,
             after_ms=after,
             ledger=LedgerState(verified.entries, verified.verified, workshop.ledger.head, str(workshop.ledger.path)),
-            lab=lab,
+            lab=trials.describe() if trials is not None else "none",
             applied=workshop.request.apply,
             anchor=anchor,
             fidelity=fidelity,
@@ -232,6 +232,22 @@ class _Run:
         started = time.monotonic()
         yield
         self.seconds[stage.value] = round(time.monotonic() - started, 3)
+
+
+def _told(workload: Workload, failures: Mapping[str, str]) -> Workload:
+    """Return the workload with the queries that the lab could not run among the skipped."""
+    failed = tuple(
+        Skipped(
+            query.name,
+            query.normalized_text,
+            query.weight,
+            "query.not_run",
+            f"the lab could not run it (SQLSTATE {failures[query.id]}): no trial and no total knows it",
+        )
+        for query in workload.queries
+        if query.id in failures
+    )
+    return replace(workload, skipped=(*workload.skipped, *failed))
 
 
 def _opening(workshop: Workshop, facts: Snapshot) -> dict[str, object]:

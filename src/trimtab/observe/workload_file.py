@@ -18,6 +18,7 @@ from trimtab.observe.identity import QueryIds
 
 ORIGIN = "file"
 _DIRECTIVE = re.compile(r"\s*--\s*(?P<key>weight|name)\s*:(?P<value>.*)", re.IGNORECASE)
+_LARGEST_WEIGHT = 1e15
 _FORM = "Write `-- weight: 12.5` on a line of its own above the statement."
 
 
@@ -95,8 +96,8 @@ def _weight(text: str, path: Path, statement: Statement) -> float:
         weight = float(text)
     except ValueError:
         raise _bad(path, statement, "weight", f"{text!r} is not a number") from None
-    if not math.isfinite(weight) or weight <= 0:
-        raise _bad(path, statement, "weight", f"{text!r} is not a positive, finite number")
+    if not 0 < weight <= _LARGEST_WEIGHT:
+        raise _bad(path, statement, "weight", f"{text!r} is not a positive, finite number up to {_LARGEST_WEIGHT:g}")
     return weight
 
 

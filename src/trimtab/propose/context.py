@@ -47,6 +47,10 @@ class Context:
         return self.snapshot.workload.queries
 
     def time_per_cost(self, query: Query, cost: float) -> float:
-        """Return the weighted ms that one cost unit of the query stands for; without a lab it counts as 1 ms."""
-        measured = self.baseline_ms.get(query.id)
-        return query.weight * (measured / cost if measured is not None and cost > 0 else 1.0)
+        """Return the weighted ms that one cost unit of the query stands for; without a lab it counts as 1 ms.
+
+        What the lab could not run stands for nothing: beside measured times its costs would be no times.
+        """
+        if not self.baseline_ms:
+            return query.weight
+        return query.weight * self.baseline_ms.get(query.id, 0.0) / cost if cost > 0 else 0.0

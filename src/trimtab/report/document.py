@@ -24,6 +24,7 @@ def optimize_document(report: Report) -> dict[str, object]:
             "queries": len(workload.queries),
             "executions": workload.executions,
             "origin": workload.origin,
+            "synthetic": sum(query.is_synthetic for query in workload.queries),
             "skipped": [
                 {"query": s.normalized_text, "name": s.name, "reason": s.reason, "code": s.code}
                 for s in workload.skipped

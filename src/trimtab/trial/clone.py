@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.places import run_root
@@ -40,6 +41,10 @@ _WITHOUT = (
     "--no-subscriptions",
     "--no-security-labels",
     "--no-tablespaces",
+)
+# What would let the lab act by itself, reach another server, or run a program here.
+_LEFT_OUT = re.compile(
+    r"\d+; \d+ \d+ (?:EVENT TRIGGER|USER MAPPING|EXTENSION - (?:dblink|file_fdw|pg_cron|pg_net|http|plpython3u|plsh)\b)"
 )
 _LOCALE = """/* trimtab: how does this database sort and encode? */
 select pg_catalog.to_jsonb(d) || pg_catalog.jsonb_build_object(
@@ -148,8 +153,9 @@ def _require_new_enough(binaries: Binaries, snapshot: Snapshot) -> None:
 def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, directory: Path) -> None:
     hidden = [f"--exclude-table={qualified(t.schema, t.name)}" for t in snapshot.tables if not t.is_readable]
     options = ("--format=directory", _JOBS, "--compress=0", "--no-sync", "--lock-wait-timeout=10s", "--no-password")
-    target = (f"--file={directory}", f"--dbname={conninfo or 'dbname=' + snapshot.server.database}")
-    done = binaries.run("pg_dump", *options, *_WITHOUT, *hidden, *target)
+    with for_programs(conninfo) as reachable:
+        target = (f"--file={directory}", f"--dbname={reachable}")
+        done = binaries.run("pg_dump", *options, *_WITHOUT, *hidden, *target)
     if done.returncode != 0:
         raise LabError(
             f"the source could not be read for the lab: pg_dump said: {_first_error(done)}",
@@ -159,7 +165,10 @@ def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, directory: Path
 
 
 def _restore(server: Server, directory: Path) -> tuple[str, ...]:
-    options = ("--format=directory", _JOBS, "--no-password", f"--dbname={DATABASE}")
+    listed = server.run("pg_restore", "--list", str(directory))
+    contents = server.directory / "lab.list"
+    contents.write_text("\n".join(line for line in listed.stdout.splitlines() if not _LEFT_OUT.match(line)), "utf-8")
+    options = ("--format=directory", _JOBS, "--no-password", f"--use-list={contents}", f"--dbname={DATABASE}")
     done = server.run("pg_restore", *options, *_WITHOUT, str(directory))
     if done.returncode == 0:
         return ()

@@ -83,10 +83,13 @@ class Trials:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the lab could not do as the source does, and how many queries failed in it."""
-        failed = len(self._baseline.failures)
-        told = (f"{failed} queries cannot be run in the lab and were left out of the trials",) if failed else ()
-        return (*self._lab.notes, *told)
+        """What the lab could not do as the source does."""
+        return self._lab.notes
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """The queries that failed in the baseline, by id, with the SQLSTATE: no trial and no total knows them."""
+        return self._baseline.failures
 
     def baseline(
         self, queries: Sequence[Query], runs: int = 3, *, progress: Callable[[int, int], None] | None = None
@@ -258,7 +261,8 @@ class Trials:
 
     def _untouched(self, query: Query) -> QueryTrial:
         level = median(self._baseline.times[query.id])
-        return QueryTrial(query.id, level, level, pairs=0, plan_changed=False, verdict=Standing.NOT_WORSE.value)
+        timed_out = 0 if query.id in self._baseline.plans else 1
+        return QueryTrial(query.id, level, level, 0, False, Standing.NOT_WORSE.value, timed_out)
 
     def _known_hopeless(self, found: Mapping[str, Plan]) -> set[str]:
         return {query_id for query_id, plan in found.items() if (query_id, plan.shape_hash) in self._hopeless}

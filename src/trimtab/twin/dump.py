@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
@@ -43,7 +44,8 @@ def dump(conninfo: str, binaries: Binaries, directory: Path, unreadable: Sequenc
     file, filters = directory / "twin.dump", directory / "twin.filter"
     filters.write_text("".join(f"exclude table {qualified(*relation)}\n" for relation in unreadable), encoding="utf-8")
     options = (*_OPTIONS, f"--filter={filters}", f"--file={file}")
-    done = binaries.run("pg_dump", *options, f"--dbname={conninfo}", environment=_ENGLISH)
+    with for_programs(conninfo) as reachable:
+        done = binaries.run("pg_dump", *options, f"--dbname={reachable}", environment=_ENGLISH)
     if done.returncode != 0:
         raise LabError(
             f"the twin was not built: pg_dump could not read the source's schema: {_reason(done.stderr)}",

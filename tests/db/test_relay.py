@@ -78,7 +78,10 @@ def front(server: Server, certificate: tuple[Path, Path]) -> Iterator[int]:
             await writer.drain()
         writer.close()
 
+    writers: list[asyncio.StreamWriter] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with suppress(OSError, ssl.SSLError, EOFError):
             if await reader.readexactly(8) != struct.pack("!ii", 8, 80877103):
                 writer.close()
@@ -87,7 +90,16 @@ def front(server: Server, certificate: tuple[Path, Path]) -> Iterator[int]:
             await writer.drain()
             await writer.start_tls(context)
             inner_reader, inner_writer = await asyncio.open_unix_connection(str(socket))
+            writers.append(inner_writer)
             await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    async def end() -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        for writer in writers:
+            writer.transport.abort()
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     listening = loop.run_until_complete(asyncio.start_server(serve, "localhost", 0))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -96,9 +108,7 @@ def front(server: Server, certificate: tuple[Path, Path]) -> Iterator[int]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     listening.close()
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(end())
     loop.close()
 
 

@@ -33,7 +33,7 @@ PAIRS = (
     ("orders", "(placed)", "SELECT max(placed) FROM orders"),
     ("orders", "(placed)", "SELECT sum(total) FROM orders WHERE placed BETWEEN '2024-05-01' AND '2024-05-09'"),
     ("orders", "(placed) INCLUDE (total)", "SELECT sum(total) FROM orders WHERE placed < '2024-03-01'"),
-    ("orders", "(total)", "SELECT id FROM orders WHERE total < 5"),
+    ("orders", "(total)", "SELECT id FROM orders WHERE total < 60"),
     ("orders", "(total DESC NULLS LAST, id)", "SELECT total FROM orders ORDER BY total DESC NULLS LAST, id LIMIT 9"),
     ("orders", "(note)", "SELECT id FROM orders WHERE note IS NULL AND zip = 11"),
     ("orders", "(note, zip)", "SELECT id FROM orders WHERE note = 'xx' AND zip < 40"),
@@ -75,7 +75,7 @@ def test_a_hypothetical_index_costs_what_the_real_one_costs(costs: list[tuple[Pl
     assert len(used) >= 20
     errors = [abs(expected.cost / real.cost - 1) for expected, real in used]
     # With a real index the planner reads the column's true ends, which ANALYZE's sample may have missed.
-    assert max(errors) <= 0.12
+    assert max(errors) <= 0.08
     assert median(errors) <= 0.01
 
 

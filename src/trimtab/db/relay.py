@@ -105,7 +105,7 @@ class _Door:
             writer.write(_SSL_REQUEST)
             await writer.drain()
             if await reader.readexactly(1) != b"S":
-                writer.close()
+                writer.transport.abort()
                 raise ConnectionError("the server takes no TLS")
         await writer.start_tls(context, server_hostname=self.host)
         return reader, writer
@@ -116,15 +116,24 @@ def _open(door: _Door, directory: Path) -> Iterator[None]:
     """Carry connections to the socket in the directory for as long as the context lasts."""
     loop = asyncio.new_event_loop()
     context = door.context()
+    writers: list[asyncio.StreamWriter] = []
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with suppress(OSError, ssl.SSLError, EOFError):
             there_reader, there_writer = await door.connect(context)
-            try:
-                await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
-            finally:
-                there_writer.close()
+            writers.append(there_writer)
+            await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
         writer.close()
+
+    async def end() -> None:
+        """Nobody waits for a last word: the programs have ended."""
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        for writer in writers:
+            writer.transport.abort()
+        for _ in range(3):  # a transport is closed in a step of its own
+            await asyncio.sleep(0)
 
     server = loop.run_until_complete(asyncio.start_unix_server(carry, directory / f".s.PGSQL.{_PORT}"))
     thread = threading.Thread(target=loop.run_forever, name="trimtab-tls", daemon=True)
@@ -135,9 +144,7 @@ def _open(door: _Door, directory: Path) -> Iterator[None]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         server.close()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(end())
         loop.close()
 
 

@@ -57,7 +57,8 @@ def test_interrupted_at_a_boundary_of_stages(
         assert len(different) == len(status["applied"]), (kind, different)
         [run, *_] = program.succeed("history", "--json").document["runs"]
         assert run["state"] == "failed"
-        lives = {entry.text("strategy_id") for entry in program.entries() if entry.kind == "apply_intended"}
+        here = [entry for entry in program.entries() if entry.run_id == run["run_id"]]
+        lives = {entry.text("strategy_id") for entry in here if entry.kind == "apply_intended"}
         for strategy_id in lives:
             outcome = program.succeed("show", strategy_id, "--json").document["outcome"]
             assert outcome in ("reverted", "failed", "kept"), kind

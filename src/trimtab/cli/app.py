@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+
+class _Commands(TyperGroup):
+    """Keeps an interrupt from Typer, which would make a silent exit of it."""
+
+    def invoke(self, ctx: Any) -> Any:  # its type is private to Typer
+        from trimtab.embedded.signals import Interrupted
+
+        try:
+            return super().invoke(ctx)
+        except Interrupted as interrupted:
+            raise SystemExit(interrupted.code) from interrupted
+
 
 app = typer.Typer(
     name="trimtab",
+    cls=_Commands,
     help="Find, prove, apply and hold the few changes that make a PostgreSQL workload faster.",
     epilog="Start with `trimtab demo`; then `trimtab optimize postgresql://host/db`, which changes nothing.",
     no_args_is_help=True,

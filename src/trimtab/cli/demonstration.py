@@ -77,7 +77,7 @@ def _show(report: Report, console: Console, seconds: float, *, was_told: bool, i
 
 def _wait(shop: Server, directory: str, console: Console) -> None:
     from trimtab.demo.shop import DATABASE
-    from trimtab.embedded.signals import INTERRUPTED
+    from trimtab.embedded.signals import INTERRUPTED, Interrupted
 
     text = f"""
 The shop and its ledger are there until Ctrl-C:
@@ -87,7 +87,7 @@ The shop and its ledger are there until Ctrl-C:
     try:
         while True:
             time.sleep(3600)
-    except SystemExit as leaving:
+    except Interrupted as leaving:
         if leaving.code != INTERRUPTED:
             raise
         console.print("taking the shop down", highlight=False)

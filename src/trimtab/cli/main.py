@@ -28,22 +28,27 @@ def main() -> None:
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else INTERNAL
         if code in _ENDED_BY_SIGNAL:
-            _tell_interrupt(leaving)
+            _tell_interrupt(leaving.__cause__ or leaving)
     _leave(code)
 
 
 def _run() -> int:
+    from trimtab.embedded.signals import INTERRUPTED
+
     try:
         from trimtab.cli.app import app
 
         _refuse_undecodable(sys.argv)
-        return int(app(prog_name="trimtab", standalone_mode=False) or 0)
+        code = int(app(prog_name="trimtab", standalone_mode=False) or 0)
     except TrimtabError as error:
         return _tell(error)
     except BrokenPipeError:
         return 0
     except Exception as error:
         return _usage_or_fault(error)
+    if code == INTERRUPTED:  # before a command had begun
+        raise SystemExit(code)
+    return code
 
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:

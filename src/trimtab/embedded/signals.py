@@ -17,9 +17,17 @@ INTERRUPTED = 128 + signal.SIGINT
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class Interrupted(KeyboardInterrupt, SystemExit):
+    """A signal told the program to end; `code` is its exit code, 128 plus the signal's number.
+
+    As a KeyboardInterrupt it has psycopg cancel the statement that the server works on; else the session would stay
+    busy and could not clean up. As a SystemExit it ends a program without a traceback.
+    """
+
+
 @contextmanager
 def cleanup_on_signals() -> Iterator[None]:
-    """Within it, a signal raises SystemExit of 128 plus its number in the main thread, once: 130 for Ctrl-C.
+    """Within it, a signal raises Interrupted in the main thread, once.
 
     Repeated ones are ignored, so that they cannot interrupt the cleaning up. What context managers miss is destroyed
     when the process ends. Outside of the main thread Python takes no handlers, and only that net remains.
@@ -45,7 +53,9 @@ def cleanup_on_signals() -> Iterator[None]:
 def _leave(number: int, _frame: FrameType | None) -> None:
     for other in _ENDING:
         signal.signal(other, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+    interrupted = Interrupted(128 + number)
+    interrupted.code = 128 + number
+    raise interrupted
 
 
 def _restore(before: Mapping[signal.Signals, object], handled: list[signal.Signals]) -> None:

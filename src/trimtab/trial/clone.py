@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.contents import chosen_contents
 from trimtab.embedded.places import run_root
 from trimtab.errors import LabError
 from trimtab.model.catalog import Snapshot
@@ -165,9 +166,7 @@ def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, directory: Path
 
 
 def _restore(server: Server, directory: Path) -> tuple[str, ...]:
-    listed = server.run("pg_restore", "--list", str(directory))
-    contents = server.directory / "lab.list"
-    contents.write_text("\n".join(line for line in listed.stdout.splitlines() if not _LEFT_OUT.match(line)), "utf-8")
+    contents, _ = chosen_contents(server, directory, _LEFT_OUT)
     options = ("--format=directory", _JOBS, "--no-password", f"--use-list={contents}", f"--dbname={DATABASE}")
     done = server.run("pg_restore", *options, *_WITHOUT, str(directory))
     if done.returncode == 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.contents import chosen_contents
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
 from trimtab.model.change import qualified
@@ -57,11 +58,7 @@ def dump(conninfo: str, binaries: Binaries, directory: Path, unreadable: Sequenc
 
 def restore(server: Server, database: str, file: Path) -> list[str]:
     """Restore the file and return what could not be restored, and why. Raises LabError when nothing could be."""
-    listed = server.run("pg_restore", "--list", str(file), environment=_ENGLISH)
-    contents = server.directory / "twin.list"
-    contents.write_text(
-        "\n".join(line for line in listed.stdout.splitlines() if not _LEFT_OUT.match(line)), encoding="utf-8"
-    )
+    contents, listed = chosen_contents(server, file, _LEFT_OUT, _ENGLISH)
     # Verbose, so that it tells of which entry an error is.
     options = (
         "--verbose",
@@ -71,10 +68,10 @@ def restore(server: Server, database: str, file: Path) -> list[str]:
         f"--dbname={server.dsn(database)}",
     )
     done = server.run("pg_restore", *options, str(file), environment=_ENGLISH)
-    problems = _problems(done.stderr, listed.stdout)
+    problems = _problems(done.stderr, listed)
     if done.returncode != 0 and not problems:
         raise LabError(
-            f"the twin was not built: pg_restore failed: {_reason(done.stderr or listed.stderr)}",
+            f"the twin was not built: pg_restore failed: {_reason(done.stderr)}",
             code="twin.restore_failed",
             next_step="Check the disk space of the temporary directory, then run again.",
         )

@@ -145,7 +145,7 @@ def store_column_statistics(
 def text_forms(connection: Connection) -> Iterator[None]:
     """Write and read values, in the open transaction, as every server does alike; afterwards all is as before."""
     text = "select s.name, s.setting from pg_catalog.pg_settings s where s.name = any ($1::text[])"
-    before = dict(connection.execute(text, (list(_TEXT_FORMS),)).fetchall())
+    before: dict[str, str] = dict(connection.execute(text, (list(_TEXT_FORMS),)).fetchall())
     _set_locally(connection, _TEXT_FORMS)
     yield
     _set_locally(connection, before)
@@ -197,7 +197,7 @@ def _expression_types(twin: Connection, relation: str | None = None) -> dict[tup
     found = {}
     for schema, index, number, table, expression in probes:
         # Prepared and never run: only the type of its result is wanted.
-        statement = f"SELECT {expression} FROM ONLY {table}".encode()
+        statement = f"SELECT {expression} FROM ONLY {table}".encode()  # noqa: S608 - the server's own text
         if twin.pgconn.prepare(b"", statement).status == psycopg.pq.ExecStatus.COMMAND_OK:
             found[schema, index, number] = twin.pgconn.describe_prepared(b"").ftype(0)
     return found

@@ -1,4 +1,4 @@
-"""Statistics of columns: read through the views and stored again, they are what ANALYZE made, in every kind and type."""
+"""Statistics of columns: read through the views and stored again, they are what ANALYZE made, of every type."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ CREATE DOMAIN tags AS text[];
 CREATE COLLATION plain FROM "C";
 CREATE SCHEMA "O'dd ""s"" here";
 CREATE TABLE "O'dd ""s"" here".kinds AS SELECT
-    n AS i, n::bigint % 50 AS b, n / 7.0 AS num, (n % 13)::float8 AS f, n::float4 / 3 AS r, (n % 5)::smallint AS s,
-    'te''xt "' || n % 90 AS t, ('v' || n % 400)::varchar(20) AS v, ('c' || n % 30)::char(9) AS c, ('n' || n % 9)::name AS nm,
-    (n % 3 = 0) AS bool, date '2020-01-01' + n % 300 AS d, timestamptz '2020-01-01 UTC' + n * interval '1 hour' AS tz,
-    timestamp '2020-01-01' + n % 77 * interval '1 minute' AS ts, n % 60 * interval '1 second' AS iv, time '10:00' + n % 50 * interval '1 min' AS tm,
-    md5((n % 100)::text)::uuid AS u, ('10.0.0.' || n % 250)::inet AS ip, ('10.0.' || n % 250 || '.0/24')::cidr AS net,
-    decode(md5((n % 70)::text), 'hex') AS bytes, (n % 8)::int::bit(3) AS bits, ('1' || n % 2)::varbit AS vb, n::oid AS oid,
-    (n % 6)::text::xid AS x, jsonb_build_object('k', n % 40) AS jb, json_build_object('k', n) AS js,
-    ARRAY[n % 10, n % 7, n % 3] AS ia, ARRAY['a' || n % 20, 'b,{"'] AS ta, ARRAY[]::int[] AS ea,
-    to_tsvector('simple', 'alpha beta w' || n % 30) AS tsv, int4range(n % 90, n % 90 + n % 20) AS ir,
-    CASE WHEN n % 9 = 0 THEN 'empty'::numrange ELSE numrange(n, n + 5) END AS nr, point(n, n) AS p,
-    (ARRAY['happy', 'sad', 'un''sure'])[1 + n % 3]::mood AS m, ROW(n % 5, 'x' || n % 4)::pair AS pr,
-    (n % 30 + 1)::positive AS dom, (n % 30 + 2)::very_positive AS dom2, ARRAY['t' || n % 5]::tags AS dtags,
-    ARRAY[(n % 3 + 1)::positive] AS domarr, ARRAY[(ARRAY['happy', 'sad'])[1 + n % 2]::mood] AS ma,
-    CASE WHEN n % 4 = 0 THEN 'null' || n END AS nul, NULL::int AS allnull, 'pg_class'::regclass AS rc, ('r' || n % 9)::text COLLATE plain AS coll
+    n AS i, n::bigint % 50 AS b, n / 7.0 AS num, (n % 13)::float8 AS f, n::float4 / 3 AS r, (n % 5)::smallint AS
+    s, 'te''xt "' || n % 90 AS t, ('v' || n % 400)::varchar(20) AS v, ('c' || n % 30)::char(9) AS c, ('n' || n %
+    9)::name AS nm, (n % 3 = 0) AS bool, date '2020-01-01' + n % 300 AS d, timestamptz '2020-01-01 UTC' + n *
+    interval '1 hour' AS tz, timestamp '2020-01-01' + n % 77 * interval '1 minute' AS ts, n % 60 * interval '1 s' AS iv,
+    time '10:00' + n % 50 * interval '1 min' AS tm, md5((n % 100)::text)::uuid AS u, ('10.0.0.' ||
+    n % 250)::inet AS ip, ('10.0.' || n % 250 || '.0/24')::cidr AS net, decode(md5((n % 70)::text), 'hex') AS
+    bytes, (n % 8)::int::bit(3) AS bits, ('1' || n % 2)::varbit AS vb, n::oid AS oid, (n % 6)::text::xid AS x,
+    jsonb_build_object('k', n % 40) AS jb, json_build_object('k', n) AS js, ARRAY[n % 10, n % 7, n % 3] AS ia,
+    ARRAY['a' || n % 20, 'b,{"'] AS ta, ARRAY[]::int[] AS ea, to_tsvector('simple', 'alpha beta w' || n % 30) AS
+    tsv, int4range(n % 90, n % 90 + n % 20) AS ir, CASE WHEN n % 9 = 0 THEN 'empty'::numrange ELSE numrange(n, n +
+    5) END AS nr, point(n, n) AS p, (ARRAY['happy', 'sad', 'un''sure'])[1 + n % 3]::mood AS m, ROW(n % 5, 'x' || n
+    % 4)::pair AS pr, (n % 30 + 1)::positive AS dom, (n % 30 + 2)::very_positive AS dom2, ARRAY['t' || n %
+    5]::tags AS dtags, ARRAY[(n % 3 + 1)::positive] AS domarr, ARRAY[(ARRAY['happy', 'sad'])[1 + n % 2]::mood] AS
+    ma, CASE WHEN n % 4 = 0 THEN 'null' || n END AS nul, NULL::int AS allnull, 'pg_class'::regclass AS rc, ('r' ||
+    n % 9)::text COLLATE plain AS coll
   FROM generate_series(1, 3000) n;
 CREATE TABLE parent (id int, k text);
 CREATE TABLE child () INHERITS (parent);

@@ -94,6 +94,14 @@ def may_read_ranges(connection: Connection) -> bool:
     return row is not None and row[0] is True
 
 
+def hidden_ranges(connection: Connection) -> list[tuple[str, str]]:
+    """Return the (schema, name) of relations with ranges whose statistics this role may not read."""
+    if may_read_ranges(connection):
+        return []
+    rows = connection.execute(queries.load("twin_range_columns", connection.info.server_version))
+    return [(schema, name) for schema, name in rows]
+
+
 def _older_ranges(
     connection: Connection,
 ) -> dict[tuple[str, str, str, bool], tuple[str | None, float | None, str | None]]:

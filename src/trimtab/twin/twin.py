@@ -34,6 +34,7 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE, build, lost
+from trimtab.twin.capture import read_image
 from trimtab.twin.extended import ExtendedValues, may_read_values, read_values, store_values
 from trimtab.twin.fidelity import Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
@@ -59,14 +60,19 @@ class Twin:
 
     @classmethod
     def build(
-        cls, conninfo: str, snapshot: Snapshot, binaries: Binaries, *, progress: Callable[[int, int, str], None]
+        cls,
+        conninfo: str,
+        snapshot: Snapshot,  # noqa: ARG003 - the facts are read anew, with the schema
+        binaries: Binaries,
+        *,
+        progress: Callable[[int, int, str], None],
     ) -> Twin:
         """Return the twin of the source. `problems` tells what could not be carried over. Raises LabError."""
-        built = build(conninfo, binaries, progress=progress)
+        built = build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress)
         connection = None
         try:
             connection = connect(built.server.dsn(DATABASE), read_only=False)
-            refused = take_over_settings(connection, snapshot, built.parsing)
+            refused = take_over_settings(connection, built.source)
         except BaseException:
             if connection is not None:
                 connection.close()

@@ -6,7 +6,7 @@ or outside of one. Decides nothing about the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -22,7 +22,7 @@ from trimtab.errors import WorkloadError
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
 
-__all__ = ["QueryTimeout", "ServerError", "explain", "explain_statements", "plan_of"]
+__all__ = ["QueryTimeout", "ServerError", "explain", "explain_statements", "text_of"]
 
 _GENERIC_PLAN_SINCE = 160000
 _PREPARED = '"trimtab generic plan"'
@@ -67,7 +67,7 @@ def explain(
 
 
 def planned_generic(query: Query, generic: bool | None) -> bool:
-    """Return whether the query is planned for any values. `generic` as in `explain`; raises WorkloadError as it does."""
+    """Return whether the query is planned for any values; `generic` and WorkloadError as with `explain`."""
     is_generic = query.parameter_count > 0 and (not query.is_runnable if generic is None else generic)
     if not is_generic and not query.is_runnable:
         raise _not_runnable(query)
@@ -90,9 +90,10 @@ def explain_statements(query: Query, *, is_generic: bool) -> list[Statement]:
     ]
 
 
-def plan_of(result: PGresult) -> str:
-    """Return the text that EXPLAIN gave."""
-    return (result.get_value(0, 0) or b"").decode()
+def text_of(results: Sequence[PGresult]) -> str:
+    """Return the text that EXPLAIN gave, out of the results of `explain_statements`."""
+    told = next(result for result in results if result.nfields)
+    return (told.get_value(0, 0) or b"").decode()
 
 
 def no_plan(query: Query) -> WorkloadError:
@@ -167,4 +168,4 @@ def _cursor(conn: Connection) -> psycopg.RawCursor[TupleRow]:
 
 def _plan(cursor: psycopg.RawCursor[TupleRow]) -> Plan:
     assert cursor.pgresult is not None, "EXPLAIN returns one row"
-    return Plan.unread(plan_of(cursor.pgresult))
+    return Plan.unread(text_of([cursor.pgresult]))

@@ -1,4 +1,4 @@
-"""Gives the twin's session the source's planner settings, and a hypothetical SetSetting its effect in a transaction.
+"""Gives the twin's session the source's planner settings.
 
 What the source's planner could not do yet is switched off. Settings that change no plan are left alone.
 """
@@ -12,7 +12,6 @@ import psycopg
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import SetSetting, quote_identifier
 
 _PLANNER_SETTINGS = (
     "enable_",
@@ -50,14 +49,6 @@ def take_over_settings(connection: Connection, snapshot: Snapshot, parsing: Mapp
                 raise
             refused.append(f"setting {name} was not taken over: {source_error(error)}")
     return refused
-
-
-def set_locally(connection: Connection, change: SetSetting) -> None:
-    """Set it until the end of the transaction."""
-    if change.value is None:
-        connection.execute(f"SET LOCAL {quote_identifier(change.name)} TO DEFAULT".encode())
-    else:
-        connection.execute("select pg_catalog.set_config($1, $2, true)", (change.name, change.value))
 
 
 def _planner_settings(snapshot: Snapshot) -> dict[str, str]:

@@ -92,7 +92,7 @@ class PlanCache:
             self._keep(question, _UNCHANGED, answer)
 
     def missing(self, questions: Sequence[Question], configurations: Iterable[Sequence[Change]]) -> list[Task]:
-        """Return what must be asked before `answers` can tell: each question once, with what is relevant to it."""
+        """Return what must be asked before `answers_to` can tell: each question once, with what is relevant to it."""
         asked: set[tuple[Question, _State]] = set()
         tasks = []
         for changes in configurations:
@@ -116,14 +116,10 @@ class PlanCache:
         for question, state, answer in zip(task.questions, task.states, answers, strict=True):
             self._keep(question, state, answer)
 
-    def answers(self, questions: Sequence[Question], changes: Sequence[Change]) -> list[Answer]:
-        """Return the answers under these changes. Raises KeyError for one that is missing."""
+    def answers_to(self, asked: Sequence[Question | PlanFailure], changes: Sequence[Change]) -> list[Answer]:
+        """Return the answers under these changes; what failed before it was asked answers itself. Raises KeyError."""
         configuration = _Configuration(changes)
-        relations = self._relations
-        return [
-            self._answers[question, configuration.state(configuration.relevant(relations.get(question)))]
-            for question in questions
-        ]
+        return [one if isinstance(one, PlanFailure) else self._answer(one, configuration) for one in asked]
 
     def forget(self, change: Change) -> None:
         """Forget what was answered with this change in force."""
@@ -135,6 +131,9 @@ class PlanCache:
         self._answers.clear()
         self._shared.clear()
         self._relations.clear()
+
+    def _answer(self, question: Question, configuration: _Configuration) -> Answer:
+        return self._answers[question, configuration.state(configuration.relevant(self._relations.get(question)))]
 
     def _keep(self, question: Question, state: _State, answer: Answer) -> None:
         if isinstance(answer, Plan):  # Most changes leave most plans as they were: one object serves for all.

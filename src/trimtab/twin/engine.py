@@ -19,12 +19,11 @@ from trimtab.model.change import (
     DropStatistics,
     SetSetting,
     change_digest,
-    quote_identifier,
 )
 from trimtab.twin.cache import Answer, Question, Relations, Task
 from trimtab.twin.extended import ExtendedValues, store_values
 from trimtab.twin.hypothetical import HypotheticalIndexes
-from trimtab.twin.session import Session
+from trimtab.twin.session import Session, setting_statement
 
 Values = Mapping[str, Sequence[ExtendedValues]]
 """What statistics objects hold, by the digest of the change that creates them."""
@@ -109,10 +108,3 @@ def _statements(change: Change) -> list[Statement]:
             return [Statement(change.sql())]
         case CreateIndex() | DropIndex() | CreateStatistics():
             return []
-
-
-def setting_statement(change: SetSetting) -> Statement:
-    """Return what sets it until the open transaction ends."""
-    if change.value is None:
-        return Statement(f"SET LOCAL {quote_identifier(change.name)} TO DEFAULT")
-    return Statement("select pg_catalog.set_config($1, $2, true)", (change.name, change.value))

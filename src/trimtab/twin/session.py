@@ -17,6 +17,7 @@ from trimtab.db.explain import GENERIC_FORGET, GENERIC_SETTING, explain_statemen
 from trimtab.db.failures import source_error
 from trimtab.db.pipeline import Pipeline, Statement
 from trimtab.errors import TrimtabError
+from trimtab.model.change import SetSetting, quote_identifier
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
@@ -33,6 +34,13 @@ def question_of(query: Query, generic: bool | None) -> Question | PlanFailure:
     except TrimtabError as error:
         return PlanFailure("", str(error))
     return Question(query.text, () if is_generic else query.parameters, is_generic, query)
+
+
+def setting_statement(change: SetSetting) -> Statement:
+    """Return what sets it until the open transaction ends."""
+    if change.value is None:
+        return Statement(f"SET LOCAL {quote_identifier(change.name)} TO DEFAULT")
+    return Statement("select pg_catalog.set_config($1, $2, true)", (change.name, change.value))
 
 
 class Session:

@@ -143,7 +143,7 @@ class Twin:
                 lambda engine, task: engine.ask(task, self._statistics),
                 self._cache.keep,
             )
-            return [self._answers(asked, questions, changes) for changes in configurations]
+            return [self._cache.answers_to(asked, changes) for changes in configurations]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""
@@ -208,12 +208,6 @@ class Twin:
         """Make the indexes on all engines, in one order, so that they plan alike."""
         if changes:
             self._engines.each(lambda engine: engine.indexes.ensure(changes))
-
-    def _answers(
-        self, asked: Sequence[Question | PlanFailure], questions: Sequence[Question], changes: Sequence[Change]
-    ) -> list[Plan | PlanFailure]:
-        answers = iter(self._cache.answers(questions, changes))
-        return [one if isinstance(one, PlanFailure) else next(answers) for one in asked]
 
     @contextmanager
     def _alive(self) -> Iterator[None]:

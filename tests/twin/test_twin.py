@@ -65,7 +65,6 @@ def one(twin: Twin, *changes: Change, asked: object = BY_ZIP) -> Plan:
 def forget(twin: Twin) -> None:
     """Make the twin ask its planner again."""
     twin._cache.clear()
-    twin._relations.clear()
 
 
 def test_a_hypothetical_index_is_used_by_the_configuration_that_has_it(shared_twin: Twin) -> None:

@@ -22,11 +22,11 @@ from trimtab.model.watch import Watcher
 from trimtab.model.workload import Query, Workload
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin import ddl
-from trimtab.twin.build import SETTINGS, Built, build, read_image, refresh
+from trimtab.twin.build import SETTINGS, Built, build, refresh
+from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.image import load, save
 from trimtab.twin.shelf import KeptTwin, Shelf, expiry
-from trimtab.twin.source import Image
 from trimtab.twin.twin import Twin
 
 READ_TIMEOUT_MS = 60_000
@@ -130,7 +130,7 @@ def export(origin: Origin, path: Path, watcher: Watcher) -> Exported:
     image = _image(origin, watcher)
     size_bytes = save(image, path)
     source = image.source
-    return Exported(path, size_bytes, source.version, len(source.lengths), source.has_values, source.problems)
+    return Exported(path, size_bytes, source.version, len(source.relations), source.has_values, source.problems)
 
 
 def keep(origin: Origin, name: str, watcher: Watcher, *, days: float, most_bytes: int) -> Kept:
@@ -145,7 +145,7 @@ def keep(origin: Origin, name: str, watcher: Watcher, *, days: float, most_bytes
     was_refreshed = server is not None
     if server is None:
         built = build(image, Binaries.for_source(image.source.version, origin.pg_bin), progress=_told(watcher))
-        server, problems, loaded = built.server, built.problems, len(image.source.lengths)
+        server, problems, loaded = built.server, built.problems, len(image.source.relations)
     with server:
         server.stop()
         size_bytes = server.size_bytes()
@@ -168,7 +168,7 @@ def keep(origin: Origin, name: str, watcher: Watcher, *, days: float, most_bytes
         )
         shelf.put(kept, server, image)
     seconds = time.perf_counter() - started
-    return Kept(kept, was_refreshed, loaded, len(image.source.lengths), seconds)
+    return Kept(kept, was_refreshed, loaded, len(image.source.relations), seconds)
 
 
 def kept_twins() -> list[KeptTwin]:
@@ -297,10 +297,10 @@ def _refreshed(shelf: Shelf, name: str, image: Image) -> tuple[Server | None, tu
     except BaseException:
         server.destroy()
         raise
-    if done is None:
+    if done.built is None:
         server.destroy()
         return None, (), 0
-    return server, done.problems, done.loaded
+    return server, done.built.problems, len(done.changed)
 
 
 def _reader(origin: Origin, twin: Twin) -> Connection:

@@ -8,14 +8,16 @@ indexes are made, and given its length again afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import psycopg
 
 from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
+from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
-from trimtab.model.change import CreateIndex, DropIndex, change_digest, qualified
+from trimtab.model.change import Change, CreateIndex, DropIndex, change_digest, qualified
 from trimtab.twin.build import DATABASE
 from trimtab.twin.columns import index_columns
 from trimtab.twin.pages import SEGMENT_PAGES, is_deduplicated, length_of, set_btree_height, set_length
@@ -34,6 +36,7 @@ class HypotheticalIndexes:
         self._maker: Connection | None = None
         self._oids: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
+        self._existing_oids: dict[str, int] = {}  # by qualified name
         self._refused: dict[str, str] = {}  # what the server refused, and why
 
     def ensure(self, changes: Sequence[CreateIndex]) -> None:
@@ -60,6 +63,34 @@ class HypotheticalIndexes:
         """Return why an ensured index is not there, None when it is."""
         return self._refused.get(change_digest(change))
 
+    def moved(self, server: Server, connection: Connection) -> HypotheticalIndexes:
+        """Return these indexes for a copy of the server, or for a new session of the same."""
+        self.close()
+        other = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict):
+                setattr(other, name, dict(value))
+        other._server, other._connection = server, connection
+        return other
+
+    def switches(self, changes: Sequence[Change]) -> list[Statement]:
+        """Return what shows and hides indexes as these changes want it, until the open transaction ends.
+
+        Indexes that were refused, or do not exist, stay as they are.
+        """
+        shown = [self._oids[d] for c in changes if isinstance(c, CreateIndex) and (d := change_digest(c)) in self._oids]
+        hidden = self._existing([qualified(c.schema, c.name) for c in changes if isinstance(c, DropIndex)])
+        return [
+            Statement(self.switching_text, ("{" + ",".join(map(str, oids)) + "}", str(is_live)))
+            for oids, is_live in ((shown, True), (hidden, False))
+            if oids
+        ]
+
+    @property
+    def switching_text(self) -> str:
+        """The text of what `switches` returns."""
+        return sql.load("twin_switch", self._connection.info.server_version)
+
     def show(self, changes: Sequence[CreateIndex]) -> None:
         """Let the planner see these, in the open transaction. Those that were refused stay unseen."""
         self._switch([self._oids[d] for d in map(change_digest, changes) if d in self._oids], is_live=True)
@@ -74,6 +105,14 @@ class HypotheticalIndexes:
         if oids:
             text = sql.load("twin_switch", self._connection.info.server_version)
             self._connection.execute(text, (list(oids), is_live))
+
+    def _existing(self, names: Sequence[str]) -> list[int]:
+        """Return the oids of those that exist."""
+        unknown = [name for name in dict.fromkeys(names) if name not in self._existing_oids]
+        if unknown:
+            found = zip(unknown, _oids(self._connection, unknown), strict=True)
+            self._existing_oids.update({name: oid for name, oid in found if oid is not None})
+        return [self._existing_oids[name] for name in names if name in self._existing_oids]
 
     def _plan_making(self, by_table: dict[str, dict[str, CreateIndex]], digest: str, change: CreateIndex) -> None:
         try:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.errors import LabError, UsageError
-from trimtab.twin.source import Image, Source
+from trimtab.twin.capture import Image
+from trimtab.twin.source import Source
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

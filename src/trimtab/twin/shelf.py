@@ -23,8 +23,8 @@ from trimtab.embedded.file_lock import exclusive
 from trimtab.embedded.places import cache_root
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, UsageError
+from trimtab.twin.capture import Image
 from trimtab.twin.image import load, save
-from trimtab.twin.source import Image
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _NEW, _OLD = ".new-", ".old-"

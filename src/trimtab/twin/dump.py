@@ -29,7 +29,6 @@ _OPTIONS = (
     "--no-publications",
     "--no-subscriptions",
     "--no-security-labels",
-    "--no-tablespaces",
     "--no-sync",
     "--lock-wait-timeout=30s",
 )
@@ -71,7 +70,7 @@ def restore(server: Server, database: str, schema: bytes) -> list[str]:
         chosen = "\n".join(line for line in listed.splitlines() if not _LEFT_OUT.match(line))
         contents.write_text(chosen, encoding="utf-8", errors="surrogateescape")
         # Verbose, so that it tells of which entry an error is.
-        options = ("--verbose", "--no-owner", "--no-privileges", f"--use-list={contents}")
+        options = ("--verbose", "--no-owner", "--no-privileges", "--no-tablespaces", f"--use-list={contents}")
         done = programs.run("pg_restore", *options, f"--dbname={server.dsn(database)}", str(file), environment=_ENGLISH)
     finally:
         file.unlink(missing_ok=True)

@@ -144,7 +144,7 @@ def keep(origin: Origin, name: str, watcher: Watcher, *, days: float, most_bytes
     server, problems, loaded = _refreshed(shelf, name, image)
     was_refreshed = server is not None
     if server is None:
-        built = build(image, Binaries.for_source(image.source.version, origin.pg_bin), progress=_told(watcher))
+        built = build(image, Binaries.for_major(image.source.major, origin.pg_bin), progress=_told(watcher))
         server, problems, loaded = built.server, built.problems, len(image.source.relations)
     with server:
         server.stop()
@@ -267,14 +267,14 @@ def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
         built = Built(server, image.source, shelf.find(origin.kept).problems)
     else:
         image = _image(origin, watcher)
-        binaries = Binaries.for_source(image.source.version, origin.pg_bin)
+        binaries = Binaries.for_major(image.source.major, origin.pg_bin)
         built = build(image, binaries, progress=_told(watcher))
     with Twin.open(built) as twin:
         yield twin, time.perf_counter() - started
 
 
 def _copy_of(shelf: Shelf, kept: KeptTwin, pg_bin: Path | None) -> Server:
-    binaries = Binaries.for_source(kept.twin_version, pg_bin)
+    binaries = Binaries.for_major(kept.twin_version // 10000, pg_bin)
     if binaries.version[0] != kept.twin_version // 10000:
         raise LabError(
             f"the kept twin {kept.name} cannot be started: it needs PostgreSQL {kept.twin_version // 10000}, "

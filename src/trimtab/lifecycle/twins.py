@@ -26,6 +26,7 @@ from trimtab.twin.build import SETTINGS, Built, build, refresh
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.image import load, save
+from trimtab.twin.sample import SourceSample
 from trimtab.twin.shelf import KeptTwin, Shelf, expiry
 from trimtab.twin.twin import Twin
 
@@ -41,6 +42,11 @@ class Origin:
     kept: str | None = None
     pg_bin: Path | None = None
     has_values: bool = True
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a server is read."""
+        return self.file is None and self.kept is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,7 @@ def explain(origin: Origin, workload: Path | None, wishes: Wishes, watcher: Watc
                 _explained(query, b, a, indexes) for query, b, a in zip(found.queries, before, after, strict=True)
             ),
             indexes=tuple(
-                IndexExplained(change, size, twin.refusal(change), twin.note(change))
+                IndexExplained(change, size, twin.refusal(change) or "", "; ".join(twin.notes(change)))
                 for change, size in zip(indexes, sizes, strict=True)
             ),
             planner_calls=twin.planner_calls,
@@ -269,7 +275,8 @@ def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
         image = _image(origin, watcher)
         binaries = Binaries.for_major(image.source.major, origin.pg_bin)
         built = build(image, binaries, progress=_told(watcher))
-    with Twin.open(built) as twin:
+    sample = SourceSample(origin.conninfo) if origin.is_live and origin.conninfo is not None else None
+    with Twin.open(built, sample=sample) as twin:
         yield twin, time.perf_counter() - started
 
 
@@ -305,7 +312,7 @@ def _refreshed(shelf: Shelf, name: str, image: Image) -> tuple[Server | None, tu
 
 def _reader(origin: Origin, twin: Twin) -> Connection:
     """Return a session to read the workload's surroundings from: the source where there is one, else the twin."""
-    if origin.conninfo is not None and origin.file is None and origin.kept is None:
+    if origin.is_live and origin.conninfo is not None:
         return connect(origin.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)
     return twin.connect_read_only()
 

@@ -23,6 +23,7 @@ from trimtab.model.change import (
 from trimtab.twin.cache import Answer, Question, Relations, Task
 from trimtab.twin.extended import ExtendedValues, store_values
 from trimtab.twin.hypothetical import HypotheticalIndexes
+from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import Session, setting_statement
 
 Values = Mapping[str, Sequence[ExtendedValues]]
@@ -30,13 +31,18 @@ Values = Mapping[str, Sequence[ExtendedValues]]
 
 
 class Engine:
-    """A running server of the twin. `open_session` connects to such a server with the source's settings."""
+    """A running server of the twin.
 
-    def __init__(self, server: Server, open_session: Callable[[Server], Connection]) -> None:
+    `open_session` connects to such a server with the source's settings; `sample` reads samples of the source.
+    """
+
+    def __init__(
+        self, server: Server, open_session: Callable[[Server], Connection], sample: SourceSample | None = None
+    ) -> None:
         self.server = server
         self._open_session = open_session
         self._session = Session(open_session(server))
-        self.indexes = HypotheticalIndexes(server, self.connection)
+        self.indexes = HypotheticalIndexes(server, self.connection, sample)
         self._session.prepare(self.indexes.switching_text)
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 
 import psycopg
 
@@ -55,14 +56,23 @@ class Measured:
 
 
 class SourceSample:
-    """Reads samples of one source. A connection is open only while something is measured."""
+    """Reads samples of one source, each once, whichever thread asks. A connection is open only while one is read."""
 
     def __init__(self, conninfo: str, *, timeout_ms: int = _TIMEOUT_MS) -> None:
         self._conninfo = conninfo
         self._timeout_ms = timeout_ms
+        self._known: dict[tuple[tuple[str, str], Wanted], Measured] = {}
+        self._lock = Lock()
 
     def measure(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
         """Return what each of `wanted` asks of this table. A refusal is an answer with a note, never an error."""
+        with self._lock:
+            unknown = [want for want in dict.fromkeys(wanted) if (table, want) not in self._known]
+            for want, answer in zip(unknown, self._measure(table, unknown), strict=True):
+                self._known[table, want] = answer
+            return [self._known[table, want] for want in wanted]
+
+    def _measure(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
         if not wanted:
             return []
         try:

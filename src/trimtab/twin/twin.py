@@ -31,6 +31,7 @@ from trimtab.twin.engines import Engines
 from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
 from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
+from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
 from trimtab.twin.source import Source
@@ -49,10 +50,11 @@ class Twin:
         source: Source,
         problems: tuple[str, ...],
         *,
+        sample: SourceSample | None = None,
         workers: int | None = None,
     ) -> None:
         """Take over a running server. `open_session` connects to it, or to a copy, with the source's settings."""
-        self._engines = Engines(Engine(server, open_session), workers)
+        self._engines = Engines(Engine(server, open_session, sample), workers)
         self._statistics: dict[str, tuple[ExtendedValues, ...]] = {}
         self._cache = PlanCache()
         self._source = source
@@ -72,13 +74,15 @@ class Twin:
 
         It plans on `workers` servers at once when there is work enough: as many as there are processors by default.
         """
-        return cls.open(build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress), workers)
+        built = build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress)
+        return cls.open(built, sample=SourceSample(conninfo), workers=workers)
 
     @classmethod
-    def open(cls, built: Built, workers: int | None = None) -> Twin:
+    def open(cls, built: Built, *, sample: SourceSample | None = None, workers: int | None = None) -> Twin:
         """Return the twin of a server that was built, which it takes over: it goes with the twin, or at a failure.
 
-        Raises LabError.
+        `sample` reads samples of the source, for what column statistics do not tell of a hypothetical index; without
+        one `notes` says what was estimated. Raises LabError.
         """
         refused: list[str] = []
 
@@ -92,7 +96,7 @@ class Twin:
             return connection
 
         try:
-            twin = cls(built.server, open_session, built.source, built.problems, workers=workers)
+            twin = cls(built.server, open_session, built.source, built.problems, sample=sample, workers=workers)
         except BaseException:
             built.server.destroy()
             raise
@@ -183,6 +187,12 @@ class Twin:
         connection = connect(self._server.dsn(DATABASE), read_only=True)
         take_over_settings(connection, self._source)
         return connection
+
+    def notes(self, change: CreateIndex) -> tuple[str, ...]:
+        """Return what the index's size and statistics rest on, where column statistics alone do not suffice."""
+        with self._alive():
+            self._ensure([change])
+        return self._indexes.notes(change)
 
     def import_statistics(self, change: CreateStatistics, lab: Connection) -> None:
         """Take from the lab what the statistics object holds there; until then it has no effect on the twin's plans.

@@ -16,6 +16,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.places import run_root
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
+from trimtab.twin import build as builder
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.build import Built, build, refresh
 from trimtab.twin.capture import Image, read_image
@@ -224,3 +225,52 @@ def test_a_terabyte_takes_no_disk(scratch: str) -> None:
     with built(replace(image, source=replace(image.source, relations=relations))) as made, session(made) as twin:
         assert explained(twin, "SELECT * FROM t")["Total Cost"] > (1 << 40) // 8192
         assert made.server.size_bytes() < 200 << 20
+
+
+def test_what_an_archive_says_is_not_done_as_a_superuser(source: Server, scratch: str) -> None:
+    run(
+        scratch,
+        'CREATE SCHEMA "Own place";\nCREATE EXTENSION hstore SCHEMA "Own place";\nCREATE EXTENSION pg_trgm;\n'
+        "CREATE EXTENSION postgres_fdw;\nCREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;\n"
+        'CREATE TABLE bag (h "Own place".hstore, w text);\nCREATE INDEX ON bag USING gin (w gin_trgm_ops);\n'
+        "CREATE FUNCTION shell(text) RETURNS int LANGUAGE c AS 'hstore', 'hstore_in'",
+    )
+    with built(capture(scratch)) as made, session(made) as connection:
+        [problem] = made.problems
+        assert "FUNCTION public shell(text)" in problem
+        assert "permission denied" in problem
+        owners = connection.execute(
+            b"select distinct r.rolname, r.rolsuper from pg_class c join pg_roles r on r.oid = c.relowner"
+            b" where c.relnamespace = 'public'::regnamespace"
+        ).fetchall()
+        assert owners == [("trimtab_owner", False)]
+        explained(connection, "SELECT * FROM bag WHERE w LIKE '%abcd%'")
+
+
+@pytest.mark.parametrize("moment", ["restore", "store_columns", "file_work"])
+def test_a_server_that_is_killed_in_the_middle_is_told_and_nothing_is_left(
+    source: Server, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    image = capture(source.dsn(DATABASE))
+    before = set(run_root(serving_account()).iterdir())
+    real = getattr(builder, moment)
+    servers: list[Server] = []
+    create = Server.create
+
+    def remembered(*arguments: Any, **rest: Any) -> Server:
+        servers.append(create(*arguments, **rest))
+        return servers[-1]
+
+    def interrupted(*arguments: Any, **rest: Any) -> Any:
+        process = servers[0]._process
+        assert process is not None
+        process.kill()
+        process.wait()
+        return real(*arguments, **rest)
+
+    monkeypatch.setattr(Server, "create", remembered)
+    monkeypatch.setattr(builder, moment, interrupted)
+    with pytest.raises(LabError) as caught:
+        build(image, Binaries.find(), progress=silent)
+    assert caught.value.code in ("twin.lost", "twin.restore_failed", "embedded.start_failed")
+    assert set(run_root(serving_account()).iterdir()) == before

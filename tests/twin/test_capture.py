@@ -274,3 +274,36 @@ def test_a_server_that_is_killed_in_the_middle_is_told_and_nothing_is_left(
         build(image, Binaries.find(), progress=silent)
     assert caught.value.code in ("twin.lost", "twin.restore_failed", "embedded.start_failed")
     assert set(run_root(serving_account()).iterdir()) == before
+
+
+@pytest.mark.parametrize("which", ["source", pytest.param("older_source", marks=pytest.mark.system_postgres)])
+def test_what_select_rights_do_not_show_is_named_and_the_rest_is_exact(
+    request: pytest.FixtureRequest, which: str
+) -> None:
+    server: Server = request.getfixturevalue(which)
+    run(server.dsn(), "CREATE DATABASE rights")
+    owner = server.dsn("rights")
+    try:
+        run(
+            owner,
+            "CREATE TABLE t (id int PRIMARY KEY, word text, r int4range, k int);\n"
+            "INSERT INTO t SELECT n, 'w' || n % 90, int4range(n, n + n % 9), n % 7 FROM generate_series(1, 20000) n;\n"
+            "CREATE INDEX by_lower ON t (lower(word));\nCREATE STATISTICS tied ON word, k FROM t;\n"
+            "CREATE TABLE closed (id int);\nVACUUM ANALYZE;\nGRANT SELECT ON t TO reader",
+        )
+        conninfo = f"{owner} user=reader"
+        image = capture(conninfo)
+        told = "\n".join(image.source.problems)
+        assert "may not read them: public.closed" in told
+        assert "shown to the index's owner only, and missing on the twin: public.by_lower" in told
+        assert ("statistics of ranges are shown to superusers only" in told) == (image.source.major < 17)
+        assert ("public.tied" in told) != bool(image.source.extended)
+        text = "SELECT * FROM t WHERE word = 'w7' ORDER BY id"
+        with closing(connect(conninfo, read_only=True)) as connection:
+            expected = explained(connection, text)
+        made = build(image, server.binaries, progress=silent)
+        with made.server, session(made) as connection:
+            assert made.problems == image.source.problems
+            assert explained(connection, text) == expected
+    finally:
+        run(server.dsn(), "DROP DATABASE rights WITH (FORCE)")

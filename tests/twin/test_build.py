@@ -152,9 +152,9 @@ def test_settings_of_database_and_role_reach_the_twin(scratch: str) -> None:
     )
     with build(scratch) as twin:
         for name, value in (("random_page_cost", "9"), ("work_mem", "77MB"), ("effective_cache_size", "3GB")):
-            row = twin._connection.execute(f"SHOW {name}".encode()).fetchone()
+            row = twin.connection.execute(f"SHOW {name}".encode()).fetchone()
             assert row == (value,)
-        assert twin._connection.execute(b"SHOW timezone").fetchone() == ("Pacific/Kiritimati",)
+        assert twin.connection.execute(b"SHOW timezone").fetchone() == ("Pacific/Kiritimati",)
         asked = [query("SELECT * FROM t WHERE id = 5"), query("SELECT * FROM t WHERE id < 900")]
         with closing(connect(scratch, read_only=True)) as connection:
             found = twin.fidelity(connection, asked)
@@ -233,7 +233,7 @@ def test_what_acts_by_itself_or_reaches_another_server_is_left_out(scratch: str)
         assert isinstance(plan, Plan)
         assert isinstance(asking, PlanFailure)  # Its estimate is the other server's, which is never asked.
         for table in ("pg_user_mapping", "pg_event_trigger"):
-            assert twin._connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
+            assert twin.connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
     run(scratch, "DROP EVENT TRIGGER cry")
 
 
@@ -251,7 +251,7 @@ def test_an_older_source_is_planned_by_the_wheel(older_source: Server) -> None:
 def test_an_older_source_is_planned_exactly_by_its_own_version(older_source: Server) -> None:
     with build(older_source.dsn(DATABASE), older_source.binaries) as twin:
         assert twin.problems == ()
-        assert twin._connection.info.server_version // 10000 == 15
+        assert twin.connection.info.server_version // 10000 == 15
         assert differences(fidelity(twin, older_source.dsn(DATABASE))) == []
         asked = query("SELECT * FROM orders WHERE zip = 1711")
         added = CreateIndex("public", "orders", "orders_zip", "(zip) INCLUDE (city)", ("zip",), ("city",))

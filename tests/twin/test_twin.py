@@ -65,7 +65,6 @@ def one(twin: Twin, *changes: Change, asked: object = BY_ZIP) -> Plan:
 def forget(twin: Twin) -> None:
     """Make the twin ask its planner again."""
     twin._cache.clear()
-    twin._relations.clear()
 
 
 def test_a_hypothetical_index_is_used_by_the_configuration_that_has_it(shared_twin: Twin) -> None:
@@ -227,7 +226,7 @@ def test_the_twin_s_catalog_is_as_before_after_questions(shared_twin: Twin) -> N
 
 def test_a_twin_whose_session_was_ended_says_so(own_twin: Twin) -> None:
     with closing(connect(own_twin._server.dsn(TWIN_DATABASE), read_only=False)) as other:
-        other.execute("select pg_terminate_backend($1)", (own_twin._connection.info.backend_pid,))
+        other.execute("select pg_terminate_backend($1)", (own_twin.connection.info.backend_pid,))
     with pytest.raises(LabError) as caught:
         own_twin.what_if(ASKED, [(), (ZIP,)])
     assert caught.value.code == "twin.lost"

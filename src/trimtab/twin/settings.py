@@ -12,7 +12,6 @@ import psycopg
 
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
-from trimtab.model.change import SetSetting, quote_identifier
 
 if TYPE_CHECKING:
     from trimtab.twin.source import Source
@@ -41,14 +40,6 @@ def take_over_settings(connection: Connection, source: Source, role: str | None 
                 raise
             refused.append(f"setting {name} was not taken over: {source_error(error)}")
     return refused
-
-
-def set_locally(connection: Connection, change: SetSetting) -> None:
-    """Set it until the end of the transaction."""
-    if change.value is None:
-        connection.execute(f"SET LOCAL {quote_identifier(change.name)} TO DEFAULT".encode())
-    else:
-        connection.execute("select pg_catalog.set_config($1, $2, true)", (change.name, change.value))
 
 
 def _unknown_to(source: Source, connection: Connection) -> dict[str, str]:

@@ -60,7 +60,7 @@ def shape_new(
     version = maker.info.server_version
     with maker.transaction():
         maker.execute("select pg_catalog.set_config('search_path', '', true)")  # So that all names are complete.
-        columns = index_columns(maker, list(digests))
+        columns = index_columns(maker, list(digests), with_widths=True)
         rows = maker.execute(sql.load("twin_index_file", version), (list(digests),)).fetchall()
     indexes = [
         _Made(oid, table_oid, name, data_directory / str(path), method, fill, predicate)
@@ -141,7 +141,7 @@ def _measure(
         shaped.notes[digest] = (answer.note, *problems)
     with maker.transaction():
         maker.execute("select pg_catalog.set_config('search_path', '', true)")
-        columns.update(index_columns(maker, stored))
+        columns.update(index_columns(maker, stored, with_widths=True))
     return answers
 
 

@@ -209,7 +209,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(source: Server, monkeypatch: py
 
     image = capture(source.dsn(DATABASE))
     before = set(run_root(serving_account()).iterdir())
-    monkeypatch.setattr("trimtab.twin.files.set_btree_height", full)
+    monkeypatch.setattr("trimtab.twin.estimate.set_btree_height", full)
     with pytest.raises(LabError, match="No space left on device") as caught:
         build(image, Binaries.find(), progress=silent)
     assert caught.value.code == "twin.no_space"

@@ -190,8 +190,9 @@ def _reload(server: Server, old: Source, new: Source, changed: set[tuple[str, st
         schemas, listed = zip(*changed, strict=True)
         twin.execute(queries.load("twin_statistics_clear", twin.info.server_version), (list(schemas), list(listed)))
         problems = _load(twin, new, relations, columns, [e for e in new.extended if (e.schema, e.name) in changed])
-        work = file_work(twin, new, server.data_directory, moved) if moved else []
-    if work:
+    if moved:
+        with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+            work = file_work(twin, new, server.data_directory, moved)
         server.stop()
         for item in work:
             item.do()

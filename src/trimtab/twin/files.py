@@ -12,25 +12,25 @@ from pathlib import Path
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
-from trimtab.twin.columns import index_columns
-from trimtab.twin.pages import set_btree_height, set_length
-from trimtab.twin.size import tree_of
+from trimtab.twin.estimate import Shape, existing_shapes, write_shape
+from trimtab.twin.pages import set_length
 from trimtab.twin.source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class FileWork:
-    """A file, its length in pages, and the level of the root if it is a B-tree of more than one page."""
+    """A file and its length in pages; of an index also what stands in its metapage."""
 
     path: Path
     pages: int
-    level: int | None
+    shape: Shape | None = None
 
     def do(self) -> None:
         """Shape the file."""
-        set_length(self.path, self.pages)
-        if self.level is not None:
-            set_btree_height(self.path, self.level)
+        if self.shape is None:
+            set_length(self.path, self.pages)
+        else:
+            write_shape(self.path, self.shape)
 
 
 def file_work(
@@ -38,24 +38,20 @@ def file_work(
 ) -> list[FileWork]:
     """Return the work on every relation that is on the source and on the twin, or on some of them only.
 
-    The metapages of existing GIN and BRIN indexes belong here too, as another part of FileWork.
+    No transaction may be open.
     """
+    twin.execute(b"CHECKPOINT")  # Metapages are read from the files.
     facts = {(r.schema, r.name): r for r in source.relations if r.pages is not None}
-    rows = [
-        row
-        for row in twin.execute(queries.load("twin_files", twin.info.server_version)).fetchall()
-        if (row[0], row[1]) in facts and (only is None or (row[0], row[1]) in only)
-    ]
-    # An empty B-tree is a metapage without a root, as it is here already.
-    trees = {oid for schema, name, oid, _, is_btree in rows if is_btree and (facts[schema, name].pages or 0) > 1}
-    unknown = index_columns(twin, [row[2] for row in rows if row[2] in trees and facts[row[0], row[1]].height is None])
-    work = []
-    for schema, name, oid, path, _ in rows:
-        pages, level = facts[schema, name].pages or 0, None
-        if oid in trees:
-            level = facts[schema, name].height
-            if level is None:
-                level = tree_of(pages, unknown[oid].keys).level
-            pages = max(pages, 2 + level)
-        work.append(FileWork(data_directory / path, pages, level))
-    return work
+    rows = twin.execute(queries.load("twin_files", twin.info.server_version)).fetchall()
+    known = {oid: facts[schema, name] for schema, name, oid, *_ in rows if (schema, name) in facts}
+    wanted = [row for row in rows if row[2] in known and (only is None or (row[0], row[1]) in only)]
+    lengths = {oid: fact.pages or 0 for oid, fact in known.items()}
+    shapes = existing_shapes(
+        twin,
+        data_directory,
+        {oid: lengths[oid] for _, _, oid, *_ in wanted if known[oid].kind == "i"},
+        {oid: pages for oid, pages in lengths.items() if known[oid].kind != "i"},
+        {oid: fact.height for oid, fact in known.items() if fact.height is not None},
+    )
+    work = [FileWork(data_directory / path, lengths[oid]) for _, _, oid, path, _ in wanted if oid not in shapes]
+    return work + [FileWork(path, shape.pages, shape) for path, shape in shapes.values()]

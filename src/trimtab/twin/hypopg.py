@@ -28,6 +28,8 @@ from trimtab.twin.session import Session, question_of, setting_statement
 _MOST_SHOWN = 500
 """HypoPG takes oids that the server does not use itself; there are some 2,500."""
 _INDEX = re.compile(r'"Index Name": "<(\d+)>(?:[^"\\]|\\.)*"')
+_OWN_WORDS = re.compile(r'hypopg: (?:access method|column) "[^"]*" (?:is not supported|does not exist)')
+"""What HypoPG says, under the SQLSTATE of an internal fault, that holds nothing but names."""
 
 
 class HypoPG:
@@ -150,10 +152,8 @@ class HypoPG:
         except psycopg.Error as error:
             if self._connection.closed:
                 raise
-            is_its_own = (
-                error.sqlstate == "XX000"
-            )  # Its words, as of an access method, come without a class of their own.
-            self._refused[digest] = "HypoPG knows no such kind of index" if is_its_own else str(source_error(error))
+            own = _OWN_WORDS.fullmatch(error.diag.message_primary or "")
+            self._refused[digest] = own[0] if own else str(source_error(error))
             return
         if row is None:
             self._refused[digest] = "its definition is not one CREATE INDEX statement"

@@ -22,7 +22,7 @@ from trimtab.model.change import Change, CreateIndex, SetSetting, change_digest,
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
-from trimtab.twin.cache import Answer, PlanCache, Question, Task
+from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Task
 from trimtab.twin.session import Session, question_of, setting_statement
 
 _MOST_SHOWN = 500
@@ -92,13 +92,14 @@ class HypoPG:
         """
         asked = [question_of(query, generic) for query in queries]
         questions = [question for question in asked if isinstance(question, Question)]
+        sorted_changes = [Configuration(changes) for changes in configurations]
         with self._told():
             for question in self._cache.unknown(questions):
                 self._show({})
                 self._cache.learn(question, *self._session.learn(question))
-            for task in self._cache.missing(questions, configurations):
+            for task in self._cache.missing(questions, sorted_changes):
                 self._cache.keep(task, self._ask(task))
-        return [self._cache.answers_to(asked, changes) for changes in configurations]
+        return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return HypoPG's estimates of their sizes; None for one that it refuses. Raises ServerError."""

@@ -74,7 +74,7 @@ _DEFINITIONS = """
 SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) || indisvalid || indisready
   FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE c.relnamespace = 'public'::regnamespace
 UNION ALL SELECT stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext
-UNION ALL SELECT 'setting', unnest(setconfig) FROM pg_db_role_setting
+UNION ALL SELECT split_part(config, '=', 1), config FROM pg_db_role_setting, unnest(setconfig) config
            WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 UNION ALL SELECT 'rows', (SELECT count(*) FROM orders) || ' ' || (SELECT count(*) FROM customer)
                          || ' ' || (SELECT sum(amount) FROM stock)
@@ -112,6 +112,14 @@ class Market:
     def definitions(self) -> list[tuple[str, str]]:
         """Return the definitions of indexes and statistics, the settings, and how many rows there are."""
         return self._rows(_DEFINITIONS)
+
+    def size_of(self, create_index: str) -> int:
+        """Return the bytes of an index: built, measured and rolled back."""
+        with self.session() as conn, conn.transaction(force_rollback=True):
+            conn.execute(create_index.encode())
+            row = conn.execute("SELECT pg_relation_size(indexrelid) FROM pg_index ORDER BY indexrelid DESC LIMIT 1")
+            [size] = row.fetchone() or [0]
+        return int(str(size))
 
     def next_transaction(self) -> str:
         """Return the number of the next transaction that writes, in the whole server."""

@@ -120,7 +120,7 @@ def test_where_a_copy_cannot_be_made_the_first_engine_goes_on(source: Server, mo
 
 def test_a_copy_of_a_terabyte_takes_no_disk(source: Server) -> None:
     with build(source, 2) as twin:
-        path = twin._connection.execute("select pg_relation_filepath('orders')").fetchone()
+        path = twin.connection.execute("select pg_relation_filepath('orders')").fetchone()
         assert path is not None
         set_length(Path(twin._server.data_directory / path[0]), TERABYTE_PAGES)
         twin.start_workers()

@@ -230,8 +230,8 @@ def test_a_generic_plan_that_fails_leaves_no_statement_behind(shared_twin: Twin)
     [[failed, fine]] = shared_twin.what_if([wrong, right], [(ZIP, NO_HASH)])
     assert isinstance(failed, PlanFailure)
     assert isinstance(fine, Plan)
-    left = shared_twin._connection.execute("select count(*) from pg_prepared_statements where not from_sql").fetchone()
-    named = shared_twin._connection.execute("select count(*) from pg_prepared_statements where from_sql").fetchone()
+    left = shared_twin.connection.execute("select count(*) from pg_prepared_statements where not from_sql").fetchone()
+    named = shared_twin.connection.execute("select count(*) from pg_prepared_statements where from_sql").fetchone()
     assert (left, named) == ((2,), (0,))
 
 
@@ -293,7 +293,7 @@ def test_the_twin_s_catalog_is_as_before_after_questions(shared_twin: Twin) -> N
 
 def test_a_twin_whose_session_was_ended_says_so(own_twin: Twin) -> None:
     with closing(connect(own_twin._server.dsn(TWIN_DATABASE), read_only=False)) as other:
-        other.execute("select pg_terminate_backend($1)", (own_twin._connection.info.backend_pid,))
+        other.execute("select pg_terminate_backend($1)", (own_twin.connection.info.backend_pid,))
     with pytest.raises(LabError) as caught:
         own_twin.what_if(ASKED, [(), (ZIP,)])
     assert caught.value.code == "twin.lost"

@@ -8,7 +8,7 @@ so the size depends on how often a key repeats. The rules are those of PostgreSQ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, exp, expm1, floor, prod
 
 PAGE_BYTES = 8192
@@ -27,6 +27,8 @@ _UNEVEN_REPEATS = 30
 
 Groups = Mapping[frozenset[int], float]
 """Numbers of distinct groups by the columns' attribute numbers, as extended statistics know them."""
+KeyGroups = Sequence[tuple[float, float]]
+"""(distinct keys, how many rows each of them has): together all the rows of an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,10 @@ class IndexedColumn:
     `width` is the average in bytes with a varlena's header, `alignment` in bytes, `distinct` as in pg_stats: a count,
     or negative a share of the rows. `common_values` most common values make up `common_share` of the rows. `number` is
     the attribute number, 0 for an expression.
+
+    What follows `number` is for other access methods: the operator class and its options, the width of the column's own
+    value (an array, a document), the shares of the rows that have the most common values, and elements, and how many
+    elements a row has on average; 0 where that is not known.
     """
 
     width: float
@@ -46,6 +52,12 @@ class IndexedColumn:
     common_share: float = 0.0
     common_values: int = 0
     number: int = 0
+    operator_class: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    stored_width: float = 0.0
+    frequencies: tuple[float, ...] = ()
+    elements: tuple[float, ...] = ()
+    element_count: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +89,24 @@ def btree_size(
     *,
     table_rows: float | None = None,
     groups: Groups | None = None,
+    repeats: KeyGroups = (),
     is_deduplicated: bool = True,
-    fill_percent: int = _LEAF_FILL_PERCENT,
+    fill_percent: int | None = None,
 ) -> TreeSize:
-    """Return the size that CREATE INDEX would give an index on `rows` of the table's `table_rows`."""
+    """Return the size that CREATE INDEX would give an index on `rows` of the table's `table_rows`.
+
+    `repeats` says how often the keys occur, where a sample was counted; else it follows from the columns and `groups`.
+    """
     if rows < 1:
         return TreeSize(1, 0)
-    if is_deduplicated:
+    if is_deduplicated and repeats:
+        leaves = _counted(repeats, keys)
+    elif is_deduplicated:
         leaves = _deduplicated(rows, max(table_rows or rows, rows), keys, groups or {})
     else:
         columns = [*keys, *included]
         leaves = _Leaves(rows, rows * (_tuple_bytes(columns) + _LINE_POINTER), _is_even(columns))
-    return _tree(_leaf_pages(leaves, fill_percent), _tuple_bytes(keys))
+    return _tree(_leaf_pages(leaves, fill_percent or _LEAF_FILL_PERCENT), _tuple_bytes(keys))
 
 
 def tree_of(pages: int, keys: Sequence[IndexedColumn]) -> TreeSize:
@@ -123,6 +141,15 @@ def distinct_keys(rows: float, table_rows: float, keys: Sequence[IndexedColumn],
 def _distinct(column: IndexedColumn, table_rows: float) -> float:
     values = column.distinct if column.distinct > 0 else -column.distinct * table_rows
     return max(values, 1.0)
+
+
+def _counted(repeats: KeyGroups, keys: Sequence[IndexedColumn]) -> _Leaves:
+    bare, items, size = _tuple_bytes(keys), 0.0, 0.0
+    for count, times in repeats:
+        part = _scaled(count, _group(max(times, 1.0), bare))
+        items, size = items + part[0], size + part[1]
+    is_even = len(repeats) == 1 and repeats[0][1] <= 1.001
+    return _Leaves(max(items, 1.0), size, is_even and _is_even(keys))
 
 
 def _deduplicated(rows: float, table_rows: float, keys: Sequence[IndexedColumn], groups: Groups) -> _Leaves:
@@ -210,7 +237,7 @@ def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
         some_null = 1.0 - prod(1.0 - column.null_share for column in columns)
         return _TUPLE_HEADER + max(sum(known) + padding + _MEAN_PADDING, 8.0) + some_null * _NULL_BITMAP
     return _TUPLE_HEADER + sum(
-        share * (_aligned(_fixed_bytes(present)) + (_NULL_BITMAP if len(present) < len(columns) else 0))
+        share * (aligned(_fixed_bytes(present)) + (_NULL_BITMAP if len(present) < len(columns) else 0))
         for share, present in _null_patterns(columns)
     )
 
@@ -218,7 +245,7 @@ def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
 def _fixed_bytes(columns: Sequence[IndexedColumn]) -> float:
     end = 0.0
     for column in columns:
-        end = _aligned(end, column.alignment) + column.width
+        end = aligned(end, column.alignment) + column.width
     return end
 
 
@@ -246,9 +273,9 @@ def _posting(count: float, bare: float) -> tuple[float, float]:
         return count, count * (bare + _LINE_POINTER)
     most = max((_MAX_POSTING_BYTES - bare) // _TID_BYTES, 2)
     full, rest = divmod(count, most)
-    items, size = full, full * (_aligned(bare + most * _TID_BYTES) + _LINE_POINTER)
+    items, size = full, full * (aligned(bare + most * _TID_BYTES) + _LINE_POINTER)
     if rest > 0:
-        last = bare if rest < 2 else _aligned(bare + rest * _TID_BYTES)
+        last = bare if rest < 2 else aligned(bare + rest * _TID_BYTES)
         items, size = items + 1, size + last + _LINE_POINTER
     return items, size
 
@@ -263,5 +290,6 @@ def _zero_truncated_rate(mean: float) -> float:
     return max(rate, 1e-3)
 
 
-def _aligned(size: float, step: int = 8) -> float:
+def aligned(size: float, step: int = 8) -> float:
+    """Return the size rounded up to a multiple of `step`."""
     return ceil(size / step) * step

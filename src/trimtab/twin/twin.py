@@ -23,15 +23,17 @@ from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_d
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
-from trimtab.twin.build import DATABASE, build, lost
+from trimtab.twin.build import DATABASE, Built, build, lost
 from trimtab.twin.cache import Configuration, PlanCache, Question
+from trimtab.twin.capture import read_image
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
 from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
-from trimtab.twin.fidelity import Fidelity, compare
+from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
+from trimtab.twin.source import Source
 
 _PLANNING_LIMIT_MS = 60_000
 """A function that the planner calls may read a table, and the twin's are as long as the source's."""
@@ -44,6 +46,7 @@ class Twin:
         self,
         server: Server,
         open_session: Callable[[Server], Connection],
+        source: Source,
         problems: tuple[str, ...],
         *,
         workers: int | None = None,
@@ -52,13 +55,14 @@ class Twin:
         self._engines = Engines(Engine(server, open_session), workers)
         self._statistics: dict[str, tuple[ExtendedValues, ...]] = {}
         self._cache = PlanCache()
+        self._source = source
         self._problems = problems
 
     @classmethod
     def build(
         cls,
         conninfo: str,
-        snapshot: Snapshot,
+        snapshot: Snapshot,  # noqa: ARG003 - the facts are read anew, with the schema
         binaries: Binaries,
         *,
         progress: Callable[[int, int, str], None],
@@ -68,20 +72,27 @@ class Twin:
 
         It plans on `workers` servers at once when there is work enough: as many as there are processors by default.
         """
-        built = build(conninfo, binaries, progress=progress)
+        return cls.open(build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress), workers)
+
+    @classmethod
+    def open(cls, built: Built, workers: int | None = None) -> Twin:
+        """Return the twin of a server that was built, which it takes over: it goes with the twin, or at a failure.
+
+        Raises LabError.
+        """
         refused: list[str] = []
 
         def open_session(server: Server) -> Connection:
             connection = connect(server.dsn(DATABASE), read_only=False, statement_timeout_ms=_PLANNING_LIMIT_MS)
             try:
-                refused[:] = take_over_settings(connection, snapshot, built.parsing)
+                refused[:] = take_over_settings(connection, built.source)
             except BaseException:
                 connection.close()
                 raise
             return connection
 
         try:
-            twin = cls(built.server, open_session, built.problems, workers=workers)
+            twin = cls(built.server, open_session, built.source, built.problems, workers=workers)
         except BaseException:
             built.server.destroy()
             raise
@@ -105,6 +116,16 @@ class Twin:
     def planner_calls(self) -> int:
         """Planner calls made so far."""
         return self._cache.planner_calls
+
+    @property
+    def version(self) -> int:
+        """The version of its servers, as server_version_num: 180006."""
+        return self.connection.info.server_version
+
+    @property
+    def connection(self) -> Connection:
+        """A session of the first server, with the source's settings, to look names up in."""
+        return self._engines.first.connection
 
     @property
     def workers(self) -> int:
@@ -158,6 +179,12 @@ class Twin:
             self._ensure([change])
         return self._indexes.refusal(change)
 
+    def connect_read_only(self) -> Connection:
+        """Return a new session of the first server, for a reader of its catalog; it ends when more engines start."""
+        connection = connect(self._server.dsn(DATABASE), read_only=True)
+        take_over_settings(connection, self._source)
+        return connection
+
     def import_statistics(self, change: CreateStatistics, lab: Connection) -> None:
         """Take from the lab what the statistics object holds there; until then it has no effect on the twin's plans.
 
@@ -184,15 +211,17 @@ class Twin:
                 if source.closed:
                     raise
                 theirs.append(PlanFailure(error.sqlstate if isinstance(error, ServerError) else "", str(error)))
-        return compare(queries, theirs, mine)
+        circumstances = Circumstances(
+            source_version=source.info.server_version,
+            twin_version=self.version,
+            unreadable=frozenset((*self._source.unreadable, *self._source.row_security)),
+            has_values=self._source.has_values,
+        )
+        return compare(queries, theirs, mine, circumstances)
 
     @property
     def _server(self) -> Server:
         return self._engines.first.server
-
-    @property
-    def _connection(self) -> Connection:
-        return self._engines.first.connection
 
     @property
     def _indexes(self) -> HypotheticalIndexes:

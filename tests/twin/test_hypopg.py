@@ -101,6 +101,9 @@ def test_generic_plans_on_a_server_without_generic_explain(hypopg: HypoPG) -> No
     assert isinstance(custom, Plan)
     assert isinstance(general, Plan)
     assert custom.root.rows < general.root.rows
+    [[with_it]] = hypopg.what_if([query("SELECT * FROM orders WHERE zip = $1")], [(ZIP,)])
+    assert isinstance(with_it, Plan)
+    assert with_it.indexes == {"orders_zip"}
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -37,6 +37,8 @@ SETTINGS = {
     # to the file later.
     "wal_skip_threshold": "0",
     "max_connections": "20",
+    # A plan of a table with thousands of partitions locks each of them and each of their indexes.
+    "max_locks_per_transaction": "512",
     "max_parallel_workers": "64",
     "max_worker_processes": "64",
 }

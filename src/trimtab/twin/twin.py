@@ -24,7 +24,7 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE, Built, build, lost
-from trimtab.twin.cache import PlanCache, Question
+from trimtab.twin.cache import Configuration, PlanCache, Question
 from trimtab.twin.capture import read_image
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
@@ -155,16 +155,17 @@ class Twin:
         """
         asked = [question_of(query, generic) for query in queries]
         questions = [question for question in asked if isinstance(question, Question)]
+        sorted_changes = [Configuration(changes) for changes in configurations]
         with self._alive():
             self._learn(questions)
             self._ensure([c for changes in configurations for c in changes if isinstance(c, CreateIndex)])
-            tasks = self._cache.missing(questions, configurations)
+            tasks = self._cache.missing(questions, sorted_changes)
             self._engines.spread(
                 self._engines.pieces(tasks),
                 lambda engine, task: engine.ask(task, self._statistics),
                 self._cache.keep,
             )
-            return [self._cache.answers_to(asked, changes) for changes in configurations]
+            return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""

@@ -51,6 +51,14 @@ def test_a_text_is_one_statement_that_can_be_sent(conn: Connection, text: str) -
     assert values(Pipeline(conn), Statement("select count(*) from shipment"))
 
 
+def test_what_cannot_be_sent_leaves_the_session_usable(conn: Connection) -> None:
+    pipeline = Pipeline(conn)
+    with pytest.raises(psycopg.Error):
+        pipeline.run([Statement("BEGIN"), Statement("select 1", ("x",) * 70_000)])
+    conn.rollback()
+    assert values(pipeline, Statement("select 5")) == [b"5"]
+
+
 def test_more_than_the_buffers_hold(conn: Connection) -> None:
     many = [Statement("select repeat($1, 40000)", ("x" * 50,))] * 60
     results = values(Pipeline(conn), *many)

@@ -127,7 +127,9 @@ def test_the_size_of_a_partitioned_index_is_that_of_all_its_parts(many_twin: Twi
         with source_session.transaction(force_rollback=True):
             source_session.execute(change.sql(concurrently=False).encode())
             row = source_session.execute(
-                "select sum(pg_relation_size(relid)) from pg_partition_tree($1::regclass)", (change.name,)
+                "select sum(pg_relation_size(relid)) from pg_partition_tree($1::regclass)"
+                " where relid <> 'log_2023_word'::regclass",
+                (change.name,),
             ).fetchone()
         assert row is not None
         assert size is not None
@@ -154,7 +156,7 @@ def test_a_partition_s_own_index_is_not_taken_for_a_part_of_a_hypothetical_one(m
     many_twin._cache.clear()
     [[after]] = many_twin.what_if([query(text)], [()])
     assert isinstance(before, Plan)
-    assert before.indexes == ("log_2023_word",) or list(before.indexes) == ["log_2023_word"]
+    assert before.indexes == {"log_2023_word"}
     assert before == after
 
 
@@ -197,7 +199,7 @@ def test_without_a_sample_the_notes_say_so(many_twin: Twin) -> None:
     try:
         assert None not in many_twin.size_bytes([told, guessed])
     finally:
-        many_twin._indexes._sample = sample
+        many_twin._indexes.sample_from(sample)
     assert many_twin._indexes.notes(told) == ()
     [note] = many_twin._indexes.notes(guessed)
     assert "no sample of the source" in note
@@ -213,7 +215,7 @@ def test_what_the_source_refuses_is_told_and_not_guessed(many_twin: Twin, many: 
         many_twin._indexes._sample = SourceSample(many.dsn(), timeout_ms=1)
         assert many_twin.size_bytes([slow]) != [None]
     finally:
-        many_twin._indexes._sample = sample
+        many_twin._indexes.sample_from(sample)
     for index in (change, slow):
         [note] = many_twin._indexes.notes(index)
         assert note.startswith("not sampled: ")

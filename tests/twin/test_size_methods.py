@@ -126,7 +126,7 @@ def measured(rows: int) -> tuple[dict[str, float], dict[str, float], dict[str, i
         estimates = []
         for sample in (None, SourceSample(server.dsn())):
             with Twin.build(server.dsn(), facts, Binaries.find(), progress=silent) as twin:
-                twin._indexes._sample = sample
+                twin._indexes.sample_from(sample)
                 estimates.append(twin.size_bytes(changes()))
                 refused = {c.tail: twin._indexes.refusal(c) for c in changes()}
                 notes = {c.tail: twin._indexes.notes(c) for c in changes()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 
 import psycopg
 
@@ -60,11 +61,21 @@ class SourceSample:
     def __init__(self, conninfo: str, *, timeout_ms: int = _TIMEOUT_MS) -> None:
         self._conninfo = conninfo
         self._timeout_ms = timeout_ms
+        self._known: dict[tuple[tuple[str, str], Wanted], Measured] = {}
+        self._lock = Lock()
 
     def measure(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
-        """Return what each of `wanted` asks of this table. A refusal is an answer with a note, never an error."""
-        if not wanted:
-            return []
+        """Return what each of `wanted` asks of this table. A refusal is an answer with a note, never an error.
+
+        What was answered once is not asked again: all servers of a twin have the same answers.
+        """
+        with self._lock:
+            fresh = [want for want in dict.fromkeys(wanted) if (table, want) not in self._known]
+            answers = self._ask(table, fresh) if fresh else []
+            self._known.update({(table, want): a for want, a in zip(fresh, answers, strict=True)})
+            return [self._known[table, want] for want in wanted]
+
+    def _ask(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
         try:
             with closing(self._connect()) as connection, _reading(connection):
                 size = connection.execute(

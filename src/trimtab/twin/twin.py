@@ -31,6 +31,7 @@ from trimtab.twin.engines import Engines
 from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
 from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
+from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
 from trimtab.twin.source import Source
@@ -172,6 +173,20 @@ class Twin:
         with self._alive():
             self._ensure(changes)
         return [self._indexes.size_bytes(change) for change in changes]
+
+    def sample_from(self, conninfo: str | None) -> None:
+        """Let sizes and statistics of hypothetical indexes rest on bounded samples of this source; None: on none.
+
+        It is read only when an index needs it, and only indexes asked for from now on are measured.
+        """
+        sample = None if conninfo is None else SourceSample(conninfo)
+        self._engines.each(lambda engine: engine.indexes.sample_from(sample))
+
+    def note(self, change: CreateIndex) -> str:
+        """Return what an index's size and statistics rest on, "" where the twin's own column statistics tell all."""
+        with self._alive():
+            self._ensure([change])
+        return "; ".join(self._indexes.notes(change))
 
     def refusal(self, change: CreateIndex) -> str | None:
         """Return why the server would refuse the index, None when it would not."""

@@ -223,7 +223,7 @@ def explain(origin: Origin, workload: Path | None, wishes: Wishes, watcher: Watc
                 _explained(query, b, a, indexes) for query, b, a in zip(found.queries, before, after, strict=True)
             ),
             indexes=tuple(
-                IndexExplained(change, size, twin.refusal(change), twin.note(change))
+                IndexExplained(change, size, twin.refusal(change) or "", twin.note(change))
                 for change, size in zip(indexes, sizes, strict=True)
             ),
             planner_calls=twin.planner_calls,

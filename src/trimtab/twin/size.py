@@ -108,7 +108,8 @@ def btree_size(
     else:
         columns = [*keys, *included]
         leaves = _Leaves(rows, rows * (_tuple_bytes(columns) + _LINE_POINTER), _is_even(columns))
-    return _tree(_leaf_pages(leaves, fill_percent or _LEAF_FILL_PERCENT), _tuple_bytes(keys))
+    pivot = _tuple_bytes(keys)
+    return _tree(_leaf_pages(leaves, fill_percent or _LEAF_FILL_PERCENT, pivot), pivot)
 
 
 def tree_of(pages: int, keys: Sequence[IndexedColumn]) -> TreeSize:
@@ -208,11 +209,17 @@ def _is_even(columns: Sequence[IndexedColumn]) -> bool:
     return not any(column.is_variable or column.null_share > 0 for column in columns)
 
 
-def _leaf_pages(leaves: _Leaves, fill_percent: int) -> int:
-    """A leaf ends when less is free than the fill factor leaves; its last tuple then becomes the next one's first."""
+def _leaf_pages(leaves: _Leaves, fill_percent: int, bare: float) -> int:
+    """A leaf ends when less is free than the fill factor leaves; its last tuple then becomes the next one's first.
+
+    What a posting list takes beyond a `bare` tuple does not count then, since the leaf's high key has none.
+    """
     room = _PAGE_ROOM - _LINE_POINTER - PAGE_BYTES * (100 - fill_percent) // 100
     item = leaves.size / leaves.items
     per_page = floor(room / item) if leaves.is_even else room / item - 0.5
+    posting = item - bare - _LINE_POINTER
+    if posting > bare:
+        per_page = max(min((room + posting) / item - 0.5, (_PAGE_ROOM - _LINE_POINTER) / item - 1.5), per_page)
     return max(ceil(leaves.items / max(per_page, 1.0)), 1)
 
 

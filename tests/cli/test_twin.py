@@ -257,6 +257,6 @@ def test_a_reader_with_rights_on_some_tables_gets_a_twin_of_those(
         ).document
         assert any("customer" in problem for problem in document["problems"])
         assert document["queries"]
-        assert all(query["same_shape"] for query in document["queries"])
+        assert all(q["same_shape"] for q in document["queries"] if q["source_cost"] is not None)
     finally:
         market.execute("DROP OWNED BY some_reader", "DROP ROLE some_reader")

@@ -17,6 +17,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.places import run_root
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, SourceError
+from trimtab.model.change import CreateIndex, DropIndex
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
@@ -222,13 +223,15 @@ def test_what_acts_by_itself_or_reaches_another_server_is_left_out(scratch: str)
         "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'nowhere');\n"
         "CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'me', password 'right-Sesame');\n"
         "CREATE FOREIGN TABLE away (id int) SERVER far;\n"
+        "CREATE FOREIGN TABLE asking (id int) SERVER far OPTIONS (use_remote_estimate 'true');\n"
         "CREATE FUNCTION cry() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;\n"
         "CREATE TABLE t (id int);\nCREATE EVENT TRIGGER cry ON ddl_command_start EXECUTE FUNCTION cry()",
     )
     with build(scratch) as twin:
         assert twin.problems == ()
-        [[plan]] = twin.what_if([query("SELECT * FROM away")], [()])
+        [[plan, asking]] = twin.what_if([query("SELECT * FROM away"), query("SELECT * FROM asking")], [()])
         assert isinstance(plan, Plan)
+        assert isinstance(asking, PlanFailure)  # Its estimate is the other server's, which is never asked.
         for table in ("pg_user_mapping", "pg_event_trigger"):
             assert twin.connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
     run(scratch, "DROP EVENT TRIGGER cry")
@@ -250,6 +253,15 @@ def test_an_older_source_is_planned_exactly_by_its_own_version(older_source: Ser
         assert twin.problems == ()
         assert twin.connection.info.server_version // 10000 == 15
         assert differences(fidelity(twin, older_source.dsn(DATABASE))) == []
+        asked = query("SELECT * FROM orders WHERE zip = 1711")
+        added = CreateIndex("public", "orders", "orders_zip", "(zip) INCLUDE (city)", ("zip",), ("city",))
+        dropped = DropIndex("public", "orders", "orders_pkey", "(id)", ("id",))
+        by_key = query("SELECT * FROM orders WHERE id = 4711")
+        [[plan, without]] = twin.what_if([asked, by_key], [(added, dropped)])
+        assert isinstance(plan, Plan)
+        assert plan.indexes == {"orders_zip"}
+        assert isinstance(without, Plan)
+        assert without.indexes == frozenset()
 
 
 def test_a_standby_can_be_the_source(source: Server) -> None:

@@ -16,6 +16,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.places import run_root
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
+from trimtab.twin import build as builder
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.build import Built, build, refresh
 from trimtab.twin.capture import Image, read_image
@@ -208,7 +209,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(source: Server, monkeypatch: py
 
     image = capture(source.dsn(DATABASE))
     before = set(run_root(serving_account()).iterdir())
-    monkeypatch.setattr("trimtab.twin.files.set_btree_height", full)
+    monkeypatch.setattr("trimtab.twin.estimate.set_btree_height", full)
     with pytest.raises(LabError, match="No space left on device") as caught:
         build(image, Binaries.find(), progress=silent)
     assert caught.value.code == "twin.no_space"
@@ -224,3 +225,85 @@ def test_a_terabyte_takes_no_disk(scratch: str) -> None:
     with built(replace(image, source=replace(image.source, relations=relations))) as made, session(made) as twin:
         assert explained(twin, "SELECT * FROM t")["Total Cost"] > (1 << 40) // 8192
         assert made.server.size_bytes() < 200 << 20
+
+
+def test_what_an_archive_says_is_not_done_as_a_superuser(source: Server, scratch: str) -> None:
+    run(
+        scratch,
+        'CREATE SCHEMA "Own place";\nCREATE EXTENSION hstore SCHEMA "Own place";\nCREATE EXTENSION pg_trgm;\n'
+        "CREATE EXTENSION postgres_fdw;\nCREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;\n"
+        'CREATE TABLE bag (h "Own place".hstore, w text);\nCREATE INDEX ON bag USING gin (w gin_trgm_ops);\n'
+        "CREATE FUNCTION shell(text) RETURNS int LANGUAGE c AS 'hstore', 'hstore_in'",
+    )
+    with built(capture(scratch)) as made, session(made) as connection:
+        [problem] = made.problems
+        assert "FUNCTION public shell(text)" in problem
+        assert "permission denied" in problem
+        owners = connection.execute(
+            b"select distinct r.rolname, r.rolsuper from pg_class c join pg_roles r on r.oid = c.relowner"
+            b" where c.relnamespace = 'public'::regnamespace"
+        ).fetchall()
+        assert owners == [("trimtab_owner", False)]
+        explained(connection, "SELECT * FROM bag WHERE w LIKE '%abcd%'")
+
+
+@pytest.mark.parametrize("moment", ["restore", "store_columns", "file_work"])
+def test_a_server_that_is_killed_in_the_middle_is_told_and_nothing_is_left(
+    source: Server, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    image = capture(source.dsn(DATABASE))
+    before = set(run_root(serving_account()).iterdir())
+    real = getattr(builder, moment)
+    servers: list[Server] = []
+    create = Server.create
+
+    def remembered(*arguments: Any, **rest: Any) -> Server:
+        servers.append(create(*arguments, **rest))
+        return servers[-1]
+
+    def interrupted(*arguments: Any, **rest: Any) -> Any:
+        process = servers[0]._process
+        assert process is not None
+        process.kill()
+        process.wait()
+        return real(*arguments, **rest)
+
+    monkeypatch.setattr(Server, "create", remembered)
+    monkeypatch.setattr(builder, moment, interrupted)
+    with pytest.raises(LabError) as caught:
+        build(image, Binaries.find(), progress=silent)
+    assert caught.value.code in ("twin.lost", "twin.restore_failed", "embedded.start_failed")
+    assert set(run_root(serving_account()).iterdir()) == before
+
+
+@pytest.mark.parametrize("which", ["source", pytest.param("older_source", marks=pytest.mark.system_postgres)])
+def test_what_select_rights_do_not_show_is_named_and_the_rest_is_exact(
+    request: pytest.FixtureRequest, which: str
+) -> None:
+    server: Server = request.getfixturevalue(which)
+    run(server.dsn(), "CREATE DATABASE rights")
+    owner = server.dsn("rights")
+    try:
+        run(
+            owner,
+            "CREATE TABLE t (id int PRIMARY KEY, word text, r int4range, k int);\n"
+            "INSERT INTO t SELECT n, 'w' || n % 90, int4range(n, n + n % 9), n % 7 FROM generate_series(1, 20000) n;\n"
+            "CREATE INDEX by_lower ON t (lower(word));\nCREATE STATISTICS tied ON word, k FROM t;\n"
+            "CREATE TABLE closed (id int);\nVACUUM ANALYZE;\nGRANT SELECT ON t TO reader",
+        )
+        conninfo = f"{owner} user=reader"
+        image = capture(conninfo)
+        told = "\n".join(image.source.problems)
+        assert "may not read them: public.closed" in told
+        assert "shown to the index's owner only, and missing on the twin: public.by_lower" in told
+        assert ("statistics of ranges are shown to superusers only" in told) == (image.source.major < 17)
+        assert ("public.tied" in told) != bool(image.source.extended)
+        text = "SELECT * FROM t WHERE word = 'w7' ORDER BY id"
+        with closing(connect(conninfo, read_only=True)) as connection:
+            expected = explained(connection, text)
+        made = build(image, server.binaries, progress=silent)
+        with made.server, session(made) as connection:
+            assert made.problems == image.source.problems
+            assert explained(connection, text) == expected
+    finally:
+        run(server.dsn(), "DROP DATABASE rights WITH (FORCE)")

@@ -104,6 +104,16 @@ def test_an_object_that_is_not_there_is_told(tables: Connection) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("text", ['[{"attributes": [2, 3], "ndistinct": 4}]', "{", '{"2, x": 3}', '{"2, 99999999": 1}'])
+def test_texts_of_another_version_are_told_and_nothing_is_stored(tables: Connection, text: str) -> None:
+    [values] = [v for v in read_values(tables) if v.name == "all_kinds"]
+    before = stored(tables)
+    assert not store_values(tables, replace(values, ndistinct=text))
+    assert not store_values(tables, replace(values, dependencies=text))
+    assert stored(tables) == before
+
+
+@pytest.mark.server
 def test_values_that_the_twin_cannot_read_are_left_out_and_the_rest_is_stored(tables: Connection) -> None:
     [values] = [v for v in read_values(tables) if v.name == "all_kinds"]
     assert values.common is not None

@@ -12,11 +12,12 @@ from typing import NoReturn
 
 import psycopg
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from trimtab.db.connection import Connection
 
+_ABANDON_SECONDS = 10.0
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED, ExecStatus.BAD_RESPONSE)
 
 
@@ -52,31 +53,37 @@ class Pipeline:
         """
         sent = [(self._prepared.get(s.text), _encoded(s.text), [_value(v) for v in s.values]) for s in statements]
         link = self._connection.pgconn
-        link.enter_pipeline_mode()
+        is_complete = False
         try:
+            link.enter_pipeline_mode()
             for name, text, values in sent:
                 if name is None:
                     link.send_query_params(text, values or None)
                 else:
                     link.send_query_prepared(name, values or None)
             link.pipeline_sync()
+            is_complete = True
             results = _read(link)
             link.exit_pipeline_mode()
         except BaseException:
-            self._abandon()
+            self._abandon(is_complete)
             raise
         for result in results:
             if result.status in _FAILED:
                 raise _error(self._connection, result)
         return results
 
-    def _abandon(self) -> None:
-        """Cancel what runs and leave the session as it was, or close it."""
+    def _abandon(self, is_complete: bool) -> None:
+        """Cancel what runs and leave the session as it was, or close it. `is_complete` when the end was sent."""
         link = self._connection.pgconn
         try:
+            if link.status != ConnStatus.BAD and link.pipeline_status == PipelineStatus.OFF:
+                return
             if link.status != ConnStatus.BAD:
-                self._connection.cancel_safe()
-            _read(link)
+                self._connection.cancel_safe(timeout=_ABANDON_SECONDS)
+            if not is_complete:
+                link.pipeline_sync()
+            _read(link, seconds=_ABANDON_SECONDS)
             link.exit_pipeline_mode()
         except (psycopg.Error, OSError):
             self._connection.close()
@@ -93,18 +100,26 @@ def _value(value: str | None) -> bytes | None:
     return None if value is None else _encoded(value)
 
 
-def _read(link: PGconn) -> list[PGresult]:
-    """Return all results up to the end of the pipeline. Never holds the interpreter's lock while it waits."""
+def _read(link: PGconn, *, seconds: float | None = None) -> list[PGresult]:
+    """Return all results up to the end of the pipeline, whose next part must come in so many seconds.
+
+    Never holds the interpreter's lock while it waits.
+    """
+    limit = None if seconds is None else seconds * 1000
     wait = select.poll()
     wait.register(link.socket, select.POLLIN | select.POLLOUT)
     while link.flush():
-        if any(event & ~select.POLLOUT for _, event in wait.poll()):
+        events = wait.poll(limit)
+        if not events:
+            _lost()
+        if any(event & ~select.POLLOUT for _, event in events):
             link.consume_input()
     wait.modify(link.socket, select.POLLIN)
     results: list[PGresult] = []
     while True:
         while link.is_busy():
-            wait.poll()
+            if not wait.poll(limit):
+                _lost()
             link.consume_input()
         result = link.get_result()
         if result is not None and result.status == ExecStatus.PIPELINE_SYNC:

@@ -26,7 +26,6 @@ from trimtab.twin.build import SETTINGS, Built, build, refresh
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.image import load, save
-from trimtab.twin.sample import SourceSample
 from trimtab.twin.shelf import KeptTwin, Shelf, expiry
 from trimtab.twin.twin import Twin
 
@@ -229,7 +228,7 @@ def explain(origin: Origin, workload: Path | None, wishes: Wishes, watcher: Watc
                 _explained(query, b, a, indexes) for query, b, a in zip(found.queries, before, after, strict=True)
             ),
             indexes=tuple(
-                IndexExplained(change, size, twin.refusal(change) or "", "; ".join(twin.notes(change)))
+                IndexExplained(change, size, twin.refusal(change) or "", twin.note(change))
                 for change, size in zip(indexes, sizes, strict=True)
             ),
             planner_calls=twin.planner_calls,
@@ -275,8 +274,9 @@ def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
         image = _image(origin, watcher)
         binaries = Binaries.for_major(image.source.major, origin.pg_bin)
         built = build(image, binaries, progress=_told(watcher))
-    sample = SourceSample(origin.conninfo) if origin.is_live and origin.conninfo is not None else None
-    with Twin.open(built, sample=sample) as twin:
+    with Twin.open(built) as twin:
+        if origin.is_live:
+            twin.sample_from(origin.conninfo)
         yield twin, time.perf_counter() - started
 
 

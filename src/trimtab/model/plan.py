@@ -104,6 +104,11 @@ class Plan:
         return f"Plan({self._read()!r})"
 
     @property
+    def text(self) -> str | None:
+        """What EXPLAIN printed, where the plan is made of that. It may hold literals: for comparing, not for show."""
+        return self._text
+
+    @property
     def root(self) -> PlanNode:
         """The topmost node."""
         return self._read().root

@@ -6,20 +6,21 @@ guessed. A twin whose schema still holds can be refreshed: then only relations w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.errors import LabError
+from trimtab.errors import LabError, SourceError
 from trimtab.twin.capture import Image
-from trimtab.twin.database import DATABASE, create_database, place, store_counts
+from trimtab.twin.database import DATABASE, OWNER, create_database, create_extensions, place, store_counts
 from trimtab.twin.dump import restore
 from trimtab.twin.extended import ExtendedValues, allow_storing, store_values
 from trimtab.twin.files import file_work
@@ -36,6 +37,8 @@ SETTINGS = {
     # to the file later.
     "wal_skip_threshold": "0",
     "max_connections": "20",
+    # A plan of a table with thousands of partitions locks each of them and each of their indexes.
+    "max_locks_per_transaction": "512",
     "max_parallel_workers": "64",
     "max_worker_processes": "64",
 }
@@ -69,17 +72,8 @@ def build(image: Image, binaries: Binaries, *, progress: Callable[[int, int, str
     usable = binaries if binaries.version[0] >= image.source.major else Binaries.find()
     server = Server.create(usable, purpose="twin", settings=SETTINGS)
     try:
-        problems = _fill(server, image, progress)
-    except psycopg.Error as error:
-        server.destroy()
-        raise lost(error) from None
-    except OSError as error:
-        server.destroy()
-        raise LabError(
-            f"the twin was not built: {error.strerror}",
-            code="twin.no_space",
-            next_step="Check the disk space of the temporary directory, then run again.",
-        ) from None
+        with _failures_told():
+            problems = _fill(server, image, progress)
     except BaseException:
         server.destroy()
         raise
@@ -101,10 +95,8 @@ def refresh(built: Built, old: Image, new: Image) -> Refreshed:
     changed = _changed(old.source, new.source)
     problems: list[str] = []
     if changed:
-        try:
+        with _failures_told():
             problems = _reload(built.server, old.source, new.source, changed)
-        except psycopg.Error as error:
-            raise lost(error) from None
     kept = [problem for problem in built.problems if problem not in old.source.problems]
     return Refreshed(Built(built.server, new.source, (*new.source.problems, *kept, *problems)), tuple(sorted(changed)))
 
@@ -118,10 +110,31 @@ def lost(error: psycopg.Error) -> LabError:
     )
 
 
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """Say of every failure that it is the twin's: no source is asked here."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise lost(error) from None
+    except SourceError:
+        raise lost(psycopg.OperationalError()) from None
+    except OSError as error:
+        raise LabError(
+            f"the twin was not built: {error.strerror}",
+            code="twin.no_space",
+            next_step="Check the disk space of the temporary directory, then run again.",
+        ) from None
+
+
 def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None]) -> list[str]:
     source = image.source
     progress(2, 4, "twin: restoring the schema")
-    problems = [*create_database(server, source), *restore(server, DATABASE, image.schema)]
+    problems = create_database(server, source)
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+        done = create_extensions(twin, source)
+    harmless = make_conninfo(server.dsn(DATABASE), user=OWNER)
+    problems += restore(server, harmless, image.schema, done)
     progress(3, 4, "twin: loading statistics")
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
         problems += place(server, twin, source)
@@ -179,8 +192,9 @@ def _reload(server: Server, old: Source, new: Source, changed: set[tuple[str, st
         schemas, listed = zip(*changed, strict=True)
         twin.execute(queries.load("twin_statistics_clear", twin.info.server_version), (list(schemas), list(listed)))
         problems = _load(twin, new, relations, columns, [e for e in new.extended if (e.schema, e.name) in changed])
-        work = file_work(twin, new, server.data_directory, moved) if moved else []
-    if work:
+    if moved:
+        with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+            work = file_work(twin, new, server.data_directory, moved)
         server.stop()
         for item in work:
             item.do()

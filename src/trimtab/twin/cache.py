@@ -74,7 +74,7 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._answers: dict[tuple[Question, _State], Answer] = {}
-        self._shared: dict[tuple[Question, float], Plan] = {}
+        self._shared: dict[tuple[Question, str], Plan] = {}
         self._relations: dict[Question, Relations] = {}
         self.planner_calls = 0
 
@@ -91,12 +91,11 @@ class PlanCache:
             self._relations[question] = relations
             self._keep(question, _UNCHANGED, answer)
 
-    def missing(self, questions: Sequence[Question], configurations: Iterable[Sequence[Change]]) -> list[Task]:
+    def missing(self, questions: Sequence[Question], configurations: Iterable[Configuration]) -> list[Task]:
         """Return what must be asked before `answers_to` can tell: each question once, with what is relevant to it."""
         asked: set[tuple[Question, _State]] = set()
         tasks = []
-        for changes in configurations:
-            configuration = _Configuration(changes)
+        for configuration in configurations:
             found: dict[Question, _State] = {}
             needed: set[int] = set()
             for question in questions:
@@ -107,7 +106,8 @@ class PlanCache:
                     found[question] = key[1]
                     needed.update(relevant)
             if found:
-                tasks.append(Task(tuple(changes[n] for n in sorted(needed)), tuple(found), tuple(found.values())))
+                changes = tuple(configuration.changes[number] for number in sorted(needed))
+                tasks.append(Task(changes, tuple(found), tuple(found.values())))
         return tasks
 
     def keep(self, task: Task, answers: Sequence[Answer]) -> None:
@@ -116,9 +116,8 @@ class PlanCache:
         for question, state, answer in zip(task.questions, task.states, answers, strict=True):
             self._keep(question, state, answer)
 
-    def answers_to(self, asked: Sequence[Question | PlanFailure], changes: Sequence[Change]) -> list[Answer]:
+    def answers_to(self, asked: Sequence[Question | PlanFailure], configuration: Configuration) -> list[Answer]:
         """Return the answers under these changes; what failed before it was asked answers itself. Raises KeyError."""
-        configuration = _Configuration(changes)
         return [one if isinstance(one, PlanFailure) else self._answer(one, configuration) for one in asked]
 
     def forget(self, change: Change) -> None:
@@ -132,25 +131,27 @@ class PlanCache:
         self._shared.clear()
         self._relations.clear()
 
-    def _answer(self, question: Question, configuration: _Configuration) -> Answer:
+    def _answer(self, question: Question, configuration: Configuration) -> Answer:
         return self._answers[question, configuration.state(configuration.relevant(self._relations.get(question)))]
 
     def _keep(self, question: Question, state: _State, answer: Answer) -> None:
-        if isinstance(answer, Plan):  # Most changes leave most plans as they were: one object serves for all.
-            known = self._shared.setdefault((question, answer.cost), answer)
-            answer = known if known == answer else answer
+        if isinstance(answer, Plan) and answer.text is not None:
+            # Most changes leave most plans as they were: one object serves for all.
+            answer = self._shared.setdefault((question, answer.text), answer)
         self._answers[question, state] = answer
 
 
-class _Configuration:
+class Configuration:
     """The changes of one configuration, sorted for the question which of them are relevant."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
-        self._changes = changes
+        self.changes = changes
         self._digests = [change_digest(change) for change in changes]
+        self._is_index = [isinstance(change, CreateIndex | DropIndex) for change in changes]
         self._settings: list[int] = []
         self._by_table: dict[_Table, list[int]] = {}
         self._dropping: set[_Table] = set()
+        self._states: dict[tuple[int, ...], _State] = {}
         for number, change in enumerate(changes):
             table = touched_table(change)
             if table is None:
@@ -163,14 +164,16 @@ class _Configuration:
     def relevant(self, relations: Relations | None) -> tuple[int, ...]:
         """Return the places of the changes that can touch a plan, in order."""
         if relations is None:
-            return tuple(range(len(self._changes)))
+            return tuple(range(len(self.changes)))
         can_bring_back = self._settings or not self._dropping.isdisjoint(relations.far)
         tables = self._by_table.keys() & (relations.far if can_bring_back else relations.near)
         return tuple(sorted([*self._settings, *(number for table in tables for number in self._by_table[table])]))
 
-    def state(self, numbers: Sequence[int]) -> _State:
-        is_plain = [isinstance(self._changes[number], CreateIndex | DropIndex) for number in numbers]
-        return (
-            frozenset(self._digests[number] for number, plain in zip(numbers, is_plain, strict=True) if plain),
-            tuple(self._digests[number] for number, plain in zip(numbers, is_plain, strict=True) if not plain),
-        )
+    def state(self, numbers: tuple[int, ...]) -> _State:
+        """Return what answers under the changes in these places are kept by."""
+        if numbers not in self._states:
+            self._states[numbers] = (
+                frozenset(self._digests[number] for number in numbers if self._is_index[number]),
+                tuple(self._digests[number] for number in numbers if not self._is_index[number]),
+            )
+        return self._states[numbers]

@@ -60,7 +60,7 @@ class Image:
             for column in facts["columns"]
         )
         facts["extended"] = tuple(_extended(values) for values in facts["extended"])
-        for name in ("unreadable", "row_security"):
+        for name in ("extensions", "unreadable", "row_security"):
             facts[name] = tuple((schema, relation) for schema, relation in facts[name])
         facts["problems"] = tuple(facts["problems"])
         return cls(Source(**facts), bytes(data["schema"]))

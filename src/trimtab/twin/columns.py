@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
@@ -28,8 +28,11 @@ class IndexColumns:
     classes: list[tuple[str, str]] = field(default_factory=list)
 
 
-def index_columns(connection: Connection, oids: Sequence[int]) -> dict[int, IndexColumns]:
-    """Return the columns of these indexes of the twin, by the index's oid."""
+def index_columns(connection: Connection, oids: Sequence[int], *, with_widths: bool = False) -> dict[int, IndexColumns]:
+    """Return the columns of these indexes of the twin, by the index's oid.
+
+    `with_widths` takes longer: it looks at the values in histograms.
+    """
     found = {oid: IndexColumns() for oid in oids}
     version = connection.info.server_version
     for row in connection.execute(queries.load("twin_index_columns", version), (list(oids),)):
@@ -60,4 +63,9 @@ def index_columns(connection: Connection, oids: Sequence[int]) -> dict[int, Inde
     for oid, text in connection.execute(queries.load("twin_groups", version), (list(oids),)):
         for numbers, count in json.loads(text).items():
             found[oid].groups[frozenset(int(number) for number in numbers.split(","))] = float(count)
+    if with_widths:
+        for oid, position, widths in connection.execute(queries.load("twin_index_widths", version), (list(oids),)):
+            keys, included = found[oid].keys, found[oid].included
+            part, place = (keys, position - 1) if position <= len(keys) else (included, position - 1 - len(keys))
+            part[place] = replace(part[place], widths=tuple(widths))
     return found

@@ -22,6 +22,7 @@ from trimtab.model.change import qualified, quote_identifier, quote_literal
 from trimtab.twin.source import RelationFacts, Source
 
 DATABASE = "twin"
+OWNER = "trimtab_owner"
 _ALTERED = {"i": "INDEX", "m": "MATERIALIZED VIEW"}
 
 
@@ -29,10 +30,13 @@ def create_database(server: Server, source: Source) -> list[str]:
     """Create it with the source's locale, or the nearest that this machine has. Raises LabError."""
     problem: list[str] = []
     with closing(connect(server.dsn(), read_only=False)) as connection:
+        connection.execute(f"CREATE ROLE {OWNER} LOGIN".encode())
+        if connection.info.server_version >= 140000:  # Its views may look at tables of extensions.
+            connection.execute(f"GRANT pg_read_all_data TO {OWNER}".encode())
         for options in _locales(source, server.binaries.version[0]):
             try:
                 connection.execute(
-                    f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0 {options}".encode()
+                    f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0 {options}".encode()
                 )
             except psycopg.Error:
                 if connection.closed:
@@ -62,6 +66,33 @@ def _locales(source: Source, major: int) -> list[str]:
         choices += [f"ENCODING 'UTF8' {libc}LOCALE '{name}'" for name in ("C.UTF-8", "en_US.UTF-8")]
     plain = "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'" if major >= 17 else f"{libc}LOCALE 'C'"
     return [*choices, f"ENCODING 'UTF8' {plain}"]
+
+
+def create_extensions(twin: Connection, source: Source) -> set[str]:
+    """Create the source's extensions that this installation has, as a superuser, so that nothing else need be one.
+
+    Return the entries of the archive that are done with this: `EXTENSION - name`, `SCHEMA - name`.
+    """
+    done = set()
+    for name, schema in source.extensions:
+        is_new = twin.execute("select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1))", (schema,)).fetchone()
+        try:
+            with twin.transaction():
+                if is_new == (None,):
+                    twin.execute(f"CREATE SCHEMA {quote_identifier(schema)} AUTHORIZATION {OWNER}".encode())
+                twin.execute(
+                    f"CREATE EXTENSION {quote_identifier(name)} SCHEMA {quote_identifier(schema)} CASCADE".encode()
+                )
+        except psycopg.Error:
+            if twin.closed:
+                raise
+            continue  # The archive asks for it again, and what the server says then is told.
+        done.add(f"EXTENSION - {name}")
+        if is_new == (None,):
+            done.add(f"SCHEMA - {schema}")
+    for (wrapper,) in twin.execute("select fdwname from pg_catalog.pg_foreign_data_wrapper").fetchall():
+        twin.execute(f"GRANT USAGE ON FOREIGN DATA WRAPPER {quote_identifier(wrapper)} TO {OWNER}".encode())
+    return done
 
 
 def place(server: Server, twin: Connection, source: Source) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trimtab.db.relay import for_programs
@@ -60,18 +60,21 @@ def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[st
     )
 
 
-def restore(server: Server, database: str, schema: bytes) -> list[str]:
-    """Restore the archive and return what could not be restored, and why. Raises LabError when nothing could be."""
+def restore(server: Server, conninfo: str, schema: bytes, done_already: Collection[str] = ()) -> list[str]:
+    """Restore the archive and return what could not be restored, and why. Raises LabError when nothing could be.
+
+    An archive's statements are whatever its maker wrote: the role of `conninfo` must be one that may do no harm.
+    """
     programs = _programs(server.binaries)
     file, contents = server.directory / "schema.dump", server.directory / "schema.list"
     file.write_bytes(schema)
     try:
         listed = programs.run("pg_restore", "--list", str(file), environment=_ENGLISH).stdout
-        chosen = "\n".join(line for line in listed.splitlines() if not _LEFT_OUT.match(line))
+        chosen = "\n".join(line for line in listed.splitlines() if _is_wanted(line, done_already))
         contents.write_text(chosen, encoding="utf-8", errors="surrogateescape")
         # Verbose, so that it tells of which entry an error is.
         options = ("--verbose", "--no-owner", "--no-privileges", "--no-tablespaces", f"--use-list={contents}")
-        done = programs.run("pg_restore", *options, f"--dbname={server.dsn(database)}", str(file), environment=_ENGLISH)
+        done = programs.run("pg_restore", *options, f"--dbname={conninfo}", str(file), environment=_ENGLISH)
     finally:
         file.unlink(missing_ok=True)
         contents.unlink(missing_ok=True)
@@ -83,6 +86,11 @@ def restore(server: Server, database: str, schema: bytes) -> list[str]:
             next_step="Check the disk space of the temporary directory, then run again.",
         )
     return problems
+
+
+def _is_wanted(line: str, done_already: Collection[str]) -> bool:
+    entry = _ENTRY.fullmatch(line)
+    return not _LEFT_OUT.match(line) and (entry is None or entry["what"] not in done_already)
 
 
 def _programs(binaries: Binaries) -> Binaries:

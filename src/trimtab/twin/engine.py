@@ -23,7 +23,6 @@ from trimtab.model.change import (
 from trimtab.twin.cache import Answer, Question, Relations, Task
 from trimtab.twin.extended import ExtendedValues, store_values
 from trimtab.twin.hypothetical import HypotheticalIndexes
-from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import Session, setting_statement
 
 Values = Mapping[str, Sequence[ExtendedValues]]
@@ -31,18 +30,13 @@ Values = Mapping[str, Sequence[ExtendedValues]]
 
 
 class Engine:
-    """A running server of the twin.
+    """A running server of the twin. `open_session` connects to such a server with the source's settings."""
 
-    `open_session` connects to such a server with the source's settings; `sample` reads samples of the source.
-    """
-
-    def __init__(
-        self, server: Server, open_session: Callable[[Server], Connection], sample: SourceSample | None = None
-    ) -> None:
+    def __init__(self, server: Server, open_session: Callable[[Server], Connection]) -> None:
         self.server = server
         self._open_session = open_session
         self._session = Session(open_session(server))
-        self.indexes = HypotheticalIndexes(server, self.connection, sample)
+        self.indexes = HypotheticalIndexes(server, self.connection)
         self._session.prepare(self.indexes.switching_text)
 
     @property

@@ -153,7 +153,7 @@ def existing_shapes(
     columns = index_columns(connection, list(lengths))
     found: dict[int, tuple[Path, Shape]] = {}
     rows = connection.execute(queries.load("twin_index_file", version), (list(lengths),)).fetchall()
-    for oid, table_oid, table_rows, _, path, method, *_ in rows:
+    for oid, table_oid, table_rows, _, _, path, method, *_ in rows:
         pages, file, keys = lengths[oid], data_directory / str(path), columns[oid].keys
         shape = Shape(pages, max(table_rows, 0.0))
         if method == "btree":

@@ -16,6 +16,7 @@ import psycopg
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
 from trimtab.twin.groups import estimated_distinct
+from trimtab.twin.statistics import ColumnStatistics, store_column_statistics
 
 _TARGET = 100
 _ELEMENTS = 10 * _TARGET
@@ -83,8 +84,6 @@ def store(maker: Connection, indexes: Sequence[int], statistics: Mapping[int, Ex
     """Give the twin's indexes these statistics, by the column's position; return what could not be stored."""
     if not statistics or not indexes:
         return ()
-    if maker.info.server_version < 180000:
-        return ("statistics of its expressions are not stored on a twin before version 18",)
     name = (
         "select n.nspname::text, c.relname::text from pg_catalog.pg_class c"
         " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = $1::bigint::oid"
@@ -93,7 +92,8 @@ def store(maker: Connection, indexes: Sequence[int], statistics: Mapping[int, Ex
         for oid in indexes:
             schema, relation = maker.execute(name, (oid,)).fetchall()[0]
             for position, told in statistics.items():
-                maker.execute(_STORE, (schema, relation, position, *_stored(told)))
+                if not store_column_statistics(maker, schema, relation, position, _stored(told)):
+                    return ("statistics of its expressions were not stored: the twin cannot read their values",)
     except psycopg.Error as error:
         if maker.closed:
             raise
@@ -101,21 +101,23 @@ def store(maker: Connection, indexes: Sequence[int], statistics: Mapping[int, Ex
     return ()
 
 
-_STORE = """
-select pg_catalog.pg_restore_attribute_stats(
-    'schemaname', $1::text, 'relname', $2::text, 'attnum', $3::smallint, 'inherited', false,
-    'null_frac', $4::real, 'avg_width', $5::integer, 'n_distinct', $6::real,
-    'most_common_vals', $7::text, 'most_common_freqs', $8::real[], 'histogram_bounds', $9::text,
-    'correlation', $10::real, 'most_common_elems', $11::text, 'most_common_elem_freqs', $12::real[],
-    'elem_count_histogram', $13::real[])
-"""
+def _stored(told: ExpressionStatistics) -> ColumnStatistics:
+    return ColumnStatistics(
+        null_fraction=told.null_share,
+        width=told.width,
+        distinct=told.distinct,
+        correlation=told.correlation,
+        common_values=told.common_values,
+        common_shares=_text(told.common_shares),
+        histogram=told.histogram,
+        elements=told.elements,
+        element_shares=_text(told.element_shares),
+        element_counts=_text(told.element_counts),
+    )
 
 
-def _stored(told: ExpressionStatistics) -> tuple[object, ...]:
-    shares = (told.common_shares, told.element_shares, told.element_counts)
-    common, elements, counts = (None if numbers is None else list(numbers) for numbers in shares)
-    first = (told.null_share, told.width, told.distinct, told.common_values, common, told.histogram, told.correlation)
-    return (*first, told.elements, elements, counts)
+def _text(numbers: Sequence[float] | None) -> str | None:
+    return None if numbers is None else "{" + ",".join(map(repr, numbers)) + "}"
 
 
 def _base(source: str, expression: str, predicate: str | None) -> str:

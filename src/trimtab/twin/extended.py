@@ -108,6 +108,11 @@ def store_values(twin: Connection, values: ExtendedValues) -> bool:
     order = [source_order.index(name) for name in names]
     order += range(len(order), len(order) + len(expressions))
     complete, common, scratch = True, None, None
+    try:
+        counts = None if values.ndistinct is None else ndistinct_bytes(values.ndistinct, translated)
+        degrees = None if values.dependencies is None else dependencies_bytes(values.dependencies, translated)
+    except (ValueError, AttributeError, TypeError, struct.error):  # Another version's texts.
+        return False
     if values.common is not None:
         columns = [quote_identifier(name) for name in names] + [f"({expression})" for expression in expressions]
         common = common_values_bytes(twin, relation, columns, order, values.common)
@@ -117,12 +122,10 @@ def store_values(twin: Connection, values: ExtendedValues) -> bool:
             complete &= _store_expressions(twin, relation, expressions, values.expressions)
             scratch = f"pg_temp.{_SCRATCH}"
         twin.execute(queries.load("twin_extended_forget", version), (oid, values.is_inherited))
-        stored = (
-            values.ndistinct and ndistinct_bytes(values.ndistinct, translated),
-            values.dependencies and dependencies_bytes(values.dependencies, translated),
-            common,
+        twin.execute(
+            queries.load("twin_extended_store", version),
+            (oid, values.is_inherited, counts, degrees, common, scratch),
         )
-        twin.execute(queries.load("twin_extended_store", version), (oid, values.is_inherited, *stored, scratch))
         if scratch is not None:
             twin.execute(f"DROP TABLE {scratch}".encode())
     return complete

@@ -19,35 +19,38 @@ from trimtab.twin.source import Source
 
 @dataclass(frozen=True, slots=True)
 class FileWork:
-    """A file and the shape that it gets."""
+    """A file and its length in pages; of an index also what stands in its metapage."""
 
     path: Path
-    shape: Shape
+    pages: int
+    shape: Shape | None = None
 
     def do(self) -> None:
         """Shape the file; one that is longer than it should be is cut."""
-        set_length(self.path, self.shape.pages)
-        write_shape(self.path, self.shape)
+        set_length(self.path, self.pages)
+        if self.shape is not None:
+            write_shape(self.path, self.shape)
 
 
 def file_work(
     twin: Connection, source: Source, data_directory: Path, only: Collection[tuple[str, str]] | None = None
 ) -> list[FileWork]:
-    """Return the work on every relation that is on the source and on the twin, or on some of them only."""
+    """Return the work on every relation that is on the source and on the twin, or on some of them only.
+
+    No transaction may be open.
+    """
+    twin.execute(b"CHECKPOINT")  # Metapages are read from the files.
     facts = {(r.schema, r.name): r for r in source.relations if r.pages is not None}
     rows = twin.execute(queries.load("twin_files", twin.info.server_version)).fetchall()
-    known = [
-        (facts[schema, name], oid, path, method) for schema, name, oid, path, method in rows if (schema, name) in facts
-    ]
-    tables = {oid: fact.pages or 0 for fact, oid, _, method in known if method is None}
-    wanted = [row for row in known if only is None or (row[0].schema, row[0].name) in only]
-    work = []
-    unknown: dict[int, int] = {}
-    for fact, oid, path, method in wanted:
-        pages = fact.pages or 0
-        if method is None or fact.height is not None:
-            work.append(FileWork(data_directory / path, Shape(pages, fact.rows, level=fact.height)))
-        elif pages > 1:
-            unknown[oid] = pages
-    twin.execute(b"CHECKPOINT")  # The first page of an index tells how it is made, and may be in buffers alone.
-    return [*work, *(FileWork(*found) for found in existing_shapes(twin, data_directory, unknown, tables).values())]
+    known = {oid: facts[schema, name] for schema, name, oid, *_ in rows if (schema, name) in facts}
+    wanted = [row for row in rows if row[2] in known and (only is None or (row[0], row[1]) in only)]
+    lengths = {oid: fact.pages or 0 for oid, fact in known.items()}
+    shapes = existing_shapes(
+        twin,
+        data_directory,
+        {oid: lengths[oid] for _, _, oid, *_ in wanted if known[oid].kind == "i"},
+        {oid: pages for oid, pages in lengths.items() if known[oid].kind != "i"},
+        {oid: fact.height for oid, fact in known.items() if fact.height is not None},
+    )
+    work = [FileWork(data_directory / path, lengths[oid]) for _, _, oid, path, _ in wanted if oid not in shapes]
+    return work + [FileWork(path, shape.pages, shape) for path, shape in shapes.values()]

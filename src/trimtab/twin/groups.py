@@ -38,11 +38,19 @@ def estimated_distinct(occurrences: Sequence[tuple[int, int]], scale: float) -> 
 
 
 def key_groups(counts: KeyCounts, rows: float) -> list[tuple[float, float]]:
-    """Return (distinct keys, rows of each) for all `rows` from which the sample was taken."""
-    scale = max(rows / counts.rows, 1.0) if counts.rows else 1.0
+    """Return (distinct keys, rows of each) for all `rows` from which the sample was taken, or for a part of them."""
+    scale = rows / counts.rows if counts.rows else 1.0
+    if scale < 1:
+        return [_in_part(float(keys), times, scale) for times, keys in counts.occurrences]
     sure = [(float(keys), times * scale) for times, keys in counts.occurrences if times >= _SURE or scale == 1]
     rest = [(times, keys) for times, keys in counts.occurrences if times < _SURE and scale > 1]
     distinct = estimated_distinct(rest, scale)
     if distinct >= 1:
         sure.append((distinct, sum(times * keys for times, keys in rest) * scale / distinct))
     return sure
+
+
+def _in_part(keys: float, times: int, share: float) -> tuple[float, float]:
+    """Return the keys that still occur, and how often, when each row stays with the chance `share`."""
+    present = max(keys * (1 - (1 - share) ** times), keys * 1e-9)
+    return present, keys * times * share / present

@@ -22,12 +22,14 @@ from trimtab.model.change import Change, CreateIndex, SetSetting, change_digest,
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
-from trimtab.twin.cache import Answer, PlanCache, Question, Task
+from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Task
 from trimtab.twin.session import Session, question_of, setting_statement
 
 _MOST_SHOWN = 500
 """HypoPG takes oids that the server does not use itself; there are some 2,500."""
 _INDEX = re.compile(r'"Index Name": "<(\d+)>(?:[^"\\]|\\.)*"')
+_OWN_WORDS = re.compile(r'hypopg: (?:access method|column) "[^"]*" (?:is not supported|does not exist)')
+"""What HypoPG says, under the SQLSTATE of an internal fault, that holds nothing but names."""
 
 
 class HypoPG:
@@ -90,13 +92,14 @@ class HypoPG:
         """
         asked = [question_of(query, generic) for query in queries]
         questions = [question for question in asked if isinstance(question, Question)]
+        sorted_changes = [Configuration(changes) for changes in configurations]
         with self._told():
             for question in self._cache.unknown(questions):
                 self._show({})
                 self._cache.learn(question, *self._session.learn(question))
-            for task in self._cache.missing(questions, configurations):
+            for task in self._cache.missing(questions, sorted_changes):
                 self._cache.keep(task, self._ask(task))
-        return [self._cache.answers_to(asked, changes) for changes in configurations]
+        return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return HypoPG's estimates of their sizes; None for one that it refuses. Raises ServerError."""
@@ -150,10 +153,8 @@ class HypoPG:
         except psycopg.Error as error:
             if self._connection.closed:
                 raise
-            is_its_own = (
-                error.sqlstate == "XX000"
-            )  # Its words, as of an access method, come without a class of their own.
-            self._refused[digest] = "HypoPG knows no such kind of index" if is_its_own else str(source_error(error))
+            own = _OWN_WORDS.fullmatch(error.diag.message_primary or "")
+            self._refused[digest] = own[0] if own else str(source_error(error))
             return
         if row is None:
             self._refused[digest] = "its definition is not one CREATE INDEX statement"

@@ -75,6 +75,10 @@ class HypotheticalIndexes:
         """Return what an ensured index's size and statistics rest on, where column statistics alone do not suffice."""
         return self._notes.get(change_digest(change), ())
 
+    def sample_from(self, sample: SourceSample | None) -> None:
+        """Let indexes that are made from now on rest on this sample."""
+        self._sample = sample
+
     def moved(self, server: Server, connection: Connection) -> HypotheticalIndexes:
         """Return these indexes for a copy of the server, or for a new session of the same."""
         self.close()

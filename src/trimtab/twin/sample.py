@@ -56,7 +56,7 @@ class Measured:
 
 
 class SourceSample:
-    """Reads samples of one source, each once, whichever thread asks. A connection is open only while one is read."""
+    """Reads samples of one source. A connection is open only while something is measured."""
 
     def __init__(self, conninfo: str, *, timeout_ms: int = _TIMEOUT_MS) -> None:
         self._conninfo = conninfo
@@ -65,16 +65,17 @@ class SourceSample:
         self._lock = Lock()
 
     def measure(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
-        """Return what each of `wanted` asks of this table. A refusal is an answer with a note, never an error."""
+        """Return what each of `wanted` asks of this table. A refusal is an answer with a note, never an error.
+
+        What was answered once is not asked again: all servers of a twin have the same answers.
+        """
         with self._lock:
-            unknown = [want for want in dict.fromkeys(wanted) if (table, want) not in self._known]
-            for want, answer in zip(unknown, self._measure(table, unknown), strict=True):
-                self._known[table, want] = answer
+            fresh = [want for want in dict.fromkeys(wanted) if (table, want) not in self._known]
+            answers = self._ask(table, fresh) if fresh else []
+            self._known.update({(table, want): a for want, a in zip(fresh, answers, strict=True)})
             return [self._known[table, want] for want in wanted]
 
-    def _measure(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
-        if not wanted:
-            return []
+    def _ask(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
         try:
             with closing(self._connect()) as connection, _reading(connection):
                 size = connection.execute(

@@ -51,6 +51,8 @@ class Session:
         self._read = read
         self._pipeline = Pipeline(connection)
         self._relations = Statement(queries.load("plan_relations", connection.info.server_version))
+        # For our own statements; a query is planned by EXPLAIN, which does not look at it.
+        connection.execute("select pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', false)")
         self._pipeline.prepare(self._relations.text)
 
     def prepare(self, text: str) -> None:

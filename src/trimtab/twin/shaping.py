@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trimtab.db import queries as sql
 from trimtab.db.connection import Connection
+from trimtab.model.change import qualified
 from trimtab.twin.columns import IndexColumns, index_columns
 from trimtab.twin.estimate import METHODS, WITH_FACTS, IndexFacts, Shape, estimate, write_shape
 from trimtab.twin.expression_statistics import store
@@ -21,8 +22,14 @@ from trimtab.twin.sample import Measured, SourceSample, Wanted
 _FRESH_FILES = 1 << 31
 """Added to an index's oid: numbers of files that the server does not give out itself."""
 _FEW_SAMPLED = 10
+_SAMPLED_APART = 16
+"""Up to so many partitions each is sampled on its own; of more, a sample of the whole table stands for each."""
 _UNIQUE = -0.9
 _NO_SAMPLE = "no sample of the source: estimated from column statistics"
+
+
+_Planned = Mapping[tuple[tuple[str, str], str | None], float]
+"""Rows by table and predicate, None for all of the table's."""
 
 
 @dataclass(slots=True)
@@ -40,7 +47,7 @@ class _Made:
 
     oid: int
     table_oid: int
-    table: str
+    table: tuple[str, str]
     path: Path
     method: str
     fill_percent: int | None
@@ -60,11 +67,11 @@ def shape_new(
     version = maker.info.server_version
     with maker.transaction():
         maker.execute("select pg_catalog.set_config('search_path', '', true)")  # So that all names are complete.
-        columns = index_columns(maker, list(digests))
+        columns = index_columns(maker, list(digests), with_widths=True)
         rows = maker.execute(sql.load("twin_index_file", version), (list(digests),)).fetchall()
     indexes = [
-        _Made(oid, table_oid, name, data_directory / str(path), method, fill, predicate)
-        for oid, table_oid, _, name, path, method, fill, predicate in rows
+        _Made(oid, table_oid, (schema, name), data_directory / str(path), method, fill, predicate)
+        for oid, table_oid, _, schema, name, path, method, fill, predicate in rows
     ]
     for index in indexes:
         if index.method not in METHODS:
@@ -74,7 +81,7 @@ def shape_new(
     measured = _measure(maker, table, indexes, digests, columns, sample, shaped)
     shapes = {
         index.oid: _shape(
-            index, columns[index.oid], table_pages.get(index.table_oid, 0), planned, measured.get(digests[index.oid])
+            index, columns[index.oid], table_pages.get(index.table_oid, 0), planned, measured.get(index.oid)
         )
         for index in indexes
     }
@@ -89,7 +96,7 @@ def _shape(
     index: _Made,
     columns: IndexColumns,
     table_pages: int,
-    planned: Mapping[tuple[str, str | None], float],
+    planned: _Planned,
     measured: Measured | None,
 ) -> Shape:
     table_rows, rows = planned[index.table, None], planned[index.table, index.predicate]
@@ -124,25 +131,37 @@ def _measure(
     columns: dict[int, IndexColumns],
     sample: SourceSample | None,
     shaped: Shaped,
-) -> dict[str, Measured]:
-    """Ask the sample, keep the statistics of expressions, and note what was or was not measured."""
-    wanted: dict[str, Wanted] = {}
-    for index in indexes:  # Of a partitioned table's, the first one stands for all.
-        want = _wanted(index, columns[index.oid])
-        if want is not None:
-            wanted.setdefault(digests[index.oid], want)
+) -> dict[int, Measured]:
+    """Ask the sample, keep the statistics of expressions, and note what was or was not measured. By index."""
+    wanted = {i.oid: want for i in indexes if (want := _wanted(i, columns[i.oid])) is not None}
     if sample is None:
-        shaped.notes.update(dict.fromkeys(wanted, (_NO_SAMPLE,)))
+        shaped.notes.update({digests[oid]: (_NO_SAMPLE,) for oid in wanted})
         return {}
-    answers = dict(zip(wanted, sample.measure(table, list(wanted.values())), strict=True))
-    stored = [i.oid for i in indexes if (a := answers.get(digests[i.oid])) is not None and a.statistics]
-    for digest, answer in answers.items():
-        problems = store(maker, [oid for oid in stored if digests[oid] == digest], answer.statistics)
-        shaped.notes[digest] = (answer.note, *problems)
+    is_apart = len({index.table_oid for index in indexes}) <= _SAMPLED_APART
+    asked: dict[tuple[str, str], dict[str, Wanted]] = {}
+    for index in indexes:
+        if index.oid in wanted:
+            of = asked.setdefault(index.table if is_apart else table, {})
+            of.setdefault(digests[index.oid], wanted[index.oid])
+    answers = {
+        (read, digest): answer
+        for read, of in asked.items()
+        for digest, answer in zip(of, sample.measure(read, list(of.values())), strict=True)
+    }
+    measured = {
+        index.oid: answers[index.table if is_apart else table, digests[index.oid]]
+        for index in indexes
+        if index.oid in wanted
+    }
+    for oid, answer in measured.items():
+        told = (answer.note, *store(maker, [oid], answer.statistics))
+        known = shaped.notes.get(digests[oid], ())
+        shaped.notes[digests[oid]] = (*known, *(note for note in told if note not in known))
+    stored = [oid for oid, answer in measured.items() if answer.statistics]
     with maker.transaction():
         maker.execute("select pg_catalog.set_config('search_path', '', true)")
-        columns.update(index_columns(maker, stored))
-    return answers
+        columns.update(index_columns(maker, stored, with_widths=True))
+    return measured
 
 
 def _wanted(index: _Made, columns: IndexColumns) -> Wanted | None:
@@ -176,13 +195,13 @@ def _write(maker: Connection, indexes: Sequence[_Made], shapes: Mapping[int, Sha
     maker.execute(sql.load("twin_index_rows", version), (list(shapes), pages, rows))
 
 
-def _planned_rows(connection: Connection, wanted: set[tuple[str, str | None]]) -> dict[tuple[str, str | None], float]:
+def _planned_rows(connection: Connection, wanted: set[tuple[tuple[str, str], str | None]]) -> _Planned:
     """Return how many rows the planner expects in tables, or of those that a predicate lets through."""
     with connection.pipeline():
         answers = [(key, connection.execute(_rows_query(*key))) for key in wanted]
         return {key: float(answer.fetchall()[0][0][0]["Plan"]["Plan Rows"]) for key, answer in answers}
 
 
-def _rows_query(table: str, predicate: str | None) -> bytes:
+def _rows_query(table: tuple[str, str], predicate: str | None) -> bytes:
     condition = "" if predicate is None else f" WHERE {predicate}"
-    return f"EXPLAIN (FORMAT JSON) SELECT FROM ONLY {table}{condition}".encode()
+    return f"EXPLAIN (FORMAT JSON) SELECT FROM ONLY {qualified(*table)}{condition}".encode()

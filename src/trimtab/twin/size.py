@@ -20,6 +20,7 @@ _MAX_POSTING_BYTES = 808
 _NULL_BITMAP = 8
 _TUPLE_HEADER = 8
 _MEAN_PADDING = 3.5
+_TRIED_WIDTHS, _PACES, _SHORT_BYTES = 101, (1, 37, 59, 83), 127
 _NULLABLE = 4
 """Of so many columns, those with most NULLs, the patterns of NULLs are told apart."""
 _UNEVEN_REPEATS = 30
@@ -41,7 +42,7 @@ class IndexedColumn:
 
     What follows `number` is for other access methods: the operator class and its options, the width of the column's own
     value (an array, a document), the shares of the rows that have the most common values, and elements, and how many
-    elements a row has on average; 0 where that is not known.
+    elements a row has on average; 0 where that is not known. `widths` are those of some values, where they vary.
     """
 
     width: float
@@ -58,6 +59,7 @@ class IndexedColumn:
     frequencies: tuple[float, ...] = ()
     elements: tuple[float, ...] = ()
     element_count: float = 0.0
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def btree_size(
     else:
         columns = [*keys, *included]
         leaves = _Leaves(rows, rows * (_tuple_bytes(columns) + _LINE_POINTER), _is_even(columns))
-    return _tree(_leaf_pages(leaves, fill_percent or _LEAF_FILL_PERCENT), _tuple_bytes(keys))
+    pivot = _tuple_bytes(keys)
+    return _tree(_leaf_pages(leaves, fill_percent or _LEAF_FILL_PERCENT, pivot), pivot)
 
 
 def tree_of(pages: int, keys: Sequence[IndexedColumn]) -> TreeSize:
@@ -206,11 +209,17 @@ def _is_even(columns: Sequence[IndexedColumn]) -> bool:
     return not any(column.is_variable or column.null_share > 0 for column in columns)
 
 
-def _leaf_pages(leaves: _Leaves, fill_percent: int) -> int:
-    """A leaf ends when less is free than the fill factor leaves; its last tuple then becomes the next one's first."""
+def _leaf_pages(leaves: _Leaves, fill_percent: int, bare: float) -> int:
+    """A leaf ends when less is free than the fill factor leaves; its last tuple then becomes the next one's first.
+
+    What a posting list takes beyond a `bare` tuple does not count then, since the leaf's high key has none.
+    """
     room = _PAGE_ROOM - _LINE_POINTER - PAGE_BYTES * (100 - fill_percent) // 100
     item = leaves.size / leaves.items
     per_page = floor(room / item) if leaves.is_even else room / item - 0.5
+    posting = item - bare - _LINE_POINTER
+    if posting > bare:
+        per_page = max(min((room + posting) / item - 0.5, (_PAGE_ROOM - _LINE_POINTER) / item - 1.5), per_page)
     return max(ceil(leaves.items / max(per_page, 1.0)), 1)
 
 
@@ -231,7 +240,10 @@ def _tree(leaves: int, pivot_bytes: float) -> TreeSize:
 
 def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
     """Return the average size of one tuple: header, NULL bitmap when some column is NULL, aligned columns and whole."""
-    if any(column.is_variable for column in columns):
+    ragged = [column for column in columns if column.is_variable]
+    if ragged and all(column.widths for column in ragged):
+        return _TUPLE_HEADER + _ragged_bytes(columns, ragged)
+    if ragged:
         known = [column.width * (1.0 - column.null_share) for column in columns]
         padding = sum((column.alignment - 1) / 2 for column in columns)
         some_null = 1.0 - prod(1.0 - column.null_share for column in columns)
@@ -240,6 +252,26 @@ def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
         share * (aligned(_fixed_bytes(present)) + (_NULL_BITMAP if len(present) < len(columns) else 0))
         for share, present in _null_patterns(columns)
     )
+
+
+def _ragged_bytes(columns: Sequence[IndexedColumn], ragged: Sequence[IndexedColumn]) -> float:
+    """Return the mean bytes after the header, over values whose widths are known."""
+    total, share = 0.0, prod(1.0 - column.null_share for column in columns)
+    for number in range(_TRIED_WIDTHS):
+        end = 0.0
+        for place, column in enumerate(columns):
+            width = column.width
+            if column.widths and column in ragged:  # Each column at another pace: their widths are independent.
+                width = column.widths[number * _PACES[place % len(_PACES)] % len(column.widths)]
+                end = aligned(end, 4) if width > _SHORT_BYTES else end
+            end = end + width if column in ragged else aligned(end, column.alignment) + width
+        total += aligned(max(end, 1.0))
+    full = total / _TRIED_WIDTHS
+    if share == 1.0:
+        return full
+    known = sum(column.width * (1.0 - column.null_share) for column in columns)
+    most = sum(column.width for column in columns)
+    return share * full + (1.0 - share) * (_NULL_BITMAP + max(full * min(known / most, 1.0), 8.0))
 
 
 def _fixed_bytes(columns: Sequence[IndexedColumn]) -> float:

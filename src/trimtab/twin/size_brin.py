@@ -20,7 +20,7 @@ _MOST_ROWS_PER_PAGE = 291
 _COMPRESSED_FROM = 508
 _LEAST_SAVED = 0.75
 _BLOOM_DISTINCT, _BLOOM_FALSE, _BLOOM_LEAST = -0.1, 0.01, 16
-_MULTI_VALUES, _MULTI_HEADER = 32, 20
+_MULTI_VALUES, _MULTI_KEPT, _MULTI_HEADER = 32, 0.56, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ def _after(end: float, column: IndexedColumn, rows: float, per_range: int) -> fl
     if "_bloom_" in name:
         return end + 1 + _compressed(*_bloom_bytes(column, rows, per_range))
     if "_minmax_multi_" in name:
-        values = min(_values(column, rows), float(column.options.get("values_per_range", _MULTI_VALUES)))
+        most = float(column.options.get("values_per_range", _MULTI_VALUES))
+        values = _values(column, rows)
+        values = values if values <= most else most * _MULTI_KEPT
         size = 1 + _MULTI_HEADER - 4 + values * column.width
         return end + (size if size < _COMPRESSED_FROM else _compressed(size, 1.0))
     if "_inclusion_" in name:

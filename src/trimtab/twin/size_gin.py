@@ -23,6 +23,11 @@ _SEGMENT_BYTES = 256
 # Two, three and four bytes reach so many pages of the table ahead.
 _REACH = ((8, 2), (1024, 3), (131072, 4))
 _TAIL_STEPS = 24
+_WITH_ELEMENTS = frozenset(
+    ("array_ops", "gin__int_ops", "tsvector_ops", "jsonb_ops", "jsonb_path_ops", "gin_trgm_ops", "gin_hstore_ops")
+)
+_TRIGRAMS = 8000.0
+"""Not every three letters occur: about so many do in texts of people."""
 
 
 def gin_pages(columns: Sequence[KeyGroups], key_bytes: Sequence[float], table_pages: int) -> GinPages:
@@ -72,13 +77,24 @@ def _posting_tree(size: float) -> float:
 def known_groups(column: IndexedColumn, rows: float) -> tuple[list[tuple[float, float]], float]:
     """Return the keys of a column and their mean bytes, as far as the column's statistics tell without any sample."""
     present = rows * (1 - column.null_share)
+    if column.operator_class not in _WITH_ELEMENTS:
+        return _values(column, rows), column.width
     shares = sorted(column.elements, reverse=True)
     each = column.element_count or max(_guessed_count(column), sum(shares))
     groups = [(1.0, max(share * present, 1.0)) for share in shares]
-    groups += _tail(shares, each - sum(shares), present, _most_keys(column, present * each))
+    groups += _tail(shares, each - sum(shares), present, _most_keys(column, present, present * each))
     if column.null_share > 0:
         groups.append((1.0, rows * column.null_share))
     return groups, _guessed_bytes(column)
+
+
+def _values(column: IndexedColumn, rows: float) -> list[tuple[float, float]]:
+    """Return the keys of a column whose value itself is the key."""
+    groups = [(1.0, share * rows) for share in (*column.frequencies, column.null_share) if share > 0]
+    left = rows - sum(times for _, times in groups)
+    distinct = column.distinct if column.distinct > 0 else -column.distinct * rows
+    rare = min(max(distinct - len(column.frequencies), 1.0), left)
+    return [*groups, (rare, left / rare)] if left >= 1 else groups
 
 
 def _tail(shares: Sequence[float], left: float, rows: float, most: float) -> list[tuple[float, float]]:
@@ -126,9 +142,11 @@ def _guessed_count(column: IndexedColumn) -> float:
     return max((width - 24) / max(column.width, 4.0), 1.0)
 
 
-def _most_keys(column: IndexedColumn, items: float) -> float:
-    """Return how many distinct keys there can be: not every three letters occur."""
-    return min(items, 20000.0) if column.operator_class == "gin_trgm_ops" else items
+def _most_keys(column: IndexedColumn, rows: float, items: float) -> float:
+    """Return how many distinct keys there may be. Of a document's values, one is taken to differ in every other row."""
+    if column.operator_class == "gin_trgm_ops":
+        return min(items, _TRIGRAMS)
+    return min(items, rows / 2) if column.operator_class in ("jsonb_ops", "jsonb_path_ops") else items
 
 
 def _guessed_bytes(column: IndexedColumn) -> float:

@@ -37,10 +37,15 @@ def hash_pages(
     common = [share * rows for share in frequencies]
     rare_rows = max(rows - sum(common), 0.0)
     rare_keys = max(distinct - len(common), 1.0 if rare_rows >= 1 else 0.0)
+    # Between two powers of two, what buckets not made yet would hold lies in others, which have twice as much.
+    whole = 1 << (buckets - 1).bit_length()
+    double = whole - buckets
     mean = rare_rows / buckets
     overflow = sum(_overflow(count + mean) for count in common)
     if rare_rows >= 1:
-        overflow += max(buckets - len(common), 1) * _expected_overflow(rare_keys / buckets, rare_rows / rare_keys)
+        per_bucket, repeats = rare_keys / whole, rare_rows / rare_keys
+        overflow += double * _expected_overflow(2 * per_bucket, repeats)
+        overflow += max(buckets - double - len(common), 1) * _expected_overflow(per_bucket, repeats)
     return 2 + buckets + ceil(overflow) + int(overflow / _BITS_PER_BITMAP)
 
 

@@ -44,8 +44,8 @@ class Source:
 
     `parsing` are settings that decide what a text means, `settings` those of the planner in the session that read
     them; `role_settings` are what roles would have instead. `tablespaces` are the costs of those that have their own,
-    '' is the database's default. `row_security` are tables whose policies bind the session's role: the twin plans
-    without them.
+    '' is the database's default. `extensions` are (name, schema). `row_security` are tables whose policies bind the
+    session's role: the twin plans without them.
     """
 
     version: int
@@ -60,6 +60,7 @@ class Source:
     settings: Mapping[str, str]
     role_settings: Mapping[str, Mapping[str, str]]
     tablespaces: Mapping[str, Mapping[str, str]]
+    extensions: tuple[tuple[str, str], ...]
     relations: tuple[RelationFacts, ...]
     columns: tuple[StoredColumn, ...]
     extended: tuple[ExtendedValues, ...]
@@ -101,6 +102,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         settings=dict(connection.execute(queries.load("twin_settings", version), (PLANNER_SETTINGS,)).fetchall()),
         role_settings=_nested(connection.execute(queries.load("twin_role_settings", version), (PLANNER_SETTINGS,))),
         tablespaces=_nested(connection.execute(queries.load("twin_tablespaces", version))),
+        extensions=tuple(connection.execute(queries.load("twin_extensions", version)).fetchall()),
         relations=_relations(connection),
         columns=tuple(read_columns(connection, with_values=with_values)),
         extended=tuple(extended if with_values else (values.without_values() for values in extended)),

@@ -24,7 +24,7 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE, Built, build, lost
-from trimtab.twin.cache import PlanCache, Question
+from trimtab.twin.cache import Configuration, PlanCache, Question
 from trimtab.twin.capture import read_image
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
@@ -50,11 +50,10 @@ class Twin:
         source: Source,
         problems: tuple[str, ...],
         *,
-        sample: SourceSample | None = None,
         workers: int | None = None,
     ) -> None:
         """Take over a running server. `open_session` connects to it, or to a copy, with the source's settings."""
-        self._engines = Engines(Engine(server, open_session, sample), workers)
+        self._engines = Engines(Engine(server, open_session), workers)
         self._statistics: dict[str, tuple[ExtendedValues, ...]] = {}
         self._cache = PlanCache()
         self._source = source
@@ -74,15 +73,13 @@ class Twin:
 
         It plans on `workers` servers at once when there is work enough: as many as there are processors by default.
         """
-        built = build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress)
-        return cls.open(built, sample=SourceSample(conninfo), workers=workers)
+        return cls.open(build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress), workers)
 
     @classmethod
-    def open(cls, built: Built, *, sample: SourceSample | None = None, workers: int | None = None) -> Twin:
+    def open(cls, built: Built, workers: int | None = None) -> Twin:
         """Return the twin of a server that was built, which it takes over: it goes with the twin, or at a failure.
 
-        `sample` reads samples of the source, for what column statistics do not tell of a hypothetical index; without
-        one `notes` says what was estimated. Raises LabError.
+        Raises LabError.
         """
         refused: list[str] = []
 
@@ -96,7 +93,7 @@ class Twin:
             return connection
 
         try:
-            twin = cls(built.server, open_session, built.source, built.problems, sample=sample, workers=workers)
+            twin = cls(built.server, open_session, built.source, built.problems, workers=workers)
         except BaseException:
             built.server.destroy()
             raise
@@ -159,22 +156,37 @@ class Twin:
         """
         asked = [question_of(query, generic) for query in queries]
         questions = [question for question in asked if isinstance(question, Question)]
+        sorted_changes = [Configuration(changes) for changes in configurations]
         with self._alive():
             self._learn(questions)
             self._ensure([c for changes in configurations for c in changes if isinstance(c, CreateIndex)])
-            tasks = self._cache.missing(questions, configurations)
+            tasks = self._cache.missing(questions, sorted_changes)
             self._engines.spread(
                 self._engines.pieces(tasks),
                 lambda engine, task: engine.ask(task, self._statistics),
                 self._cache.keep,
             )
-            return [self._cache.answers_to(asked, changes) for changes in configurations]
+            return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""
         with self._alive():
             self._ensure(changes)
         return [self._indexes.size_bytes(change) for change in changes]
+
+    def sample_from(self, conninfo: str | None) -> None:
+        """Let sizes and statistics of hypothetical indexes rest on bounded samples of this source; None: on none.
+
+        It is read only when an index needs it, and only indexes asked for from now on are measured.
+        """
+        sample = None if conninfo is None else SourceSample(conninfo)
+        self._engines.each(lambda engine: engine.indexes.sample_from(sample))
+
+    def note(self, change: CreateIndex) -> str:
+        """Return what an index's size and statistics rest on, "" where the twin's own column statistics tell all."""
+        with self._alive():
+            self._ensure([change])
+        return "; ".join(self._indexes.notes(change))
 
     def refusal(self, change: CreateIndex) -> str | None:
         """Return why the server would refuse the index, None when it would not."""
@@ -187,12 +199,6 @@ class Twin:
         connection = connect(self._server.dsn(DATABASE), read_only=True)
         take_over_settings(connection, self._source)
         return connection
-
-    def notes(self, change: CreateIndex) -> tuple[str, ...]:
-        """Return what the index's size and statistics rest on, where column statistics alone do not suffice."""
-        with self._alive():
-            self._ensure([change])
-        return self._indexes.notes(change)
 
     def import_statistics(self, change: CreateStatistics, lab: Connection) -> None:
         """Take from the lab what the statistics object holds there; until then it has no effect on the twin's plans.

@@ -2,7 +2,8 @@
 select i.indexrelid::bigint as oid,
        i.indrelid::bigint as table_oid,
        t.reltuples as table_rows,
-       pg_catalog.format('%I.%I', n.nspname, t.relname) as table_name,
+       n.nspname::text as table_schema,
+       t.relname::text as table_name,
        pg_catalog.pg_relation_filepath(i.indexrelid) as path,
        am.amname::text as method,
        (select o.option_value::int from pg_catalog.pg_options_to_table(c.reloptions) o

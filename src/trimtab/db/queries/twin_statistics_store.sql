@@ -81,13 +81,13 @@ with recursive step(oid, base) as (
 ), kinds as (
     -- a slot whose parts do not fit together would lead the planner out of bounds
     select v.*,
-           case when pg_catalog.array_length(v.v1, 1) = pg_catalog.cardinality(v.n1) then 1 else 0 end as k1,
-           case when pg_catalog.array_length(v.v2, 1) > 1 then 2 else 0 end as k2,
+           case when pg_catalog.cardinality(v.v1) = pg_catalog.cardinality(v.n1) then 1 else 0 end as k1,
+           case when pg_catalog.cardinality(v.v2) > 1 then 2 else 0 end as k2,
            case when v.correlation is not null then 3 else 0 end as k3,
-           case when pg_catalog.array_length(v.v4, 1) + 2 <= pg_catalog.cardinality(v.n4) then 4
+           case when pg_catalog.cardinality(v.v4) + 2 <= pg_catalog.cardinality(v.n4) then 4
                 when v.v6 is not null and v.range is not null then 6 else 0 end as k4,
            case when pg_catalog.cardinality(v.n5) > 1 then 5
-                when pg_catalog.array_length(v.v7, 1) > 1 then 7 else 0 end as k5
+                when pg_catalog.cardinality(v.v7) > 1 then 7 else 0 end as k5
       from valued v
 ), stored as (
     insert into pg_catalog.pg_statistic (

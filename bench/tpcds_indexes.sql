@@ -1,0 +1,29 @@
+-- An index per foreign key that queries join by; the primary keys serve the item's.
+
+create index on store_sales (ss_sold_date_sk);
+create index on store_sales (ss_customer_sk);
+create index on store_sales (ss_store_sk);
+create index on store_sales (ss_ticket_number);
+create index on store_returns (sr_returned_date_sk);
+create index on store_returns (sr_customer_sk);
+create index on store_returns (sr_ticket_number);
+create index on catalog_sales (cs_sold_date_sk);
+create index on catalog_sales (cs_bill_customer_sk);
+create index on catalog_sales (cs_ship_date_sk);
+create index on catalog_sales (cs_order_number);
+create index on catalog_returns (cr_returned_date_sk);
+create index on catalog_returns (cr_returning_customer_sk);
+create index on catalog_returns (cr_order_number);
+create index on web_sales (ws_sold_date_sk);
+create index on web_sales (ws_bill_customer_sk);
+create index on web_sales (ws_ship_date_sk);
+create index on web_sales (ws_order_number);
+create index on web_returns (wr_returned_date_sk);
+create index on web_returns (wr_returning_customer_sk);
+create index on web_returns (wr_order_number);
+create index on inventory (inv_item_sk);
+create index on customer (c_current_addr_sk);
+create index on customer (c_current_cdemo_sk);
+create index on customer (c_current_hdemo_sk);
+create index on household_demographics (hd_income_band_sk);
+create index on promotion (p_item_sk);

@@ -13,11 +13,12 @@ PARTS = {part.name: part for part in (fidelity.PART, speed.PART, building.PART, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all when none is named")
+    parser.add_argument("--scale", type=float, default=1.0, help="of all three databases; the goals are for 1")
     parser.add_argument("--without-older", action="store_true", help="leave out the source of version 15")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    with open_sources(with_older=not arguments.without_older) as sources:
+    with open_sources(scale=arguments.scale, with_older=not arguments.without_older) as sources:
         for name in arguments.parts or PARTS:
             PARTS[name].measure(sources)
 

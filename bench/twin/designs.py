@@ -31,7 +31,12 @@ class Design:
     @property
     def definition(self) -> str:
         """The definition without the index's name."""
-        return f"{self.change.table} {self.change.tail}"
+        return definition(self.change)
+
+
+def definition(change: CreateIndex) -> str:
+    """Return an index's table, access method and columns."""
+    return f"{change.table} {change.tail.removeprefix('USING ')}"
 
 
 @cache

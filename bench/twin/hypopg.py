@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from bench.twin.designs import definition
 from trimtab.db.connection import Connection
 from trimtab.db.explain import explain
 from trimtab.errors import TrimtabError
@@ -34,7 +35,7 @@ def sizes(connection: Connection, changes: Sequence[CreateIndex]) -> dict[str, i
         if oid is not None:
             row = connection.execute("select hypopg_relation_size($1::bigint::oid)", (oid,)).fetchone()
             assert row is not None
-            found[f"{change.table} {change.tail.removeprefix('USING ')}"] = row[0]
+            found[definition(change)] = row[0]
         connection.execute(b"select hypopg_reset()")
     return found
 

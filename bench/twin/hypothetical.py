@@ -118,6 +118,8 @@ def _answer(row: Row, plan: Plan | PlanFailure, size: int | None) -> Row:
         return {"cost": None, "error_percent": None, "why": f"not planned: {plan.reason}"}
     real: Plan = row["plan"]
     ratio = _ratio(size, row["real_bytes"])
+    if ratio is None:
+        return {"cost": None, "error_percent": None, "why": "the index is not estimated"}
     return {
         "cost": plan.cost,
         "error_percent": error_percent(plan.cost, real.cost),
@@ -132,10 +134,8 @@ def error_percent(cost: float, real: float) -> float:
     return round(100 * abs(cost - real) / real, 4)
 
 
-def _why(real: Plan, twin: Plan, index: str, ratio: float | None) -> str:
-    """Say what differs first: that the index is not estimated, its rows, its size, or something beside it."""
-    if ratio is None:
-        return "the index is not estimated"
+def _why(real: Plan, twin: Plan, index: str, ratio: float) -> str:
+    """Say what differs first: whether the index is used, its rows, its size, or something beside it."""
     if index not in twin.indexes:
         return f"the index is not used on the twin; size x {ratio}"
     mine, theirs = _scan(twin, index), _scan(real, index)

@@ -28,7 +28,6 @@ from trimtab.observe.snapshot import take_snapshot
 OLDER_MAJOR = 15
 PLACES = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin")
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "maintenance_work_mem": "512MB"}
-SCALE = 1.0
 SHOP_SEED = 42
 
 
@@ -75,13 +74,13 @@ def older_binaries() -> Binaries | None:
 
 
 @contextmanager
-def open_sources(*, with_older: bool = True) -> Iterator[Sources]:
+def open_sources(*, scale: float = 1.0, with_older: bool = True) -> Iterator[Sources]:
     """Yield the loaded sources; they are gone afterwards. Both are loaded at the same time."""
     older = older_binaries() if with_older else None
     if with_older and older is None:
         say(f"no binaries of PostgreSQL {OLDER_MAJOR} here: what needs them is left out")
-    tpch_data.generate(SCALE)
-    tpcds_data.generate(SCALE)
+    tpch_data.generate(scale)
+    tpcds_data.generate(scale)
     with ExitStack() as stack:
         servers = [
             stack.enter_context(Server.create(binaries, purpose="bench-twin", settings=SETTINGS))
@@ -90,12 +89,12 @@ def open_sources(*, with_older: bool = True) -> Iterator[Sources]:
         ]
         started = time.monotonic()
         with ThreadPoolExecutor(len(servers)) as pool:
-            loaded = list(pool.map(_load, servers))
+            loaded = list(pool.map(lambda server: _load(server, scale), servers))
         say(f"{len(loaded)} source servers with {len(LOADERS)} databases each in {time.monotonic() - started:.0f} s")
         yield Sources(loaded[0], loaded[1] if older else None)
 
 
-def _load(server: Server) -> Source:
+def _load(server: Server, scale: float) -> Source:
     with closing(connect(server.dsn(), read_only=False)) as connection:
         for name in LOADERS:
             connection.execute(f"create database {name}".encode())
@@ -103,7 +102,7 @@ def _load(server: Server) -> Source:
     for name, (load, write_workload) in LOADERS.items():
         dsn = server.dsn(name)
         with closing(connect(dsn, read_only=False)) as connection:
-            load(dsn, connection)
+            load(dsn, connection, scale)
             connection.execute(b"create extension pg_trgm")
             connection.execute(EXTRA_TABLES[name].encode())
             connection.execute(b"vacuum analyze")
@@ -116,21 +115,21 @@ def _load(server: Server) -> Source:
     return Source(server.binaries, server, tuple(databases))
 
 
-def _load_shop(dsn: str, _connection: Connection) -> None:
-    shop_data.load(dsn, seed=SHOP_SEED, scale=SCALE, progress=lambda _what, _done: None)
+def _load_shop(dsn: str, _connection: Connection, scale: float) -> None:
+    shop_data.load(dsn, seed=SHOP_SEED, scale=scale, progress=lambda _what, _done: None)
 
 
 def _write_shop(path: Path) -> None:
     path.write_text(Path(shop_data.__file__).with_name("workload.sql").read_text())
 
 
-LOADERS: Mapping[str, tuple[Callable[[str, Connection], None], Callable[[Path], None]]] = {
+LOADERS: Mapping[str, tuple[Callable[[str, Connection, float], None], Callable[[Path], None]]] = {
     "tpch": (
-        lambda _dsn, connection: tpch_data.load(connection, SCALE),
+        lambda _dsn, connection, scale: tpch_data.load(connection, scale),
         lambda path: tpch_data.write_workload(path, tpch_data.queries()),
     ),
     "tpcds": (
-        lambda _dsn, connection: tpcds_data.load(connection, SCALE),
+        lambda _dsn, connection, scale: tpcds_data.load(connection, scale),
         lambda path: tpch_data.write_workload(path, tpcds_data.queries()),
     ),
     "shop": (_load_shop, _write_shop),

@@ -3,7 +3,8 @@
 A call is one query planned under one configuration; no two calls are alike, so that no cache answers. Each
 configuration holds one hypothetical index on each of the six larger tables. The indexes are made before, which is timed
 apart. The arms take turns, round by round. The planner's own time is the sum of EXPLAIN's "Planning Time" for the same
-queries and configurations, on another twin by a session of its own. HypoPG runs on the older source, whose planner is
+queries and configurations, on another twin by a session of its own; `explain_alone` is the rate of that session, which
+sends one EXPLAIN after the other and does nothing else. HypoPG runs on the older source, whose planner is
 older too: once as its users run it (reset, create, EXPLAIN for each call), and once with reset and creation once per
 configuration.
 
@@ -13,6 +14,7 @@ own time.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -67,7 +69,9 @@ def run(sources: Sources) -> dict[str, object]:
             _planning_seconds(planner, queries, warm)
             for configurations in measured:
                 seconds, calls, costs = _twin_seconds(one.twin, queries, configurations)
+                started = time.perf_counter()
                 own, own_costs = _planning_seconds(planner, queries, configurations)
+                rates.setdefault("explain_alone", []).append(calls / (time.perf_counter() - started))
                 if costs != own_costs:
                     raise SystemExit("the planner alone came to other costs than the twin: the arms differ")
                 rates.setdefault("twin", []).append(calls / seconds)
@@ -79,6 +83,7 @@ def run(sources: Sources) -> dict[str, object]:
     if two_workers:
         with open_twin(tpch, workers=2) as both:
             both.twin.size_bytes(changes)
+            both.start_workers()
             _twin_seconds(both.twin, queries, rounds[0])
             for configurations in rounds[1:]:
                 seconds, calls, _ = _twin_seconds(both.twin, queries, configurations)
@@ -118,7 +123,7 @@ def _indexes(table: str) -> Iterator[CreateIndex]:
 def _columns(table: str) -> list[str]:
     text = SCHEMA.partition(f"create table {table} (")[2].partition(");")[0]
     prefix = {"partsupp": "ps_"}.get(table, f"{table[0]}_")
-    return [word for word in text.split() if word.startswith(prefix)]
+    return re.findall(rf"\b({prefix}\w+) (?:integer|bigint|date|char|varchar|decimal)", text)
 
 
 def _twin_seconds(

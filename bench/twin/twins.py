@@ -29,6 +29,11 @@ class OpenTwin:
         """The twin's major version."""
         return self.server.binaries.version[0]
 
+    def start_workers(self) -> None:
+        """Start all of its servers now, where it would start them when there is work enough."""
+        if start := getattr(self.twin, "start_workers", None):
+            start()
+
 
 @contextmanager
 def open_twin(

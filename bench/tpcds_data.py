@@ -44,8 +44,16 @@ def generate(scale: float) -> Path:
 
 
 def load(connection: Connection, scale: float) -> None:
-    """Create the tables with their primary keys, fill them, and add the indexes on foreign keys."""
+    """Create the tables, fill them, and add the primary keys and the indexes on foreign keys: all in one transaction.
+
+    So nothing of it goes through the write-ahead log.
+    """
     folder = generate(scale)
+    with connection.transaction():
+        _load(connection, folder)
+
+
+def _load(connection: Connection, folder: Path) -> None:
     connection.execute(SCHEMA.read_bytes())
     tables = connection.execute(
         "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"

@@ -87,18 +87,19 @@ def tpch_server(scale: float) -> Iterator[Server]:
 
 
 def load(connection: Connection, scale: float) -> None:
-    """Create the tables with their primary keys and fill them."""
+    """Create the tables with their primary keys and fill them; in one transaction, so that no log is written."""
     folder = generate(scale)
-    connection.execute(SCHEMA.encode())
-    for table in TABLES:
-        copy_table(connection, table, folder / f"{table}.csv")
+    with connection.transaction():
+        connection.execute(SCHEMA.encode())
+        for table in TABLES:
+            copy_table(connection, table, folder / f"{table}.csv")
 
 
 def copy_table(connection: Connection, table: str, path: Path) -> None:
-    """Fill a table from a CSV file whose first line names its columns."""
+    """Fill a table that this transaction created, from a CSV file whose first line names its columns."""
     with path.open("rb") as file:
         columns = file.readline().decode().strip()
-        sql = f"copy {table} ({columns}) from stdin (format csv)".encode()
+        sql = f"copy {table} ({columns}) from stdin (format csv, freeze)".encode()
         with connection.cursor() as cursor, cursor.copy(sql) as copy:
             while block := file.read(1 << 20):
                 copy.write(block)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from bench.twin.sources import Database, Source
@@ -14,6 +15,8 @@ from trimtab.embedded import living
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.twin.twin import Twin
+
+_one_at_a_time = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,15 @@ def open_twin(
 
     `workers` is the number of its connections, where twins have several.
     """
-    before = set(_servers())
     options: dict[str, Any] = {"workers": workers} if workers is not None and can_have_workers() else {}
-    started = time.perf_counter()
-    with Twin.build(database.dsn, database.snapshot, binaries or Binaries.find(), progress=_quiet, **options) as twin:
+    with _one_at_a_time:
+        before = set(_servers())
+        started = time.perf_counter()
+        twin = Twin.build(database.dsn, database.snapshot, binaries or Binaries.find(), progress=_quiet, **options)
         seconds = time.perf_counter() - started
         # Servers of this process are looked up, so that it does not matter how a twin holds its own.
         server = next(server for server in _servers() if server not in before)
+    with twin:
         yield OpenTwin(twin, server, seconds)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from trimtab.db.connection import connect
+from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 
@@ -77,25 +77,29 @@ def generate(scale: float) -> Path:
 @contextmanager
 def tpch_server(scale: float) -> Iterator[Server]:
     """Yield an embedded server with the loaded, analysed database; it is gone afterwards."""
-    folder = generate(scale)
     with Server.create(Binaries.find(), purpose="bench-tpch", settings=SETTINGS) as server:
         with closing(connect(server.dsn(), read_only=False)) as connection:
             connection.execute(f"create database {DATABASE}".encode())
         with closing(connect(server.dsn(DATABASE), read_only=False)) as connection:
-            for statement in SCHEMA.split(";"):
-                if statement.strip():
-                    connection.execute(statement.encode())
-            for table in TABLES:
-                _copy(connection, table, folder / f"{table}.csv")
+            load(connection, scale)
             connection.execute("vacuum analyze")
         yield server
 
 
-def _copy(connection: object, table: str, path: Path) -> None:
-    import psycopg
+def load(connection: Connection, scale: float) -> None:
+    """Create the tables with their primary keys and fill them; in one transaction, so that no log is written."""
+    folder = generate(scale)
+    with connection.transaction():
+        connection.execute(SCHEMA.encode())
+        for table in TABLES:
+            copy_table(connection, table, folder / f"{table}.csv")
 
-    assert isinstance(connection, psycopg.Connection)
-    sql = f"copy {table} from stdin (format csv, header)".encode()
-    with connection.cursor() as cursor, cursor.copy(sql) as copy, path.open("rb") as file:
-        while block := file.read(1 << 20):
-            copy.write(block)
+
+def copy_table(connection: Connection, table: str, path: Path) -> None:
+    """Fill a table that this transaction created, from a CSV file whose first line names its columns."""
+    with path.open("rb") as file:
+        columns = file.readline().decode().strip()
+        sql = f"copy {table} ({columns}) from stdin (format csv, freeze)".encode()
+        with connection.cursor() as cursor, cursor.copy(sql) as copy:
+            while block := file.read(1 << 20):
+                copy.write(block)

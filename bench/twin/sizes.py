@@ -1,0 +1,131 @@
+"""Sizes: a published list of really built indexes, their bytes and what the twin says they would be.
+
+Goals for estimate/real: 0.9 to 1.15 for B-trees, 0.7 to 1.4 for hash, GIN, GiST, SP-GiST and BRIN. HypoPG's estimate of
+the same definition stands beside, from the older source with the same rows; B-trees have one format in both versions.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import psycopg
+
+from bench.twin import hypopg
+from bench.twin.designs import DATABASES, Design, sizes
+from bench.twin.numbers import share
+from bench.twin.part import Part
+from bench.twin.sources import Database, Sources, say
+from bench.twin.twins import open_twin
+from trimtab.db.connection import Connection, connect
+
+GOALS = {"btree": (0.9, 1.15), "others": (0.7, 1.4)}
+
+Row = dict[str, Any]
+
+
+def run(sources: Sources) -> dict[str, object]:
+    rows: list[Row] = []
+    for database in sources.current.databases:
+        say(f"sizes: {database.name}")
+        theirs: dict[str, int] = {}
+        if sources.older is not None:
+            older = next(other for other in sources.older.databases if other.name == database.name)
+            theirs = _of_hypopg(older)
+        rows += _of_database(database, theirs)
+    return {"goals": GOALS, "summary": _summary(rows), "indexes": rows}
+
+
+def _of_hypopg(database: Database) -> dict[str, int]:
+    with closing(connect(database.dsn, read_only=False)) as connection:
+        return hypopg.sizes(connection, [d.change for d in sizes(database.name) if d.method == "btree"])
+
+
+def _of_database(database: Database, hypopg_bytes: dict[str, int]) -> list[Row]:
+    designs = sizes(database.name)
+    with open_twin(database) as opened:
+        estimates = opened.twin.size_bytes([design.change for design in designs])
+    with closing(connect(database.dsn, read_only=False)) as connection:
+        real = [_real_bytes(connection, design) for design in designs]
+    rows = []
+    for design, estimate, size in zip(designs, estimates, real, strict=True):
+        low, high = GOALS["btree" if design.method == "btree" else "others"]
+        ratio = round(estimate / size, 3) if estimate is not None and size else None
+        theirs = hypopg_bytes.get(design.definition)
+        rows.append(
+            {
+                "database": database.name,
+                "index": design.definition,
+                "method": design.method,
+                "real_bytes": size,
+                "estimated_bytes": estimate,
+                "ratio": ratio,
+                "within_goal": None if ratio is None else low <= ratio <= high,
+                "hypopg_ratio": round(theirs / size, 3) if theirs is not None and size else None,
+            }
+        )
+    return rows
+
+
+def _real_bytes(connection: Connection, design: Design) -> int | None:
+    try:
+        connection.execute(design.change.sql(concurrently=False).encode())
+    except psycopg.Error:
+        say(f"sizes: the source refuses {design.definition}")
+        return None
+    row = connection.execute("select pg_relation_size($1::regclass)", (design.change.name,)).fetchone()
+    connection.execute(f"drop index {design.change.name}".encode())
+    assert row is not None
+    return int(row[0])
+
+
+def _summary(rows: list[Row]) -> Row:
+    methods = {}
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == method]
+        ratios = [row["ratio"] for row in mine if row["ratio"] is not None]
+        theirs = [row["hypopg_ratio"] for row in mine if row["hypopg_ratio"] is not None]
+        methods[method] = {
+            "indexes": len(mine),
+            "not_estimated": len(mine) - len(ratios),
+            "within_goal": share(sum(bool(row["within_goal"]) for row in mine), len(mine)),
+            "smallest_ratio": min(ratios, default=None),
+            "largest_ratio": max(ratios, default=None),
+            "hypopg_smallest_ratio": min(theirs, default=None),
+            "hypopg_largest_ratio": max(theirs, default=None),
+        }
+    within = sum(bool(row["within_goal"]) for row in rows)
+    return {
+        "indexes": len(rows),
+        "databases": len(DATABASES),
+        "within_goal": share(within, len(rows)),
+        "methods": methods,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    print(f"{'real MB':>9} {'ratio':>7} {'HypoPG':>7}  database, index")
+    for row in sorted(result["indexes"], key=lambda row: (row["method"], row["database"])):
+        mark = " " if row["within_goal"] else "!"
+        real = "-" if row["real_bytes"] is None else f"{row['real_bytes'] / 2**20:.2f}"
+        ratio = "-" if row["ratio"] is None else row["ratio"]
+        theirs = row["hypopg_ratio"] or ""
+        print(f"{real:>9} {ratio:>7}{mark}{theirs:>7}  {row['database']} {row['index']}")
+    summary = result["summary"]
+    for method, one in summary["methods"].items():
+        print(
+            f"{method:>7}: {one['indexes']} indexes, {one['not_estimated']} not estimated, within goal "
+            f"{one['within_goal']:.1%}, {one['smallest_ratio']} to {one['largest_ratio']}"
+            + (
+                f"; HypoPG {one['hypopg_smallest_ratio']} to {one['hypopg_largest_ratio']}"
+                if one["hypopg_largest_ratio"]
+                else ""
+            )
+        )
+    print(f"all {summary['indexes']} indexes: within goal {summary['within_goal']:.1%}")
+
+
+PART = Part("sizes", run, show)
+
+if __name__ == "__main__":
+    PART.main()

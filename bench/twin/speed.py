@@ -1,0 +1,208 @@
+"""Speed: what-if calls per second over TPC-H, beside the planner's own time and beside HypoPG.
+
+A call is one query planned under one configuration; no two calls are alike, so that no cache answers. Each
+configuration holds one hypothetical index on each of the six larger tables. The indexes are made before, which is timed
+apart. The arms take turns, round by round. The planner's own time is the sum of EXPLAIN's "Planning Time" for the same
+queries and configurations, on another twin by a session of its own; `explain_alone` is the rate of that session, which
+sends one EXPLAIN after the other and does nothing else. HypoPG runs on the older source, whose planner is
+older too: once as its users run it (reset, create, EXPLAIN for each call), and once with reset and creation once per
+configuration.
+
+Goals: at least 700 calls/s on one connection, at least 1.7 times that on two cores, at most 30 % beyond the planner's
+own time.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import chain, cycle, islice, permutations
+from statistics import median
+from typing import Any, TypeAlias
+
+from bench.tpch_data import SCHEMA
+from bench.twin import hypopg
+from bench.twin.part import Part
+from bench.twin.sources import Source, Sources
+from bench.twin.twins import can_have_workers, open_twin
+from trimtab.db.connection import Connection, connect
+from trimtab.model.change import CreateIndex
+from trimtab.model.plan import Plan
+from trimtab.model.workload import Query
+from trimtab.twin.build import DATABASE
+from trimtab.twin.twin import Twin
+
+GOALS = {"calls_per_second": 700, "two_cores_ratio": 1.7, "overhead_percent": 30}
+ROUNDS, PER_ROUND = 3, 24
+TABLES = ("lineitem", "orders", "partsupp", "part", "customer", "supplier")
+
+Configuration: TypeAlias = tuple[CreateIndex, ...]
+
+_SHOW = b"""
+with shown as (
+    update pg_catalog.pg_index set indislive = true, indisvalid = true
+     where indexrelid = any ($1::text[]::regclass[]::oid[]) returning indrelid
+)
+update pg_catalog.pg_class set relhasindex = true where oid in (select indrelid from shown)
+"""
+
+
+def run(sources: Sources) -> dict[str, object]:
+    tpch = next(database for database in sources.current.databases if database.name == "tpch")
+    queries = tpch.snapshot.workload.queries
+    rounds = _rounds()
+    changes = list(dict.fromkeys(chain.from_iterable(chain.from_iterable(rounds))))
+    rates: dict[str, list[float]] = {}
+    overheads: list[float] = []
+    planning: list[float] = []
+    two_workers = can_have_workers()
+    with open_twin(tpch, workers=1) as one, open_twin(tpch, workers=1) as other:
+        started = time.perf_counter()
+        refused = sum(size is None for size in one.twin.size_bytes(changes))
+        making = time.perf_counter() - started
+        other.twin.size_bytes(changes)
+        with closing(connect(other.server.dsn(DATABASE), read_only=False)) as planner:
+            warm, *measured = rounds
+            _twin_seconds(one.twin, queries, warm)
+            _planning_seconds(planner, queries, warm)
+            for configurations in measured:
+                seconds, calls, costs = _twin_seconds(one.twin, queries, configurations)
+                started = time.perf_counter()
+                own, own_costs = _planning_seconds(planner, queries, configurations)
+                rates.setdefault("explain_alone", []).append(calls / (time.perf_counter() - started))
+                if costs != own_costs:
+                    raise SystemExit("the planner alone came to other costs than the twin: the arms differ")
+                rates.setdefault("twin", []).append(calls / seconds)
+                overheads.append(100 * (seconds / own - 1))
+                planning.append(1000 * own / calls)
+                if sources.older is not None:
+                    for name, rate in _hypopg_rates(sources.older, configurations).items():
+                        rates.setdefault(name, []).append(rate)
+    if two_workers:
+        with open_twin(tpch, workers=2) as both:
+            both.twin.size_bytes(changes)
+            both.start_workers()
+            _twin_seconds(both.twin, queries, rounds[0])
+            for configurations in rounds[1:]:
+                seconds, calls, _ = _twin_seconds(both.twin, queries, configurations)
+                rates.setdefault("twin_two_cores", []).append(calls / seconds)
+    return {
+        "goals": GOALS,
+        "queries": len(queries),
+        "indexes": len(changes),
+        "indexes_refused": refused,
+        "make_indexes_seconds": round(making, 3),
+        "calls_per_round": len(queries) * PER_ROUND,
+        "calls_per_second": {name: _spread(values) for name, values in rates.items()},
+        "planning_ms_per_call": _spread(planning),
+        "overhead_percent": _spread(overheads),
+        "two_cores_ratio": round(median(rates["twin_two_cores"]) / median(rates["twin"]), 2) if two_workers else None,
+    }
+
+
+def _rounds() -> list[list[Configuration]]:
+    """Return the configurations of a round that warms up and of ROUNDS that count.
+
+    A table of few columns repeats its indexes; no query has only such tables, so no two calls are alike.
+    """
+    wanted = (ROUNDS + 1) * PER_ROUND
+    per_table = [list(islice(cycle(_indexes(table)), wanted)) for table in TABLES]
+    configurations = list(zip(*per_table, strict=True))
+    return [configurations[first : first + PER_ROUND] for first in range(0, wanted, PER_ROUND)]
+
+
+def _indexes(table: str) -> Iterator[CreateIndex]:
+    """Yield indexes on two, then three of the table's columns in every order; long texts are left out."""
+    columns = [name for name in _columns(table) if not name.endswith("_comment")]
+    for number, keys in enumerate(chain(permutations(columns, 2), permutations(columns, 3)), 1):
+        yield CreateIndex("public", table, f"speed_{table}_{number:03}", f"USING btree ({', '.join(keys)})", keys)
+
+
+def _columns(table: str) -> list[str]:
+    text = SCHEMA.partition(f"create table {table} (")[2].partition(");")[0]
+    prefix = {"partsupp": "ps_"}.get(table, f"{table[0]}_")
+    return re.findall(rf"\b({prefix}\w+) (?:integer|bigint|date|char|varchar|decimal)", text)
+
+
+def _twin_seconds(
+    twin: Twin, queries: Sequence[Query], configurations: Sequence[Configuration]
+) -> tuple[float, int, list[float]]:
+    before = twin.planner_calls
+    started = time.perf_counter()
+    answers = twin.what_if(queries, configurations)
+    costs = [plan.cost if isinstance(plan, Plan) else -1.0 for plans in answers for plan in plans]
+    seconds = time.perf_counter() - started
+    calls = twin.planner_calls - before
+    if calls < len(queries) * len(configurations):
+        raise SystemExit(f"only {calls} planner calls for {len(costs)} answers: some came from a cache")
+    return seconds, calls, costs
+
+
+def _planning_seconds(
+    connection: Connection, queries: Sequence[Query], configurations: Sequence[Configuration]
+) -> tuple[float, list[float]]:
+    """Return the seconds that the planner itself took, as EXPLAIN tells them, and the costs."""
+    milliseconds = 0.0
+    costs = []
+    for configuration in configurations:
+        with connection.transaction(force_rollback=True):
+            connection.execute(_SHOW, ([change.name for change in configuration],))
+            for query in queries:
+                row = connection.execute(f"explain (format json, summary) {query.text}".encode()).fetchone()
+                assert row is not None
+                milliseconds += row[0][0]["Planning Time"]
+                costs.append(float(row[0][0]["Plan"]["Total Cost"]))
+    return milliseconds / 1000, costs
+
+
+def _hypopg_rates(source: Source, configurations: Sequence[Configuration]) -> dict[str, float]:
+    tpch = next(database for database in source.databases if database.name == "tpch")
+    texts = [query.text for query in tpch.snapshot.workload.queries]
+    with closing(connect(tpch.dsn, read_only=False)) as connection:
+        if not hypopg.install(connection):
+            return {}
+        started = time.perf_counter()
+        for configuration in configurations:
+            for text in texts:
+                _hypopg_show(connection, configuration)
+                connection.execute(f"explain (format json) {text}".encode()).fetchone()
+        each_call = len(texts) * len(configurations) / (time.perf_counter() - started)
+        started = time.perf_counter()
+        for configuration in configurations:
+            _hypopg_show(connection, configuration)
+            for text in texts:
+                connection.execute(f"explain (format json) {text}".encode()).fetchone()
+        each_configuration = len(texts) * len(configurations) / (time.perf_counter() - started)
+    return {"hypopg_reset_per_call": each_call, "hypopg_reset_per_configuration": each_configuration}
+
+
+def _hypopg_show(connection: Connection, configuration: Configuration) -> None:
+    connection.execute(b"select hypopg_reset()")
+    for change in configuration:
+        hypopg.create(connection, change)
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": round(median(values), 2), "min": round(min(values), 2), "max": round(max(values), 2)}
+
+
+def show(result: dict[str, Any]) -> None:
+    for name, rate in result["calls_per_second"].items():
+        print(f"{name:>32}: {rate['median']:8.0f} calls/s ({rate['min']:.0f} to {rate['max']:.0f})")
+    overhead = result["overhead_percent"]
+    print(
+        f"planner's own time {result['planning_ms_per_call']['median']} ms per call; beyond it {overhead['median']} % "
+        f"({overhead['min']} to {overhead['max']}); goal {GOALS['overhead_percent']} %"
+    )
+    print(f"{result['indexes']} hypothetical indexes made in {result['make_indexes_seconds']} s", end="")
+    print(f" ({result['indexes_refused']} refused)" if result["indexes_refused"] else "")
+    ratio = result["two_cores_ratio"]
+    print(f"two cores: {'not measured, this twin has one connection' if ratio is None else f'{ratio} times one'}")
+
+
+PART = Part("speed", run, show)
+
+if __name__ == "__main__":
+    PART.main()

@@ -142,14 +142,18 @@ def explain_twin(
     drops: Sequence[str] = (),
     settings: Sequence[str] = (),
     seed: int = 1,
+    engine: str = "twin",
+    generic: bool | None = None,
 ) -> Explained:
     """Plan a workload without and with hypothetical changes: CREATE INDEX statements, names of indexes, name=value.
 
+    `engine` is "twin", or "hypopg" for a server that has this extension; `generic` true plans for any parameters.
     Raises TrimtabError.
     """
     from trimtab.lifecycle import twins
 
-    return twins.explain(origin, workload, twins.Wishes(indexes, drops, settings), watcher or Silent(), seed=seed)
+    wishes = twins.Wishes(indexes, drops, settings)
+    return twins.explain(origin, workload, wishes, watcher or Silent(), seed=seed, engine=engine, generic=generic)
 
 
 class Keyed:

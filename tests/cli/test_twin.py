@@ -155,6 +155,8 @@ def test_a_kept_twin_goes_when_its_time_is_over(market: Market, program: Program
         (("explain", "--twin", "nobody", "--set", "a=b"), 2, "twin.unknown"),
         (("explain", "--twin", "../up", "--set", "a=b"), 2, "twin.name"),
         (("explain", "--from", "absent.twin", "--set", "a=b"), 4, "twin.file_unreadable"),
+        (("explain", "--engine", "magic", "--set", "a=b"), 2, "usage.engine"),
+        (("explain", "--twin", "any", "--engine", "hypopg", "--set", "a=b"), 2, "usage.engine"),
         (("check", "host=/nowhere", "--workload", "w.sql"), 3, "source.unreachable"),
         (("drop",), 2, "usage.drop"),
         (("drop", "nobody"), 2, "twin.unknown"),

@@ -100,6 +100,10 @@ def explain(
     index: Annotated[list[str] | None, typer.Option("--index", help="A CREATE INDEX statement; may repeat.")] = None,
     drop: Annotated[list[str] | None, typer.Option("--drop", help="An index to think away; may repeat.")] = None,
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting, name=value; may repeat.")] = None,
+    generic: Annotated[
+        bool, typer.Option("--generic", help="Plan for any parameters, not for the given ones.")
+    ] = False,
+    engine: Annotated[str, typer.Option("--engine", help="twin; or hypopg on a server that has it.")] = "twin",
     file: From = None,
     twin: Kept = None,
     no_values: NoValues = False,
@@ -115,7 +119,18 @@ def explain(
     origin = twins.Asked(
         dsn=dsn, database=database, file=file, kept=twin, config=config, no_values=no_values, pg_bin=pg_bin
     )
-    twins.explain(origin, workload, index or (), drop or (), set or (), seed=seed, as_json=json, is_quiet=quiet)
+    twins.explain(
+        origin,
+        workload,
+        index or (),
+        drop or (),
+        set or (),
+        engine=engine,
+        generic=generic,
+        seed=seed,
+        as_json=json,
+        is_quiet=quiet,
+    )
 
 
 @twin_app.command("list", epilog="Example: trimtab twin list --json")

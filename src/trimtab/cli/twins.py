@@ -123,6 +123,8 @@ def explain(
     drops: Sequence[str],
     settings: Sequence[str],
     *,
+    engine: str,
+    generic: bool,
     seed: int,
     as_json: bool,
     is_quiet: bool,
@@ -138,7 +140,15 @@ def explain(
         )
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         done = api.explain_twin(
-            asked.origin(), workload, watcher, indexes=indexes, drops=drops, settings=settings, seed=seed
+            asked.origin(),
+            workload,
+            watcher,
+            indexes=indexes,
+            drops=drops,
+            settings=settings,
+            seed=seed,
+            engine=engine,
+            generic=generic or None,
         )
     if as_json:
         print_json(explained_document(done))

@@ -15,16 +15,18 @@ from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.errors import LabError
+from trimtab.errors import LabError, UsageError
 from trimtab.model.change import Change, CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.watch import Watcher
+from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query, Workload
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin import ddl
 from trimtab.twin.build import SETTINGS, Built, build, refresh
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
+from trimtab.twin.hypopg import HypoPG
 from trimtab.twin.image import load, save
 from trimtab.twin.shelf import KeptTwin, Shelf, expiry
 from trimtab.twin.twin import Twin
@@ -118,6 +120,7 @@ class Explained:
     indexes: tuple[IndexExplained, ...]
     planner_calls: int
     build_seconds: float
+    engine: str
     problems: tuple[str, ...]
 
 
@@ -192,7 +195,7 @@ def drop(names: Sequence[str], *, every: bool = False) -> list[str]:
 
 def check(origin: Origin, conninfo: str, workload: Path | None, watcher: Watcher, *, seed: int) -> Checked:
     """Compare the twin's plans of a workload with the source's own. Raises SourceError, LabError, WorkloadError."""
-    with closing(connect(conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
+    with closing(_source(conninfo)) as source:
         found = take_snapshot(source, workload, seed=seed, progress=_told(watcher)).workload
         with _open(origin, watcher) as (twin, seconds):
             fidelity = twin.fidelity(source, found.queries)
@@ -208,33 +211,75 @@ def check(origin: Origin, conninfo: str, workload: Path | None, watcher: Watcher
             )
 
 
-def explain(origin: Origin, workload: Path | None, wishes: Wishes, watcher: Watcher, *, seed: int) -> Explained:
-    """Plan a workload without and with the hypothetical changes. Raises SourceError, LabError, UsageError."""
-    with _open(origin, watcher) as (twin, seconds), closing(_reader(origin, twin)) as reader:
-        found = take_snapshot(reader, workload, seed=seed, progress=_told(watcher)).workload
-        indexes = [
-            ddl.create_index(text, twin.connection, number) for number, text in enumerate(wishes.indexes, start=1)
-        ]
+def explain(
+    origin: Origin,
+    workload: Path | None,
+    wishes: Wishes,
+    watcher: Watcher,
+    *,
+    seed: int,
+    engine: str = "twin",
+    generic: bool | None = None,
+) -> Explained:
+    """Plan a workload without and with the hypothetical changes. Raises SourceError, LabError, UsageError.
+
+    `engine` is "twin", or "hypopg" for a server that has this extension. `generic` true plans for any parameters.
+    """
+    with _asked(origin, engine, watcher) as asked:
+        found = take_snapshot(asked.reader, workload, seed=seed, progress=_told(watcher)).workload
+        indexes = [ddl.create_index(text, asked.reader, number) for number, text in enumerate(wishes.indexes, start=1)]
         changes: list[Change] = [
             *indexes,
-            *(ddl.drop_index(name, twin.connection) for name in wishes.drops),
+            *(ddl.drop_index(name, asked.reader) for name in wishes.drops),
             *(ddl.set_setting(text) for text in wishes.settings),
         ]
-        before, after = twin.what_if(found.queries, [(), tuple(changes)])
-        sizes = twin.size_bytes(indexes)
+        before, after = asked.what_if.what_if(found.queries, [(), tuple(changes)], generic=generic)
         return Explained(
             workload=found,
             queries=tuple(
                 _explained(query, b, a, indexes) for query, b, a in zip(found.queries, before, after, strict=True)
             ),
             indexes=tuple(
-                IndexExplained(change, size, twin.refusal(change) or "", twin.note(change))
-                for change, size in zip(indexes, sizes, strict=True)
+                IndexExplained(change, size, asked.what_if.refusal(change) or "", asked.note(change))
+                for change, size in zip(indexes, asked.what_if.size_bytes(indexes), strict=True)
             ),
-            planner_calls=twin.planner_calls,
-            build_seconds=seconds,
-            problems=twin.problems,
+            planner_calls=asked.what_if.planner_calls,
+            build_seconds=asked.seconds,
+            engine=engine,
+            problems=asked.twin.problems if asked.twin is not None else (),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What answers: an engine, a session to look names up in, and the twin when it is one."""
+
+    what_if: WhatIf
+    reader: Connection
+    seconds: float
+    twin: Twin | None
+
+    def note(self, change: CreateIndex) -> str:
+        return self.twin.note(change) if self.twin is not None else "HypoPG's own estimate"
+
+
+@contextmanager
+def _asked(origin: Origin, engine: str, watcher: Watcher) -> Iterator[_Asked]:
+    if engine == "twin":
+        with _open(origin, watcher) as (twin, seconds), closing(_reader(origin, twin)) as reader:
+            yield _Asked(twin, reader, seconds, twin)
+        return
+    if engine != "hypopg" or not origin.is_live or origin.conninfo is None:
+        raise UsageError(
+            f"--engine {engine} was refused: it is twin, or hypopg with a server to ask",
+            code="usage.engine",
+            next_step="Write --engine twin, or --engine hypopg and the DSN of a server that has the extension.",
+        )
+    started = time.perf_counter()
+    with HypoPG.connect(origin.conninfo) as hypopg:
+        seconds = time.perf_counter() - started
+        with closing(_source(origin.conninfo)) as reader:
+            yield _Asked(hypopg, reader, seconds, None)
 
 
 def _explained(query: Query, before: object, after: object, indexes: Sequence[CreateIndex]) -> QueryExplained:
@@ -313,8 +358,12 @@ def _refreshed(shelf: Shelf, name: str, image: Image) -> tuple[Server | None, tu
 def _reader(origin: Origin, twin: Twin) -> Connection:
     """Return a session to read the workload's surroundings from: the source where there is one, else the twin."""
     if origin.is_live and origin.conninfo is not None:
-        return connect(origin.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)
+        return _source(origin.conninfo)
     return twin.connect_read_only()
+
+
+def _source(conninfo: str) -> Connection:
+    return connect(conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)
 
 
 def _told(watcher: Watcher) -> _Progress:

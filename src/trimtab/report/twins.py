@@ -99,7 +99,11 @@ def explained_document(explained: Explained) -> dict[str, object]:
             }
             for index in explained.indexes
         ],
-        "summary": {"planner_calls": explained.planner_calls, "build_seconds": round(explained.build_seconds, 3)},
+        "summary": {
+            "planner_calls": explained.planner_calls,
+            "build_seconds": round(explained.build_seconds, 3),
+            "engine": explained.engine,
+        },
         "skipped": _skipped(explained.workload),
         "problems": list(explained.problems),
     }

@@ -74,7 +74,7 @@ _DEFINITIONS = """
 SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) || indisvalid || indisready
   FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE c.relnamespace = 'public'::regnamespace
 UNION ALL SELECT stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext
-UNION ALL SELECT 'setting', unnest(setconfig) FROM pg_db_role_setting
+UNION ALL SELECT split_part(config, '=', 1), config FROM pg_db_role_setting, unnest(setconfig) config
            WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 UNION ALL SELECT 'rows', (SELECT count(*) FROM orders) || ' ' || (SELECT count(*) FROM customer)
                          || ' ' || (SELECT sum(amount) FROM stock)

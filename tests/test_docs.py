@@ -37,6 +37,7 @@ SCHEMA_MODULES = (
     "errors.py",
     "lifecycle/journal.py",
     "report/document.py",
+    "report/twins.py",
 )
 # Names of settings, which those modules hand to a server.
 NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})
@@ -47,10 +48,16 @@ HIDDEN = ("init_db_optimization", "optimize_queries")
 
 def _commands() -> dict[str, set[str]]:
     """Return the options of each command, by its name, as they are written on the command line."""
-    group = typer.main.get_command(app)
-    found: dict[str, set[str]] = {"": _options(group)}
-    found |= {name: _options(command) for name, command in getattr(group, "commands", {}).items()}
-    return found
+    root = typer.main.get_command(app)
+    return {"": _options(root), **dict(_below(root, ""))}
+
+
+def _below(group: object, prefix: str) -> Iterator[tuple[str, set[str]]]:
+    for name, command in getattr(group, "commands", {}).items():
+        if hasattr(command, "commands"):
+            yield from _below(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name, _options(command)
 
 
 def _options(command: object) -> set[str]:
@@ -170,7 +177,7 @@ def test_every_key_of_a_document_or_an_entry_is_documented() -> None:
 
 def test_every_schema_has_its_section() -> None:
     texts = [n.value for n in _nodes() if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    schemas = {text for text in texts if re.fullmatch(r"trimtab\.[a-z]+/v\d+", text)} - {"trimtab.dev/v1"}
+    schemas = {text for text in texts if re.fullmatch(r"trimtab\.[a-z.]+/v\d+", text)} - {"trimtab.dev/v1"}
     assert {line[4:] for line in CLI.splitlines() if line.startswith("### trimtab.")} == schemas
 
 

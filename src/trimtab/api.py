@@ -20,6 +20,8 @@ from trimtab.model.watch import Silent, Watcher
 
 if TYPE_CHECKING:
     from trimtab.lifecycle.recover import Recovery
+    from trimtab.lifecycle.twins import Checked, Explained, Exported, Kept, Origin
+    from trimtab.twin.shelf import KeptTwin
 
 OBJECTIVES = ("speed", "efficiency")
 BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
@@ -89,6 +91,69 @@ def revert(
     from trimtab.paths import ledger_path as default_ledger_path
 
     return recover.revert(conninfo_for(dsn, None), ledger_path or default_ledger_path(), spec, strategy_id)
+
+
+def export_twin(origin: Origin, path: Path, watcher: Watcher | None = None) -> Exported:
+    """Write schema and planner statistics of a source into a portable file. Raises TrimtabError."""
+    from trimtab.lifecycle import twins
+
+    return twins.export(origin, path, watcher or Silent())
+
+
+def keep_twin(
+    origin: Origin, name: str, watcher: Watcher | None = None, *, days: float = 7.0, most_bytes: int = 2 << 30
+) -> Kept:
+    """Build a twin, or load what changed into the kept one of that name, and keep it. Raises TrimtabError."""
+    from trimtab.lifecycle import twins
+
+    return twins.keep(origin, name, watcher or Silent(), days=days, most_bytes=most_bytes)
+
+
+def kept_twins() -> list[KeptTwin]:
+    """Return the kept twins, by name; those whose time is over are removed."""
+    from trimtab.lifecycle import twins
+
+    return twins.kept_twins()
+
+
+def drop_twins(names: Sequence[str] = (), *, every: bool = False) -> list[str]:
+    """Remove kept twins, and return the names of those that went. Raises TrimtabError."""
+    from trimtab.lifecycle import twins
+
+    return twins.drop(names, every=every)
+
+
+def check_twin(
+    origin: Origin, dsn: str | None, workload: Path | None = None, watcher: Watcher | None = None, *, seed: int = 1
+) -> Checked:
+    """Compare a twin's plans of a workload with those of the server at `dsn`. Raises TrimtabError."""
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle import twins
+
+    return twins.check(origin, conninfo_for(dsn, None), workload, watcher or Silent(), seed=seed)
+
+
+def explain_twin(
+    origin: Origin,
+    workload: Path | None = None,
+    watcher: Watcher | None = None,
+    *,
+    indexes: Sequence[str] = (),
+    drops: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    seed: int = 1,
+    engine: str = "twin",
+    generic: bool | None = None,
+) -> Explained:
+    """Plan a workload without and with hypothetical changes: CREATE INDEX statements, names of indexes, name=value.
+
+    `engine` is "twin", or "hypopg" for a server that has this extension; `generic` true plans for any parameters.
+    Raises TrimtabError.
+    """
+    from trimtab.lifecycle import twins
+
+    wishes = twins.Wishes(indexes, drops, settings)
+    return twins.explain(origin, workload, wishes, watcher or Silent(), seed=seed, engine=engine, generic=generic)
 
 
 class Keyed:

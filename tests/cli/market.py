@@ -113,6 +113,14 @@ class Market:
         """Return the definitions of indexes and statistics, the settings, and how many rows there are."""
         return self._rows(_DEFINITIONS)
 
+    def size_of(self, create_index: str) -> int:
+        """Return the bytes of an index: built, measured and rolled back."""
+        with self.session() as conn, conn.transaction(force_rollback=True):
+            conn.execute(create_index.encode())
+            row = conn.execute("SELECT pg_relation_size(indexrelid) FROM pg_index ORDER BY indexrelid DESC LIMIT 1")
+            [size] = row.fetchone() or [0]
+        return int(str(size))
+
     def next_transaction(self) -> str:
         """Return the number of the next transaction that writes, in the whole server."""
         return self._rows("SELECT '', pg_snapshot_xmax(pg_current_snapshot())::text")[0][1]

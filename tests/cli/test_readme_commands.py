@@ -14,7 +14,7 @@ from .program import Program
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-SECTION = README.split("## Use it on your own database")[1].split("\n## ")[0]
+SECTION = README.split("## Use it on your own database")[1].split("\n## How it is different")[0]
 DSN = "postgresql://trimtab_observe@db.example.com/shop"
 
 
@@ -25,7 +25,7 @@ def _blocks() -> list[list[str]]:
 
 
 def test_the_commands_for_ones_own_database_run(market: Market, program: Program, tmp_path: Path) -> None:
-    main, setting_up = _blocks()
+    main, asking, setting_up = _blocks()
     write_workload(program.directory / "current_queries.sql")
     (program.directory / "shop.yaml").write_text(SECTION.split("```yaml\n")[1].split("```")[0], "utf-8")
     service = "\n".join(["[shop]", *(part.replace("'", "") for part in market.dsn.split())])
@@ -33,7 +33,7 @@ def test_the_commands_for_ones_own_database_run(market: Market, program: Program
     environ = {"PGSERVICEFILE": str(tmp_path / "services.conf")}
     market.play()
     before = market.definitions()
-    for command in setting_up + main:
+    for command in setting_up + asking + main:
         name, *arguments = shlex.split(command.replace(DSN, shlex.quote(market.dsn)))[1:]
         standing = program.succeed("status", "--json").document["applied"]
         if "s-3f9c2a10bd" in arguments:

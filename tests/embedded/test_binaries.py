@@ -82,3 +82,25 @@ def test_client_programs_run_in_the_callers_environment(binaries: Binaries) -> N
     done = binaries.run("psql", "-c", "SELECT 1", environment=environment)
     assert done.returncode == 2
     assert "/no/such/directory" in done.stderr
+
+
+def test_local_programs_of_the_asked_version_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trimtab.embedded.binaries._PACKAGED", (f"{tmp_path}/{{major}}",))
+    monkeypatch.setenv("PATH", "")
+    (tmp_path / "17").mkdir()
+    (tmp_path / "16").mkdir()
+    _imitate(tmp_path / "17", REQUIRED)
+    _imitate(tmp_path / "16", REQUIRED)  # which has another version than its place says
+    assert Binaries.for_major(17).directory == tmp_path / "17"
+    for major in (16, 14):
+        assert Binaries.for_major(major) == Binaries.find()
+    assert Binaries.for_major(14, tmp_path / "17").version == (17, 2)
+
+
+def test_an_installation_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trimtab.embedded.binaries._PACKAGED", ())
+    _imitate(tmp_path, REQUIRED)
+    (tmp_path / "pg_config").write_text(f"#!/bin/sh\necho '{tmp_path}'\n")
+    (tmp_path / "pg_config").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Binaries.for_major(17).directory == tmp_path

@@ -88,11 +88,18 @@ class NoPlanner:
     planner_calls = 0
 
     def what_if(
-        self, queries: Sequence[Query], configurations: Sequence[tuple[Change, ...]]
+        self,
+        queries: Sequence[Query],
+        configurations: Sequence[tuple[Change, ...]],
+        *,
+        generic: bool | None = None,
     ) -> list[list[Plan | PlanFailure]]:
         raise AssertionError("this proposer asks no planner")
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
+        raise AssertionError("this proposer makes no index")
+
+    def refusal(self, change: CreateIndex) -> str | None:
         raise AssertionError("this proposer makes no index")
 
 

@@ -82,13 +82,13 @@ def test_more_memory_is_measured_where_a_plan_sorts_though_the_planner_sees_no_d
 def test_a_run_that_had_memory_enough_says_that_more_would_change_nothing(
     seen: dict[str, Any], value: str | None, is_measured: bool
 ) -> None:
-    ran = replace(sort(), root=replace(sort().root, **seen))
+    ran = Plan(replace(sort().root, **seen))
     found = select(setting("work_mem", value), True, sort(), sort(), frozenset(), ran)
     assert (found is not None) == is_measured
 
 
 def test_a_run_of_another_plan_says_nothing_of_memory() -> None:
-    ran = replace(scan(), root=replace(scan().root, children=(sort().root,)))
+    ran = Plan(replace(scan().root, children=(sort().root,)))
     assert select(setting("work_mem", "8MB"), True, sort(), sort(), frozenset(), ran) is not None
 
 

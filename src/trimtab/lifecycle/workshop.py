@@ -61,7 +61,8 @@ class Workshop:
         twin = Twin.build(
             self.request.conninfo,
             snapshot,
-            Binaries.find(self.request.pg_bin),
+            # A planner of the source's own version gives the source's plans.
+            Binaries.for_major(self.source.info.server_version // 10000, self.request.pg_bin),
             progress=lambda done, total, what: self.watcher.progress(what, done, total),
         )
         return self.stack.enter_context(twin)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -63,22 +64,80 @@ class PlanNode:
         ]
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole plan. Times are milliseconds, and None when the plan was not run. `shared_blocks_read` of the
-    `shared_blocks` were not in shared buffers.
+    """A whole plan: a value, equal to another of equal tree and figures.
+
+    Made of its tree, or by `unread` of EXPLAIN's text, which is read when the tree is asked for: `cost` and `indexes`
+    need no tree.
     """
 
-    root: PlanNode
-    planning_ms: float | None = None
-    execution_ms: float | None = None
-    shared_blocks: int = 0
-    shared_blocks_read: int = 0
+    __slots__ = ("_facts", "_text")
+
+    def __init__(
+        self,
+        root: PlanNode,
+        planning_ms: float | None = None,
+        execution_ms: float | None = None,
+        shared_blocks: int = 0,
+        shared_blocks_read: int = 0,
+    ) -> None:
+        self._text: str | None = None
+        self._facts: _Facts | None = _Facts(root, planning_ms, execution_ms, shared_blocks, shared_blocks_read)
+
+    @classmethod
+    def unread(cls, text: str) -> Plan:
+        """Return the Plan of what EXPLAIN (FORMAT JSON) printed. Raises ValueError when there is no plan in it."""
+        if _COST.search(text) is None:
+            raise ValueError("EXPLAIN printed no plan")
+        plan = cls.__new__(cls)
+        plan._text, plan._facts = text, None
+        return plan
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Plan):
+            return NotImplemented
+        return (self._text is not None and self._text == other._text) or self._read() == other._read()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Plan({self._read()!r})"
+
+    @property
+    def text(self) -> str | None:
+        """What EXPLAIN printed, where the plan is made of that. It may hold literals: for comparing, not for show."""
+        return self._text
+
+    @property
+    def root(self) -> PlanNode:
+        """The topmost node."""
+        return self._read().root
+
+    @property
+    def planning_ms(self) -> float | None:
+        """Milliseconds of planning, where EXPLAIN told them."""
+        return self._read().planning_ms
+
+    @property
+    def execution_ms(self) -> float | None:
+        """Milliseconds of execution, None when the plan was not run."""
+        return self._read().execution_ms
+
+    @property
+    def shared_blocks(self) -> int:
+        """Blocks that the run asked of shared buffers."""
+        return self._read().shared_blocks
+
+    @property
+    def shared_blocks_read(self) -> int:
+        """Those of them that were not in shared buffers."""
+        return self._read().shared_blocks_read
 
     @property
     def cost(self) -> float:
         """The planner's total cost."""
-        return self.root.total_cost
+        found = None if self._text is None else _COST.search(self._text)
+        return self.root.total_cost if found is None else float(found[1])
 
     @property
     def total_ms(self) -> float:
@@ -95,6 +154,8 @@ class Plan:
     @property
     def indexes(self) -> frozenset[str]:
         """Names of the indexes that the plan uses."""
+        if self._text is not None:
+            return frozenset(str(json.loads(name)) for name in _INDEX.findall(self._text))
         return frozenset(node.index for node in self.root.walk() if node.index)
 
     @property
@@ -102,6 +163,26 @@ class Plan:
         """(schema, table) of every relation that the plan reads or writes. Schemas are known to VERBOSE plans only."""
         return frozenset((node.schema or "", node.relation) for node in self.root.walk() if node.relation is not None)
 
+    def _read(self) -> _Facts:
+        if self._facts is None:
+            assert self._text is not None, "a plan has a tree or a text"
+            self._facts = _facts(json.loads(self._text)[0])
+        return self._facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    root: PlanNode
+    planning_ms: float | None
+    execution_ms: float | None
+    shared_blocks: int
+    shared_blocks_read: int
+
+
+# In EXPLAIN's JSON a quoted name with a colon is a key: quotes inside of a value are escaped. A node tells its own cost
+# before its children.
+_COST = re.compile(r'"Total Cost": ([0-9.eE+-]+)')
+_INDEX = re.compile(r'"Index Name": ("(?:[^"\\]|\\.)*")')
 
 _LIST_KEYS = ("Sort Key", "Presorted Key", "Group Key", "Output")
 _CONDITION_KEYS = (
@@ -117,11 +198,11 @@ _CONDITION_KEYS = (
 )
 
 
-def parse_plan(document: Mapping[str, object]) -> Plan:
-    """Return the Plan of one element of EXPLAIN's JSON array. Raises KeyError when it is not one."""
+def _facts(document: Mapping[str, object]) -> _Facts:
+    """Return what one element of EXPLAIN's JSON array says."""
     root = _mapping(document["Plan"])
     read = _number(root.get("Shared Read Blocks"))
-    return Plan(
+    return _Facts(
         root=_parse_node(root),
         planning_ms=_optional(document.get("Planning Time")),
         execution_ms=_optional(document.get("Execution Time")),

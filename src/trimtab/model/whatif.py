@@ -1,6 +1,7 @@
 """The what-if port: what would the planner do if these changes were there? Answers are plans; nothing is run.
 
-Proposers and predictors see this protocol alone; the statistics twin implements it.
+Proposers and predictors see this protocol alone. The statistics twin implements it, and so does HypoPG on a server that
+has it.
 """
 
 from __future__ import annotations
@@ -26,13 +27,25 @@ class WhatIf(Protocol):
     """Plans queries under sets of hypothetical changes."""
 
     def what_if(
-        self, queries: Sequence[Query], configurations: Sequence[tuple[Change, ...]]
+        self,
+        queries: Sequence[Query],
+        configurations: Sequence[tuple[Change, ...]],
+        *,
+        generic: bool | None = None,
     ) -> list[list[Plan | PlanFailure]]:
-        """Return, per configuration, the plan of each query. `()` is the source as is. Nothing leaks between calls."""
+        """Return, per configuration, the plan of each query. `()` is the source as is. Nothing leaks between calls.
+
+        A query with values for its `$n` is planned for these values, another for any values (a generic plan). With
+        `generic` true all that have `$n` are planned for any values; with false, one without values is a failure.
+        """
         ...
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""
+        ...
+
+    def refusal(self, change: CreateIndex) -> str | None:
+        """Return why the server would refuse the index, None when it would not."""
         ...
 
     @property

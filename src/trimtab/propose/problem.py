@@ -36,6 +36,7 @@ class Problem:
     """The selection problem: candidates with sizes and cost to the writes; queries and what a cost unit is worth.
 
     `value` is weighted ms per cost unit, `keep_ms` the weighted ms that an index adds to the writes. `atoms` grows.
+    `least_gain` is the share of the workload that an index must save.
     """
 
     candidates: Mapping[str, CreateIndex]
@@ -47,6 +48,7 @@ class Problem:
     budget_bytes: int
     max_per_table: Mapping[tuple[str, str], int]
     atoms: dict[str, list[Atom]] = field(default_factory=dict)
+    least_gain: float = LEAST_GAIN
 
     @property
     def base_ms(self) -> float:
@@ -55,4 +57,4 @@ class Problem:
 
     def charge_ms(self, name: str) -> float:
         """What an index must save to be worth having: its cost to the writes, and the least gain that is no noise."""
-        return self.keep_ms.get(name, 0.0) + self.base_ms * LEAST_GAIN
+        return self.keep_ms.get(name, 0.0) + self.base_ms * self.least_gain

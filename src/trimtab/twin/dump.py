@@ -1,4 +1,4 @@
-"""Carries schema and planner statistics from the source into the twin's database: pg_dump 18, then pg_restore.
+"""Carries the schema from the source into the twin's database: pg_dump 18, then pg_restore of the same version.
 
 It asks for no row, leaves out what could act by itself or reach another server (triggers, event triggers, user
 mappings), and says of each object that could not be restored which one it was, never a value of it.
@@ -7,20 +7,21 @@ mappings), and says of each object that could not be restored which one it was, 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
-from trimtab.embedded.contents import chosen_contents
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
 from trimtab.model.change import qualified
 
+PROGRAMS_MAJOR = 18
 _OPTIONS = (
     "--format=custom",
-    "--no-data",
-    "--statistics",
+    "--schema-only",
+    "--no-statistics",
     "--no-owner",
     "--no-privileges",
     "--no-policies",
@@ -28,7 +29,6 @@ _OPTIONS = (
     "--no-publications",
     "--no-subscriptions",
     "--no-security-labels",
-    "--no-tablespaces",
     "--no-sync",
     "--lock-wait-timeout=30s",
 )
@@ -37,39 +37,49 @@ _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
 _ENTRY = re.compile(r"(?P<id>\d+); \d+ \d+ (?P<what>.*) \S*")
 _FROM_ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+);")
 _FAILED = re.compile(r"pg_restore: error: .*?(?:ERROR|FATAL):\s+(?P<reason>.*)")
+# Sessions are set up for the newest version; an older twin does not know all of it, and needs none of it.
+_SET_UP = "unrecognized configuration parameter"
 _SHOWN = 20
 
 
-def dump(conninfo: str, binaries: Binaries, directory: Path, unreadable: Sequence[tuple[str, str]]) -> Path:
-    """Return the file of schema and statistics, without the relations that may not be read. Raises LabError."""
-    file, filters = directory / "twin.dump", directory / "twin.filter"
-    filters.write_text("".join(f"exclude table {qualified(*relation)}\n" for relation in unreadable), encoding="utf-8")
-    options = (*_OPTIONS, f"--filter={filters}", f"--file={file}")
-    with for_programs(conninfo) as reachable:
-        done = binaries.run("pg_dump", *options, f"--dbname={reachable}", environment=_ENGLISH)
-    if done.returncode != 0:
-        raise LabError(
-            f"the twin was not built: pg_dump could not read the source's schema: {_reason(done.stderr)}",
-            code="twin.dump_failed",
-            next_step="Run `trimtab init` for the SQL of a role that may read what the workload reads, then run again.",
+def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[str, str]]) -> bytes:
+    """Return an archive of the schema, without the relations that may not be read. Raises LabError."""
+    with tempfile.TemporaryDirectory(prefix="trimtab-") as place, for_programs(conninfo) as reachable:
+        file, filters = Path(place) / "schema.dump", Path(place) / "schema.filter"
+        filters.write_text(
+            "".join(f"exclude table {qualified(*relation)}\n" for relation in unreadable), encoding="utf-8"
         )
-    return file
-
-
-def restore(server: Server, database: str, file: Path) -> list[str]:
-    """Restore the file and return what could not be restored, and why. Raises LabError when nothing could be."""
-    contents, listed = chosen_contents(server, file, _LEFT_OUT, _ENGLISH)
-    # Verbose, so that it tells of which entry an error is.
-    options = (
-        "--verbose",
-        "--no-owner",
-        "--no-privileges",
-        f"--use-list={contents}",
-        f"--dbname={server.dsn(database)}",
+        options = (*_OPTIONS, f"--filter={filters}", f"--file={file}")
+        done = _programs(binaries).run("pg_dump", *options, f"--dbname={reachable}", environment=_ENGLISH)
+        if done.returncode == 0 and file.exists():
+            return file.read_bytes()
+    raise LabError(
+        f"the twin was not built: pg_dump could not read the source's schema: {_reason(done.stderr)}",
+        code="twin.dump_failed",
+        next_step="Run `trimtab init` for the SQL of a role that may read what the workload reads, then run again.",
     )
-    done = server.run("pg_restore", *options, str(file), environment=_ENGLISH)
-    problems = _problems(done.stderr, listed)
-    if done.returncode != 0 and not problems:
+
+
+def restore(server: Server, conninfo: str, schema: bytes, done_already: Collection[str] = ()) -> list[str]:
+    """Restore the archive and return what could not be restored, and why. Raises LabError when nothing could be.
+
+    An archive's statements are whatever its maker wrote: the role of `conninfo` must be one that may do no harm.
+    """
+    programs = _programs(server.binaries)
+    file, contents = server.directory / "schema.dump", server.directory / "schema.list"
+    file.write_bytes(schema)
+    try:
+        listed = programs.run("pg_restore", "--list", str(file), environment=_ENGLISH).stdout
+        chosen = "\n".join(line for line in listed.splitlines() if _is_wanted(line, done_already))
+        contents.write_text(chosen, encoding="utf-8", errors="surrogateescape")
+        # Verbose, so that it tells of which entry an error is.
+        options = ("--verbose", "--no-owner", "--no-privileges", "--no-tablespaces", f"--use-list={contents}")
+        done = programs.run("pg_restore", *options, f"--dbname={conninfo}", str(file), environment=_ENGLISH)
+    finally:
+        file.unlink(missing_ok=True)
+        contents.unlink(missing_ok=True)
+    problems, failures = _problems(done.stderr, listed)
+    if done.returncode != 0 and not failures:
         raise LabError(
             f"the twin was not built: pg_restore failed: {_reason(done.stderr)}",
             code="twin.restore_failed",
@@ -78,19 +88,31 @@ def restore(server: Server, database: str, file: Path) -> list[str]:
     return problems
 
 
-def _problems(messages: str, contents: str) -> list[str]:
+def _is_wanted(line: str, done_already: Collection[str]) -> bool:
+    entry = _ENTRY.fullmatch(line)
+    return not _LEFT_OUT.match(line) and (entry is None or entry["what"] not in done_already)
+
+
+def _programs(binaries: Binaries) -> Binaries:
+    return binaries if binaries.version[0] >= PROGRAMS_MAJOR else Binaries.find()
+
+
+def _problems(messages: str, contents: str) -> tuple[list[str], int]:
+    """Return what was not restored in words, and how many errors there were."""
     names = {match["id"]: match["what"] for line in contents.splitlines() if (match := _ENTRY.fullmatch(line))}
     found: list[str] = []
-    entry = "an object"
+    failures, entry = 0, ""
     for line in messages.splitlines():
         if match := _FROM_ENTRY.match(line):
             entry = names.get(match["id"], "an object")
         elif match := _FAILED.match(line):
-            # What the server says of statistics may hold their values.
-            reason = "not stored" if entry.startswith("STATISTICS DATA") else _without_literals(match["reason"])
-            found.append(f"not on the twin: {entry}: {reason}")
+            failures += 1
+            if entry or not match["reason"].startswith(_SET_UP):
+                found.append(f"not on the twin: {entry or 'an object'}: {_without_literals(match['reason'])}")
     more = len(found) - _SHOWN
-    return found if more <= 0 else [*found[:_SHOWN], f"not on the twin: {more} more objects, which depend on others"]
+    if more > 0:
+        found[_SHOWN:] = [f"not on the twin: {more} more objects, which depend on others"]
+    return found, failures
 
 
 def _reason(text: str) -> str:

@@ -1,65 +1,86 @@
-"""Carries the values of extended statistics to the twin: pg_dump leaves them out, and only a superuser may write them.
+"""Carries what extended statistics hold to the twin: pg_dump leaves it out, and only a superuser may write it.
 
-They name columns by number, and a table that lost a column has other numbers on the source than on the twin: so the
-numbers are translated by name. Layouts are those of PostgreSQL's mvdistinct.c and dependencies.c.
+It is read as the views show it, by the names of columns, since a table that lost a column has other numbers on the
+source than on the twin. Numbers of groups and degrees of dependency are written in PostgreSQL's own layout
+(mvdistinct.c, dependencies.c); lists of common values are made in `common_values.py`.
 """
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.model.change import quote_identifier
+from trimtab.twin.common_values import CommonValues, common_values_bytes
+from trimtab.twin.statistics import ColumnStatistics, store_column_statistics, text_forms
 
 # These casts let the twin's superuser store bytes as what they are.
 _STORED_TYPES = ("pg_ndistinct", "pg_dependencies", "pg_mcv_list")
 _HEAD = struct.Struct("=III")  # magic, type, number of items
-NDISTINCT_ITEM = struct.Struct("=di")  # distinct groups, number of columns
-DEPENDENCY_ITEM = struct.Struct("=dh")  # degree, number of columns
-_NUMBER = struct.Struct("=h")
+_NDISTINCT_MAGIC, _DEPENDENCIES_MAGIC = 0xA352BFA4, 0xB4549A2C
+_SCRATCH = "trimtab_expressions"
 
 
 @dataclass(frozen=True, slots=True)
 class ExtendedValues:
-    """What one statistics object holds. `columns` are the (number, name) that its bytes mean.
+    """What one statistics object holds. `columns` are the (number, name) that its texts mean.
 
-    `mcv` is None where its values would not mean the same on another server.
+    `ndistinct` and `dependencies` are PostgreSQL's texts of them; `expressions` are in the object's order.
     """
 
     schema: str
     name: str
     is_inherited: bool
-    ndistinct: bytes | None
-    dependencies: bytes | None
-    mcv: bytes | None
     columns: tuple[tuple[int, str], ...]
-    has_expressions: bool
+    ndistinct: str | None = None
+    dependencies: str | None = None
+    common: CommonValues | None = None
+    expressions: tuple[ColumnStatistics, ...] = ()
+
+    def without_values(self) -> ExtendedValues:
+        """Return what holds no value of a column."""
+        return replace(self, common=None, expressions=tuple(e.without_values() for e in self.expressions))
+
+
+def hidden_values(connection: Connection) -> list[tuple[str, str]]:
+    """Return the (schema, name) of statistics objects that only the owner of their table may look into."""
+    rows = connection.execute(queries.load("twin_extended_hidden", connection.info.server_version))
+    return [(schema, name) for schema, name in rows]
 
 
 def may_read_values(connection: Connection) -> bool:
-    """Tell whether the role may read the values: superusers and members of pg_read_all_data may."""
-    text = "select pg_catalog.has_table_privilege('pg_catalog.pg_statistic_ext_data', 'select')"
-    row = connection.execute(text).fetchone()
-    return row is not None and row[0] is True
+    """Tell whether the role may read what all statistics objects hold: superusers and the tables' owners may."""
+    return not hidden_values(connection)
 
 
 def read_values(connection: Connection) -> list[ExtendedValues]:
-    """Return the values of all statistics objects of a database. The role must be allowed to read them."""
-    rows = connection.execute(queries.load("twin_extended", connection.info.server_version)).fetchall()
+    """Return the values of all statistics objects of a database that this role may see."""
+    version = connection.info.server_version
+    with connection.transaction(), text_forms(connection):
+        rows = connection.execute(queries.load("twin_extended", version)).fetchall()
+        expressions: dict[tuple[str, str, bool], list[ColumnStatistics]] = {}
+        for schema, name, is_inherited, *facts in connection.execute(
+            queries.load("twin_extended_expressions", version)
+        ):
+            # An expression that was not analysed has no width, and nothing that could be stored.
+            found = ColumnStatistics(*facts) if facts[1] is not None else ColumnStatistics(0.0, 0, 0.0)
+            expressions.setdefault((schema, name, is_inherited), []).append(found)
     return [
         ExtendedValues(
             schema=schema,
             name=name,
             is_inherited=is_inherited,
+            columns=tuple(zip(numbers, names or (), strict=True)),
             ndistinct=ndistinct,
             dependencies=dependencies,
-            mcv=mcv,
-            columns=tuple(zip(numbers, names, strict=True)),
-            has_expressions=has_expressions,
+            common=None if values is None else CommonValues(values, shares, base_shares),
+            expressions=tuple(expressions.get((schema, name, is_inherited), ())),
         )
-        for schema, name, is_inherited, ndistinct, dependencies, mcv, numbers, names, has_expressions in rows
+        for schema, name, is_inherited, ndistinct, dependencies, values, shares, base_shares, numbers, names in rows
     ]
 
 
@@ -70,34 +91,79 @@ def allow_storing(twin: Connection) -> None:
 
 
 def store_values(twin: Connection, values: ExtendedValues) -> bool:
-    """Store the values in the twin's object of that name; False when the twin has no such object on these columns."""
+    """Store the values in the twin's object of that name; False when the twin could not store all of them.
+
+    It has no such object, or it cannot read a value.
+    """
     version = twin.info.server_version
-    names = [name for _, name in values.columns]
-    row = twin.execute(queries.load("twin_extended_numbers", version), (values.schema, values.name, names)).fetchone()
-    if row is None or len(row[0]) != len(names):
+    row = twin.execute(queries.load("twin_extended_object", version), (values.schema, values.name)).fetchone()
+    if row is None:
         return False
-    numbers = {old: new for (old, _), new in zip(values.columns, row[0], strict=True)}
-    stored = (
-        values.ndistinct and renumbered(values.ndistinct, numbers, NDISTINCT_ITEM),
-        values.dependencies and renumbered(values.dependencies, numbers, DEPENDENCY_ITEM),
-        values.mcv,  # It holds the columns in their order, without numbers.
-    )
-    twin.execute(
-        queries.load("twin_extended_store", version), (values.schema, values.name, values.is_inherited, *stored)
-    )
-    return True
+    oid, relation, numbers, names, expressions = row
+    known = dict(zip(names, numbers, strict=True))
+    if set(known) != {name for _, name in values.columns}:
+        return False
+    translated = {old: known[name] for old, name in values.columns}
+    source_order = [name for _, name in values.columns]
+    order = [source_order.index(name) for name in names]
+    order += range(len(order), len(order) + len(expressions))
+    complete, common, scratch = True, None, None
+    try:
+        counts = None if values.ndistinct is None else ndistinct_bytes(values.ndistinct, translated)
+        degrees = None if values.dependencies is None else dependencies_bytes(values.dependencies, translated)
+    except (ValueError, AttributeError, TypeError, struct.error):  # Another version's texts.
+        return False
+    if values.common is not None:
+        columns = [quote_identifier(name) for name in names] + [f"({expression})" for expression in expressions]
+        common = common_values_bytes(twin, relation, columns, order, values.common)
+        complete = common is not None
+    with twin.transaction():
+        if expressions and len(values.expressions) == len(expressions):
+            complete &= _store_expressions(twin, relation, expressions, values.expressions)
+            scratch = f"pg_temp.{_SCRATCH}"
+        twin.execute(queries.load("twin_extended_forget", version), (oid, values.is_inherited))
+        twin.execute(
+            queries.load("twin_extended_store", version),
+            (oid, values.is_inherited, counts, degrees, common, scratch),
+        )
+        if scratch is not None:
+            twin.execute(f"DROP TABLE {scratch}".encode())
+    return complete
 
 
-def renumbered(data: bytes, numbers: Mapping[int, int], item: struct.Struct) -> bytes:
-    """Return the bytes with every column number translated; expressions, which are negative, stay."""
-    result = bytearray(data)
-    place = _HEAD.size
-    _, _, count = _HEAD.unpack_from(data)
-    for _ in range(count):
-        _, columns = item.unpack_from(data, place)
-        place += item.size
-        for _ in range(columns):
-            (number,) = _NUMBER.unpack_from(data, place)
-            _NUMBER.pack_into(result, place, numbers.get(number, number))
-            place += _NUMBER.size
-    return bytes(result)
+def _store_expressions(
+    twin: Connection, relation: str, expressions: list[str], statistics: tuple[ColumnStatistics, ...]
+) -> bool:
+    """Give an empty table the expressions as columns, and its columns their statistics."""
+    columns = ", ".join(f"({expression}) AS e{number}" for number, expression in enumerate(expressions))
+    # The server's own texts of its expressions and of its table.
+    twin.execute(f"CREATE TEMP TABLE {_SCRATCH} AS SELECT {columns} FROM {relation} WITH NO DATA".encode())  # noqa: S608
+    stored = [store_column_statistics(twin, None, _SCRATCH, f"e{place}", one) for place, one in enumerate(statistics)]
+    return all(stored)
+
+
+def ndistinct_bytes(text: str, numbers: Mapping[int, int]) -> bytes:
+    """Return the bytes of a pg_ndistinct, such as `{"1, 2": 10}`, with its column numbers translated.
+
+    Numbers of expressions are negative and stay.
+    """
+    items = json.loads(text)
+    data = _HEAD.pack(_NDISTINCT_MAGIC, 1, len(items))
+    for key, count in items.items():
+        columns = _translated(key.split(","), numbers)
+        data += struct.pack(f"=di{len(columns)}h", float(count), len(columns), *columns)
+    return data
+
+
+def dependencies_bytes(text: str, numbers: Mapping[int, int]) -> bytes:
+    """Return the bytes of a pg_dependencies, such as `{"1, 2 => 3": 0.5}`, with its column numbers translated."""
+    items = json.loads(text)
+    data = _HEAD.pack(_DEPENDENCIES_MAGIC, 1, len(items))
+    for key, degree in items.items():
+        columns = _translated(key.replace("=>", ",").split(","), numbers)
+        data += struct.pack(f"=dh{len(columns)}h", float(degree), len(columns), *columns)
+    return data
+
+
+def _translated(columns: list[str], numbers: Mapping[int, int]) -> list[int]:
+    return [numbers.get(int(column), int(column)) for column in columns]

@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.model.plan import Plan, PlanNode
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 
+_UNDEFINED = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
+"""SQLSTATEs of what is not there: table, column, object, function, schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What may explain that plans differ.
+
+    Versions are server_version_num (180006). `unreadable` are the relations whose statistics this role may not read,
+    by (schema, name); `has_values` is False for a twin without most-common values and histograms.
+    """
+
+    source_version: int = 0
+    twin_version: int = 0
+    unreadable: frozenset[tuple[str, str]] = frozenset()
+    has_values: bool = True
+
 
 @dataclass(frozen=True, slots=True)
 class QueryFidelity:
-    """One query. Costs are None where planning failed. `first_difference` names the first node that differs, or "" ."""
+    """One query. Costs are None where planning failed. `first_difference` names the first node that differs, or "".
+
+    `reason` says why they differ where the circumstances tell, or is "".
+    """
 
     query_id: str
     source_cost: float | None
     twin_cost: float | None
     same_shape: bool
     first_difference: str
+    reason: str = ""
 
     @property
     def is_within_1_percent(self) -> bool:
@@ -45,26 +66,50 @@ class Fidelity:
 
 
 def compare(
-    queries: Sequence[Query], source: Sequence[Plan | PlanFailure], twin: Sequence[Plan | PlanFailure]
+    queries: Sequence[Query],
+    source: Sequence[Plan | PlanFailure],
+    twin: Sequence[Plan | PlanFailure],
+    circumstances: Circumstances | None = None,
 ) -> Fidelity:
     """Return how the twin's plans compare with the source's, query by query."""
-    return Fidelity(tuple(_compare(q, s, t) for q, s, t in zip(queries, source, twin, strict=True)))
+    known = circumstances or Circumstances()
+    return Fidelity(tuple(_compare(q, s, t, known) for q, s, t in zip(queries, source, twin, strict=True)))
 
 
-def _compare(query: Query, source: Plan | PlanFailure, twin: Plan | PlanFailure) -> QueryFidelity:
-    if isinstance(source, PlanFailure) or isinstance(twin, PlanFailure):
-        failed = source if isinstance(source, PlanFailure) else twin
-        assert isinstance(failed, PlanFailure)
-        where = "source" if isinstance(source, PlanFailure) else "twin"
-        return QueryFidelity(
-            query.id,
-            source.cost if isinstance(source, Plan) else None,
-            twin.cost if isinstance(twin, Plan) else None,
-            False,
-            f"not planned on the {where}: {failed.reason}",
-        )
-    difference = _first_difference(source.root, twin.root)
-    return QueryFidelity(query.id, source.cost, twin.cost, not difference, difference)
+def _compare(
+    query: Query, source: Plan | PlanFailure, twin: Plan | PlanFailure, circumstances: Circumstances
+) -> QueryFidelity:
+    costs = [plan.cost if isinstance(plan, Plan) else None for plan in (source, twin)]
+    if isinstance(source, PlanFailure):
+        difference, reason = f"not planned on the source: {source.reason}", "the source itself cannot plan it"
+    elif isinstance(twin, PlanFailure):
+        difference, reason = f"not planned on the twin: {twin.reason}", _why_not_planned(twin, circumstances)
+    else:
+        difference, reason = _first_difference(source.root, twin.root), ""
+    found = QueryFidelity(query.id, costs[0], costs[1], not difference, difference, reason)
+    if isinstance(source, Plan) and isinstance(twin, Plan) and not (found.same_shape and found.is_within_1_percent):
+        return replace(found, reason=_why_different(source, twin, circumstances))
+    return found
+
+
+def _why_not_planned(failure: PlanFailure, circumstances: Circumstances) -> str:
+    if failure.sqlstate in _UNDEFINED:
+        if circumstances.unreadable:
+            return "a relation, type or function is not on the twin: missing rights or a missing extension"
+        return "a relation, type or function is not on the twin: see what could not be carried over"
+    return ""
+
+
+def _why_different(source: Plan, twin: Plan, circumstances: Circumstances) -> str:
+    unread = sorted((source.relations | twin.relations) & circumstances.unreadable)
+    if unread:
+        return "this role may not read the statistics of " + ", ".join(".".join(name) for name in unread)
+    majors = circumstances.source_version // 10000, circumstances.twin_version // 10000
+    if majors[0] != majors[1]:
+        return f"other major version: the source is PostgreSQL {majors[0]}, the twin {majors[1]}"
+    if not circumstances.has_values:
+        return "the twin was built without most-common values and histograms"
+    return ""
 
 
 def _first_difference(source: PlanNode, twin: PlanNode) -> str:

@@ -1,14 +1,16 @@
-"""Gives a relation's files the length, and a B-tree's first pages the height, that the source's have. Pure file work.
+"""Gives a relation's files the length, and an index's first pages the facts, that the source's have. Pure file work.
 
-The planner asks the file system for a relation's length, and a B-tree's metapage for its height. Files are extended
-with `truncate`, so they are sparse and take no disk. Nothing here may be in a server's buffers while it is changed.
-The layouts are those of PostgreSQL's `bufpage.h`, `itup.h` and `nbtree.h` (B-tree version 4).
+The planner asks the file system for a relation's length, and the metapage for a B-tree's height, for the pages and
+entries of a GIN index, and for the map of a BRIN index. Files are extended with `truncate`, so they are sparse and take
+no disk. Nothing here may be in a server's buffers while it is changed. The layouts are those of PostgreSQL's
+`bufpage.h`, `itup.h`, `nbtree.h` (B-tree version 4), `ginblock.h` (version 2) and `brin_page.h`.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 PAGE_BYTES = 8192
@@ -27,6 +29,25 @@ _BTREE_MAGIC = 0x053162
 _LEAF, _ROOT = 1, 2
 _PIVOT_FLAG = 0x2000
 _NORMAL_ITEM = 1
+_GIN_STATISTICS = struct.Struct("<IIIIqi")  # total, entry and data pages, padding, entries, version
+_GIN_STATISTICS_AT = _HEADER_BYTES + 24
+_GIN_VERSION = 2
+_BRIN_META = struct.Struct("<IIII")  # magic, version, pages per range, last page of the map
+_BRIN_MAGIC = 0xA8109CFA
+
+
+@dataclass(frozen=True, slots=True)
+class GinPages:
+    """What a GIN index holds: pages of its tree of keys, pages of posting trees, distinct keys."""
+
+    entry_pages: int
+    data_pages: int
+    entries: int
+
+    @property
+    def pages(self) -> int:
+        """All pages, with the metapage."""
+        return 1 + self.entry_pages + self.data_pages
 
 
 def set_length(path: Path, pages: int) -> None:
@@ -72,6 +93,36 @@ def is_deduplicated(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(_HEADER_BYTES + 40)
         return file.read(1) == b"\x01"
+
+
+def set_gin_pages(path: Path, total: int, found: GinPages) -> None:
+    """Write into a GIN index's metapage what VACUUM would: of `total` pages, how many are of which kind."""
+    with path.open("r+b") as file:
+        file.seek(_GIN_STATISTICS_AT)
+        *_, version = _GIN_STATISTICS.unpack(file.read(_GIN_STATISTICS.size))
+        if version != _GIN_VERSION:
+            return
+        file.seek(_GIN_STATISTICS_AT)
+        values = total, found.entry_pages, found.data_pages, 0, found.entries, version
+        file.write(_GIN_STATISTICS.pack(*values))
+
+
+def pages_per_range(path: Path) -> int | None:
+    """Return how many pages of the table one entry of this BRIN index is for; None for what is no BRIN index."""
+    with path.open("rb") as file:
+        file.seek(_HEADER_BYTES)
+        magic, _, per_range, _ = _BRIN_META.unpack(file.read(_BRIN_META.size))
+    return per_range if magic == _BRIN_MAGIC else None
+
+
+def set_brin_map(path: Path, map_pages: int) -> None:
+    """Write into a BRIN index's metapage how long its map from ranges to entries is."""
+    with path.open("r+b") as file:
+        file.seek(_HEADER_BYTES)
+        magic, version, per_range, _ = _BRIN_META.unpack(file.read(_BRIN_META.size))
+        if magic == _BRIN_MAGIC:
+            file.seek(_HEADER_BYTES)
+            file.write(_BRIN_META.pack(magic, version, per_range, map_pages))
 
 
 def _chain_page(level: int, *, is_root: bool, child: int) -> bytes:

@@ -6,43 +6,33 @@ What the source's planner could not do yet is switched off. Settings that change
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
-from trimtab.model.catalog import Snapshot
-from trimtab.model.change import SetSetting, quote_identifier
 
-_PLANNER_SETTINGS = (
-    "enable_",
-    "cpu_",
-    "geqo",
-    "parallel_",
-    "min_parallel_",
-    "max_parallel_workers_per_gather",
-    "seq_page_cost",
-    "random_page_cost",
-    "effective_cache_size",
-    "effective_io_concurrency",
-    "work_mem",
-    "hash_mem_multiplier",
-    "from_collapse_limit",
-    "join_collapse_limit",
-    "cursor_tuple_fraction",
-    "constraint_exclusion",
-    "plan_cache_mode",
-    "recursive_worktable_factor",
-    "debug_parallel_query",
+if TYPE_CHECKING:
+    from trimtab.twin.source import Source
+
+PLANNER_SETTINGS = (
+    "^(enable_|cpu_|geqo|parallel_|min_parallel_)"
+    "|^(max_parallel_workers_per_gather|seq_page_cost|random_page_cost|effective_cache_size|effective_io_concurrency"
+    "|work_mem|hash_mem_multiplier|from_collapse_limit|join_collapse_limit|cursor_tuple_fraction|constraint_exclusion"
+    "|plan_cache_mode|recursive_worktable_factor|debug_parallel_query)$"
 )
+"""A regular expression of the names of settings that plans depend on."""
 # Compiling comes after planning and changes no plan, but EXPLAIN would spend time on it.
 _OWN = {"jit": "off"}
 
 
-def take_over_settings(connection: Connection, snapshot: Snapshot, parsing: Mapping[str, str]) -> list[str]:
-    """Set what the source's session has; return what this version refused. `parsing` decides what a text means."""
+def take_over_settings(connection: Connection, source: Source, role: str | None = None) -> list[str]:
+    """Set what the source's session has, or would have as `role`; return in words what this version refused."""
+    of_role: Mapping[str, str] = {} if role is None else source.role_settings.get(role, {})
+    wanted = {**_unknown_to(source, connection), **source.settings, **of_role, **source.parsing, **_OWN}
     refused = []
-    for name, value in {**_unknown_to(snapshot, connection), **_planner_settings(snapshot), **parsing, **_OWN}.items():
+    for name, value in wanted.items():
         try:
             connection.execute("select pg_catalog.set_config($1, $2, false)", (name, value))
         except psycopg.Error as error:
@@ -52,25 +42,9 @@ def take_over_settings(connection: Connection, snapshot: Snapshot, parsing: Mapp
     return refused
 
 
-def set_locally(connection: Connection, change: SetSetting) -> None:
-    """Set it until the end of the transaction."""
-    if change.value is None:
-        connection.execute(f"SET LOCAL {quote_identifier(change.name)} TO DEFAULT".encode())
-    else:
-        connection.execute("select pg_catalog.set_config($1, $2, true)", (change.name, change.value))
-
-
-def _planner_settings(snapshot: Snapshot) -> dict[str, str]:
-    return {
-        name: setting.value + (setting.unit if setting.unit not in (None, "8kB") else "")
-        for name, setting in snapshot.settings.items()
-        if name.startswith(_PLANNER_SETTINGS)
-    }
-
-
-def _unknown_to(snapshot: Snapshot, connection: Connection) -> dict[str, str]:
+def _unknown_to(source: Source, connection: Connection) -> dict[str, str]:
     """Switch off the planner's methods that the source's version does not have."""
     rows = connection.execute(
         "select name from pg_catalog.pg_settings where name like 'enable\\_%' and vartype = 'bool'"
     )
-    return {str(name): "off" for (name,) in rows if snapshot.settings and name not in snapshot.settings}
+    return {str(name): "off" for (name,) in rows if name not in source.settings}

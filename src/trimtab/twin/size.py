@@ -8,7 +8,7 @@ so the size depends on how often a key repeats. The rules are those of PostgreSQ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, exp, expm1, floor, prod
 
 PAGE_BYTES = 8192
@@ -20,6 +20,7 @@ _MAX_POSTING_BYTES = 808
 _NULL_BITMAP = 8
 _TUPLE_HEADER = 8
 _MEAN_PADDING = 3.5
+_TRIED_WIDTHS, _PACES, _SHORT_BYTES = 101, (1, 37, 59, 83), 127
 _NULLABLE = 4
 """Of so many columns, those with most NULLs, the patterns of NULLs are told apart."""
 _UNEVEN_REPEATS = 30
@@ -27,6 +28,8 @@ _UNEVEN_REPEATS = 30
 
 Groups = Mapping[frozenset[int], float]
 """Numbers of distinct groups by the columns' attribute numbers, as extended statistics know them."""
+KeyGroups = Sequence[tuple[float, float]]
+"""(distinct keys, how many rows each of them has): together all the rows of an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class IndexedColumn:
     `width` is the average in bytes with a varlena's header, `alignment` in bytes, `distinct` as in pg_stats: a count,
     or negative a share of the rows. `common_values` most common values make up `common_share` of the rows. `number` is
     the attribute number, 0 for an expression.
+
+    What follows `number` is for other access methods: the operator class and its options, the width of the column's own
+    value (an array, a document), the shares of the rows that have the most common values, and elements, and how many
+    elements a row has on average; 0 where that is not known. `widths` are those of some values, where they vary.
     """
 
     width: float
@@ -46,6 +53,13 @@ class IndexedColumn:
     common_share: float = 0.0
     common_values: int = 0
     number: int = 0
+    operator_class: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    stored_width: float = 0.0
+    frequencies: tuple[float, ...] = ()
+    elements: tuple[float, ...] = ()
+    element_count: float = 0.0
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +91,25 @@ def btree_size(
     *,
     table_rows: float | None = None,
     groups: Groups | None = None,
+    repeats: KeyGroups = (),
     is_deduplicated: bool = True,
-    fill_percent: int = _LEAF_FILL_PERCENT,
+    fill_percent: int | None = None,
 ) -> TreeSize:
-    """Return the size that CREATE INDEX would give an index on `rows` of the table's `table_rows`."""
+    """Return the size that CREATE INDEX would give an index on `rows` of the table's `table_rows`.
+
+    `repeats` says how often the keys occur, where a sample was counted; else it follows from the columns and `groups`.
+    """
     if rows < 1:
         return TreeSize(1, 0)
-    if is_deduplicated:
+    if is_deduplicated and repeats:
+        leaves = _counted(repeats, keys)
+    elif is_deduplicated:
         leaves = _deduplicated(rows, max(table_rows or rows, rows), keys, groups or {})
     else:
         columns = [*keys, *included]
         leaves = _Leaves(rows, rows * (_tuple_bytes(columns) + _LINE_POINTER), _is_even(columns))
-    return _tree(_leaf_pages(leaves, fill_percent), _tuple_bytes(keys))
+    pivot = _tuple_bytes(keys)
+    return _tree(_leaf_pages(leaves, fill_percent or _LEAF_FILL_PERCENT, pivot), pivot)
 
 
 def tree_of(pages: int, keys: Sequence[IndexedColumn]) -> TreeSize:
@@ -123,6 +144,15 @@ def distinct_keys(rows: float, table_rows: float, keys: Sequence[IndexedColumn],
 def _distinct(column: IndexedColumn, table_rows: float) -> float:
     values = column.distinct if column.distinct > 0 else -column.distinct * table_rows
     return max(values, 1.0)
+
+
+def _counted(repeats: KeyGroups, keys: Sequence[IndexedColumn]) -> _Leaves:
+    bare, items, size = _tuple_bytes(keys), 0.0, 0.0
+    for count, times in repeats:
+        part = _scaled(count, _group(max(times, 1.0), bare))
+        items, size = items + part[0], size + part[1]
+    is_even = len(repeats) == 1 and repeats[0][1] <= 1.001
+    return _Leaves(max(items, 1.0), size, is_even and _is_even(keys))
 
 
 def _deduplicated(rows: float, table_rows: float, keys: Sequence[IndexedColumn], groups: Groups) -> _Leaves:
@@ -179,11 +209,17 @@ def _is_even(columns: Sequence[IndexedColumn]) -> bool:
     return not any(column.is_variable or column.null_share > 0 for column in columns)
 
 
-def _leaf_pages(leaves: _Leaves, fill_percent: int) -> int:
-    """A leaf ends when less is free than the fill factor leaves; its last tuple then becomes the next one's first."""
+def _leaf_pages(leaves: _Leaves, fill_percent: int, bare: float) -> int:
+    """A leaf ends when less is free than the fill factor leaves; its last tuple then becomes the next one's first.
+
+    What a posting list takes beyond a `bare` tuple does not count then, since the leaf's high key has none.
+    """
     room = _PAGE_ROOM - _LINE_POINTER - PAGE_BYTES * (100 - fill_percent) // 100
     item = leaves.size / leaves.items
     per_page = floor(room / item) if leaves.is_even else room / item - 0.5
+    posting = item - bare - _LINE_POINTER
+    if posting > bare:
+        per_page = max(min((room + posting) / item - 0.5, (_PAGE_ROOM - _LINE_POINTER) / item - 1.5), per_page)
     return max(ceil(leaves.items / max(per_page, 1.0)), 1)
 
 
@@ -204,21 +240,44 @@ def _tree(leaves: int, pivot_bytes: float) -> TreeSize:
 
 def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
     """Return the average size of one tuple: header, NULL bitmap when some column is NULL, aligned columns and whole."""
-    if any(column.is_variable for column in columns):
+    ragged = [column for column in columns if column.is_variable]
+    if ragged and all(column.widths for column in ragged):
+        return _TUPLE_HEADER + _ragged_bytes(columns, ragged)
+    if ragged:
         known = [column.width * (1.0 - column.null_share) for column in columns]
         padding = sum((column.alignment - 1) / 2 for column in columns)
         some_null = 1.0 - prod(1.0 - column.null_share for column in columns)
         return _TUPLE_HEADER + max(sum(known) + padding + _MEAN_PADDING, 8.0) + some_null * _NULL_BITMAP
     return _TUPLE_HEADER + sum(
-        share * (_aligned(_fixed_bytes(present)) + (_NULL_BITMAP if len(present) < len(columns) else 0))
+        share * (aligned(_fixed_bytes(present)) + (_NULL_BITMAP if len(present) < len(columns) else 0))
         for share, present in _null_patterns(columns)
     )
+
+
+def _ragged_bytes(columns: Sequence[IndexedColumn], ragged: Sequence[IndexedColumn]) -> float:
+    """Return the mean bytes after the header, over values whose widths are known."""
+    total, share = 0.0, prod(1.0 - column.null_share for column in columns)
+    for number in range(_TRIED_WIDTHS):
+        end = 0.0
+        for place, column in enumerate(columns):
+            width = column.width
+            if column.widths and column in ragged:  # Each column at another pace: their widths are independent.
+                width = column.widths[number * _PACES[place % len(_PACES)] % len(column.widths)]
+                end = aligned(end, 4) if width > _SHORT_BYTES else end
+            end = end + width if column in ragged else aligned(end, column.alignment) + width
+        total += aligned(max(end, 1.0))
+    full = total / _TRIED_WIDTHS
+    if share == 1.0:
+        return full
+    known = sum(column.width * (1.0 - column.null_share) for column in columns)
+    most = sum(column.width for column in columns)
+    return share * full + (1.0 - share) * (_NULL_BITMAP + max(full * min(known / most, 1.0), 8.0))
 
 
 def _fixed_bytes(columns: Sequence[IndexedColumn]) -> float:
     end = 0.0
     for column in columns:
-        end = _aligned(end, column.alignment) + column.width
+        end = aligned(end, column.alignment) + column.width
     return end
 
 
@@ -246,9 +305,9 @@ def _posting(count: float, bare: float) -> tuple[float, float]:
         return count, count * (bare + _LINE_POINTER)
     most = max((_MAX_POSTING_BYTES - bare) // _TID_BYTES, 2)
     full, rest = divmod(count, most)
-    items, size = full, full * (_aligned(bare + most * _TID_BYTES) + _LINE_POINTER)
+    items, size = full, full * (aligned(bare + most * _TID_BYTES) + _LINE_POINTER)
     if rest > 0:
-        last = bare if rest < 2 else _aligned(bare + rest * _TID_BYTES)
+        last = bare if rest < 2 else aligned(bare + rest * _TID_BYTES)
         items, size = items + 1, size + last + _LINE_POINTER
     return items, size
 
@@ -263,5 +322,6 @@ def _zero_truncated_rate(mean: float) -> float:
     return max(rate, 1e-3)
 
 
-def _aligned(size: float, step: int = 8) -> float:
+def aligned(size: float, step: int = 8) -> float:
+    """Return the size rounded up to a multiple of `step`."""
     return ceil(size / step) * step

@@ -1,40 +1,77 @@
-"""Reads what the twin needs to know of the source beside its schema: locale, lengths, rights, how it reads a query.
+"""Reads what the planner reads of the source beside its schema: lengths, statistics, settings, locale. Never a row.
 
-Read-only catalog queries; what this role may not see becomes a problem in words, not a failure.
+Read-only queries of the catalog. SELECT rights suffice; what they do not show becomes a problem in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
-from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
+from trimtab.twin.extended import ExtendedValues, hidden_values, read_values
 from trimtab.twin.heights import read_heights
+from trimtab.twin.settings import PLANNER_SETTINGS
+from trimtab.twin.statistics import StoredColumn, hidden_ranges, read_columns
 
 BLOCK_BYTES = 8192
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The facts. `lengths` are pages and `heights` levels of B-trees, by (schema, name).
+class RelationFacts:
+    """A table, index, view with rows, or foreign table. `kind` is pg_class.relkind.
 
-    `parsing` are settings that decide what a text means.
+    `pages` is its file's length, None where it has none; `counted_pages`, `rows` and `visible_pages` are what VACUUM
+    and ANALYZE left in pg_class. `height` is the level of a B-tree's root, None where the planner did not show it.
     """
 
+    schema: str
+    name: str
+    kind: str
+    pages: int | None
+    counted_pages: int
+    rows: float
+    visible_pages: int
+    tablespace: str | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The facts of one database at one time, plain values only.
+
+    `parsing` are settings that decide what a text means, `settings` those of the planner in the session that read
+    them; `role_settings` are what roles would have instead. `tablespaces` are the costs of those that have their own,
+    '' is the database's default. `extensions` are (name, schema). `row_security` are tables whose policies bind the
+    session's role: the twin plans without them.
+    """
+
+    version: int
     encoding: str
     provider: str
     collation: str
     character_type: str
     locale: str
+    role: str
+    has_values: bool
     parsing: Mapping[str, str]
-    lengths: Mapping[tuple[str, str], int]
-    heights: Mapping[tuple[str, str], int]
-    unreadable: tuple[tuple[str, str], ...]
+    settings: Mapping[str, str]
+    role_settings: Mapping[str, Mapping[str, str]]
+    tablespaces: Mapping[str, Mapping[str, str]]
+    extensions: tuple[tuple[str, str], ...]
+    relations: tuple[RelationFacts, ...]
+    columns: tuple[StoredColumn, ...]
     extended: tuple[ExtendedValues, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    row_security: tuple[tuple[str, str], ...]
     problems: tuple[str, ...]
+
+    @property
+    def major(self) -> int:
+        """The major version of the server."""
+        return self.version // 10000
 
     @property
     def has_plain_order(self) -> bool:
@@ -42,45 +79,84 @@ class Source:
         return self.provider == "b" or (self.provider == "c" and self.collation in ("C", "POSIX"))
 
 
-def read_source(connection: Connection) -> Source:
-    """Return what the source's catalog says now."""
+def read_source(connection: Connection, *, with_values: bool = True) -> Source:
+    """Return what the source's catalog says now; without values, nothing of it is a value of a row."""
     version = connection.info.server_version
     facts = connection.execute(queries.load("twin_source", version)).fetchone()
     assert facts is not None, "a session is in a database"
-    encoding, provider, collation, character_type, locale, block_bytes, search_path, parsing = facts
+    encoding, provider, collation, character_type, locale, block_bytes, search_path, parsing, role = facts
     rights = connection.execute(queries.load("twin_rights", version)).fetchall()
     unreadable = tuple((schema, name) for schema, name, may_read in rights if not may_read)
-    hidden = [(schema, name) for schema, name, may_read in rights if may_read]
-    lengths = connection.execute(queries.load("twin_lengths", version)).fetchall()
-    extended = tuple(read_values(connection)) if may_read_values(connection) else None
-    problems = []
-    if unreadable:
-        problems.append(f"not on the twin, because this role may not read them: {_names(unreadable)}")
-    if hidden:
-        problems.append(f"row-level security hides the statistics of {_names(hidden)} from this role")
-    if extended is None and connection.execute(queries.load("twin_has_extended", version)).fetchone():
-        problems.append("extended statistics are not readable for this role: their estimates are missing on the twin")
-    partial = [(e.schema, e.name) for e in extended or () if e.has_expressions]
-    if partial:
-        problems.append(f"extended statistics keep no values of expressions on the twin: {_names(partial)}")
-    if block_bytes != BLOCK_BYTES:
-        problems.append(f"the source's pages are {block_bytes} bytes, the twin's {BLOCK_BYTES}: costs differ")
+    row_security = tuple((schema, name) for schema, name, may_read in rights if may_read)
+    extended = read_values(connection)
     return Source(
+        version=version,
         encoding=encoding,
         provider=provider,
         collation=collation,
         character_type=character_type,
         locale=locale,
+        role=role,
+        has_values=with_values,
         parsing={**parsing, "search_path": search_path},
-        lengths={(schema, name): pages for schema, name, pages in lengths},
-        heights=read_heights(connection),
+        settings=dict(connection.execute(queries.load("twin_settings", version), (PLANNER_SETTINGS,)).fetchall()),
+        role_settings=_nested(connection.execute(queries.load("twin_role_settings", version), (PLANNER_SETTINGS,))),
+        tablespaces=_nested(connection.execute(queries.load("twin_tablespaces", version))),
+        extensions=tuple(connection.execute(queries.load("twin_extensions", version)).fetchall()),
+        relations=_relations(connection),
+        columns=tuple(read_columns(connection, with_values=with_values)),
+        extended=tuple(extended if with_values else (values.without_values() for values in extended)),
         unreadable=unreadable,
-        extended=extended or (),
-        problems=tuple(problems),
+        row_security=row_security,
+        problems=tuple(_problems(connection, unreadable, row_security, block_bytes, with_values)),
     )
 
 
-def _names(relations: Sequence[tuple[str, str]]) -> str:
+def _relations(connection: Connection) -> tuple[RelationFacts, ...]:
+    rows = connection.execute(queries.load("twin_relations", connection.info.server_version)).fetchall()
+    heights = read_heights(connection)
+    return tuple(
+        RelationFacts(schema, name, kind, pages, counted, reltuples, visible, tablespace, heights.get((schema, name)))
+        for schema, name, kind, pages, counted, reltuples, visible, tablespace in rows
+    )
+
+
+def _nested(rows: Iterable[Sequence[str]]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for outer, name, value in rows:
+        found.setdefault(outer, {})[name] = value
+    return found
+
+
+def _problems(
+    connection: Connection,
+    unreadable: Sequence[tuple[str, str]],
+    row_security: Sequence[tuple[str, str]],
+    block_bytes: int,
+    with_values: bool,
+) -> Iterable[str]:
+    version = connection.info.server_version
+    if unreadable:
+        yield f"not on the twin, because this role may not read them: {names(unreadable)}"
+    if row_security:
+        yield (
+            f"row-level security hides the statistics of {names(row_security)} from this role,"
+            " and the twin plans without its policies"
+        )
+    if hidden := hidden_values(connection):
+        yield f"extended statistics are shown to their table's owner only, and missing on the twin: {names(hidden)}"
+    if hidden := connection.execute(queries.load("twin_hidden_expressions", version)).fetchall():
+        yield f"statistics of expressions are shown to the index's owner only, and missing on the twin: {names(hidden)}"
+    if with_values and (hidden := hidden_ranges(connection)):
+        yield f"statistics of ranges are shown to superusers only, and missing on the twin: {names(hidden)}"
+    if not with_values:
+        yield "built without values: most common values, histograms and lists of elements are not on the twin"
+    if block_bytes != BLOCK_BYTES:
+        yield f"the source's pages are {block_bytes} bytes, the twin's {BLOCK_BYTES}: costs differ"
+
+
+def names(relations: Sequence[Sequence[str]]) -> str:
+    """Return the first of these (schema, name) in words, and how many more there are."""
     shown = ", ".join(f"{schema}.{name}" for schema, name in relations[:_NAMED])
     more = len(relations) - _NAMED
     return shown if more <= 0 else f"{shown} and {more} more"

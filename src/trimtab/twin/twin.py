@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TypeAlias
 
 import psycopg
 
@@ -20,59 +19,86 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import TrimtabError
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import (
-    Change,
-    CreateIndex,
-    CreateStatistics,
-    DropIndex,
-    DropStatistics,
-    SetSetting,
-    change_digest,
-    touched_table,
-)
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_digest
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
-from trimtab.twin.build import DATABASE, build, lost
-from trimtab.twin.extended import ExtendedValues, may_read_values, read_values, store_values
-from trimtab.twin.fidelity import Fidelity, compare
+from trimtab.twin.build import DATABASE, Built, build, lost
+from trimtab.twin.cache import Configuration, PlanCache, Question
+from trimtab.twin.capture import read_image
+from trimtab.twin.engine import Engine
+from trimtab.twin.engines import Engines
+from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
+from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
-from trimtab.twin.settings import set_locally, take_over_settings
+from trimtab.twin.sample import SourceSample
+from trimtab.twin.session import question_of
+from trimtab.twin.settings import take_over_settings
+from trimtab.twin.source import Source
 
-_Asked: TypeAlias = tuple[str, tuple[str | None, ...]]
-"""What a plan depends on of a query: its text and its parameters."""
+_PLANNING_LIMIT_MS = 60_000
+"""A function that the planner calls may read a table, and the twin's are as long as the source's."""
 
 
 class Twin:
     """A running twin. Use it as a context manager: it is gone afterwards."""
 
-    def __init__(self, server: Server, connection: Connection, problems: tuple[str, ...]) -> None:
-        self._server = server
-        self._connection = connection
-        self._indexes = HypotheticalIndexes(server, connection)
+    def __init__(
+        self,
+        server: Server,
+        open_session: Callable[[Server], Connection],
+        source: Source,
+        problems: tuple[str, ...],
+        *,
+        workers: int | None = None,
+    ) -> None:
+        """Take over a running server. `open_session` connects to it, or to a copy, with the source's settings."""
+        self._engines = Engines(Engine(server, open_session), workers)
         self._statistics: dict[str, tuple[ExtendedValues, ...]] = {}
-        self._cache: dict[tuple[_Asked, frozenset[str]], Plan | PlanFailure] = {}
-        self._plans_by_cost: dict[tuple[_Asked, float], Plan] = {}
-        self._relations: dict[_Asked, frozenset[tuple[str, str]]] = {}
-        self.problems = problems
-        self.planner_calls = 0
+        self._cache = PlanCache()
+        self._source = source
+        self._problems = problems
 
     @classmethod
     def build(
-        cls, conninfo: str, snapshot: Snapshot, binaries: Binaries, *, progress: Callable[[int, int, str], None]
+        cls,
+        conninfo: str,
+        snapshot: Snapshot,  # noqa: ARG003 - the facts are read anew, with the schema
+        binaries: Binaries,
+        *,
+        progress: Callable[[int, int, str], None],
+        workers: int | None = None,
     ) -> Twin:
-        """Return the twin of the source. `problems` tells what could not be carried over. Raises LabError."""
-        built = build(conninfo, binaries, progress=progress)
-        connection = None
-        try:
-            connection = connect(built.server.dsn(DATABASE), read_only=False)
-            refused = take_over_settings(connection, snapshot, built.parsing)
-        except BaseException:
-            if connection is not None:
+        """Return the twin of the source. `problems` tells what could not be carried over. Raises LabError.
+
+        It plans on `workers` servers at once when there is work enough: as many as there are processors by default.
+        """
+        return cls.open(build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress), workers)
+
+    @classmethod
+    def open(cls, built: Built, workers: int | None = None) -> Twin:
+        """Return the twin of a server that was built, which it takes over: it goes with the twin, or at a failure.
+
+        Raises LabError.
+        """
+        refused: list[str] = []
+
+        def open_session(server: Server) -> Connection:
+            connection = connect(server.dsn(DATABASE), read_only=False, statement_timeout_ms=_PLANNING_LIMIT_MS)
+            try:
+                refused[:] = take_over_settings(connection, built.source)
+            except BaseException:
                 connection.close()
+                raise
+            return connection
+
+        try:
+            twin = cls(built.server, open_session, built.source, built.problems, workers=workers)
+        except BaseException:
             built.server.destroy()
             raise
-        return cls(built.server, connection, (*built.problems, *refused))
+        twin._problems += tuple(refused)
+        return twin
 
     def __enter__(self) -> Twin:
         return self
@@ -82,46 +108,112 @@ class Twin:
     ) -> None:
         self.close()
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be carried over, or could not be done since."""
+        return self._problems + self._engines.problems
+
+    @property
+    def planner_calls(self) -> int:
+        """Planner calls made so far."""
+        return self._cache.planner_calls
+
+    @property
+    def version(self) -> int:
+        """The version of its servers, as server_version_num: 180006."""
+        return self.connection.info.server_version
+
+    @property
+    def connection(self) -> Connection:
+        """A session of the first server, with the source's settings, to look names up in."""
+        return self._engines.first.connection
+
+    @property
+    def workers(self) -> int:
+        """Servers that plan now."""
+        return len(self._engines.all)
+
     def close(self) -> None:
         """Throw the twin away."""
-        self._indexes.close()
-        self._connection.close()
-        self._server.destroy()
+        self._engines.close()
+
+    def start_workers(self) -> None:
+        """Start all the servers that may plan, instead of when there is work enough for them. Raises LabError."""
+        with self._alive():
+            self._engines.grow()
 
     def what_if(
-        self, queries: Sequence[Query], configurations: Sequence[tuple[Change, ...]]
+        self,
+        queries: Sequence[Query],
+        configurations: Sequence[tuple[Change, ...]],
+        *,
+        generic: bool | None = None,
     ) -> list[list[Plan | PlanFailure]]:
         """Return, per configuration, the plan of each query. Answers are kept by what is relevant to the query.
 
-        An index that the server would refuse is as if it were not there; a configuration that cannot be set up fails
-        each of its queries. Raises LabError `twin.lost` when the twin ended.
+        `generic` is as in `WhatIf`. An index that the server would refuse is as if it were not there; a configuration
+        that cannot be set up fails each of its queries. Raises LabError `twin.lost` when the twin ended.
         """
+        asked = [question_of(query, generic) for query in queries]
+        questions = [question for question in asked if isinstance(question, Question)]
+        sorted_changes = [Configuration(changes) for changes in configurations]
         with self._alive():
-            self._learn_relations(queries)
-            self._indexes.ensure([c for changes in configurations for c in changes if isinstance(c, CreateIndex)])
-            return [self._plans(queries, changes) for changes in configurations]
+            self._learn(questions)
+            self._ensure([c for changes in configurations for c in changes if isinstance(c, CreateIndex)])
+            tasks = self._cache.missing(questions, sorted_changes)
+            self._engines.spread(
+                self._engines.pieces(tasks),
+                lambda engine, task: engine.ask(task, self._statistics),
+                self._cache.keep,
+            )
+            return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""
         with self._alive():
-            self._indexes.ensure(changes)
+            self._ensure(changes)
         return [self._indexes.size_bytes(change) for change in changes]
+
+    def sample_from(self, conninfo: str | None) -> None:
+        """Let sizes and statistics of hypothetical indexes rest on bounded samples of this source; None: on none.
+
+        It is read only when an index needs it, and only indexes asked for from now on are measured.
+        """
+        sample = None if conninfo is None else SourceSample(conninfo)
+        self._engines.each(lambda engine: engine.indexes.sample_from(sample))
+
+    def note(self, change: CreateIndex) -> str:
+        """Return what an index's size and statistics rest on, "" where the twin's own column statistics tell all."""
+        with self._alive():
+            self._ensure([change])
+        return "; ".join(self._indexes.notes(change))
+
+    def refusal(self, change: CreateIndex) -> str | None:
+        """Return why the server would refuse the index, None when it would not."""
+        with self._alive():
+            self._ensure([change])
+        return self._indexes.refusal(change)
+
+    def connect_read_only(self) -> Connection:
+        """Return a new session of the first server, for a reader of its catalog; it ends when more engines start."""
+        connection = connect(self._server.dsn(DATABASE), read_only=True)
+        take_over_settings(connection, self._source)
+        return connection
 
     def import_statistics(self, change: CreateStatistics, lab: Connection) -> None:
         """Take from the lab what the statistics object holds there; until then it has no effect on the twin's plans.
 
         Where the lab's role may not read it, `problems` says so. Raises ServerError when the lab fails.
         """
-        digest = change_digest(change)
         try:
             if not may_read_values(lab):
-                self.problems += (f"the lab's role may not read what {change.schema}.{change.name} holds",)
+                self._problems += (f"the lab's role may not read what {change.schema}.{change.name} holds",)
                 return
             values = tuple(v for v in read_values(lab) if (v.schema, v.name) == (change.schema, change.name))
         except psycopg.Error as error:
             raise source_error(error) from None
-        self._statistics[digest] = values
-        self._cache = {key: plan for key, plan in self._cache.items() if digest not in key[1]}
+        self._statistics[change_digest(change)] = values
+        self._cache.forget(change)
 
     def fidelity(self, source: Connection, queries: Sequence[Query]) -> Fidelity:
         """Compare the twin's plans with the source's own, as it is. Raises ServerError when the source is lost."""
@@ -133,80 +225,34 @@ class Twin:
             except TrimtabError as error:
                 if source.closed:
                     raise
-                theirs.append(_failure(error))
-        return compare(queries, theirs, mine)
+                theirs.append(PlanFailure(error.sqlstate if isinstance(error, ServerError) else "", str(error)))
+        circumstances = Circumstances(
+            source_version=source.info.server_version,
+            twin_version=self.version,
+            unreadable=frozenset((*self._source.unreadable, *self._source.row_security)),
+            has_values=self._source.has_values,
+        )
+        return compare(queries, theirs, mine, circumstances)
 
-    def _plans(self, queries: Sequence[Query], changes: Sequence[Change]) -> list[Plan | PlanFailure]:
-        keys = [(_asked(query), self._relevant(query, changes)) for query in queries]
-        missing = {key: query for key, query in zip(keys, queries, strict=True) if key not in self._cache}
-        if missing:
-            answers = self._ask(tuple(missing.values()), changes)
-            self._cache.update((key, self._shared(key[0], a)) for key, a in zip(missing, answers, strict=True))
-        return [self._cache[key] for key in keys]
+    @property
+    def _server(self) -> Server:
+        return self._engines.first.server
 
-    def _shared(self, asked: _Asked, answer: Plan | PlanFailure) -> Plan | PlanFailure:
-        """Return the equal plan that is there already: most changes leave most plans as they were."""
-        if isinstance(answer, PlanFailure):
-            return answer
-        known = self._plans_by_cost.setdefault((asked, answer.cost), answer)
-        return known if known == answer else answer
+    @property
+    def _indexes(self) -> HypotheticalIndexes:
+        return self._engines.first.indexes
 
-    def _relevant(self, query: Query, changes: Sequence[Change]) -> frozenset[str]:
-        """Return the digests of the changes that can touch the query's plan."""
-        relations = self._relations.get(_asked(query))
-        if any(isinstance(change, SetSetting) for change in changes):
-            relations = None  # A setting can bring back what the plan left out, as constraint_exclusion does.
-        return frozenset(
-            change_digest(change) for change in changes if relations is None or touched_table(change) in relations
+    def _learn(self, questions: Sequence[Question]) -> None:
+        self._engines.spread(
+            self._cache.unknown(questions),
+            lambda engine, question: engine.learn(question),
+            lambda question, found: self._cache.learn(question, *found),
         )
 
-    def _learn_relations(self, queries: Sequence[Query]) -> None:
-        unknown = [query for query in queries if _asked(query) not in self._relations]
-        for query, plan in zip(unknown, self._plans(unknown, ()), strict=True):
-            if isinstance(plan, Plan):
-                # A plan can leave out relations that constraint exclusion or a constant made needless; what it
-                # leaves out for such reasons no index brings back.
-                self._relations[_asked(query)] = plan.relations
-
-    def _ask(self, queries: Sequence[Query], changes: Sequence[Change]) -> list[Plan | PlanFailure]:
-        """Plan the queries with these changes in force, in one transaction that is rolled back."""
-        with self._connection.transaction(force_rollback=True):
-            failure = self._set_up(changes)
-            return [failure or self._plan(query) for query in queries]
-
-    def _set_up(self, changes: Sequence[Change]) -> PlanFailure | None:
-        try:
-            self._indexes.show([c for c in changes if isinstance(c, CreateIndex)])
-            self._indexes.hide([c for c in changes if isinstance(c, DropIndex)])
-            for change in changes:
-                if isinstance(change, SetSetting):
-                    set_locally(self._connection, change)
-                elif isinstance(change, CreateStatistics):
-                    self._create_statistics(change)
-                elif isinstance(change, DropStatistics):
-                    self._connection.execute(change.sql().encode())
-        except psycopg.Error as error:
-            if self._connection.closed:
-                raise
-            return PlanFailure(error.sqlstate or "", str(source_error(error)))
-        return None
-
-    def _create_statistics(self, change: CreateStatistics) -> None:
-        values = self._statistics.get(change_digest(change), ())
-        if values:
-            self._connection.execute(change.sql().encode())
-        for value in values:
-            store_values(self._connection, value)
-
-    def _plan(self, query: Query) -> Plan | PlanFailure:
-        self.planner_calls += 1
-        try:
-            with self._connection.transaction():
-                return explain(self._connection, query)
-        except TrimtabError as error:
-            if self._connection.closed:
-                raise
-            return _failure(error)
+    def _ensure(self, changes: Sequence[CreateIndex]) -> None:
+        """Make the indexes on all engines, in one order, so that they plan alike."""
+        if changes:
+            self._engines.each(lambda engine: engine.indexes.ensure(changes))
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
@@ -216,14 +262,6 @@ class Twin:
         except psycopg.Error as error:
             raise lost(error) from None
         except TrimtabError as error:
-            if not self._connection.closed and self._server.is_running:
+            if all(engine.is_alive for engine in self._engines.all):
                 raise
             raise lost(psycopg.OperationalError()) from error
-
-
-def _asked(query: Query) -> _Asked:
-    return query.text, query.parameters
-
-
-def _failure(error: TrimtabError) -> PlanFailure:
-    return PlanFailure(error.sqlstate if isinstance(error, ServerError) else "", str(error))

@@ -1,16 +1,14 @@
-/* trimtab: the values of extended statistics, per object and inherit flag */
-select n.nspname::text as schema, s.stxname::text as name, d.stxdinherit as is_inherited,
-       d.stxdndistinct::bytea as ndistinct, d.stxddependencies::bytea as dependencies,
-       -- values of an enum are numbers of this server alone
-       case when not exists (select from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
-                              where a.attrelid = s.stxrelid and a.attnum = any (s.stxkeys) and t.typtype = 'e')
-            then d.stxdmcv::bytea end as mcv,
-       array(select k.number::int from unnest(s.stxkeys) with ordinality as k(number, position)
+/* trimtab: the values of extended statistics that this role may see */
+select s.statistics_schemaname::text as schema, s.statistics_name::text as name, s.inherited as is_inherited,
+       s.n_distinct::text as ndistinct, s.dependencies::text as dependencies,
+       s.most_common_vals::text as common_values, s.most_common_freqs::text as common_shares,
+       s.most_common_base_freqs::text as base_shares,
+       array(select k.number::int from unnest(e.stxkeys::int2[]) with ordinality as k(number, position)
               order by k.position) as numbers,
-       array(select a.attname::text from unnest(s.stxkeys) with ordinality as k(number, position)
-               join pg_catalog.pg_attribute a on a.attrelid = s.stxrelid and a.attnum = k.number
-              order by k.position) as names,
-       to_jsonb(s) ->> 'stxexprs' is not null as has_expressions
-  from pg_catalog.pg_statistic_ext_data d
-  join pg_catalog.pg_statistic_ext s on s.oid = d.stxoid
-  join pg_catalog.pg_namespace n on n.oid = s.stxnamespace
+       s.attnames::text[] as names
+  from pg_catalog.pg_stats_ext s
+  join pg_catalog.pg_namespace n on n.nspname = s.statistics_schemaname
+  join pg_catalog.pg_statistic_ext e on e.stxnamespace = n.oid and e.stxname = s.statistics_name
+ where n.nspname <> 'information_schema'
+   and n.nspname !~ '^pg_'
+ order by 1, 2, 3

@@ -1,7 +1,5 @@
-/* trimtab: store the values of an extended-statistics object in the twin */
-insert into pg_catalog.pg_statistic_ext_data (stxoid, stxdinherit, stxdndistinct, stxddependencies, stxdmcv)
-select s.oid, $3::boolean, $4::bytea::pg_catalog.pg_ndistinct, $5::bytea::pg_catalog.pg_dependencies,
-       $6::bytea::pg_catalog.pg_mcv_list
-  from pg_catalog.pg_statistic_ext s
-  join pg_catalog.pg_namespace n on n.oid = s.stxnamespace
- where n.nspname = $1::text and s.stxname = $2::text
+/* trimtab: store the values of a statistics object in the twin, before expressions and the inherit flag */
+insert into pg_catalog.pg_statistic_ext_data (stxoid, stxdndistinct, stxddependencies, stxdmcv)
+select $1::bigint::oid, $3::bytea::pg_catalog.pg_ndistinct, $4::bytea::pg_catalog.pg_dependencies,
+       $5::bytea::pg_catalog.pg_mcv_list
+ where $2::boolean is not null or $6::text is null

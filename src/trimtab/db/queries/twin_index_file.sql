@@ -1,11 +1,19 @@
-/* trimtab: indexes of the twin: file, access method, fill factor in percent, predicate */
+/* trimtab: indexes of the twin: table, files, access method, fill factor in percent, pages per range, predicate */
 select i.indexrelid::bigint as oid,
+       i.indrelid::bigint as table_oid,
+       t.reltuples as table_rows,
+       n.nspname::text as table_schema,
+       t.relname::text as table_name,
        pg_catalog.pg_relation_filepath(i.indexrelid) as path,
-       am.amname = 'btree' as is_btree,
-       coalesce((select o.option_value::int from pg_catalog.pg_options_to_table(c.reloptions) o
-                  where o.option_name = 'fillfactor'), 90) as fill_percent,
+       am.amname::text as method,
+       (select o.option_value::int from pg_catalog.pg_options_to_table(c.reloptions) o
+         where o.option_name = 'fillfactor') as fill_percent,
        pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate
   from pg_catalog.pg_index i
   join pg_catalog.pg_class c on c.oid = i.indexrelid
+  join pg_catalog.pg_class t on t.oid = i.indrelid
+  join pg_catalog.pg_namespace n on n.oid = t.relnamespace
   join pg_catalog.pg_am am on am.oid = c.relam
  where i.indexrelid = any ($1::bigint[]::oid[])
+   and c.relkind = 'i'
+ order by i.indexrelid

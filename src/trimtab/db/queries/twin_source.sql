@@ -12,7 +12,8 @@ select pg_catalog.pg_encoding_to_char(d.encoding)::text as encoding,
           from pg_catalog.pg_settings s
          where s.name in ('DateStyle', 'IntervalStyle', 'TimeZone', 'array_nulls', 'backslash_quote',
                           'default_text_search_config', 'standard_conforming_strings', 'transform_null_equals',
-                          'xmloption')) as parsing
+                          'xmloption')) as parsing,
+       current_user::text as role
   from pg_catalog.pg_database d
  cross join lateral (select pg_catalog.to_jsonb(d)) as f(fields)
  where d.datname = pg_catalog.current_database()

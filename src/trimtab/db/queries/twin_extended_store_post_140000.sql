@@ -1,0 +1,8 @@
+/* trimtab: store the values of a statistics object in the twin, before the inherit flag; $6: the table whose columns' statistics are those of
+   its expressions */
+insert into pg_catalog.pg_statistic_ext_data (stxoid, stxdndistinct, stxddependencies, stxdmcv, stxdexpr)
+select $1::bigint::oid, $3::bytea::pg_catalog.pg_ndistinct, $4::bytea::pg_catalog.pg_dependencies,
+       $5::bytea::pg_catalog.pg_mcv_list,
+       (select pg_catalog.array_agg(s order by s.staattnum) from pg_catalog.pg_statistic s
+         where s.starelid = pg_catalog.to_regclass($6::text))
+ where $2::boolean is not null

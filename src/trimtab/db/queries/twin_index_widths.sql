@@ -1,0 +1,24 @@
+/* trimtab: bytes of the values in the histograms of indexes' text and numeric columns, as they are in an index */
+select i.indexrelid::bigint as oid, k.position::int as position,
+       array(select pg_catalog.octet_length(v.value) + 1
+               from pg_catalog.unnest(h.bounds::text::text[]) as v(value)
+              where t.typcategory = 'S'
+             union all
+             select pg_catalog.pg_column_size(v.value::numeric) - 3
+               from pg_catalog.unnest(h.bounds::text::text[]) as v(value)
+              where t.oid = 'pg_catalog.numeric'::regtype) as widths
+  from pg_catalog.pg_index i
+ cross join lateral pg_catalog.generate_series(1, i.indnatts) as k(position)
+  join pg_catalog.pg_attribute a on a.attrelid = i.indexrelid and a.attnum = k.position
+  join pg_catalog.pg_type t on t.oid = a.atttypid
+  join pg_catalog.pg_statistic s
+    on s.starelid = case when i.indkey[k.position - 1] = 0 then i.indexrelid else i.indrelid end
+   and s.staattnum = case when i.indkey[k.position - 1] = 0 then a.attnum else i.indkey[k.position - 1] end
+   and not s.stainherit
+ -- kind 2: the histogram
+ cross join lateral (select case 2 when s.stakind1 then s.stavalues1 when s.stakind2 then s.stavalues2
+                                   when s.stakind3 then s.stavalues3 when s.stakind4 then s.stavalues4
+                                   when s.stakind5 then s.stavalues5 end) as h(bounds)
+ where i.indexrelid = any ($1::bigint[]::oid[])
+   and h.bounds is not null
+   and (t.typcategory = 'S' or t.oid = 'pg_catalog.numeric'::regtype)

@@ -1,0 +1,159 @@
+"""Makes the twin's database as near to the source's as this machine allows: its locale, and tablespaces with costs.
+
+What it could not make it tells; it never decides what is in the database.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+
+from trimtab.db import queries
+from trimtab.db.connection import Connection, connect
+from trimtab.db.failures import source_error
+from trimtab.embedded.server import Server
+from trimtab.errors import LabError
+from trimtab.model.change import qualified, quote_identifier, quote_literal
+from trimtab.twin.source import RelationFacts, Source
+
+DATABASE = "twin"
+OWNER = "trimtab_owner"
+_ALTERED = {"i": "INDEX", "m": "MATERIALIZED VIEW"}
+
+
+def create_database(server: Server, source: Source) -> list[str]:
+    """Create it with the source's locale, or the nearest that this machine has. Raises LabError."""
+    problem: list[str] = []
+    with closing(connect(server.dsn(), read_only=False)) as connection:
+        connection.execute(f"CREATE ROLE {OWNER} LOGIN".encode())
+        if connection.info.server_version >= 140000:  # Its views may look at tables of extensions.
+            connection.execute(f"GRANT pg_read_all_data TO {OWNER}".encode())
+        for options in _locales(source, server.binaries.version[0]):
+            try:
+                connection.execute(
+                    f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0 {options}".encode()
+                )
+            except psycopg.Error:
+                if connection.closed:
+                    raise
+                told = source.locale or source.collation
+                problem = [f"the locale {told} is not on this machine: estimates of text ranges may differ"]
+            else:
+                return problem
+    raise LabError(
+        "the twin was not built: its database could not be created",
+        code="twin.no_database",
+        next_step="Check the disk space of the temporary directory, then run again.",
+    )
+
+
+def _locales(source: Source, major: int) -> list[str]:
+    """Return options of CREATE DATABASE, the best first. Whether order is plain decides which indexes LIKE can use."""
+    libc = "LOCALE_PROVIDER libc " if major >= 15 else ""
+    names = f"{libc}LC_COLLATE {quote_literal(source.collation)} LC_CTYPE {quote_literal(source.character_type)}"
+    own = {"c": names}
+    if major >= 15:
+        own["i"] = f"LOCALE_PROVIDER icu ICU_LOCALE {quote_literal(source.locale)} LOCALE 'C'"
+    if major >= 17:
+        own["b"] = f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {quote_literal(source.locale)} LOCALE 'C'"
+    choices = [f"ENCODING {quote_literal(source.encoding)} {own[source.provider]}"] if source.provider in own else []
+    if not source.has_plain_order:
+        choices += [f"ENCODING 'UTF8' {libc}LOCALE '{name}'" for name in ("C.UTF-8", "en_US.UTF-8")]
+    plain = "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'" if major >= 17 else f"{libc}LOCALE 'C'"
+    return [*choices, f"ENCODING 'UTF8' {plain}"]
+
+
+def create_extensions(twin: Connection, source: Source) -> set[str]:
+    """Create the source's extensions that this installation has, as a superuser, so that nothing else need be one.
+
+    Return the entries of the archive that are done with this: `EXTENSION - name`, `SCHEMA - name`.
+    """
+    done = set()
+    for name, schema in source.extensions:
+        is_new = twin.execute("select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1))", (schema,)).fetchone()
+        try:
+            with twin.transaction():
+                if is_new == (None,):
+                    twin.execute(f"CREATE SCHEMA {quote_identifier(schema)} AUTHORIZATION {OWNER}".encode())
+                twin.execute(
+                    f"CREATE EXTENSION {quote_identifier(name)} SCHEMA {quote_identifier(schema)} CASCADE".encode()
+                )
+        except psycopg.Error:
+            if twin.closed:
+                raise
+            continue  # The archive asks for it again, and what the server says then is told.
+        done.add(f"EXTENSION - {name}")
+        if is_new == (None,):
+            done.add(f"SCHEMA - {schema}")
+    for (wrapper,) in twin.execute("select fdwname from pg_catalog.pg_foreign_data_wrapper").fetchall():
+        twin.execute(f"GRANT USAGE ON FOREIGN DATA WRAPPER {quote_identifier(wrapper)} TO {OWNER}".encode())
+    return done
+
+
+def place(server: Server, twin: Connection, source: Source) -> list[str]:
+    """Move relations to tablespaces with the source's costs; return what could not be done. They have no rows yet."""
+    told = []
+    for name, options in source.tablespaces.items():
+        try:
+            if name:
+                _create_tablespace(server, twin, name)
+            listed = ", ".join(f"{quote_identifier(o)} = {quote_literal(value)}" for o, value in options.items())
+            twin.execute(f"ALTER TABLESPACE {quote_identifier(name or 'pg_default')} SET ({listed})".encode())
+            for statement in _moves([r for r in source.relations if r.tablespace == name]):
+                twin.execute(statement)
+        except (psycopg.Error, OSError) as error:
+            if twin.closed:
+                raise
+            why = source_error(error) if isinstance(error, psycopg.Error) else error.strerror
+            told.append(f"costs of tablespace {name or 'pg_default'} are not on the twin: {why}")
+    return told
+
+
+def _create_tablespace(server: Server, twin: Connection, name: str) -> None:
+    location = ""
+    if twin.execute("select from pg_catalog.pg_settings where name = 'allow_in_place_tablespaces'").fetchone():
+        twin.execute(b"SET allow_in_place_tablespaces = on")
+    else:
+        # Within the data directory, so that it goes with it and the server's account may write there.
+        directory = Path(tempfile.mkdtemp(prefix="trimtab_", dir=server.data_directory))
+        if os.geteuid() == 0:
+            owner = server.data_directory.stat()
+            os.chown(directory, owner.st_uid, owner.st_gid)
+        location = str(directory)
+    twin.execute(f"CREATE TABLESPACE {quote_identifier(name)} LOCATION {quote_literal(location)}".encode())
+
+
+def _moves(relations: Sequence[RelationFacts]) -> list[bytes]:
+    return [
+        f"ALTER {_ALTERED.get(r.kind, 'TABLE')} IF EXISTS {qualified(r.schema, r.name)}"
+        f" SET TABLESPACE {quote_identifier(name)}".encode()
+        for r in relations
+        if (name := r.tablespace) is not None and r.kind in ("r", "m", "i")
+    ]
+
+
+def store_counts(twin: Connection, source: Source, relations: Sequence[RelationFacts]) -> None:
+    """Tell the twin's catalog the rows and pages that VACUUM and ANALYZE counted on the source."""
+    if relations:
+        rows = [_rows(relation, source.version, twin.info.server_version) for relation in relations]
+        columns = (
+            [relation.schema for relation in relations],
+            [relation.name for relation in relations],
+            [relation.counted_pages for relation in relations],
+            rows,
+            [relation.visible_pages for relation in relations],
+        )
+        twin.execute(queries.load("twin_relations_store", twin.info.server_version), columns)
+
+
+def _rows(relation: RelationFacts, source: int, twin: int) -> float:
+    """Before version 14 a table that was never analysed has 0 rows, since then -1: the planner tells it from empty."""
+    if twin < 140000:
+        return max(relation.rows, 0.0)
+    is_unknown = source < 140000 and relation.counted_pages == 0 and relation.rows == 0 and relation.kind not in "iI"
+    return -1.0 if is_unknown else relation.rows

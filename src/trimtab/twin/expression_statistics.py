@@ -1,0 +1,291 @@
+"""Statistics of an expression as ANALYZE would collect them for an index on it, computed by the source over a sample.
+
+Nothing but the statistics leaves the source: shares, widths, most common values or elements, bounds of a histogram. The
+rules are those of PostgreSQL's analyze.c, ts_typanalyze.c and array_typanalyze.c with their default target of 100.
+"""
+
+# ruff: noqa: S608 - what is put together are expressions that the twin's server wrote out of its catalog
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import psycopg
+
+from trimtab.db.connection import Connection
+from trimtab.db.failures import source_error
+from trimtab.twin.groups import estimated_distinct
+from trimtab.twin.statistics import ColumnStatistics, store_column_statistics
+
+_TARGET = 100
+_ELEMENTS = 10 * _TARGET
+_WIDEST = 1024
+_LEXEME_ERROR, _ELEMENT_ERROR = 9 * 7 / ((_ELEMENTS + 10) * 1000), 9 * 7 / (_ELEMENTS * 1000)
+_DIGITS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionStatistics:
+    """The fields of pg_stats; arrays of values are in the server's text form, None where there are none."""
+
+    null_share: float
+    width: int
+    distinct: float
+    common_values: str | None = None
+    common_shares: tuple[float, ...] | None = None
+    histogram: str | None = None
+    correlation: float | None = None
+    elements: str | None = None
+    element_shares: tuple[float, ...] | None = None
+    element_counts: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """What the first reading counts: rows, those not NULL, those not too wide, and how often values occur."""
+
+    rows: int
+    known: int
+    narrow: int
+    width: float
+    distinct: int
+    repeated: int
+    once: int
+    correlation: float | None
+    counts: Sequence[int]
+
+
+def compute(
+    connection: Connection, source: str, expression: str, predicate: str | None, all_rows: float
+) -> ExpressionStatistics | None:
+    """Return the statistics of `expression` over the rows of `source` (FROM and after) that satisfy the predicate.
+
+    None when there are no such rows. The caller has seeded random(), and runs a read-only transaction.
+    """
+    base = _base(source, expression, predicate)
+    row = connection.execute(
+        f"{base} SELECT pg_catalog.pg_typeof(v)::text, count(*) FROM s GROUP BY 1".encode()
+    ).fetchone()
+    if row is None:
+        return None
+    kind, rows = str(row[0]), int(row[1])
+    if kind == "tsvector":
+        return _lexemes(connection, base, rows)
+    try:
+        with connection.transaction():
+            found = _scalar(connection, base, all_rows)
+    except psycopg.errors.UndefinedFunction:  # No order, or not even equality.
+        found = _plain(connection, base)
+    return _with_elements(connection, base, found) if kind.endswith("[]") else found
+
+
+def store(maker: Connection, indexes: Sequence[int], statistics: Mapping[int, ExpressionStatistics]) -> tuple[str, ...]:
+    """Give the twin's indexes these statistics, by the column's position; return what could not be stored."""
+    if not statistics or not indexes:
+        return ()
+    name = (
+        "select n.nspname::text, c.relname::text from pg_catalog.pg_class c"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = $1::bigint::oid"
+    )
+    try:
+        for oid in indexes:
+            schema, relation = maker.execute(name, (oid,)).fetchall()[0]
+            for position, told in statistics.items():
+                if not store_column_statistics(maker, schema, relation, position, _stored(told)):
+                    return ("statistics of its expressions were not stored: the twin cannot read their values",)
+    except psycopg.Error as error:
+        if maker.closed:
+            raise
+        return (f"statistics of its expressions were not stored: {source_error(error)}",)
+    return ()
+
+
+def _stored(told: ExpressionStatistics) -> ColumnStatistics:
+    return ColumnStatistics(
+        null_fraction=told.null_share,
+        width=told.width,
+        distinct=told.distinct,
+        correlation=told.correlation,
+        common_values=told.common_values,
+        common_shares=_text(told.common_shares),
+        histogram=told.histogram,
+        elements=told.elements,
+        element_shares=_text(told.element_shares),
+        element_counts=_text(told.element_counts),
+    )
+
+
+def _text(numbers: Sequence[float] | None) -> str | None:
+    return None if numbers is None else "{" + ",".join(map(repr, numbers)) + "}"
+
+
+def _base(source: str, expression: str, predicate: str | None) -> str:
+    condition = "true" if predicate is None else f"({predicate}) IS TRUE"
+    return (
+        f"WITH r AS MATERIALIZED (SELECT ({expression}) AS v, {condition} AS passes, tableoid AS part, ctid AS tid"
+        f" {source}), s AS (SELECT v, part, tid FROM r WHERE passes)"
+    )
+
+
+def _ranked(base: str) -> str:
+    return (
+        f"{base}, known AS (SELECT v, pg_catalog.row_number() OVER (ORDER BY part, tid) AS place,"
+        f" pg_catalog.row_number() OVER (ORDER BY v, part, tid) AS sorted"
+        f" FROM s WHERE v IS NOT NULL AND pg_catalog.pg_column_size(v) <= {_WIDEST}),"
+        f" vals AS (SELECT v, count(*) AS n, min(sorted) AS first FROM known GROUP BY v),"
+        f" ranked AS (SELECT v, n, pg_catalog.row_number() OVER (ORDER BY n DESC, first) AS rank FROM vals)"
+    )
+
+
+def _scalar(connection: Connection, base: str, all_rows: float) -> ExpressionStatistics:
+    ranked = _ranked(base)
+    row = connection.execute(
+        f"{ranked} SELECT (SELECT count(*) FROM s), (SELECT count(v) FROM s), (SELECT count(*) FROM known),"
+        f" (SELECT coalesce(avg(pg_catalog.pg_column_size(v)), 0)::float8 FROM s WHERE v IS NOT NULL),"
+        f" (SELECT count(*) FROM vals), (SELECT count(*) FROM vals WHERE n > 1),"
+        f" (SELECT count(*) FROM vals WHERE n = 1),"
+        f" (SELECT pg_catalog.corr(place, sorted) FROM known),"
+        f" array(SELECT n::int FROM ranked WHERE rank <= {_TARGET} AND n > 1 ORDER BY rank)".encode()
+    ).fetchone()
+    assert row is not None, "aggregates give one row"
+    seen = _Ranked(*row)
+    null_share = 1 - seen.known / seen.rows
+    total = max(all_rows, float(seen.rows))
+    distinct = _distinct(seen, total, null_share)
+    kept = _kept(seen, distinct, null_share, total)
+    positions = _positions(seen.narrow - sum(seen.counts[:kept]), seen.distinct - kept)
+    told = connection.execute(
+        f"{ranked}, rest AS (SELECT v, pg_catalog.row_number() OVER (ORDER BY v) - 1 AS at FROM known"
+        f" WHERE v NOT IN (SELECT v FROM ranked WHERE rank <= {kept}))"
+        f" SELECT (SELECT pg_catalog.array_agg(v::text ORDER BY rank)::text FROM ranked WHERE rank <= {kept}),"
+        f" (SELECT pg_catalog.array_agg(v::text ORDER BY at)::text FROM rest WHERE at = ANY ($1::bigint[]))".encode(),
+        (positions,),
+    ).fetchone()
+    assert told is not None, "aggregates give one row"
+    return ExpressionStatistics(
+        null_share=null_share,
+        width=round(seen.width),
+        distinct=distinct,
+        common_values=told[0],
+        common_shares=tuple(n / seen.rows for n in seen.counts[:kept]) if kept else None,
+        histogram=told[1] if positions else None,
+        correlation=seen.correlation,
+    )
+
+
+def _distinct(seen: _Ranked, total: float, null_share: float) -> float:
+    """Return n_distinct as pg_stats has it: negative for a share of the rows."""
+    if seen.repeated == 0:
+        return -(1 - null_share)
+    if seen.narrow == seen.known and seen.once == 0:
+        found = float(seen.distinct)
+    else:
+        others = seen.narrow - seen.once
+        found = estimated_distinct(
+            [(1, seen.once), (max(round(others / seen.repeated), 2), seen.repeated)], total / seen.rows
+        )
+        found = min(float(round(found)), total)
+    return -found / total if found > 0.1 * total else found
+
+
+def _kept(seen: _Ranked, distinct: float, null_share: float, total: float) -> int:
+    """Return how many of the most common values are worth keeping: analyze_mcv_list, and the shortcut before it."""
+    if seen.repeated == seen.distinct and seen.narrow == seen.known and distinct > 0 and seen.distinct <= _TARGET:
+        return seen.distinct
+    number = len(seen.counts)
+    if seen.rows >= total or number == 0:
+        return number
+    values = distinct if distinct > 0 else -distinct * total
+    together = float(sum(seen.counts[:-1]))
+    while number > 0:
+        selectivity = min(max(1 - together / seen.rows - null_share, 0.0), 1.0)
+        others = values - (number - 1)
+        if others > 1:
+            selectivity /= others
+        count, n = seen.counts[number - 1], seen.rows
+        k = total * count / n
+        variance = n * k * (total - k) * (total - n) / (total * total * (total - 1))
+        if count > selectivity * n + 2 * sqrt(max(variance, 0.0)) + 0.5:
+            break
+        number -= 1
+        if number:
+            together -= seen.counts[number - 1]
+    return number
+
+
+def _positions(values: int, distinct: int) -> list[int]:
+    """Return which of the sorted values are the histogram's bounds."""
+    bounds = min(distinct, _TARGET + 1)
+    return [i * (values - 1) // (bounds - 1) for i in range(bounds)] if bounds >= 2 else []
+
+
+def _plain(connection: Connection, base: str) -> ExpressionStatistics:
+    row = connection.execute(
+        f"{base} SELECT 1 - count(v)::float8 / count(*),"
+        f" coalesce(avg(pg_catalog.pg_column_size(v)), 0)::float8 FROM s".encode()
+    ).fetchone()
+    assert row is not None, "aggregates give one row"
+    return ExpressionStatistics(null_share=row[0], width=round(row[1]), distinct=-1.0 + row[0])
+
+
+def _lexemes(connection: Connection, base: str, rows: int) -> ExpressionStatistics:
+    plain = _plain(connection, base)
+    known = rows * (1 - plain.null_share)
+    elements = "pg_catalog.unnest(pg_catalog.tsvector_to_array(v)) e"
+    order = 'pg_catalog.octet_length(e), e COLLATE "C"'
+    found = _elements(connection, base, elements, order, _LEXEME_ERROR)
+    if found is None:
+        return plain
+    texts, counts = found
+    shares = tuple(n / known for n in counts)
+    return ExpressionStatistics(
+        plain.null_share,
+        plain.width,
+        plain.distinct,
+        elements=texts,
+        element_shares=(*shares, min(shares), max(shares)),
+    )
+
+
+def _with_elements(connection: Connection, base: str, told: ExpressionStatistics) -> ExpressionStatistics:
+    row = connection.execute(
+        f"{base}, c AS (SELECT (SELECT count(DISTINCT e) FROM pg_catalog.unnest(v) e) AS n,"
+        f" pg_catalog.array_position(v, NULL) IS NOT NULL AS has_null FROM s WHERE v IS NOT NULL)"
+        f" SELECT count(*), avg(n)::float8, avg(has_null::int)::float8,"
+        f" pg_catalog.percentile_disc(array(SELECT i / {_TARGET - 1}.0"
+        f" FROM pg_catalog.generate_series(0, {_TARGET - 1}) i)) WITHIN GROUP (ORDER BY n) FROM c".encode()
+    ).fetchone()
+    assert row is not None, "aggregates give one row"
+    known, mean, null_share, counts = row
+    elements = "(SELECT DISTINCT x FROM pg_catalog.unnest(v) x WHERE x IS NOT NULL) q(e)"
+    found = _elements(connection, base, elements, "e", _ELEMENT_ERROR) if known else None
+    if found is None:
+        return told
+    shares = tuple(n / known for n in found[1])
+    return ExpressionStatistics(
+        told.null_share,
+        told.width,
+        told.distinct,
+        told.common_values,
+        told.common_shares,
+        told.histogram,
+        told.correlation,
+        elements=found[0],
+        element_shares=(*shares, min(shares), max(shares), null_share),
+        element_counts=(*(float(n) for n in counts), mean),
+    )
+
+
+def _elements(
+    connection: Connection, base: str, elements: str, order: str, least_share: float
+) -> tuple[str, list[int]] | None:
+    """Return the most common elements as text, in the order in which they are stored, and in how many rows each is."""
+    row = connection.execute(
+        f"{base}, n AS (SELECT e, count(*)::int AS n, pg_catalog.sum(count(*)) OVER () AS all_of_them"
+        f" FROM s CROSS JOIN LATERAL {elements} WHERE v IS NOT NULL GROUP BY e),"
+        f" top AS (SELECT e, n FROM n WHERE n > {least_share:.9f} * all_of_them ORDER BY n DESC, e LIMIT {_ELEMENTS})"
+        f" SELECT pg_catalog.array_agg(e::text ORDER BY {order})::text,"
+        f" pg_catalog.array_agg(n ORDER BY {order}) FROM top".encode()
+    ).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1])

@@ -1,0 +1,188 @@
+"""What-if on a server that has HypoPG: the other engine behind the port, for who has the extension and wants no twin.
+
+Its hypothetical indexes live in one session and go with it; the server's catalog and data are never touched. It knows
+no GIN, GiST, SP-GiST or partitioned index, hides nothing, and estimates sizes and costs by its own rules.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+
+import psycopg
+
+from trimtab.db import queries as sql
+from trimtab.db.connection import Connection, connect
+from trimtab.db.failures import source_error
+from trimtab.errors import SourceError
+from trimtab.model.change import Change, CreateIndex, SetSetting, change_digest, quote_identifier
+from trimtab.model.plan import Plan
+from trimtab.model.whatif import PlanFailure
+from trimtab.model.workload import Query
+from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Task
+from trimtab.twin.session import Session, question_of, setting_statement
+
+_MOST_SHOWN = 500
+"""HypoPG takes oids that the server does not use itself; there are some 2,500."""
+_INDEX = re.compile(r'"Index Name": "<(\d+)>(?:[^"\\]|\\.)*"')
+_OWN_WORDS = re.compile(r'hypopg: (?:access method|column) "[^"]*" (?:is not supported|does not exist)')
+"""What HypoPG says, under the SQLSTATE of an internal fault, that holds nothing but names."""
+
+
+class HypoPG:
+    """A session on the source, pinned. Use it as a context manager."""
+
+    def __init__(self, connection: Connection, schema: str) -> None:
+        self._connection = connection
+        self._schema = quote_identifier(schema)
+        self._session = Session(connection, read=self._read)
+        self._cache = PlanCache()
+        self._shown: dict[str, int] = {}  # oids by digest
+        self._names: dict[int, str] = {}  # what the changes call them
+        self._sizes: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
+
+    @classmethod
+    def connect(cls, conninfo: str, *, statement_timeout_ms: int = 60_000) -> HypoPG:
+        """Return the engine on this server; a role that may read the tables suffices.
+
+        Raises SourceError: those of `connect`, and `source.no_hypopg`.
+        """
+        connection = connect(conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
+        try:
+            return cls(connection, _schema(connection))
+        except psycopg.Error as error:
+            connection.close()
+            raise source_error(error) from None
+        except BaseException:
+            connection.close()
+            raise
+
+    def __enter__(self) -> HypoPG:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session, and its hypothetical indexes with it."""
+        self._connection.close()
+
+    @property
+    def planner_calls(self) -> int:
+        """Planner calls made so far."""
+        return self._cache.planner_calls
+
+    def what_if(
+        self,
+        queries: Sequence[Query],
+        configurations: Sequence[tuple[Change, ...]],
+        *,
+        generic: bool | None = None,
+    ) -> list[list[Plan | PlanFailure]]:
+        """Return, per configuration, the plan of each query, as `WhatIf` has it.
+
+        An index that HypoPG refuses is as if it were not there; a change that it cannot imagine, as a drop, fails the
+        queries that it could matter to. Raises ServerError when the session is lost.
+        """
+        asked = [question_of(query, generic) for query in queries]
+        questions = [question for question in asked if isinstance(question, Question)]
+        sorted_changes = [Configuration(changes) for changes in configurations]
+        with self._told():
+            for question in self._cache.unknown(questions):
+                self._show({})
+                self._cache.learn(question, *self._session.learn(question))
+            for task in self._cache.missing(questions, sorted_changes):
+                self._cache.keep(task, self._ask(task))
+        return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
+
+    def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
+        """Return HypoPG's estimates of their sizes; None for one that it refuses. Raises ServerError."""
+        with self._told():
+            self._measure(changes)
+        return [self._sizes.get(change_digest(change)) for change in changes]
+
+    def refusal(self, change: CreateIndex) -> str | None:
+        """Return why HypoPG refuses the index, None when it does not. Raises ServerError."""
+        with self._told():
+            self._measure([change])
+        return self._refused.get(change_digest(change))
+
+    def _ask(self, task: Task) -> list[Answer]:
+        beyond = [c.kind for c in task.changes if not isinstance(c, CreateIndex | SetSetting)]
+        indexes = {change_digest(c): c for c in task.changes if isinstance(c, CreateIndex)}
+        if beyond or len(indexes) > _MOST_SHOWN:
+            told = f"{beyond[0]}: it only adds indexes" if beyond else f"more than {_MOST_SHOWN} indexes at once"
+            return [PlanFailure("0A000", f"HypoPG cannot imagine {told}")] * len(task.questions)
+        self._show(indexes)
+        settings = [setting_statement(c) for c in task.changes if isinstance(c, SetSetting)]
+        return self._session.ask(task.questions, settings)
+
+    def _measure(self, changes: Sequence[CreateIndex]) -> None:
+        known = self._sizes.keys() | self._refused.keys()
+        unknown = [change for change in changes if change_digest(change) not in known]
+        for start in range(0, len(unknown), _MOST_SHOWN):
+            self._show({change_digest(change): change for change in unknown[start : start + _MOST_SHOWN]})
+
+    def _show(self, wanted: dict[str, CreateIndex]) -> None:
+        """Let the session have these hypothetical indexes and no others."""
+        gone = [digest for digest in self._shown if digest not in wanted]
+        if gone:
+            oids = [self._shown.pop(digest) for digest in gone]
+            dropped = f"{self._schema}.hypopg_drop_index(w.oid)"
+            text = f"select {dropped} from pg_catalog.unnest($1::oid[]) as w(oid)"  # noqa: S608
+            self._connection.execute(text.encode(), (oids,))
+        for digest, change in wanted.items():
+            if digest not in self._shown and digest not in self._refused:
+                self._create(digest, change)
+
+    def _create(self, digest: str, change: CreateIndex) -> None:
+        made = f"{self._schema}.hypopg_create_index($1::text)"
+        size = f"{self._schema}.hypopg_relation_size(m.indexrelid)"
+        text = f"select m.indexrelid::bigint, {size} from {made} as m"  # noqa: S608
+        try:
+            row = self._connection.execute(text.encode(), (change.sql(concurrently=False),)).fetchone()
+        except ValueError as error:
+            self._refused[digest] = str(error)
+            return
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise
+            own = _OWN_WORDS.fullmatch(error.diag.message_primary or "")
+            self._refused[digest] = own[0] if own else str(source_error(error))
+            return
+        if row is None:
+            self._refused[digest] = "its definition is not one CREATE INDEX statement"
+            return
+        self._shown[digest], self._sizes[digest] = row
+        self._names[row[0]] = change.name
+
+    def _read(self, text: str) -> Plan:
+        """Return the plan with the changes' own names of the indexes: HypoPG's have an oid and the columns."""
+        return Plan.unread(_INDEX.sub(lambda found: f'"Index Name": {json.dumps(self._names[int(found[1])])}', text))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise source_error(error) from None
+
+
+def _schema(connection: Connection) -> str:
+    row = connection.execute(sql.load("hypopg", connection.info.server_version)).fetchone()
+    assert row is not None, "the query returns one row"
+    schema, is_available = row
+    if schema is None:
+        raise SourceError(
+            "HypoPG cannot be used: the extension is not in this database",
+            code="source.no_hypopg",
+            next_step=("" if is_available else "Install HypoPG's package on the server. ")
+            + "Run CREATE EXTENSION hypopg as a superuser, or use the statistics twin, which needs no extension.",
+        )
+    return str(schema)

@@ -1,0 +1,230 @@
+"""Counts on the source what column statistics do not tell, over a bounded sample of a table: no row ever travels.
+
+Everything is computed by the source, in SQL, in one read-only transaction under a time limit, from at most 30,000 rows
+of at most 30,000 pages, as ANALYZE reads them. What the source refuses is told and not guessed.
+"""
+
+# ruff: noqa: S608 - what is put together are expressions that the twin's server wrote out of its catalog
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+import psycopg
+
+from trimtab.db import queries
+from trimtab.db.connection import Connection, connect
+from trimtab.db.failures import source_error
+from trimtab.errors import TrimtabError
+from trimtab.model.change import qualified
+from trimtab.twin.expression_statistics import ExpressionStatistics, compute
+from trimtab.twin.gin_items import bytes_of, items_query
+from trimtab.twin.groups import KeyCounts
+
+_ROWS, _PAGES = 30_000, 30_000
+_TIMEOUT_MS, _LOCK_TIMEOUT_MS = 20_000, 2_000
+_AT_ONCE = 20
+_SEED = "select pg_catalog.setseed(0.5)"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of one index.
+
+    `expressions` are (position, SQL) of columns that need statistics; `keys` make up the key whose repeats are counted;
+    `items` are (SQL, schema and name of the operator class) of a GIN index's columns; `predicate` is the index's.
+    """
+
+    expressions: tuple[tuple[int, str], ...] = ()
+    keys: tuple[str, ...] = ()
+    items: tuple[tuple[str, str, str], ...] = ()
+    predicate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was counted over `rows` sampled rows; `share` of them satisfy the predicate. None is not measured."""
+
+    note: str
+    rows: float = 0.0
+    share: float | None = None
+    key_counts: KeyCounts | None = None
+    item_counts: tuple[KeyCounts | None, ...] = ()
+    statistics: dict[int, ExpressionStatistics] = field(default_factory=dict)
+
+
+class SourceSample:
+    """Reads samples of one source. A connection is open only while something is measured."""
+
+    def __init__(self, conninfo: str, *, timeout_ms: int = _TIMEOUT_MS) -> None:
+        self._conninfo = conninfo
+        self._timeout_ms = timeout_ms
+        self._known: dict[tuple[tuple[str, str], Wanted], Measured] = {}
+        self._lock = Lock()
+
+    def measure(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
+        """Return what each of `wanted` asks of this table. A refusal is an answer with a note, never an error.
+
+        What was answered once is not asked again: all servers of a twin have the same answers.
+        """
+        with self._lock:
+            fresh = [want for want in dict.fromkeys(wanted) if (table, want) not in self._known]
+            answers = self._ask(table, fresh) if fresh else []
+            self._known.update({(table, want): a for want, a in zip(fresh, answers, strict=True)})
+            return [self._known[table, want] for want in wanted]
+
+    def _ask(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
+        try:
+            with closing(self._connect()) as connection, _reading(connection):
+                size = connection.execute(
+                    queries.load("twin_sample_size", connection.info.server_version), (qualified(*table),)
+                ).fetchone()
+                if size is None:
+                    return [Measured("not sampled: the source has no such table")] * len(wanted)
+                return [
+                    answer for part in _parts(wanted) for answer in _measured(connection, _from(table, *size), part)
+                ]
+        except TrimtabError as error:
+            return [Measured(f"not sampled: {error}")] * len(wanted)
+        except psycopg.Error as error:
+            return [Measured(f"not sampled: {source_error(error)}")] * len(wanted)
+
+    def _connect(self) -> Connection:
+        return connect(
+            self._conninfo,
+            read_only=True,
+            statement_timeout_ms=self._timeout_ms,
+            lock_timeout_ms=_LOCK_TIMEOUT_MS,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is read: FROM and WHERE of the sample, and all rows of the table."""
+
+    text: str
+    all_rows: float
+
+
+def _from(table: tuple[str, str], is_partitioned: bool, pages: float, rows: float) -> _Source:
+    share = min(_PAGES / max(pages, 1.0), 1.0)
+    kept = min(_ROWS / max(rows * share, 1.0), 1.0)
+    only = "" if is_partitioned else "ONLY "
+    text = f"FROM {only}{qualified(*table)} TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (1)"
+    if kept < 1:
+        text += f" WHERE pg_catalog.random() < {kept:.9f}"
+    return _Source(f"{text} LIMIT {2 * _ROWS}", rows)
+
+
+@contextmanager
+def _reading(connection: Connection) -> Iterator[None]:
+    with connection.transaction(force_rollback=True):
+        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute("select pg_catalog.set_config('search_path', '', true)")
+        yield
+
+
+def _parts(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
+    for start in range(0, len(wanted), _AT_ONCE):
+        yield wanted[start : start + _AT_ONCE]
+
+
+def _measured(connection: Connection, source: _Source, wanted: Sequence[Wanted]) -> list[Measured]:
+    """Answer all with one reading of the sample; when that is refused, each with its own."""
+    try:
+        with connection.transaction():
+            return _asked(connection, source, wanted)
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        if len(wanted) == 1 or error.sqlstate == "57014":
+            return [Measured(f"not sampled: {source_error(error)}")] * len(wanted)
+    return [answer for want in wanted for answer in _measured(connection, source, [want])]
+
+
+def _asked(connection: Connection, source: _Source, wanted: Sequence[Wanted]) -> list[Measured]:
+    connection.execute(_SEED)
+    found: dict[tuple[int, int], object] = {}
+    for place, part, value in connection.execute(_statement(source, wanted)).fetchall():
+        found[place, part] = value
+    return [_answer(connection, source, place, want, found) for place, want in enumerate(wanted)]
+
+
+_SHARE, _KEYS, _ITEMS = 0, 1, 2  # and one more for each further column
+
+
+def _statement(source: _Source, wanted: Sequence[Wanted]) -> bytes:
+    """Return one statement that reads the sample once: (place, part, JSON) rows."""
+    columns: dict[str, str] = {}
+    selects: list[str] = []
+
+    def column(expression: str) -> str:
+        return columns.setdefault(expression, f"c{len(columns)}")
+
+    for place, want in enumerate(wanted):
+        where = "true"
+        if want.predicate is not None:
+            where = column(f"(({want.predicate}) IS TRUE)")
+        selects.append(
+            f"SELECT {place}, {_SHARE}, pg_catalog.jsonb_build_array(count(*), count(*) FILTER (WHERE {where})) FROM s"
+        )
+        if want.keys:
+            names = ", ".join(column(key) for key in want.keys)
+            selects.append(
+                _counted(place, _KEYS, f"SELECT count(*) AS times, 0 AS bytes FROM s WHERE {where} GROUP BY {names}")
+            )
+        for number, (expression, schema, name) in enumerate(want.items):
+            value = column(expression)
+            items = items_query(f"s.{value}", schema, name)
+            rows = (
+                f"SELECT count(*) AS times, avg({bytes_of('i.item')}) AS bytes"
+                f" FROM s CROSS JOIN LATERAL ({items}) i WHERE {where} AND s.{value} IS NOT NULL GROUP BY i.item"
+                f" UNION ALL SELECT count(*), 0 FROM s WHERE {where} AND s.{value} IS NULL HAVING count(*) > 0"
+            )
+            selects.append(_counted(place, _ITEMS + number, rows))
+    listed = ", ".join(f"({expression}) AS {name}" for expression, name in columns.items()) or "1"
+    return f"WITH s AS MATERIALIZED (SELECT {listed} {source.text}) {' UNION ALL '.join(selects)}".encode()
+
+
+def _counted(place: int, part: int, keys: str) -> str:
+    """Return the query for how many keys occur how often, and their mean bytes."""
+    return (
+        f"SELECT {place}, {part}, (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(times, keys, bytes))"
+        f" FROM (SELECT k.times, count(*) AS keys, avg(k.bytes) AS bytes FROM ({keys}) k GROUP BY k.times) g)"
+    )
+
+
+def _answer(
+    connection: Connection, source: _Source, place: int, want: Wanted, found: dict[tuple[int, int], object]
+) -> Measured:
+    rows, passed = _numbers(found[place, _SHARE])
+    base = passed if want.predicate is not None else rows
+    statistics: dict[int, ExpressionStatistics] = {}
+    for position, expression in want.expressions:
+        connection.execute(_SEED)
+        told = compute(connection, source.text, expression, want.predicate, max(source.all_rows, rows))
+        if told is not None:
+            statistics[position] = told
+    return Measured(
+        f"sampled {rows:.0f} rows of the source",
+        rows=rows,
+        share=None if want.predicate is None or not rows else passed / rows,
+        key_counts=_counts(found.get((place, _KEYS)), base) if want.keys else None,
+        item_counts=tuple(_counts(found.get((place, _ITEMS + n)), base) for n in range(len(want.items))),
+        statistics=statistics,
+    )
+
+
+def _numbers(value: object) -> tuple[float, float]:
+    assert isinstance(value, list), "jsonb_build_array"
+    return float(value[0]), float(value[1])
+
+
+def _counts(value: object, rows: float) -> KeyCounts | None:
+    if not isinstance(value, list) or not rows:
+        return None
+    keys = sum(int(row[1]) for row in value)
+    width = sum(float(row[1]) * float(row[2]) for row in value) / keys
+    return KeyCounts(rows, tuple((int(row[0]), int(row[1])) for row in value), width)

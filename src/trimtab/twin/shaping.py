@@ -1,0 +1,207 @@
+"""Gives new hypothetical indexes the shape of the real ones, from statistics, and a sample where there is one.
+
+It decides what must be sampled, and tells what an estimate rests on when there was no sample.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab.db import queries as sql
+from trimtab.db.connection import Connection
+from trimtab.model.change import qualified
+from trimtab.twin.columns import IndexColumns, index_columns
+from trimtab.twin.estimate import METHODS, WITH_FACTS, IndexFacts, Shape, estimate, write_shape
+from trimtab.twin.expression_statistics import store
+from trimtab.twin.pages import is_deduplicated, pages_per_range
+from trimtab.twin.sample import Measured, SourceSample, Wanted
+
+_FRESH_FILES = 1 << 31
+"""Added to an index's oid: numbers of files that the server does not give out itself."""
+_FEW_SAMPLED = 10
+_SAMPLED_APART = 16
+"""Up to so many partitions each is sampled on its own; of more, a sample of the whole table stands for each."""
+_UNIQUE = -0.9
+_NO_SAMPLE = "no sample of the source: estimated from column statistics"
+
+
+_Planned = Mapping[tuple[tuple[str, str], str | None], float]
+"""Rows by table and predicate, None for all of the table's."""
+
+
+@dataclass(slots=True)
+class Shaped:
+    """Sizes in bytes, notes and refusals by the change's digest."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One index with a file, as the catalog has it."""
+
+    oid: int
+    table_oid: int
+    table: tuple[str, str]
+    path: Path
+    method: str
+    fill_percent: int | None
+    predicate: str | None
+
+
+def shape_new(
+    maker: Connection,
+    data_directory: Path,
+    table: tuple[str, str],
+    made: Mapping[str, Sequence[int]],
+    table_pages: Mapping[int, int],
+    sample: SourceSample | None,
+) -> Shaped:
+    """Shape the indexes, given by the change's digest, and tell the catalog their pages and rows."""
+    shaped, digests = Shaped(), {oid: digest for digest, oids in made.items() for oid in oids}
+    version = maker.info.server_version
+    with maker.transaction():
+        maker.execute("select pg_catalog.set_config('search_path', '', true)")  # So that all names are complete.
+        columns = index_columns(maker, list(digests), with_widths=True)
+        rows = maker.execute(sql.load("twin_index_file", version), (list(digests),)).fetchall()
+    indexes = [
+        _Made(oid, table_oid, (schema, name), data_directory / str(path), method, fill, predicate)
+        for oid, table_oid, _, schema, name, path, method, fill, predicate in rows
+    ]
+    for index in indexes:
+        if index.method not in METHODS:
+            shaped.refused[digests[index.oid]] = f"the size of a {index.method} index cannot be estimated"
+    indexes = [index for index in indexes if digests[index.oid] not in shaped.refused]
+    planned = _planned_rows(maker, {(i.table, p) for i in indexes for p in (None, i.predicate)})
+    measured = _measure(maker, table, indexes, digests, columns, sample, shaped)
+    shapes = {
+        index.oid: _shape(
+            index, columns[index.oid], table_pages.get(index.table_oid, 0), planned, measured.get(index.oid)
+        )
+        for index in indexes
+    }
+    _write(maker, indexes, shapes)
+    for digest, oids in made.items():
+        if digest not in shaped.refused:
+            shaped.sizes[digest] = sum(shapes[oid].size_bytes for oid in oids if oid in shapes)
+    return shaped
+
+
+def _shape(
+    index: _Made,
+    columns: IndexColumns,
+    table_pages: int,
+    planned: _Planned,
+    measured: Measured | None,
+) -> Shape:
+    table_rows, rows = planned[index.table, None], planned[index.table, index.predicate]
+    if measured is not None and measured.share is not None:
+        rows = _sampled_rows(rows, table_rows, measured.share, measured.rows)
+    facts = IndexFacts(
+        method=index.method,
+        columns=columns,
+        table_pages=table_pages,
+        table_rows=table_rows,
+        rows=rows,
+        fill_percent=index.fill_percent,
+        is_deduplicated=index.method == "btree" and is_deduplicated(index.path),
+        per_range=pages_per_range(index.path) if index.method == "brin" else None,
+        key_counts=measured.key_counts if measured else None,
+        item_counts=measured.item_counts if measured else (),
+    )
+    return estimate(facts)
+
+
+def _sampled_rows(planned: float, table_rows: float, share: float, sampled: float) -> float:
+    """Return the rows that a predicate lets through; where a sample has few of them, the planner's view counts too."""
+    few = _FEW_SAMPLED / max(sampled, 1)
+    return share * table_rows if share >= few else min(planned, (share + few) * table_rows)
+
+
+def _measure(
+    maker: Connection,
+    table: tuple[str, str],
+    indexes: Sequence[_Made],
+    digests: Mapping[int, str],
+    columns: dict[int, IndexColumns],
+    sample: SourceSample | None,
+    shaped: Shaped,
+) -> dict[int, Measured]:
+    """Ask the sample, keep the statistics of expressions, and note what was or was not measured. By index."""
+    wanted = {i.oid: want for i in indexes if (want := _wanted(i, columns[i.oid])) is not None}
+    if sample is None:
+        shaped.notes.update({digests[oid]: (_NO_SAMPLE,) for oid in wanted})
+        return {}
+    is_apart = len({index.table_oid for index in indexes}) <= _SAMPLED_APART
+    asked: dict[tuple[str, str], dict[str, Wanted]] = {}
+    for index in indexes:
+        if index.oid in wanted:
+            of = asked.setdefault(index.table if is_apart else table, {})
+            of.setdefault(digests[index.oid], wanted[index.oid])
+    answers = {
+        (read, digest): answer
+        for read, of in asked.items()
+        for digest, answer in zip(of, sample.measure(read, list(of.values())), strict=True)
+    }
+    measured = {
+        index.oid: answers[index.table if is_apart else table, digests[index.oid]]
+        for index in indexes
+        if index.oid in wanted
+    }
+    for oid, answer in measured.items():
+        told = (answer.note, *store(maker, [oid], answer.statistics))
+        known = shaped.notes.get(digests[oid], ())
+        shaped.notes[digests[oid]] = (*known, *(note for note in told if note not in known))
+    stored = [oid for oid, answer in measured.items() if answer.statistics]
+    with maker.transaction():
+        maker.execute("select pg_catalog.set_config('search_path', '', true)")
+        columns.update(index_columns(maker, stored, with_widths=True))
+    return measured
+
+
+def _wanted(index: _Made, columns: IndexColumns) -> Wanted | None:
+    """Return what column statistics do not tell of this index; None when they tell all."""
+    pairs = list(zip(columns.expressions, columns.keys, strict=True))
+    expressions = tuple((n, e) for n, (e, key) in enumerate(pairs, 1) if key.number == 0)
+    items: tuple[tuple[str, str, str], ...] = ()
+    if index.method == "gin":
+        items = tuple((e, *of) for e, of in zip(columns.expressions, columns.classes, strict=True))
+    numbers = frozenset(key.number for key in columns.keys)
+    is_told = len(pairs) == 1 and index.predicate is None and not expressions
+    is_told |= len(numbers) > 1 and numbers in columns.groups and index.predicate is None
+    is_told |= any(key.distinct <= _UNIQUE and key.number for key in columns.keys)
+    counts_keys = index.method == "btree" and not is_told and is_deduplicated(index.path)
+    if not (expressions or items or counts_keys or index.predicate is not None):
+        return None
+    keys = tuple(columns.expressions) if counts_keys else ()
+    return Wanted(expressions, keys, items, index.predicate)
+
+
+def _write(maker: Connection, indexes: Sequence[_Made], shapes: Mapping[int, Shape]) -> None:
+    version = maker.info.server_version
+    for index in indexes:
+        file = index.path
+        if index.method in WITH_FACTS:
+            file = file.with_name(str(index.oid + _FRESH_FILES))
+            os.rename(index.path, file)
+            maker.execute(sql.load("twin_index_renumber", version), (index.oid, index.oid + _FRESH_FILES))
+        write_shape(file, shapes[index.oid])
+    pages, rows = [s.pages for s in shapes.values()], [s.rows for s in shapes.values()]
+    maker.execute(sql.load("twin_index_rows", version), (list(shapes), pages, rows))
+
+
+def _planned_rows(connection: Connection, wanted: set[tuple[tuple[str, str], str | None]]) -> _Planned:
+    """Return how many rows the planner expects in tables, or of those that a predicate lets through."""
+    with connection.pipeline():
+        answers = [(key, connection.execute(_rows_query(*key))) for key in wanted]
+        return {key: float(answer.fetchall()[0][0][0]["Plan"]["Plan Rows"]) for key, answer in answers}
+
+
+def _rows_query(table: tuple[str, str], predicate: str | None) -> bytes:
+    condition = "" if predicate is None else f" WHERE {predicate}"
+    return f"EXPLAIN (FORMAT JSON) SELECT FROM ONLY {qualified(*table)}{condition}".encode()

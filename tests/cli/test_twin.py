@@ -1,0 +1,264 @@
+"""Claims about `trimtab twin`: documents, files from machine to machine, kept twins, bad input, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import stat
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .market import CANARY, Market
+from .program import Ended, Program
+
+pytestmark = pytest.mark.server
+
+INDEX = "CREATE INDEX wish ON orders (customer_id, placed DESC) INCLUDE (total)"
+SUMMARY = {
+    "queries",
+    "within_1_percent",
+    "same_shape",
+    "planner_calls",
+    "build_seconds",
+    "engine",
+    "source_version",
+    "twin_version",
+}
+
+
+def _refused(ended: Ended, exit_code: int, reason: str) -> None:
+    assert (ended.code, ended.reason) == (exit_code, reason), ended.stderr
+    assert "\n  next: " in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_check_tells_that_plans_and_costs_are_equal(market: Market, program: Program, workload: Path) -> None:
+    before = market.everything()
+    found = program.succeed("twin", "check", market.dsn, "--workload", workload, "--json")
+    document = found.document
+    assert document["schema"] == "trimtab.twin.check/v1"
+    assert set(document["summary"]) == SUMMARY
+    assert document["summary"]["within_1_percent"] == 1.0
+    assert document["summary"]["same_shape"] == 1.0
+    assert document["summary"]["engine"] == "twin"
+    for query in document["queries"]:
+        assert set(query) == {"name", "source_cost", "twin_cost", "same_shape", "first_difference", "reason"}
+        assert query["source_cost"] == pytest.approx(query["twin_cost"], rel=0.01)
+    assert CANARY not in found.stdout + found.stderr
+    assert market.everything() == before
+    program.assert_nothing_left()
+
+
+def test_explain_tells_costs_uses_and_sizes(market: Market, program: Program, workload: Path) -> None:
+    arguments = ("twin", "explain", market.dsn, "--workload", workload, "--index", INDEX)
+    document = program.succeed(*arguments, "--set", "work_mem=64MB", "--json").document
+    by_name = {query["name"]: query for query in document["queries"]}
+    helped = by_name["orders of a customer"]
+    assert helped["uses"] == ["wish"]
+    assert helped["cost_after"] < helped["cost_before"] / 10
+    assert by_name["customer by mail"]["cost_after"] == by_name["customer by mail"]["cost_before"]
+    [index] = document["indexes"]
+    assert index["sql"].startswith('CREATE INDEX "wish" ON "public"."orders"')
+    real = market.size_of(INDEX)
+    assert 0.9 <= index["size_bytes"] / real <= 1.15
+
+    shown = program.succeed(*arguments).stdout
+    assert "orders of a customer" in shown
+    assert "wish" in shown
+    program.assert_nothing_left()
+
+
+def test_an_index_can_be_thought_away(market: Market, program: Program, tmp_path: Path) -> None:
+    workload = tmp_path / "by_key.sql"
+    workload.write_text("-- name: by key\nSELECT note FROM orders WHERE id = 17;\n")
+    arguments = ("twin", "explain", market.dsn, "--workload", workload, "--drop", "orders_pkey", "--json")
+    [query] = program.succeed(*arguments).document["queries"]
+    assert query["cost_after"] > 10 * query["cost_before"]
+
+
+def test_a_file_takes_the_place_of_the_server(market: Market, program: Program, workload: Path, tmp_path: Path) -> None:
+    file = tmp_path / "market.twin"
+    done = program.succeed("twin", "export", market.dsn, "--out", file, "--json").document
+    assert done["size_bytes"] == file.stat().st_size < 100_000
+    assert done["has_values"] is True
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    nowhere = {"PGHOST": "/nowhere", "PGDATABASE": "nothing"}
+    live = program.succeed("twin", "explain", market.dsn, "--workload", workload, "--index", INDEX, "--json").document
+    mailed = program.succeed(
+        "twin", "explain", "--from", file, "--workload", workload, "--index", INDEX, "--json", environ=nowhere
+    ).document
+    assert [(q["name"], q["cost_before"], q["cost_after"], q["uses"]) for q in mailed["queries"]] == [
+        (q["name"], q["cost_before"], q["cost_after"], q["uses"]) for q in live["queries"]
+    ]
+    checked = program.succeed("twin", "check", market.dsn, "--from", file, "--workload", workload, "--json").document
+    assert checked["summary"]["within_1_percent"] == 1.0
+    program.assert_nothing_left()
+
+
+def test_without_values_no_value_of_a_row_is_in_the_file(market: Market, program: Program, tmp_path: Path) -> None:
+    market.execute("UPDATE customer SET email = 'planted@value' WHERE id % 3 = 0", "ANALYZE customer")
+    found = {}
+    for name, options in (("with", ()), ("without", ("--no-values",))):
+        file = tmp_path / f"{name}.twin"
+        program.succeed("twin", "export", market.dsn, "--out", file, *options)
+        with zipfile.ZipFile(file) as archive:
+            found[name] = b"".join(archive.read(member) for member in archive.namelist())
+    assert b"planted@value" in found["with"]
+    assert b"planted@value" not in found["without"]
+
+
+def test_a_kept_twin_is_refreshed_listed_and_dropped(market: Market, program: Program, workload: Path) -> None:
+    built = program.succeed("twin", "build", market.dsn, "--name", "shop", "--json").document
+    assert (built["was_refreshed"], built["loaded"]) == (False, built["relations"])
+    again = program.succeed("twin", "build", market.dsn, "--name", "shop", "--json").document
+    assert (again["was_refreshed"], again["loaded"]) == (True, 0)
+    market.execute("INSERT INTO stock SELECT n, n, n FROM generate_series(20001, 60000) n", "ANALYZE stock")
+    grown = program.succeed("twin", "build", market.dsn, "--name", "shop", "--json").document
+    assert grown["was_refreshed"] is True
+    assert 1 <= grown["loaded"] <= 2  # stock and its key
+    checked = program.succeed("twin", "check", market.dsn, "--twin", "shop", "--workload", workload, "--json").document
+    assert checked["summary"]["within_1_percent"] == 1.0
+
+    [kept] = program.succeed("twin", "list", "--json").document["twins"]
+    assert (kept["name"], kept["has_values"]) == ("shop", True)
+    assert "password" not in json.dumps(kept)
+    assert "shop" in program.succeed("twin", "list").stdout
+    assert program.succeed("twin", "drop", "shop", "--json").document["dropped"] == ["shop"]
+    assert program.succeed("twin", "list", "--json").document["twins"] == []
+    program.assert_nothing_left()
+
+
+def test_a_changed_schema_is_built_anew(market: Market, program: Program) -> None:
+    program.succeed("twin", "build", market.dsn, "--name", "changing")
+    market.execute("ALTER TABLE stock ADD shelf int", "CREATE INDEX stock_shelf ON stock (shelf)")
+    again = program.succeed("twin", "build", market.dsn, "--name", "changing", "--json").document
+    assert again["was_refreshed"] is False
+    program.succeed("twin", "drop", "--all")
+
+
+def test_a_kept_twin_goes_when_its_time_is_over(market: Market, program: Program) -> None:
+    program.succeed("twin", "build", market.dsn, "--name", "short")
+    [about] = Path(program.environ["TRIMTAB_CACHE"]).glob("twins/short/about.json")
+    known = json.loads(about.read_text())
+    about.write_text(json.dumps({**known, "expires_at": known["built_at"]}))
+    _refused(program.run("twin", "explain", "--twin", "short", "--set", "work_mem=1MB"), 2, "twin.unknown")
+    assert not about.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (("explain", "--workload", "w.sql"), 2, "usage.no_change"),
+        (("explain", "--from", "a", "--twin", "b", "--set", "a=b"), 2, "usage.two_twins"),
+        (("explain", "--twin", "nobody", "--set", "a=b"), 2, "twin.unknown"),
+        (("explain", "--twin", "../up", "--set", "a=b"), 2, "twin.name"),
+        (("explain", "--from", "absent.twin", "--set", "a=b"), 4, "twin.file_unreadable"),
+        (("explain", "--engine", "magic", "--set", "a=b"), 2, "usage.engine"),
+        (("explain", "--twin", "any", "--engine", "hypopg", "--set", "a=b"), 2, "usage.engine"),
+        (("check", "host=/nowhere", "--workload", "w.sql"), 3, "source.unreachable"),
+        (("drop",), 2, "usage.drop"),
+        (("drop", "nobody"), 2, "twin.unknown"),
+    ],
+)
+def test_bad_input_is_refused_without_a_server(
+    program: Program, arguments: tuple[str, ...], code: int, reason: str
+) -> None:
+    (program.directory / "w.sql").write_text("SELECT 1;")
+    _refused(program.run("twin", *arguments), code, reason)
+    program.assert_nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--index", "CREATE UNIQUE INDEX ON stock (amount)", "twin.index_statement"),
+        ("--index", "DROP TABLE stock", "twin.index_statement"),
+        ("--index", "CREATE INDEX ON stock (amount); DROP TABLE stock", "twin.index_statement"),
+        ("--index", "CREATE INDEX ON nowhere (a)", "twin.no_such_table"),
+        ("--drop", "no_such_index", "twin.no_such_index"),
+        ("--drop", 'a"b; c', "twin.no_such_index"),
+        ("--set", "work_mem", "twin.setting"),
+    ],
+)
+def test_a_change_that_cannot_be_read_is_refused(
+    market: Market, program: Program, workload: Path, option: str, value: str, reason: str
+) -> None:
+    ended = program.run("twin", "explain", market.dsn, "--workload", workload, option, value)
+    _refused(ended, 2, reason)
+    program.assert_nothing_left()
+
+
+def test_an_index_that_the_server_refuses_is_told_and_the_rest_goes_on(
+    market: Market, program: Program, workload: Path
+) -> None:
+    arguments = ("twin", "explain", market.dsn, "--workload", workload, "--index", INDEX)
+    bad = "CREATE INDEX impossible ON stock USING gin (amount)"
+    document = program.succeed(*arguments, "--index", bad, "--json").document
+    good, refused = document["indexes"]
+    assert good["size_bytes"] is not None
+    assert refused["size_bytes"] is None
+    assert refused["refusal"]
+    by_name = {query["name"]: query for query in document["queries"]}
+    assert by_name["orders of a customer"]["uses"] == ["wish"]
+
+
+def _damage(file: Path, kind: str) -> None:
+    if kind == "cut":
+        file.write_bytes(file.read_bytes()[:-200])
+    elif kind == "text":
+        file.write_text("no archive")
+    else:
+        with zipfile.ZipFile(file) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        if kind == "other format":
+            members["about.json"] = members["about.json"].replace(b"trimtab.twin/v1", b"trimtab.twin/v9")
+        else:
+            members["facts.json"] = members["facts.json"].replace(b"1", b"2", 1)
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("cut", "twin.file_damaged"),
+        ("text", "twin.file_damaged"),
+        ("altered", "twin.file_damaged"),
+        ("other format", "twin.file_version"),
+    ],
+)
+def test_a_damaged_file_is_refused(market: Market, program: Program, tmp_path: Path, kind: str, reason: str) -> None:
+    file = tmp_path / "market.twin"
+    program.succeed("twin", "export", market.dsn, "--out", file)
+    _damage(file, kind)
+    _refused(program.run("twin", "explain", "--from", file, "--set", "work_mem=1MB"), 4, reason)
+    program.assert_nothing_left()
+
+
+def test_an_export_that_cannot_be_written_leaves_nothing(market: Market, program: Program, tmp_path: Path) -> None:
+    target = tmp_path / "absent" / "market.twin"
+    _refused(program.run("twin", "export", market.dsn, "--out", target), 2, "twin.unwritable")
+    assert list(tmp_path.glob("*.twin*")) == []
+    program.assert_nothing_left()
+
+
+def test_a_reader_with_rights_on_some_tables_gets_a_twin_of_those(
+    market: Market, program: Program, workload: Path, new_market: Callable[[], Market]
+) -> None:
+    market.execute(
+        "DROP ROLE IF EXISTS some_reader",
+        "CREATE ROLE some_reader LOGIN",
+        "GRANT SELECT ON orders, stock TO some_reader",
+    )
+    try:
+        document = program.succeed(
+            "twin", "check", market.dsn_of("some_reader"), "--workload", workload, "--json"
+        ).document
+        assert any("customer" in problem for problem in document["problems"])
+        assert document["queries"]
+        assert all(q["same_shape"] for q in document["queries"] if q["source_cost"] is not None)
+    finally:
+        market.execute("DROP OWNED BY some_reader", "DROP ROLE some_reader")

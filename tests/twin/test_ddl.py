@@ -1,0 +1,79 @@
+"""Reading what a person wrote: CREATE INDEX, the name of an index, name=value."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimtab.db.connection import Connection
+from trimtab.errors import UsageError
+from trimtab.twin.ddl import create_index, drop_index, set_setting
+
+pytestmark = pytest.mark.server
+
+
+@pytest.mark.parametrize(
+    ("text", "tail"),
+    [
+        ("CREATE INDEX i ON orders (city)", "USING btree (city)"),
+        ("create index concurrently if not exists i on only public.orders(city desc)", "USING btree (city desc)"),
+        (
+            "CREATE INDEX i ON orders USING gin (to_tsvector('simple', note)) WITH (fastupdate = off) -- so",
+            "USING gin (to_tsvector('simple', note)) WITH (fastupdate = off)",
+        ),
+        (
+            "/* a */ CREATE INDEX i /* b */ ON orders /* c */ (lower(city)) INCLUDE (zip) WHERE status = 'on (x)' ;",
+            "USING btree (lower(city)) INCLUDE (zip) WHERE status = 'on (x)'",
+        ),
+    ],
+)
+def test_the_definition_is_taken_over_as_written(shop: Connection, text: str, tail: str) -> None:
+    change = create_index(text, shop, 1)
+    assert (change.schema, change.table, change.name, change.tail) == ("public", "orders", "i", tail)
+
+
+def test_names_and_columns(shop: Connection) -> None:
+    change = create_index("CREATE INDEX ON orders (city, lower(note), zip) INCLUDE (total)", shop, 7)
+    assert (change.name, change.key_columns, change.include_columns) == ("hypothetical_7", ("city", "zip"), ("total",))
+    odd = create_index('CREATE INDEX ON "Mixed Case"."Wäre ""1"" Lager" ("Teil Nr")', shop, 1)
+    assert (odd.schema, odd.table, odd.tail) == ("Mixed Case", 'Wäre "1" Lager', 'USING btree ("Teil Nr")')
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("CREATE UNIQUE INDEX ON orders (id)", "twin.index_statement"),
+        ("SELECT 1", "twin.index_statement"),
+        ("CREATE INDEX ON orders (", "twin.index_statement"),
+        ("CREATE INDEX ON orders (id); CREATE INDEX ON orders (id)", "twin.index_statement"),
+        ("", "twin.index_statement"),
+        ("CREATE INDEX ON nothing (id)", "twin.no_such_table"),
+        ("CREATE INDEX ON nowhere.orders (id)", "twin.no_such_table"),
+    ],
+)
+def test_what_cannot_be_hypothetical_is_refused(shop: Connection, text: str, code: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        create_index(text, shop, 1)
+    assert refused.value.code == code
+
+
+def test_an_index_is_found_by_its_written_name(shop: Connection) -> None:
+    found = drop_index("orders_pkey", shop)
+    assert (found.schema, found.table, found.name) == ("public", "orders", "orders_pkey")
+    assert drop_index("archive.orders_pkey", shop).schema == "archive"
+
+
+@pytest.mark.parametrize("name", ["absent", "orders", 'a"b', "", "a.b.c.d", "x; drop table orders"])
+def test_what_is_no_index_is_refused(shop: Connection, name: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        drop_index(name, shop)
+    assert refused.value.code == "twin.no_such_index"
+
+
+def test_a_setting_is_a_name_and_a_value() -> None:
+    change = set_setting(" work_mem = 64MB ")
+    assert (change.name, change.value) == ("work_mem", "64MB")
+    assert set_setting("search_path=").value == ""
+    for text in ("work_mem", "=1", ""):
+        with pytest.raises(UsageError) as refused:
+            set_setting(text)
+        assert refused.value.code == "twin.setting"

@@ -1,0 +1,79 @@
+"""How often keys occur, from a sample of them, and sizes that rest on it. No server is needed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.twin.groups import KeyCounts, estimated_distinct, key_groups
+from trimtab.twin.size import IndexedColumn
+from trimtab.twin.size_brin import brin_size
+from trimtab.twin.size_gin import gin_pages, known_groups
+from trimtab.twin.size_hash import hash_pages
+
+OCCURRENCES = st.dictionaries(st.integers(1, 500), st.integers(1, 1000), min_size=1, max_size=20).map(
+    lambda found: tuple(found.items())
+)
+CLASSES = ("array_ops", "tsvector_ops", "jsonb_ops", "jsonb_path_ops", "gin_trgm_ops", "int4_ops")
+
+
+@given(OCCURRENCES, st.floats(1, 1e5))
+def test_there_are_as_many_keys_as_were_seen_or_more_but_not_more_than_rows(
+    found: tuple[tuple[int, int], ...], scale: float
+) -> None:
+    seen, items = sum(keys for _, keys in found), sum(times * keys for times, keys in found)
+    assert seen * 0.999 <= estimated_distinct(found, scale) <= items * scale * 1.001
+
+
+@given(OCCURRENCES, st.floats(0.01, 1e4))
+def test_the_groups_of_all_keys_have_all_rows(found: tuple[tuple[int, int], ...], scale: float) -> None:
+    items = sum(times * keys for times, keys in found)
+    groups = key_groups(KeyCounts(float(items), found), items * scale)
+    assert sum(keys * times for keys, times in groups) == pytest.approx(items * scale, rel=1e-6)
+
+
+def test_a_sample_of_all_rows_is_exact() -> None:
+    assert key_groups(KeyCounts(9.0, ((1, 3), (2, 3))), 9.0) == [(3.0, 1.0), (3.0, 2.0)]
+
+
+@given(
+    st.sampled_from(CLASSES),
+    st.floats(1, 1e8),
+    st.floats(0, 1),
+    st.lists(st.floats(1e-6, 1), max_size=60),
+    st.floats(0, 200),
+    st.integers(0, 3000),
+    st.integers(1, 10**7),
+)
+def test_any_statistics_give_pages_of_a_gin_index(
+    name: str, rows: float, nulls: float, shares: list[float], count: float, width: int, table_pages: int
+) -> None:
+    column = IndexedColumn(
+        8.0, 4, nulls, -0.5, operator_class=name, elements=tuple(shares), element_count=count, stored_width=float(width)
+    )
+    groups, width_of_key = known_groups(column, rows)
+    found = gin_pages([groups], [width_of_key], table_pages)
+    assert found.entry_pages >= 1
+    assert found.data_pages >= 0
+    assert found.pages == 1 + found.entry_pages + found.data_pages
+
+
+@given(st.floats(0, 1e8), st.floats(0, 1), st.floats(1, 1e8), st.lists(st.floats(1e-6, 0.009), max_size=100))
+def test_any_statistics_give_pages_of_a_hash_index(
+    table_rows: float, share: float, distinct: float, frequencies: list[float]
+) -> None:
+    assert hash_pages(table_rows, table_rows * share, distinct=distinct, frequencies=frequencies) >= 4
+
+
+def test_a_hash_index_of_few_keys_overflows() -> None:
+    assert hash_pages(100_000, 100_000, distinct=100_000) == 2 + 512
+    assert hash_pages(100_000, 100_000, distinct=2, frequencies=(0.5, 0.5)) == 2 + 512 + 2 * 122
+
+
+@given(st.integers(0, 10**7), st.integers(1, 1000), st.floats(0, 1e8))
+def test_a_brin_index_has_a_summary_for_each_range(pages: int, per_range: int, rows: float) -> None:
+    found = brin_size(pages, per_range, [IndexedColumn(4, 4, 0, -1, operator_class="int4_minmax_ops")], rows)
+    assert found.map_pages >= 1
+    assert found.pages >= 2 + found.map_pages - 1
+    assert found.pages <= 3 + found.map_pages + pages / per_range

@@ -1,0 +1,152 @@
+"""HypoPG behind the same port: what it can imagine, what it says of the rest, and that it leaves the server alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trimtab.db.connection import connect
+from trimtab.db.failures import ServerError
+from trimtab.embedded.server import Server
+from trimtab.errors import SourceError
+from trimtab.model.change import Change, CreateIndex
+from trimtab.model.plan import Plan
+from trimtab.model.whatif import PlanFailure, WhatIf
+from trimtab.twin.hypopg import HypoPG
+
+from .shop import DATABASE, query
+from .test_twin import ASKED, BY_ZIP, DROP_CUSTOMER, NO_GROUPS, NO_HASH, OPEN_CITY, SIZE, SMALL, UNKNOWN, ZIP
+
+pytestmark = [pytest.mark.server, pytest.mark.system_postgres]
+
+GIN = CreateIndex("public", "event_2025", "event_payload", "USING gin (payload)", ("payload",))
+CITY = CreateIndex("public", "orders", "orders_city_only", "(city)", ("city",))
+CHANGES: tuple[Change, ...] = (ZIP, OPEN_CITY, SIZE, UNKNOWN, GIN, CITY, NO_HASH, SMALL)
+
+
+@pytest.fixture(scope="module")
+def hypopg_source(older_source: Server) -> Iterator[Server]:
+    with closing(connect(older_source.dsn(DATABASE), read_only=False)) as connection:
+        try:
+            connection.execute("create schema if not exists what_if")
+            connection.execute("create extension hypopg schema what_if")
+        except psycopg.Error:
+            pytest.skip("the system's PostgreSQL 15 has no HypoPG")
+        connection.execute("grant usage on schema what_if, public, archive to reader")
+        connection.execute("grant select on all tables in schema public, archive to reader")
+    yield older_source
+    with closing(connect(older_source.dsn(DATABASE), read_only=False)) as connection:
+        connection.execute("drop extension hypopg")
+
+
+@pytest.fixture
+def hypopg(hypopg_source: Server) -> Iterator[HypoPG]:
+    with HypoPG.connect(hypopg_source.dsn(DATABASE)) as engine:
+        yield engine
+
+
+def test_a_hypothetical_index_is_used_under_its_own_name(hypopg: HypoPG) -> None:
+    port: WhatIf = hypopg
+    [[without], [with_it], [again]] = port.what_if([BY_ZIP], [(), (ZIP,), ()])
+    assert isinstance(without, Plan)
+    assert isinstance(with_it, Plan)
+    assert with_it.indexes == {"orders_zip"} == {n.index for n in with_it.root.walk() if n.index}
+    assert with_it.cost < without.cost
+    assert again == without
+    assert port.planner_calls == 2
+    [size] = port.size_bytes([ZIP])
+    assert size is not None
+    assert size > 1 << 20
+
+
+def test_odd_names_and_partial_indexes_are_no_obstacle(hypopg: HypoPG) -> None:
+    odd = query('SELECT "select" FROM "Mixed Case"."Wäre ""1"" Lager" WHERE "select" = \'part7\'')
+    partial = query("SELECT * FROM orders WHERE status = 'open' AND city = 'city5'")
+    [plans] = hypopg.what_if([odd, partial], [(SIZE, OPEN_CITY)])
+    assert [plan.indexes for plan in plans if isinstance(plan, Plan)] == [{'Größe "neu"'}, {"orders_open_city"}]
+
+
+def test_what_it_cannot_imagine_is_told_per_index(hypopg: HypoPG) -> None:
+    assert hypopg.size_bytes([GIN, UNKNOWN])[0] is None
+    assert "gin" in str(hypopg.refusal(GIN))
+    assert hypopg.refusal(ZIP) is None
+    assert "nothing" in str(hypopg.refusal(UNKNOWN))
+    several = replace(ZIP, tail="(zip); DROP TABLE orders")
+    [[plan]] = hypopg.what_if([BY_ZIP], [(GIN, UNKNOWN, ZIP)])
+    assert isinstance(plan, Plan)
+    assert plan.indexes == {"orders_zip"}
+    [[_], [after]] = hypopg.what_if([BY_ZIP], [(several,), ()])
+    assert isinstance(after, Plan)
+
+
+def test_a_drop_fails_only_the_queries_that_it_could_matter_to(hypopg: HypoPG) -> None:
+    other = query("SELECT * FROM customer WHERE id = 5")
+    for change in (DROP_CUSTOMER, NO_GROUPS):
+        [[failed, fine]] = hypopg.what_if([BY_ZIP, other], [(change,)])
+        assert isinstance(failed, PlanFailure)
+        assert failed.sqlstate == "0A000"
+        assert isinstance(fine, Plan)
+
+
+def test_generic_plans_on_a_server_without_generic_explain(hypopg: HypoPG) -> None:
+    bound = query("SELECT * FROM orders WHERE id < $1", "10")
+    [[custom]] = hypopg.what_if([bound], [(ZIP,)])
+    [[general]] = hypopg.what_if([bound], [(ZIP,)], generic=True)
+    assert isinstance(custom, Plan)
+    assert isinstance(general, Plan)
+    assert custom.root.rows < general.root.rows
+    [[with_it]] = hypopg.what_if([query("SELECT * FROM orders WHERE zip = $1")], [(ZIP,)])
+    assert isinstance(with_it, Plan)
+    assert with_it.indexes == {"orders_zip"}
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.sampled_from(CHANGES), unique=True, max_size=5).map(tuple), min_size=1, max_size=5))
+def test_no_configuration_leaks_into_another(hypopg: HypoPG, configurations: list[tuple[Change, ...]]) -> None:
+    together = hypopg.what_if(ASKED, configurations)
+    for configuration, answers in zip(configurations, together, strict=True):
+        hypopg._cache.clear()
+        assert hypopg.what_if(ASKED, [configuration]) == [answers]
+
+
+def test_more_indexes_than_it_has_numbers_for(hypopg: HypoPG) -> None:
+    many = [replace(ZIP, name=f"zip_{n}", tail=f"(zip) WHERE id > {n}") for n in range(3000)]
+    assert None not in hypopg.size_bytes(many)
+    [answers, failed] = hypopg.what_if([BY_ZIP], [(ZIP,), tuple(many)])
+    assert isinstance(answers[0], Plan)
+    assert isinstance(failed[0], PlanFailure)
+
+
+def test_a_reading_role_suffices_and_the_server_is_left_alone(hypopg_source: Server) -> None:
+    facts = (
+        "select (select count(*) from pg_class), (select count(*) from pg_index), (select sum(oid::int8) from pg_class)"
+    )
+    with closing(connect(hypopg_source.dsn(DATABASE), read_only=True)) as connection:
+        before = connection.execute(facts.encode()).fetchall()
+        conninfo = hypopg_source.dsn(DATABASE).replace("user=trimtab", "user=reader")
+        with HypoPG.connect(conninfo) as engine:
+            [[plan]] = engine.what_if([BY_ZIP], [(ZIP, NO_HASH)])
+            assert isinstance(plan, Plan)
+            assert plan.indexes == {"orders_zip"}
+        assert connection.execute(facts.encode()).fetchall() == before
+
+
+def test_a_server_without_the_extension_is_told(source: Server) -> None:
+    with pytest.raises(SourceError) as caught:
+        HypoPG.connect(source.dsn(DATABASE))
+    assert caught.value.code == "source.no_hypopg"
+    assert "CREATE EXTENSION hypopg" in caught.value.next_step
+
+
+def test_a_lost_session_is_told(hypopg: HypoPG, hypopg_source: Server) -> None:
+    with closing(connect(hypopg_source.dsn(DATABASE), read_only=False)) as other:
+        other.execute("select pg_terminate_backend($1)", (hypopg._connection.info.backend_pid,))
+    with pytest.raises(ServerError) as caught:
+        hypopg.what_if([BY_ZIP], [(ZIP,)])
+    assert caught.value.code == "source.unreachable"

@@ -3,8 +3,7 @@
 Each candidate is built really, every query that names its table is planned, and the index is dropped again. A pair
 counts when the real plan uses the index; of each index at most MAX_PAIRS pairs, the first by name, so that no table of
 dates decides the figures. The same pairs on the older source are also asked of HypoPG, where it is installed.
-Statistics are the same before and after a build (see parking.py), and that each build left the table's pages and rows
-as they were is checked.
+Statistics, pages and rows of the table are the same before and after a build: see parking.py.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ MAX_PAIRS = 6
 WORST = 10
 
 Row = dict[str, Any]
-_UNCHANGED = b"select relpages, reltuples, relallvisible from pg_class where oid = $1::regclass"
 
 
 def run(sources: Sources) -> dict[str, object]:
@@ -79,10 +77,7 @@ def _of_database(source: Source, database: Database) -> list[Row]:
 def _real(connection: Connection, database: Database, design: Design) -> Iterator[Row]:
     """Yield a row per query whose plan on the source uses the really built index."""
     table = design.change.table
-    before = connection.execute(_UNCHANGED, (table,)).fetchone()
     build(connection, design, database.parked)
-    if connection.execute(_UNCHANGED, (table,)).fetchone() != before:
-        raise SystemExit(f"building an index changed the statistics of {table}: the comparison would not be fair")
     row = connection.execute("select pg_relation_size($1::regclass)", (design.change.name,)).fetchone()
     assert row is not None
     found = 0

@@ -3,8 +3,8 @@
 Each candidate is built really, every query that names its table is planned, and the index is dropped again. A pair
 counts when the real plan uses the index; of each index at most MAX_PAIRS pairs, the first by name, so that no table of
 dates decides the figures. The same pairs on the older source are also asked of HypoPG, where it is installed.
-Statistics are the same before and after a build (see parking.py), and that each build left the table's pages and rows
-as they were is checked.
+Statistics, pages and rows of the table are the same before and after a build: see parking.py. The twin may read bounded
+samples of the source; what it answers without stands beside.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from trimtab.errors import TrimtabError
 from trimtab.model.plan import Plan, PlanNode
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
+from trimtab.twin.twin import Twin
 
 GOALS = {"pairs": 100, "median_percent": 0.1, "p90_percent": 1.0, "max_percent": 8.0}
 MAX_PAIRS = 6
+NO_SAMPLE = "_no_sample"
 WORST = 10
 
 Row = dict[str, Any]
-_UNCHANGED = b"select relpages, reltuples, relallvisible from pg_class where oid = $1::regclass"
 
 
 def run(sources: Sources) -> dict[str, object]:
@@ -63,26 +64,29 @@ def _of_database(source: Source, database: Database) -> list[Row]:
         for row in rows:
             row["hypopg_size_ratio"] = _ratio(hypothetical_pages.get(row["index"]), row["real_bytes"])
     for binaries in twin_binaries(source):
-        with open_twin(database, binaries, workers=1) as opened:
-            if any(f"twin_{opened.major}" in row for row in rows):
-                continue
-            changes = {row["index"]: row["design"].change for row in rows}
-            sizes = dict(zip(changes, opened.twin.size_bytes(list(changes.values())), strict=True))
-            for index, change in changes.items():
-                mine = [row for row in rows if row["index"] == index]
-                [plans] = opened.twin.what_if([row["asked"] for row in mine], [(change,)])
-                for row, plan in zip(mine, plans, strict=True):
-                    row[f"twin_{opened.major}"] = _answer(row, plan, sizes[index])
+        for with_sample in (True, False):
+            with open_twin(database, binaries, workers=1, with_sample=with_sample) as opened:
+                engine = f"twin_{opened.major}" + ("" if with_sample else NO_SAMPLE)
+                if not any(engine in row for row in rows):
+                    _ask(opened.twin, rows, engine)
     return [{key: row[key] for key in row if key not in ("design", "asked", "plan")} for row in rows]
+
+
+def _ask(twin: Twin, rows: list[Row], engine: str) -> None:
+    """Add the twin's answer to each row."""
+    changes = {row["index"]: row["design"].change for row in rows}
+    sizes = dict(zip(changes, twin.size_bytes(list(changes.values())), strict=True))
+    for index, change in changes.items():
+        mine = [row for row in rows if row["index"] == index]
+        [plans] = twin.what_if([row["asked"] for row in mine], [(change,)])
+        for row, plan in zip(mine, plans, strict=True):
+            row[engine] = _answer(row, plan, sizes[index])
 
 
 def _real(connection: Connection, database: Database, design: Design) -> Iterator[Row]:
     """Yield a row per query whose plan on the source uses the really built index."""
     table = design.change.table
-    before = connection.execute(_UNCHANGED, (table,)).fetchone()
     build(connection, design, database.parked)
-    if connection.execute(_UNCHANGED, (table,)).fetchone() != before:
-        raise SystemExit(f"building an index changed the statistics of {table}: the comparison would not be fair")
     row = connection.execute("select pg_relation_size($1::regclass)", (design.change.name,)).fetchone()
     assert row is not None
     found = 0
@@ -164,7 +168,7 @@ def _summaries(rows: list[Row]) -> list[Row]:
     found = []
     for source in sorted({row["source"] for row in rows}, reverse=True):
         mine = [row for row in rows if row["source"] == source]
-        engines = sorted({key for row in mine for key in row if re.fullmatch(r"twin_\d+|hypopg", key)})
+        engines = sorted({key for row in mine for key in row if re.fullmatch(r"twin_.*|hypopg", key)})
         both = [row for row in mine if "hypopg" in row]
         for engine in engines:
             found.append(_summary(source, engine, "all", [row for row in mine if engine in row]))
@@ -197,11 +201,11 @@ def _summary(source: int, engine: str, which: str, rows: list[Row]) -> Row:
 
 def show(result: dict[str, Any]) -> None:
     print(
-        f"{'source':>6} {'engine':>8} {'pairs':>16} {'count':>6} {'median %':>9} {'p90 %':>9} {'max %':>9} {'shape':>7}"
+        f"{'source':>6} {'engine':>17} {'pairs':>16} {'count':>6} {'median %':>8} {'p90 %':>9} {'max %':>9} {'shape':>7}"
     )
     for one in result["summary"]:
         print(
-            f"{one['source']:>6} {one['engine']:>8} {one['pairs']:>16} {one['count']:>6} {one['median']!s:>9} "
+            f"{one['source']:>6} {one['engine']:>17} {one['pairs']:>16} {one['count']:>6} {one['median']!s:>8} "
             f"{one['p90']!s:>9} {one['max']!s:>9} {one['same_shape']!s:>7}"
         )
     for engine in dict.fromkeys((one["source"], one["engine"]) for one in result["summary"]):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 from bench.twin.sources import Database, Source
 from trimtab.embedded import living
@@ -32,35 +30,29 @@ class OpenTwin:
         """The twin's major version."""
         return self.server.binaries.version[0]
 
-    def start_workers(self) -> None:
-        """Start all of its servers now, where it would start them when there is work enough."""
-        if start := getattr(self.twin, "start_workers", None):
-            start()
-
 
 @contextmanager
 def open_twin(
-    database: Database, binaries: Binaries | None = None, *, workers: int | None = None
+    database: Database, binaries: Binaries | None = None, *, workers: int | None = None, with_sample: bool = False
 ) -> Iterator[OpenTwin]:
     """Yield the twin of a database, of the wheel's version unless other binaries are given and can be used.
 
-    `workers` is the number of its connections, where twins have several.
+    `workers` is the number of servers that it plans on. `with_sample` lets it read bounded samples of the source
+    for the sizes and statistics of hypothetical indexes.
     """
-    options: dict[str, Any] = {"workers": workers} if workers is not None and can_have_workers() else {}
     with _one_at_a_time:
         before = set(_servers())
         started = time.perf_counter()
-        twin = Twin.build(database.dsn, database.snapshot, binaries or Binaries.find(), progress=_quiet, **options)
+        twin = Twin.build(
+            database.dsn, database.snapshot, binaries or Binaries.find(), progress=_quiet, workers=workers
+        )
         seconds = time.perf_counter() - started
         # Servers of this process are looked up, so that it does not matter how a twin holds its own.
         server = next(server for server in _servers() if server not in before)
     with twin:
+        if with_sample:
+            twin.sample_from(database.dsn)
         yield OpenTwin(twin, server, seconds)
-
-
-def can_have_workers() -> bool:
-    """Return whether twins can plan on several connections."""
-    return "workers" in inspect.signature(Twin.build).parameters
 
 
 def twin_binaries(source: Source) -> list[Binaries]:

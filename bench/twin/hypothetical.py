@@ -201,7 +201,8 @@ def _summary(source: int, engine: str, which: str, rows: list[Row]) -> Row:
 
 def show(result: dict[str, Any]) -> None:
     print(
-        f"{'source':>6} {'engine':>17} {'pairs':>16} {'count':>6} {'median %':>8} {'p90 %':>9} {'max %':>9} {'shape':>7}"
+        f"{'source':>6} {'engine':>17} {'pairs':>16} {'count':>6} {'median %':>8} {'p90 %':>9} {'max %':>9}"
+        f" {'shape':>7}"
     )
     for one in result["summary"]:
         print(

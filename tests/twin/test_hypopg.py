@@ -109,10 +109,17 @@ def test_generic_plans_on_a_server_without_generic_explain(hypopg: HypoPG) -> No
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.sampled_from(CHANGES), unique=True, max_size=5).map(tuple), min_size=1, max_size=5))
 def test_no_configuration_leaks_into_another(hypopg: HypoPG, configurations: list[tuple[Change, ...]]) -> None:
+    """Costs are compared: HypoPG gives its indexes new numbers each time, and these decide between plans as good."""
     together = hypopg.what_if(ASKED, configurations)
     for configuration, answers in zip(configurations, together, strict=True):
         hypopg._cache.clear()
-        assert hypopg.what_if(ASKED, [configuration]) == [answers]
+        [again] = hypopg.what_if(ASKED, [configuration])
+        for one, other in zip(again, answers, strict=True):
+            if isinstance(one, Plan) and isinstance(other, Plan):
+                # The planner holds costs for equal that differ by less than 1 %.
+                assert one.cost == pytest.approx(other.cost, rel=0.0101)
+            else:
+                assert one == other
 
 
 def test_more_indexes_than_it_has_numbers_for(hypopg: HypoPG) -> None:

@@ -312,9 +312,8 @@ def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
     started = time.perf_counter()
     if origin.kept is not None:
         shelf = Shelf()
-        image = shelf.image(origin.kept)
-        server = _copy_of(shelf, shelf.find(origin.kept), origin.pg_bin)
-        built = Built(server, image.source, shelf.find(origin.kept).problems)
+        kept, image = shelf.find(origin.kept), shelf.image(origin.kept)
+        built = Built(_copy_of(shelf, kept, origin.pg_bin), image.source, kept.problems)
     else:
         image = _image(origin, watcher)
         binaries = Binaries.for_major(image.source.major, origin.pg_bin)

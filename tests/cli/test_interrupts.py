@@ -40,32 +40,33 @@ def _assert_nothing_is_held(market: Market) -> None:
 
 
 @pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize(
+    "kind", ["trial_finished", "apply_intended", "apply_done", "anchor_recorded", "strategy_settled kept"]
+)
 def test_interrupted_at_a_boundary_of_stages(
-    market: Market, lab: Market, program: Program, quick: tuple[str, ...], number: signal.Signals
+    market: Market, lab: Market, program: Program, quick: tuple[str, ...], kind: str, number: signal.Signals
 ) -> None:
     before = market.definitions()
-    for kind in ("trial_finished", "apply_intended", "apply_done", "anchor_recorded", "strategy_settled kept"):
-        strike = Strike(number, "after", kind)
-        running = program.start("optimize", market.dsn, *quick, "--lab", lab.dsn, "--apply", strike=strike)
-        ended = running.wait()
-        _assert_interrupted(ended, number)
-        assert "no change was left half done" in ended.stderr
-        status = program.succeed("status", "--json").document
-        assert status["open"] == OPEN_NOTHING, kind
-        assert len(status["applied"]) == (kind == "strategy_settled kept")
-        different = set(market.definitions()) ^ set(before)
-        assert len(different) == len(status["applied"]), (kind, different)
-        [run, *_] = program.succeed("history", "--json").document["runs"]
-        assert run["state"] == "failed"
-        here = [entry for entry in program.entries() if entry.run_id == run["run_id"]]
-        lives = {entry.text("strategy_id") for entry in here if entry.kind == "apply_intended"}
-        for strategy_id in lives:
-            outcome = program.succeed("show", strategy_id, "--json").document["outcome"]
-            assert outcome in ("reverted", "failed", "kept"), kind
-        program.succeed("revert", "--all", market.dsn)
-        assert market.definitions() == before
-        _assert_nothing_is_held(market)
-        program.assert_nothing_left()
+    strike = Strike(number, "after", kind)
+    running = program.start("optimize", market.dsn, *quick, "--lab", lab.dsn, "--apply", strike=strike)
+    ended = running.wait()
+    _assert_interrupted(ended, number)
+    assert "no change was left half done" in ended.stderr
+    status = program.succeed("status", "--json").document
+    assert status["open"] == OPEN_NOTHING
+    assert len(status["applied"]) == (kind == "strategy_settled kept")
+    different = set(market.definitions()) ^ set(before)
+    assert len(different) == len(status["applied"]), different
+    [run] = program.succeed("history", "--json").document["runs"]
+    assert run["state"] == "failed"
+    lives = {entry.text("strategy_id") for entry in program.entries() if entry.kind == "apply_intended"}
+    for strategy_id in lives:
+        outcome = program.succeed("show", strategy_id, "--json").document["outcome"]
+        assert outcome in ("reverted", "failed", "kept")
+    program.succeed("revert", "--all", market.dsn)
+    assert market.definitions() == before
+    _assert_nothing_is_held(market)
+    program.assert_nothing_left()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -17,27 +17,21 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 OPEN_NOTHING = {"intents": 0, "unsettled": 0, "runs": []}
 
-# Before anything was applied there is nothing to undo; afterwards there is, until it is settled.
-MOMENTS = {
-    "before anything is applied": (
-        ("after", "run_started", 1),
-        ("before", "strategy_validated", 1),
-        ("after", "trial_finished", 2),
-        ("before", "apply_intended", 1),
-    ),
-    "while it is applied": (
-        ("after", "apply_intended", 1),
-        ("before", "apply_done", 1),
-        ("after", "apply_done", 1),
-        ("before", "apply_done", 3),
-    ),
-    "when it is applied": (
-        ("before", "anchor_recorded", 1),
-        ("after", "anchor_recorded", 1),
-        ("after", "strategy_settled kept", 1),
-        ("before", "run_finished", 1),
-    ),
-}
+# Before anything is applied, while it is, and when it is but is not settled.
+MOMENTS = (
+    ("after", "run_started", 1),
+    ("before", "strategy_validated", 1),
+    ("after", "trial_finished", 2),
+    ("before", "apply_intended", 1),
+    ("after", "apply_intended", 1),
+    ("before", "apply_done", 1),
+    ("after", "apply_done", 1),
+    ("before", "apply_done", 3),
+    ("before", "anchor_recorded", 1),
+    ("after", "anchor_recorded", 1),
+    ("after", "strategy_settled kept", 1),
+    ("before", "run_finished", 1),
+)
 
 
 @pytest.fixture
@@ -72,28 +66,26 @@ def _assert_is_what_the_ledger_tells(program: Program, market: Market, before: l
     return len(status["applied"])
 
 
-@pytest.mark.parametrize("moments", MOMENTS.values(), ids=MOMENTS.keys())
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: " ".join(map(str, moment)))
 def test_resume_finishes_or_undoes_a_killed_run(
-    market: Market, lab: Market, program: Program, quick: tuple[str, ...], moments: tuple[tuple[str, str, int], ...]
+    market: Market, lab: Market, program: Program, quick: tuple[str, ...], moment: tuple[str, str, int]
 ) -> None:
-    options = (market.dsn, *quick, "--lab", lab.dsn, "--apply")
     before = market.definitions()
-    for moment in moments:
-        _kill(program, options, moment)
-        assert _status(program)["open"] != OPEN_NOTHING, moment
-        document = program.succeed("resume", market.dsn, "--json").document
-        assert document["schema"] == "trimtab.resume/v1"
-        kept = _assert_is_what_the_ledger_tells(program, market, before)
-        if moment == ("before", "run_finished", 1):
-            assert kept > 1
-        elif moment[1] == "strategy_settled kept":
-            assert kept == 1
-        else:
-            assert market.definitions() == before, moment
-        again = program.succeed("resume", market.dsn, "--json").document
-        assert (again["reconciled"], again["reverted"]) == ([], [])
-        program.succeed("revert", "--all", market.dsn)
+    _kill(program, (market.dsn, *quick, "--lab", lab.dsn, "--apply"), moment)
+    assert _status(program)["open"] != OPEN_NOTHING
+    document = program.succeed("resume", market.dsn, "--json").document
+    assert document["schema"] == "trimtab.resume/v1"
+    kept = _assert_is_what_the_ledger_tells(program, market, before)
+    if moment == ("before", "run_finished", 1):
+        assert kept > 1
+    elif moment[1] == "strategy_settled kept":
+        assert kept == 1
+    else:
         assert market.definitions() == before
+    again = program.succeed("resume", market.dsn, "--json").document
+    assert (again["reconciled"], again["reverted"]) == ([], [])
+    program.succeed("revert", "--all", market.dsn)
+    assert market.definitions() == before
     assert lab.definitions() == before
 
 

@@ -7,6 +7,7 @@ that it writes of a kind ("apply_done", or with the outcome "strategy_settled ke
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,10 +15,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy.dialects.sqlite  # noqa: F401
+
+import trimtab.cli.app
 import trimtab.cli.commands
 import trimtab.cli.demonstration
 import trimtab.cli.present
 import trimtab.cli.records
+import trimtab.cli.twins
 import trimtab.cli.watch
 import trimtab.lifecycle.loop
 import trimtab.report.document
@@ -33,6 +38,8 @@ from trimtab.spec.load import load_spec
 def serve() -> Mapping[str, Any] | None:
     """Return the order that a fork is to carry out, or None when there are no more."""
     load_spec(None)  # what it makes of the document's classes is made once
+    gc.collect()
+    gc.freeze()  # else each fork's collector would visit all that was imported, and copy its pages
     for line in sys.stdin:
         order = json.loads(line)
         if "poll" in order:

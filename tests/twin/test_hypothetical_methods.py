@@ -70,6 +70,9 @@ PAIRS = (
     ("log", "USING brin (at) WITH (pages_per_range = 4)", "SELECT * FROM log WHERE at = '2024-03-03' AND kind < 9"),
 )  # fmt: skip
 
+# Without any, ANALYZE has nothing to add to what it said of the columns.
+HAS_EXPRESSIONS = "SELECT 1 FROM pg_index WHERE indexrelid = $1::regclass AND indexprs IS NOT NULL"
+
 
 @pytest.fixture(scope="module")
 def many(_own_places: None) -> Iterator[Server]:
@@ -106,7 +109,8 @@ def test_every_method_is_planned_and_costed_as_the_real_index_is(many_twin: Twin
         [[expected]] = many_twin.what_if([query(text)], [(change,)])
         with source_session.transaction(force_rollback=True):
             source_session.execute(change.sql(concurrently=False).encode())
-            source_session.execute(b"ANALYZE mixed, log")
+            if source_session.execute(HAS_EXPRESSIONS, (change.name,)).fetchone():
+                source_session.execute(f"ANALYZE {change.table}".encode())
             real = explain(source_session, query(text))
         assert isinstance(expected, Plan), (tail, many_twin._indexes.refusal(change), expected)
         used += any(name.startswith(("tried", "log")) for name in real.indexes)

@@ -146,7 +146,7 @@ def measured(rows: int) -> tuple[dict[str, float], dict[str, float], dict[str, i
 
 @pytest.fixture(scope="module")
 def ratios() -> tuple[dict[str, float], dict[str, float], dict[str, int]]:
-    return measured(60_000)
+    return measured(30_000)
 
 
 def test_b_trees_are_estimated_within_a_seventh(ratios: tuple[dict[str, float], ...]) -> None:

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -40,3 +41,15 @@ def _signal_handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+# Here each module has servers and twins of its own, which are dear: one process runs all of its tests.
+_TOGETHER = ("demo", "trial", "twin")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell xdist what is to stay together."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in _TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))

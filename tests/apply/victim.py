@@ -6,6 +6,7 @@ in a process of its own; its pid and how it ended are printed.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy.dialects.sqlite  # noqa: F401
 
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.db.connection import connect
@@ -64,6 +67,9 @@ def change_the_source(told: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
+    load_spec(None)  # what it makes of the document's classes is made once
+    gc.collect()
+    gc.freeze()  # else each fork's collector would visit all that was imported, and copy its pages
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query
-from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.problem import Atom, Problem, useful
 
 # Questions per query, beside one for each candidate alone.
 MAX_HIDDEN = 24
@@ -98,15 +98,3 @@ def gather_replacements(problem: Problem, what_if: WhatIf, replacements: Mapping
         ]
         found = [planner.atoms([query], names)[0] for names in list(dict.fromkeys(wanted))[:MAX_REPLACED]]
         problem.atoms[query.id] = useful([*atoms, *found])
-
-
-def useful(atoms: Sequence[Atom]) -> list[Atom]:
-    """Return the atoms, cheapest first, without those that use more indexes than one that costs no more."""
-    best: dict[frozenset[str], Atom] = {}
-    for atom in sorted(atoms, key=lambda atom: (atom.cost, sorted(atom.indexes))):
-        best.setdefault(atom.indexes, atom)
-    return [
-        atom
-        for atom in best.values()
-        if not any(other.indexes < atom.indexes and other.cost <= atom.cost for other in best.values())
-    ]

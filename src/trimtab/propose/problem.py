@@ -58,3 +58,16 @@ class Problem:
     def charge_ms(self, name: str) -> float:
         """What an index must save to be worth having: its cost to the writes, and the least gain that is no noise."""
         return self.keep_ms.get(name, 0.0) + self.base_ms * self.least_gain
+
+
+def useful(atoms: Sequence[Atom]) -> list[Atom]:
+    """Return the atoms, cheapest first, without those that use all that another uses which costs no more, always."""
+    found: list[Atom] = []
+    always: list[frozenset[str]] = []
+    for atom in sorted(atoms, key=lambda atom: (atom.cost, len(atom.indexes), sorted(atom.indexes))):
+        if any(indexes <= atom.indexes for indexes in always):
+            continue
+        found.append(atom)
+        if not atom.not_under:
+            always.append(atom.indexes)
+    return found

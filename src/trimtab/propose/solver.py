@@ -6,9 +6,11 @@ nothing. The formulation is that of Dash, Polyzotis and Ailamaki, CoPhy (VLDB 20
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trimtab.propose.problem import Problem
+from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.reduction import reduced
 
 if TYPE_CHECKING:
     import highspy
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 SOLVER_SECONDS = 20.0
 # Closer than the cost model itself can tell sets apart.
 RELATIVE_GAP = 0.002
+_LEAST_GAP = 1e-9
 _MIB = 1 << 20
 
 
@@ -26,34 +29,41 @@ def solve(
 
     It ends when the set is proven to be within `relative_gap` of the best, or after so many seconds.
     """
-    used = sorted({name for atoms in problem.atoms.values() for atom in atoms for name in atom.indexes})
-    used = [name for name in used if problem.sizes[name] <= problem.budget_bytes]
+    atoms = reduced(problem)
+    used = sorted({name for found in atoms.values() for atom in found for name in atom.indexes})
     if not used:
         return (), problem.base_ms
     solver = _quiet_solver()
     solver.setOptionValue("time_limit", seconds)
     solver.setOptionValue("mip_rel_gap", relative_gap)
+    solver.setOptionValue("mip_abs_gap", _LEAST_GAP)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("random_seed", 1)
-    has = {name: solver.addBinary(obj=problem.charge_ms(name)) for name in used}
-    _add_queries(solver, problem, has)
+    # In units of the workload's cost: the solver's tolerances are absolute.
+    unit = problem.base_ms / 100 or 1.0
+    has = {name: solver.addBinary(obj=problem.charge_ms(name) / unit) for name in used}
+    _add_queries(solver, problem, atoms, has, unit)
     _add_limits(solver, problem, has)
     solver.minimize()
     values = solver.getSolution().col_value
     # Out of time before any solution was found: nothing is always one.
     chosen = tuple(name for name in used if values and values[has[name].index] > 0.5)
-    return chosen, float(solver.getInfo().mip_dual_bound)
+    return chosen, max(float(solver.getInfo().mip_dual_bound), 0.0) * unit
 
 
-def _add_queries(solver: highspy.Highs, problem: Problem, has: dict[str, highspy.highs_var]) -> None:
+def _add_queries(
+    solver: highspy.Highs,
+    problem: Problem,
+    atoms: Mapping[str, Sequence[Atom]],
+    has: dict[str, highspy.highs_var],
+    unit: float,
+) -> None:
     """Each query picks one atom, whose indexes must be there, and none of the sets beside which it does not hold."""
     for query in problem.queries:
         picks = []
         using: dict[str, list[highspy.highs_var]] = {}
-        for atom in problem.atoms[query.id]:
-            if not atom.indexes <= has.keys():
-                continue
-            pick = solver.addVariable(lb=0, ub=1, obj=problem.value[query.id] * atom.cost)
+        for atom in atoms[query.id]:
+            pick = solver.addVariable(lb=0, ub=1, obj=problem.value[query.id] * atom.cost / unit)
             picks.append(pick)
             for name in atom.indexes:
                 using.setdefault(name, []).append(pick)

@@ -179,7 +179,7 @@ def _statement(source: _Source, wanted: Sequence[Wanted]) -> bytes:
             value = column(expression)
             items = items_query(f"s.{value}", schema, name)
             rows = (
-                f"SELECT count(*) AS times, avg({bytes_of('i.item')}) AS bytes"
+                f"SELECT count(*) AS times, coalesce(avg({bytes_of('i.item')}), 0) AS bytes"
                 f" FROM s CROSS JOIN LATERAL ({items}) i WHERE {where} AND s.{value} IS NOT NULL GROUP BY i.item"
                 f" UNION ALL SELECT count(*), 0 FROM s WHERE {where} AND s.{value} IS NULL HAVING count(*) > 0"
             )

@@ -56,13 +56,20 @@ def indexes() -> list[CreateIndex]:
     return [CreateIndex("public", table, f"tried_{n}", tail, ()) for n, (table, tail, _) in enumerate(PAIRS)]
 
 
-@pytest.fixture(scope="module")
-def costs(source: Server, shared_twin: Twin) -> list[tuple[Plan, Plan]]:
-    """The plan on the twin and the source's own with the index really built, of each pair."""
+def _twin_of(server: Server) -> Twin:
+    with closing(connect(server.dsn(DATABASE), read_only=True)) as connection:
+        facts = snapshot(connection)
+    return Twin.build(server.dsn(DATABASE), facts, server.binaries, progress=silent)
+
+
+@pytest.fixture(scope="module", params=["source", "older_source"])
+def costs(request: pytest.FixtureRequest) -> list[tuple[Plan, Plan]]:
+    """The plan on a twin of the same version and the source's own with the index really built, of each pair."""
+    server: Server = request.getfixturevalue(request.param)
     found = []
-    with closing(connect(source.dsn(DATABASE), read_only=False)) as connection:
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as connection, _twin_of(server) as twin:
         for change, (_, _, text) in zip(indexes(), PAIRS, strict=True):
-            [[expected]] = shared_twin.what_if([query(text)], [(change,)])
+            [[expected]] = twin.what_if([query(text)], [(change,)])
             assert isinstance(expected, Plan), expected
             with connection.transaction(force_rollback=True):
                 connection.execute(change.sql(concurrently=False).encode())

@@ -13,12 +13,16 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query
 
+# Below this share of the workload's cost a gain is noise of the cost model.
+LEAST_GAIN = 0.005
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What proposals must stay inside, from the specification and the command line. Sizes are bytes.
 
     `settings_max` maps a setting's name to the largest value allowed, in the server's own notation ("256MB").
+    `least_gain` is the share of the workload's time that an index must save to be worth having.
     """
 
     max_key_columns: int
@@ -29,6 +33,7 @@ class Limits:
     name_prefix: str
     settings_max: Mapping[str, str]
     wants_efficiency: bool = True
+    least_gain: float = LEAST_GAIN
 
 
 @dataclass(frozen=True, slots=True)

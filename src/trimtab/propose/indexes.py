@@ -16,7 +16,7 @@ from trimtab.propose.candidates import Candidate, candidates_for
 from trimtab.propose.context import Context
 from trimtab.propose.merge import merged, replacements
 from trimtab.propose.needs import needs_of
-from trimtab.propose.selection import Problem, gather_atoms, select
+from trimtab.propose.selection import Problem, Selection, gather_atoms, select
 
 NAME = "indexes"
 # Ordinary tables, partitions among them, and materialized views.
@@ -29,6 +29,15 @@ SIZE_RENT = 0.05
 
 def propose(context: Context) -> list[Strategy]:
     """Return one strategy per chosen index, or per group that is worth something only as a whole."""
+    problem, selection = choose(context)
+    return [
+        _strategy(changes, gain / problem.base_ms, {c.name: problem.sizes[c.name] for c in changes}, selection.users)
+        for changes, gain in selection.chosen
+    ]
+
+
+def choose(context: Context) -> tuple[Problem, Selection]:
+    """Return the selection problem of the workload, and the set that planner and solver agree on."""
     plans = _plans_now(context)
     queries = [query for query in context.queries if query.id in plans]
     base_cost = {query.id: plans[query.id].cost for query in queries}
@@ -44,15 +53,12 @@ def propose(context: Context) -> list[Strategy]:
         base_cost=base_cost,
         budget_bytes=context.limits.budget_bytes,
         max_per_table=_room(context),
+        least_gain=context.limits.least_gain,
     )
     gather_atoms(problem, context.what_if, own)
     _widen(context, problem, pool)
     relevant = {query.id: _on_tables_of(plans[query.id], pool.changes) for query in queries}
-    selection = select(problem, context.what_if, relevant)
-    return [
-        _strategy(changes, gain / problem.base_ms, {c.name: pool.sizes[c.name] for c in changes}, selection.users)
-        for changes, gain in selection.chosen
-    ]
+    return problem, select(problem, context.what_if, relevant)
 
 
 class _Pool:

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from trimtab.model.change import CreateIndex
 from trimtab.model.workload import Query
 
-# An index must earn its keep: below this share of the workload's cost it is noise of the cost model.
-LEAST_GAIN = 0.005
-
 
 @dataclass(frozen=True, slots=True)
 class Atom:
@@ -48,7 +45,7 @@ class Problem:
     budget_bytes: int
     max_per_table: Mapping[tuple[str, str], int]
     atoms: dict[str, list[Atom]] = field(default_factory=dict)
-    least_gain: float = LEAST_GAIN
+    least_gain: float = 0.0
 
     @property
     def base_ms(self) -> float:

@@ -164,6 +164,7 @@ class HypotheticalIndexes:
         with maker.transaction():
             text = sql.load("twin_indexes_of", version)
             before = {oid for (oid,) in maker.execute(text, (list(tables),))}
+            counts = maker.execute(sql.load("twin_table_counts", version), (list(tables),)).fetchall()
             created = dict(group)
             try:
                 with maker.transaction():
@@ -182,6 +183,7 @@ class HypotheticalIndexes:
             if adopted:
                 maker.execute(sql.load("twin_index_detach", version), (adopted, new))
             maker.execute(sql.load("twin_switch", version), (new, False))
+            maker.execute(sql.load("twin_table_counts_store", version), tuple(map(list, zip(*counts, strict=True))))
         return made
 
     def _is_created(self, maker: Connection, digest: str, change: CreateIndex) -> bool:

@@ -5,7 +5,7 @@ Decides nothing: `atoms` asks, `solver` solves, `selection` goes on until both a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.model.change import CreateIndex
@@ -51,6 +51,15 @@ class Problem:
     def base_ms(self) -> float:
         """The weighted time of the workload as it is, in the model's ms."""
         return sum(self.value[query.id] * self.base_cost[query.id] for query in self.queries)
+
+    def workload_ms(self, names: Iterable[str]) -> float:
+        """The weighted time of the workload with these indexes, as far as the atoms know."""
+        chosen = frozenset(names)
+        costs = (
+            self.value[query.id] * min(atom.cost for atom in self.atoms[query.id] if atom.holds_under(chosen))
+            for query in self.queries
+        )
+        return sum(costs)
 
     def charge_ms(self, name: str) -> float:
         """What an index must save to be worth having: its cost to the writes, and the least gain that is no noise."""

@@ -121,7 +121,8 @@ def _corrected(atom: Atom, chosen: frozenset[str], cost: float) -> Atom | None:
 def _best_first(problem: Problem, truth: _Truth, chosen: Sequence[str]) -> list[tuple[tuple[str, ...], float]]:
     """Order the chosen by what each adds to those before it; leave out what adds too little at the end.
 
-    Where none of the rest adds enough alone, but two of them or all do, these stay together as one group.
+    Where none of the rest adds enough alone, but two of them or all do, these stay together as one group. The model
+    ranks; what a group adds is the planner's word.
     """
     left = sorted(chosen)
     taken: list[str] = []
@@ -141,11 +142,16 @@ def _best_group(
     problem: Problem, truth: _Truth, taken: Sequence[str], left: Sequence[str], now: float
 ) -> tuple[tuple[str, ...], float]:
     """Return the best single index, else the best pair, else all that is left, and its gain; nothing when none pays."""
+    expected = problem.workload_ms(taken)
     for size in sorted({1, min(2, len(left)), len(left)}):
         groups = [tuple(group) for group in combinations(left, size)]
-        gains = {group: now - truth.workload_ms([*taken, *group]) for group in groups}
-        net = {group: gain - sum(map(problem.charge_ms, group)) for group, gain in gains.items()}
-        best = max(groups, key=lambda group: net[group])
-        if net[best] > 0:
-            return best, gains[best]
+        promised = {g: expected - problem.workload_ms([*taken, *g]) - sum(map(problem.charge_ms, g)) for g in groups}
+        ranked = sorted(groups, key=lambda group: -promised[group])
+        # Mostly the first; the model may not know what some are worth without others, and then all are asked.
+        for several in (ranked[:1], ranked[1:]):
+            gains = {group: now - truth.workload_ms([*taken, *group]) for group in several}
+            net = {group: gain - sum(map(problem.charge_ms, group)) for group, gain in gains.items()}
+            best = max(several, key=lambda group: net[group], default=())
+            if best and net[best] > 0:
+                return best, gains[best]
     return (), 0.0

@@ -22,34 +22,65 @@ LEAST_SAVING = 0.02
 
 
 class Planner:
-    """Answers what queries cost beside sets of candidates, and remembers it. `relevant` names what each can use."""
+    """Answers what queries cost beside sets of candidates, and remembers it. `relevant` names what each can use.
+
+    A plan that was chosen with more to choose from, and uses nothing that is gone, is taken for the answer without
+    asking: it is the best of more, and still possible.
+    """
 
     def __init__(self, problem: Problem, what_if: WhatIf, relevant: Mapping[str, Iterable[str]]) -> None:
         self._problem = problem
         self._what_if = what_if
-        self._relevant = {query_id: frozenset(names) for query_id, names in relevant.items()}
-        self._known: dict[tuple[str, frozenset[str]], Atom | None] = {}
+        self._known: dict[str, dict[int, Atom]] = {query.id: {} for query in problem.queries}
+        self._bits: dict[str, int] = {}
+        self.relevant: dict[str, frozenset[str]] = {q: frozenset(names) for q, names in relevant.items()}
 
-    def atoms(self, queries: Sequence[Query], names: Iterable[str]) -> list[Atom]:
-        """Return each query's atom when these candidates are there; one that cannot be planned costs what it did."""
+    def atoms(self, queries: Sequence[Query], names: Iterable[str], *, is_asked: bool = False) -> list[Atom]:
+        """Return each query's atom when these candidates are there; one that cannot be planned costs what it did.
+
+        With `is_asked` the planner is asked for just this set, unless it was before.
+        """
         offered = frozenset(names)
-        keys = [(query.id, offered & self._relevant.get(query.id, frozenset())) for query in queries]
-        missing = {key: query for key, query in zip(keys, queries, strict=True) if key[1] and key not in self._known}
+        shown = [offered & self.relevant.get(query.id, frozenset()) for query in queries]
+        missing = [
+            query for query, seen in zip(queries, shown, strict=True) if self._answer(query, seen, is_asked) is None
+        ]
         if missing:
             changes = tuple(self._problem.candidates[name] for name in sorted(offered))
-            [plans] = self._what_if.what_if(list(missing.values()), [changes])
-            for key, plan in zip(missing, plans, strict=True):
-                self._known[key] = Atom(plan.indexes & offered, plan.cost) if isinstance(plan, Plan) else None
-        found = (self._known[key] if key[1] else None for key in keys)
-        nothing = (Atom(frozenset(), self._problem.base_cost[query.id]) for query in queries)
-        return [atom or base for atom, base in zip(found, nothing, strict=True)]
+            [plans] = self._what_if.what_if(missing, [changes])
+            for query, plan in zip(missing, plans, strict=True):
+                found = Atom(plan.indexes & offered, plan.cost) if isinstance(plan, Plan) else self._base(query)
+                self._known[query.id][self._mask(offered & self.relevant.get(query.id, frozenset()))] = found
+        return [
+            self._answer(query, seen, is_asked) or self._base(query) for query, seen in zip(queries, shown, strict=True)
+        ]
+
+    def _answer(self, query: Query, shown: frozenset[str], is_asked: bool) -> Atom | None:
+        if not shown:
+            return self._base(query)
+        mask, known = self._mask(shown), self._known[query.id]
+        if is_asked or mask in known:
+            return known.get(mask)
+        for more, atom in known.items():
+            if not mask & ~more and atom.indexes <= shown:
+                known[mask] = atom
+                return atom
+        return None
+
+    def _base(self, query: Query) -> Atom:
+        return Atom(frozenset(), self._problem.base_cost[query.id])
+
+    def _mask(self, names: Iterable[str]) -> int:
+        mask = 0
+        for name in names:
+            mask |= 1 << self._bits.setdefault(name, len(self._bits))
+        return mask
 
 
-def gather_atoms(problem: Problem, what_if: WhatIf, relevant: Mapping[str, Sequence[str]]) -> None:
-    """Fill the problem's atoms. `relevant` lists each query's candidate names."""
-    planner = Planner(problem, what_if, relevant)
+def gather_atoms(problem: Problem, planner: Planner, own: Mapping[str, Sequence[str]]) -> None:
+    """Fill the problem's atoms. `own` lists each query's candidate names."""
     for query in problem.queries:
-        names = frozenset(relevant.get(query.id, ()))
+        names = frozenset(own.get(query.id, ()))
         plain = frozenset(name for name in names if not problem.candidates[name].include_columns)
         found = _without_what_is_liked(problem, planner, query, dict.fromkeys((names, plain)))
         found += [planner.atoms([query], [name])[0] for name in sorted(names)]
@@ -78,13 +109,11 @@ def _without_what_is_liked(
     return found
 
 
-def gather_replacements(problem: Problem, what_if: WhatIf, replacements: Mapping[str, Sequence[str]]) -> None:
+def gather_replacements(problem: Problem, planner: Planner, replacements: Mapping[str, Sequence[str]]) -> None:
     """Ask, for each plan that is worth something, what it costs with one of its indexes replaced by a wider one.
 
     `replacements` lists, for a candidate, those that do all that it does.
     """
-    everything = [name for names in replacements.values() for name in names] + list(replacements)
-    planner = Planner(problem, what_if, dict.fromkeys((query.id for query in problem.queries), everything))
     for query in problem.queries:
         atoms = problem.atoms[query.id]
         worth = problem.base_cost[query.id] * (1 - LEAST_SAVING)

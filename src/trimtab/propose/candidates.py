@@ -96,7 +96,20 @@ def candidates_for(need: Need, table: Table, limits: Limits) -> list[Candidate]:
             if included is None or any(_does_already(index, keys, included, directed) for index in table.indexes):
                 continue
             found.setdefault(Candidate(table.schema, table.name, keys, included))
+        # Where INCLUDE may not be used, what an index-only scan needs can be keys.
+        for wider in _covering_keys(table, keys, need.columns, limits):
+            if not any(_does_already(index, wider, (), directed) for index in table.indexes):
+                found.setdefault(Candidate(table.schema, table.name, wider))
     return list(found)[:MAX_PER_NEED]
+
+
+def _covering_keys(table: Table, keys: Keys, needed: set[str], limits: Limits) -> Iterator[Keys]:
+    """Yield the keys with all that is needed behind them, when only keys may hold it."""
+    if limits.max_include_columns or "*" in needed or needed & _SYSTEM_COLUMNS:
+        return
+    rest = sorted(needed & {column.name for column in table.columns} - {key.column for key in keys})
+    if rest and len(keys) + len(rest) <= limits.max_key_columns and all(_may_be_key(table.column(c)) for c in rest):
+        yield keys + tuple(Key(column) for column in rest)
 
 
 def covering(table: Table, keys: Keys, needed: set[str] | frozenset[str], limits: Limits) -> tuple[str, ...] | None:

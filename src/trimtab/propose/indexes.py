@@ -11,12 +11,13 @@ from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Query
-from trimtab.propose.atoms import gather_replacements
+from trimtab.propose.atoms import Planner, gather_atoms, gather_replacements
 from trimtab.propose.candidates import Candidate, candidates_for
 from trimtab.propose.context import Context
 from trimtab.propose.merge import merged, replacements
 from trimtab.propose.needs import needs_of
-from trimtab.propose.selection import Problem, Selection, gather_atoms, select
+from trimtab.propose.problem import Problem
+from trimtab.propose.selection import Selection, select
 
 NAME = "indexes"
 # Ordinary tables, partitions among them, and materialized views.
@@ -55,10 +56,10 @@ def choose(context: Context) -> tuple[Problem, Selection]:
         max_per_table=_room(context),
         least_gain=context.limits.least_gain,
     )
-    gather_atoms(problem, context.what_if, own)
-    _widen(context, problem, pool)
-    relevant = {query.id: _on_tables_of(plans[query.id], pool.changes) for query in queries}
-    return problem, select(problem, context.what_if, relevant)
+    planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
+    gather_atoms(problem, planner, own)
+    _widen(context, problem, pool, planner, plans)
+    return problem, select(problem, planner)
 
 
 class _Pool:
@@ -89,7 +90,7 @@ class _Pool:
         return [change.name for change in changes if change.name in self.changes]
 
 
-def _widen(context: Context, problem: Problem, pool: _Pool) -> None:
+def _widen(context: Context, problem: Problem, pool: _Pool, planner: Planner, plans: Mapping[str, Plan]) -> None:
     """Let queries share: unions of what they like join the choice, and each plan is asked for with wider ones."""
     users: dict[str, set[str]] = {}
     for query_id, atoms in problem.atoms.items():
@@ -101,8 +102,9 @@ def _widen(context: Context, problem: Problem, pool: _Pool) -> None:
         pool.candidates[name]: name for name in (*users, *pool.add(merged(liked, context.snapshot, context.limits)))
     }
     wider = replacements(list(names))
+    planner.relevant = _relevant(plans, pool.changes)
     gather_replacements(
-        problem, context.what_if, {names[one]: [names[other] for other in others] for one, others in wider.items()}
+        problem, planner, {names[one]: [names[other] for other in others] for one, others in wider.items()}
     )
 
 
@@ -121,8 +123,15 @@ def _candidates(context: Context, plan: Plan) -> list[Candidate]:
     return found
 
 
-def _on_tables_of(plan: Plan, changes: Mapping[str, CreateIndex]) -> list[str]:
-    return [name for name, change in changes.items() if (change.schema, change.table) in plan.relations]
+def _relevant(plans: Mapping[str, Plan], changes: Mapping[str, CreateIndex]) -> dict[str, frozenset[str]]:
+    """Return, for each query, the candidates on tables that its plan reads."""
+    by_table: dict[tuple[str, str], list[str]] = {}
+    for name, change in changes.items():
+        by_table.setdefault((change.schema, change.table), []).append(name)
+    return {
+        query_id: frozenset(name for table in plan.relations for name in by_table.get(table, ()))
+        for query_id, plan in plans.items()
+    }
 
 
 def _write_ms(change: CreateIndex, writes: Iterable[tuple[Query, Plan]]) -> float:

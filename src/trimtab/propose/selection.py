@@ -11,12 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from trimtab.model.change import CreateIndex
-from trimtab.model.whatif import WhatIf
-from trimtab.propose.atoms import Planner, gather_atoms
+from trimtab.propose.atoms import Planner
 from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.solver import solve
-
-__all__ = ["Atom", "Problem", "Selection", "gather_atoms", "select"]
 
 MAX_ROUNDS = 6
 # Model and planner agree when a query's costs differ by no more.
@@ -41,12 +38,9 @@ class Selection:
     users: Mapping[str, tuple[str, ...]]
 
 
-def select(problem: Problem, what_if: WhatIf, relevant: Mapping[str, Sequence[str]]) -> Selection:
-    """Return the best set that planner and solver agree on, or the best seen when the rounds are used up.
-
-    `relevant` names, for each query, the candidates that could change its plan.
-    """
-    truth = _Truth(problem, Planner(problem, what_if, relevant))
+def select(problem: Problem, planner: Planner) -> Selection:
+    """Return the best set that planner and solver agree on, or the best seen when the rounds are used up."""
+    truth = _Truth(problem, planner)
     groups: list[tuple[tuple[str, ...], float]] = []
     rounds, bound, is_news = 0, problem.base_ms, True
     while is_news and rounds < MAX_ROUNDS:
@@ -58,14 +52,16 @@ def select(problem: Problem, what_if: WhatIf, relevant: Mapping[str, Sequence[st
         groups = min(groups, found, key=lambda found: truth.objective(_names(found)))
     names = _names(groups)
     users: dict[str, list[str]] = {name: [] for name in names}
-    for query_id, atom in truth.atoms(names).items():
+    after = truth.atoms(names, is_asked=True)
+    for query_id, atom in after.items():
         for name in atom.indexes:
             users[name].append(query_id)
+    cost_after = sum(problem.value[query_id] * atom.cost for query_id, atom in after.items())
     return Selection(
         chosen=tuple((tuple(problem.candidates[name] for name in group), gain) for group, gain in groups),
         cost_before=problem.base_ms,
-        cost_after=truth.workload_ms(names),
-        objective=truth.objective(names),
+        cost_after=cost_after,
+        objective=cost_after + sum(map(problem.charge_ms, names)),
         lower_bound=bound,
         rounds=rounds,
         users={name: tuple(query_ids) for name, query_ids in users.items()},
@@ -79,9 +75,10 @@ class _Truth:
     problem: Problem
     planner: Planner
 
-    def atoms(self, names: Iterable[str]) -> dict[str, Atom]:
+    def atoms(self, names: Iterable[str], *, is_asked: bool = False) -> dict[str, Atom]:
         queries = self.problem.queries
-        return {query.id: atom for query, atom in zip(queries, self.planner.atoms(queries, names), strict=True)}
+        found = self.planner.atoms(queries, names, is_asked=is_asked)
+        return {query.id: atom for query, atom in zip(queries, found, strict=True)}
 
     def workload_ms(self, names: Iterable[str]) -> float:
         value = self.problem.value

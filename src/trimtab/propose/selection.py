@@ -16,6 +16,7 @@ from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.solver import solve
 
 MAX_ROUNDS = 6
+MAX_ASKED = 12
 # Model and planner agree when a query's costs differ by no more.
 TOLERANCE = 0.002
 
@@ -41,15 +42,14 @@ class Selection:
 def select(problem: Problem, planner: Planner) -> Selection:
     """Return the best set that planner and solver agree on, or the best seen when the rounds are used up."""
     truth = _Truth(problem, planner)
-    groups: list[tuple[tuple[str, ...], float]] = []
+    best: tuple[str, ...] = ()
     rounds, bound, is_news = 0, problem.base_ms, True
     while is_news and rounds < MAX_ROUNDS:
         chosen, bound = solve(problem)
         rounds += 1
-        found = _best_first(problem, truth, chosen)
-        news = [_learn(problem, truth, names) for names in (chosen, _names(found))]
-        is_news = any(news)
-        groups = min(groups, found, key=lambda found: truth.objective(_names(found)))
+        is_news = _learn(problem, truth, chosen)
+        best = min(best, chosen, key=truth.objective)
+    groups = _best_first(problem, truth, best)
     names = _names(groups)
     users: dict[str, list[str]] = {name: [] for name in names}
     after = truth.atoms(names, is_asked=True)
@@ -144,8 +144,8 @@ def _best_group(
         groups = [tuple(group) for group in combinations(left, size)]
         promised = {g: expected - problem.workload_ms([*taken, *g]) - sum(map(problem.charge_ms, g)) for g in groups}
         ranked = sorted(groups, key=lambda group: -promised[group])
-        # Mostly the first; the model may not know what some are worth without others, and then all are asked.
-        for several in (ranked[:1], ranked[1:]):
+        # Mostly the first; the model may not know what some are worth without others, and then more are asked.
+        for several in (ranked[:1], ranked[1:MAX_ASKED]):
             gains = {group: now - truth.workload_ms([*taken, *group]) for group in several}
             net = {group: gain - sum(map(problem.charge_ms, group)) for group, gain in gains.items()}
             best = max(several, key=lambda group: net[group], default=())

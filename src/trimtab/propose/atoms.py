@@ -31,7 +31,7 @@ class Planner:
     def __init__(self, problem: Problem, what_if: WhatIf, relevant: Mapping[str, Iterable[str]]) -> None:
         self._problem = problem
         self._what_if = what_if
-        self._known: dict[str, dict[int, Atom]] = {query.id: {} for query in problem.queries}
+        self._asked: dict[str, dict[int, Atom]] = {query.id: {} for query in problem.queries}
         self._bits: dict[str, int] = {}
         self.relevant: dict[str, frozenset[str]] = {q: frozenset(names) for q, names in relevant.items()}
 
@@ -41,31 +41,25 @@ class Planner:
         With `is_asked` the planner is asked for just this set, unless it was before.
         """
         offered = frozenset(names)
-        shown = [offered & self.relevant.get(query.id, frozenset()) for query in queries]
-        missing = [
-            query for query, seen in zip(queries, shown, strict=True) if self._answer(query, seen, is_asked) is None
-        ]
+        shown = {query.id: offered & self.relevant.get(query.id, frozenset()) for query in queries}
+        found = {query.id: self._known_answer(query, shown[query.id], is_asked) for query in queries}
+        missing = [query for query in queries if found[query.id] is None]
         if missing:
             changes = tuple(self._problem.candidates[name] for name in sorted(offered))
             [plans] = self._what_if.what_if(missing, [changes])
             for query, plan in zip(missing, plans, strict=True):
-                found = Atom(plan.indexes & offered, plan.cost) if isinstance(plan, Plan) else self._base(query)
-                self._known[query.id][self._mask(offered & self.relevant.get(query.id, frozenset()))] = found
-        return [
-            self._answer(query, seen, is_asked) or self._base(query) for query, seen in zip(queries, shown, strict=True)
-        ]
+                atom = Atom(plan.indexes & offered, plan.cost) if isinstance(plan, Plan) else self._base(query)
+                self._asked[query.id][self._mask(shown[query.id])] = found[query.id] = atom
+        return [found[query.id] or self._base(query) for query in queries]
 
-    def _answer(self, query: Query, shown: frozenset[str], is_asked: bool) -> Atom | None:
+    def _known_answer(self, query: Query, shown: frozenset[str], is_asked: bool) -> Atom | None:
         if not shown:
             return self._base(query)
-        mask, known = self._mask(shown), self._known[query.id]
-        if is_asked or mask in known:
-            return known.get(mask)
-        for more, atom in known.items():
-            if not mask & ~more and atom.indexes <= shown:
-                known[mask] = atom
-                return atom
-        return None
+        mask, asked = self._mask(shown), self._asked[query.id]
+        if is_asked or mask in asked:
+            return asked.get(mask)
+        fitting = (atom for more, atom in asked.items() if not mask & ~more and atom.indexes <= shown)
+        return next(fitting, None)
 
     def _base(self, query: Query) -> Atom:
         return Atom(frozenset(), self._problem.base_cost[query.id])

@@ -16,6 +16,7 @@ from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.solver import solve
 
 MAX_ROUNDS = 6
+# Groups of one size that the planner is asked about, where the one that the model ranks first does not pay.
 MAX_ASKED = 12
 # Model and planner agree when a query's costs differ by no more.
 TOLERANCE = 0.002
@@ -52,16 +53,14 @@ def select(problem: Problem, planner: Planner) -> Selection:
     groups = _best_first(problem, truth, best)
     names = _names(groups)
     users: dict[str, list[str]] = {name: [] for name in names}
-    after = truth.atoms(names, is_asked=True)
-    for query_id, atom in after.items():
+    for query_id, atom in truth.atoms(names, is_asked=True).items():
         for name in atom.indexes:
             users[name].append(query_id)
-    cost_after = sum(problem.value[query_id] * atom.cost for query_id, atom in after.items())
     return Selection(
         chosen=tuple((tuple(problem.candidates[name] for name in group), gain) for group, gain in groups),
         cost_before=problem.base_ms,
-        cost_after=cost_after,
-        objective=cost_after + sum(map(problem.charge_ms, names)),
+        cost_after=truth.workload_ms(names),
+        objective=truth.objective(names),
         lower_bound=bound,
         rounds=rounds,
         users={name: tuple(query_ids) for name, query_ids in users.items()},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -68,9 +68,8 @@ def main() -> None:
     for name in arguments.workloads or LOADERS:
         image = _image(name, arguments.scale)
         for budget in GOALS[name]:
-            for row in _chosen(name, image, budget):
-                print(row, flush=True)
-                rows.append(row)
+            rows.append(_chosen(name, image, budget))
+            print(rows[-1], flush=True)
     print(f"written to {write('indexes', {'selections': rows}).relative_to(Path.cwd())}")
 
 
@@ -87,8 +86,8 @@ def _image(name: str, scale: float) -> Image:
         return read_image(server.dsn(name), binaries, progress=_silent)
 
 
-def _chosen(name: str, image: Image, budget: int) -> Iterator[dict[str, object]]:
-    """Yield what was chosen on a twin of its own, so that nothing is remembered from another budget."""
+def _chosen(name: str, image: Image, budget: int) -> dict[str, object]:
+    """Return what was chosen on a twin of its own, so that nothing is remembered from another budget."""
     with Twin.open(build(image, Binaries.find(), progress=_silent)) as twin:
         snapshot = _snapshot(name, twin)
         queries = snapshot.workload.queries
@@ -110,7 +109,7 @@ def _chosen(name: str, image: Image, budget: int) -> Iterator[dict[str, object]]
         before, after = (
             sum(plan.cost for plan in plans if isinstance(plan, Plan)) for plans in twin.what_if(queries, [(), changes])
         )
-        yield {
+        return {
             "workload": name,
             "queries": len(queries),
             "budget_mb": budget,

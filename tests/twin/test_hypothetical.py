@@ -10,7 +10,6 @@ import pytest
 
 from trimtab.db.connection import Connection, connect
 from trimtab.db.explain import explain
-from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
@@ -116,9 +115,7 @@ def test_a_session_that_knows_a_table_sees_its_length_after_indexes_were_made(sh
 @pytest.fixture
 def large_twin(source: Server) -> Iterator[Twin]:
     """A twin whose table of orders is a little over two gigabytes long."""
-    with closing(connect(source.dsn(DATABASE), read_only=True)) as connection:
-        facts = snapshot(connection)
-    with Twin.build(source.dsn(DATABASE), facts, Binaries.find(), progress=silent) as twin:
+    with _twin_of(source) as twin:
         with closing(connect(twin._server.dsn(TWIN_DATABASE), read_only=False)) as connection:
             row = connection.execute("select pg_relation_filepath('orders')").fetchone()
             connection.execute("update pg_class set reltuples = 2e7, relpages = $1 where oid = 'orders'::regclass",

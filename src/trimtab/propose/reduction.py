@@ -20,10 +20,7 @@ def reduced(problem: Problem) -> dict[str, list[Atom]]:
         for query in problem.queries
     }
     needless = _needless(problem, atoms)
-    return {
-        query_id: [atom for atom in found if not atom.indexes & needless] if needless else found
-        for query_id, found in atoms.items()
-    }
+    return {query_id: [atom for atom in found if not atom.indexes & needless] for query_id, found in atoms.items()}
 
 
 def _needless(problem: Problem, atoms: Mapping[str, Sequence[Atom]]) -> set[str]:
@@ -52,13 +49,13 @@ def _needless(problem: Problem, atoms: Mapping[str, Sequence[Atom]]) -> set[str]
     gains = {name: sum(base[query_id] - atom.cost for query_id, atom in found) for name, found in using.items()}
     by_table: dict[tuple[str, str], list[str]] = {}
     needless: set[str] = set()
-    for name in sorted(using, key=lambda name: (problem.sizes[name], problem.charge_ms(name), -gains[name], name)):
+    for name in sorted(
+        using.keys() - special, key=lambda name: (problem.sizes[name], problem.charge_ms(name), -gains[name], name)
+    ):
         change = problem.candidates[name]
         staying = by_table.setdefault((change.schema, change.table), [])
-        if name not in special and any(
-            problem.charge_ms(other) <= problem.charge_ms(name) and stands_in(other, name) for other in staying
-        ):
+        if any(problem.charge_ms(other) <= problem.charge_ms(name) and stands_in(other, name) for other in staying):
             needless.add(name)
-        elif name not in special:
+        else:
             staying.append(name)
     return needless

@@ -183,7 +183,7 @@ class HypotheticalIndexes:
             if adopted:
                 maker.execute(sql.load("twin_index_detach", version), (adopted, new))
             maker.execute(sql.load("twin_switch", version), (new, False))
-            maker.execute(sql.load("twin_table_counts_store", version), tuple(map(list, zip(*counts, strict=True))))
+            maker.execute(sql.load("twin_relations_store", version), tuple(map(list, zip(*counts, strict=True))))
         return made
 
     def _is_created(self, maker: Connection, digest: str, change: CreateIndex) -> bool:

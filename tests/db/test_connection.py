@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -66,6 +68,52 @@ def test_notices_are_kept_and_not_printed(conn: Connection, capfd: pytest.Captur
     conn.execute("DO $$ BEGIN RAISE WARNING 'mind the gap'; END $$")
     assert [notice.text for notice in notices(conn)] == ["mind the gap"]
     assert capfd.readouterr() == ("", "")
+
+
+class _InterruptedOnceSent(psycopg.RawCursor[Any]):
+    """Raises where a signal's handler can: in psycopg's own code, after the statement has left and before its end."""
+
+    def _execute_send(self, *args: Any, **kwargs: Any) -> None:
+        super()._execute_send(*args, **kwargs)
+        raise KeyboardInterrupt
+
+
+def _interrupt(conn: Connection, statement: bytes) -> None:
+    usual = conn.cursor_factory
+    conn.cursor_factory = _InterruptedOnceSent
+    try:
+        conn.execute(statement)
+    finally:
+        conn.cursor_factory = usual
+
+
+@pytest.mark.parametrize("statement", [b"SELECT pg_sleep(60)", b"SELECT 1", b"no such statement"])
+def test_a_session_is_free_after_an_interrupt_wherever_it_comes(conn: Connection, statement: bytes) -> None:
+    conn.execute("CREATE TEMP TABLE kept AS SELECT 1 AS n")
+
+    def delete() -> None:
+        with conn.transaction(force_rollback=True):
+            conn.execute("DELETE FROM kept")
+            with conn.transaction():
+                _interrupt(conn, statement)
+
+    with pytest.raises(KeyboardInterrupt):
+        delete()
+    assert _value(conn, "SELECT count(*) FROM kept") == 1
+
+
+def test_an_interrupt_ends_a_copy_and_a_pipeline_by_closing(
+    any_server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with closing(connect(any_server.dsn(), read_only=False)) as conn:
+        with pytest.raises(KeyboardInterrupt), conn.transaction():
+            _interrupt(conn, b"COPY (SELECT generate_series(1, 1000000)) TO STDOUT")
+        assert conn.closed
+    with closing(connect(any_server.dsn(), read_only=False)) as conn:
+        with pytest.raises(KeyboardInterrupt), conn.pipeline():
+            _interrupt(conn, b"SELECT pg_sleep(60)")
+        assert conn.closed
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.server

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 
 from trimtab.errors import TrimtabError, UsageError
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    from trimtab.embedded.signals import INTERRUPTED
+    from trimtab.embedded.signals import INTERRUPTED, Interrupted
 
     try:
         from trimtab.cli.app import app
@@ -45,10 +45,20 @@ def _run() -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:
+        for earlier in _contexts(error):
+            if isinstance(earlier, Interrupted):  # and what then failed was on its way out
+                raise SystemExit(earlier.code) from earlier
         return _usage_or_fault(error)
     if code == INTERRUPTED:  # before a command had begun
         raise SystemExit(code)
     return code
+
+
+def _contexts(error: BaseException) -> Iterator[BaseException]:
+    """Yield what was being handled when the error came, latest first."""
+    while error.__context__ is not None:
+        error = error.__context__
+        yield error
 
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:

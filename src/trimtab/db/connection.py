@@ -6,17 +6,21 @@ misread connection string. Never retries, never changes anything on the server.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import psycopg
+from psycopg import generators, waiting
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
 from trimtab.db.dsn import conninfo_for, describe
@@ -32,6 +36,12 @@ OLDEST_VERSION = 130000
 _CONNECT_TIMEOUT_SECONDS = 10
 _IDLE_IN_TRANSACTION_MS = 15 * 60 * 1000
 _KEPT_NOTICES = 100
+_SETTLE_SECONDS = 5.0
+
+# What psycopg ignores while a transaction is rolled back it would print, with the server's words, when nobody logs.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,33 @@ class Notice:
 _NOTICES: weakref.WeakKeyDictionary[Connection, deque[Notice]] = weakref.WeakKeyDictionary()
 
 
+class _Session(psycopg.Connection[TupleRow]):
+    """After an interrupt it is idle or closed.
+
+    psycopg cancels what runs, and reads its end by the generator that was interrupted. Where the signal came while that
+    ran, there is nothing left of it, and the session would stay busy: no rollback and no cleaning up would be possible.
+    """
+
+    def wait(self, gen: PQGen[_Value], interval: float = 0.1, timeout: float | None = None) -> _Value:
+        try:
+            return super().wait(gen, interval, timeout)
+        except KeyboardInterrupt:
+            self._settle()
+            raise
+
+    def _settle(self) -> None:
+        link = self.pgconn
+        if link.pipeline_status != PipelineStatus.OFF:
+            link.finish()
+        elif link.transaction_status == TransactionStatus.ACTIVE:
+            try:
+                waiting.wait(generators.fetch_many(link), link.socket, timeout=_SETTLE_SECONDS)
+            except psycopg.Error:
+                link.finish()
+            if link.transaction_status == TransactionStatus.ACTIVE:  # it copies, or only a part was sent
+                link.finish()
+
+
 def connect(conninfo: str, *, read_only: bool, statement_timeout_ms: int = 0, lock_timeout_ms: int = 0) -> Connection:
     """Return an open connection in autocommit mode, application_name "trimtab", texts with `$n` placeholders.
 
@@ -56,7 +93,7 @@ def connect(conninfo: str, *, read_only: bool, statement_timeout_ms: int = 0, lo
     conninfo = conninfo_for(conninfo, None)
     where = describe(conninfo)
     try:
-        connection = psycopg.Connection.connect(
+        connection = _Session.connect(
             _session_conninfo(conninfo),
             autocommit=True,
             cursor_factory=psycopg.RawCursor,

@@ -141,18 +141,21 @@ def explain_twin(
     indexes: Sequence[str] = (),
     drops: Sequence[str] = (),
     settings: Sequence[str] = (),
+    statistics: Sequence[str] = (),
+    targets: Sequence[str] = (),
     seed: int = 1,
     engine: str = "twin",
     generic: bool | None = None,
 ) -> Explained:
     """Plan a workload without and with hypothetical changes: CREATE INDEX statements, names of indexes, name=value.
 
+    `statistics` are CREATE STATISTICS statements, `targets` table.column=number: statistics targets of columns.
     `engine` is "twin", or "hypopg" for a server that has this extension; `generic` true plans for any parameters.
     Raises TrimtabError.
     """
     from trimtab.lifecycle import twins
 
-    wishes = twins.Wishes(indexes, drops, settings)
+    wishes = twins.Wishes(indexes, drops, settings, statistics, targets)
     return twins.explain(origin, workload, wishes, watcher or Silent(), seed=seed, engine=engine, generic=generic)
 
 

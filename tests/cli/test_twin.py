@@ -70,6 +70,47 @@ def test_explain_tells_costs_uses_and_sizes(market: Market, program: Program, wo
     program.assert_nothing_left()
 
 
+def test_explain_tells_what_hypothetical_statistics_would_do(market: Market, program: Program, tmp_path: Path) -> None:
+    workload = tmp_path / "groups.sql"
+    workload.write_text("-- name: groups\nSELECT customer_id, total FROM orders GROUP BY customer_id, total;\n")
+    before = market.everything()
+    statistics = "CREATE STATISTICS (ndistinct, mcv) ON customer_id, total FROM orders"
+    targets = [("--target", f"orders.{wanted}") for wanted in ("customer_id=1000", "absent=9", "id=99999")]
+    arguments: list[str | Path] = ["twin", "explain", market.dsn, "--workload", workload, "--statistics", statistics]
+    arguments += [part for target in targets for part in target]
+    document = program.succeed(*arguments, "--json").document
+    [held] = document["statistics"]
+    assert set(held) == {"sql", "name", "refusal", "note"}
+    assert held["name"] == "hypothetical_1"
+    assert held["sql"].startswith('CREATE STATISTICS "public"."hypothetical_1" (ndistinct, mcv) ON "customer_id"')
+    assert held["refusal"] == ""
+    assert held["note"].startswith("sampled ")
+    good, absent, beyond = document["targets"]
+    assert set(good) == {"sql", "target", "refusal", "note"}
+    assert (good["target"], good["refusal"]) == (1000, "")
+    assert 'no column "absent"' in absent["refusal"]
+    assert "0 to 10000" in beyond["refusal"]
+    [found] = document["queries"]
+    assert found["failure"] == ""
+    assert market.everything() == before
+
+    shown = program.succeed(*arguments).stdout
+    assert "SET STATISTICS 1000: sampled " in shown
+    assert "SET STATISTICS 9: refused: " in shown
+    program.assert_nothing_left()
+
+
+def test_statistics_of_a_file_have_no_sample(market: Market, program: Program, workload: Path, tmp_path: Path) -> None:
+    file = tmp_path / "market.twin"
+    program.succeed("twin", "export", market.dsn, "--out", file)
+    statistics = "CREATE STATISTICS ON customer_id, total FROM orders"
+    arguments = ("twin", "explain", "--from", file, "--workload", workload, "--statistics", statistics)
+    document = program.succeed(*arguments, "--target", "orders.total=9", "--json").document
+    for told in (*document["statistics"], *document["targets"]):
+        assert told["refusal"] == "no sample of the source: it has no effect"
+    assert all(query["cost_after"] == query["cost_before"] for query in document["queries"])
+
+
 def test_an_index_can_be_thought_away(market: Market, program: Program, tmp_path: Path) -> None:
     workload = tmp_path / "by_key.sql"
     workload.write_text("-- name: by key\nSELECT note FROM orders WHERE id = 17;\n")
@@ -180,6 +221,11 @@ def test_bad_input_is_refused_without_a_server(
         ("--drop", "no_such_index", "twin.no_such_index"),
         ("--drop", 'a"b; c', "twin.no_such_index"),
         ("--set", "work_mem", "twin.setting"),
+        ("--statistics", "CREATE INDEX ON stock (amount)", "twin.statistics_statement"),
+        ("--statistics", "CREATE STATISTICS ON (id + 1), amount FROM stock", "twin.statistics_statement"),
+        ("--statistics", "CREATE STATISTICS ON a, b FROM nowhere", "twin.no_such_table"),
+        ("--target", "amount=100", "twin.target"),
+        ("--target", "nowhere.amount=100", "twin.no_such_table"),
     ],
 )
 def test_a_change_that_cannot_be_read_is_refused(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from trimtab.model.catalog import Column, ForeignKey, Index, ServerIdentity, Setting, Snapshot, StatisticsObject, Table
-from trimtab.model.change import Change, CreateIndex
+from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan, PlanNode
-from trimtab.model.whatif import PlanFailure
+from trimtab.model.whatif import Hypothesis, PlanFailure
 from trimtab.model.workload import Query, QueryKind, Workload
 from trimtab.propose.context import Context, Limits
 
@@ -90,7 +90,7 @@ class NoPlanner:
     def what_if(
         self,
         queries: Sequence[Query],
-        configurations: Sequence[tuple[Change, ...]],
+        configurations: Sequence[tuple[Hypothesis, ...]],
         *,
         generic: bool | None = None,
     ) -> list[list[Plan | PlanFailure]]:

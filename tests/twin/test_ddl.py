@@ -1,4 +1,4 @@
-"""Reading what a person wrote: CREATE INDEX, the name of an index, name=value."""
+"""Reading what a person wrote: CREATE INDEX, CREATE STATISTICS, names of indexes and columns, name=value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from trimtab.db.connection import Connection
 from trimtab.errors import UsageError
-from trimtab.twin.ddl import create_index, drop_index, set_setting
+from trimtab.model.whatif import StatisticsTarget
+from trimtab.twin.ddl import create_index, create_statistics, drop_index, set_setting, statistics_target
 
 pytestmark = pytest.mark.server
 
@@ -53,6 +54,70 @@ def test_names_and_columns(shop: Connection) -> None:
 def test_what_cannot_be_hypothetical_is_refused(shop: Connection, text: str, code: str) -> None:
     with pytest.raises(UsageError) as refused:
         create_index(text, shop, 1)
+    assert refused.value.code == code
+
+
+def test_statistics_are_read_with_their_columns_and_kinds(shop: Connection) -> None:
+    change = create_statistics("CREATE STATISTICS ON city, zip FROM orders", shop, 3)
+    assert (change.schema, change.table, change.name) == ("public", "orders", "hypothetical_3")
+    assert (change.columns, change.kinds) == (("city", "zip"), ("ndistinct", "dependencies", "mcv"))
+    text = (
+        'create statistics "Mixed Case"."S ""1""" (MCV) on "select", "größe" from only "Mixed Case"."Wäre ""1"" Lager"'
+    )
+    odd = create_statistics(text, shop, 1)
+    assert (odd.schema, odd.table, odd.name) == ("Mixed Case", 'Wäre "1" Lager', 'S "1"')
+    assert (odd.columns, odd.kinds) == (("select", "größe"), ("mcv",))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("CREATE STATISTICS s ON lower(city), zip FROM orders", "twin.statistics_statement"),
+        ("CREATE STATISTICS s ON city, zip FROM orders, customer", "twin.statistics_statement"),
+        ("CREATE STATISTICS s ON city, zip FROM (SELECT 1) o", "twin.statistics_statement"),
+        ("CREATE STATISTICS archive.s ON city, zip FROM orders", "twin.statistics_statement"),
+        ("CREATE STATISTICS s ON city, zip FROM orders; DROP TABLE orders", "twin.statistics_statement"),
+        ("CREATE INDEX ON orders (city)", "twin.statistics_statement"),
+        ("CREATE STATISTICS", "twin.statistics_statement"),
+        ("", "twin.statistics_statement"),
+        ("CREATE STATISTICS s ON a, b FROM nothing", "twin.no_such_table"),
+    ],
+)
+def test_statistics_that_cannot_be_hypothetical_are_refused(shop: Connection, text: str, code: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        create_statistics(text, shop, 1)
+    assert refused.value.code == code
+
+
+def test_a_target_is_a_column_and_a_number(shop: Connection) -> None:
+    assert statistics_target("orders.city=1000", shop) == StatisticsTarget("public", "orders", "city", 1000)
+    assert statistics_target("Archive.orders.Total = -1", shop) == StatisticsTarget("archive", "orders", "total", -1)
+    odd = statistics_target('"Mixed Case"."Wäre ""1"" Lager"."Teil Nr"=0', shop)
+    assert odd == StatisticsTarget("Mixed Case", 'Wäre "1" Lager', "Teil Nr", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("city=100", "twin.target"),
+        ("orders.city", "twin.target"),
+        ("orders.city=", "twin.target"),
+        ("orders.city=much", "twin.target"),
+        ("=100", "twin.target"),
+        ("", "twin.target"),
+        ("a.b.c.d=100", "twin.target"),
+        ("orders.*=100", "twin.target"),
+        ("orders.city AS x=100", "twin.target"),
+        ("orders.city FROM orders=100", "twin.target"),
+        ("orders.city, orders.zip=100", "twin.target"),
+        ("orders.city; DROP TABLE orders; SELECT a.b=100", "twin.target"),
+        ("orders.city\0=100", "twin.target"),
+        ("nothing.city=100", "twin.no_such_table"),
+    ],
+)
+def test_what_is_no_target_is_refused(shop: Connection, text: str, code: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        statistics_target(text, shop)
     assert refused.value.code == code
 
 

@@ -14,6 +14,7 @@ from trimtab.embedded.server import Server
 from trimtab.model.change import Change, CreateIndex, DropIndex, DropStatistics, SetSetting
 from trimtab.model.plan import Plan
 from trimtab.twin.cache import Question, Task
+from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.session import question_of
 from trimtab.twin.twin import Twin
 
@@ -102,7 +103,7 @@ def test_every_kept_answer_is_the_planner_s(twin: Twin) -> None:
     assert calls < 0.5 * len(configurations) * len(questions)
     engine = twin._engines.first
     for configuration, answers in zip(configurations, kept, strict=True):
-        asked = engine.ask(Task(configuration, tuple(questions), ()), {})
+        asked = engine.ask(Task(configuration, tuple(questions), ()), HypotheticalStatistics())
         for question, mine, true in zip(questions, answers, asked, strict=True):
             assert mine == true, (question.text, configuration)
 

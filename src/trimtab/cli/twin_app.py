@@ -91,6 +91,8 @@ def check(
 @twin_app.command(
     epilog='Example: trimtab twin explain --from shop.twin --workload current.sql --index "CREATE INDEX ON orders (id)"'
     " --drop orders_old_idx --set work_mem=64MB"
+    ' or: trimtab twin explain service=shop --statistics "CREATE STATISTICS ON city, zip FROM orders"'
+    " --target orders.city=1000"
 )
 def explain(
     dsn: Dsn = None,
@@ -100,6 +102,13 @@ def explain(
     index: Annotated[list[str] | None, typer.Option("--index", help="A CREATE INDEX statement; may repeat.")] = None,
     drop: Annotated[list[str] | None, typer.Option("--drop", help="An index to think away; may repeat.")] = None,
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting, name=value; may repeat.")] = None,
+    statistics: Annotated[
+        list[str] | None, typer.Option("--statistics", help="A CREATE STATISTICS statement on columns; may repeat.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", help="A statistics target, table.column=number; may repeat."),
+    ] = None,
     generic: Annotated[
         bool, typer.Option("--generic", help="Plan for any parameters, not for the given ones.")
     ] = False,
@@ -113,7 +122,7 @@ def explain(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what each query would cost with hypothetical indexes, without existing ones, with other settings."""
+    """Show what each query would cost with hypothetical indexes, statistics and settings, or without an index."""
     from trimtab.cli import twins
 
     origin = twins.Asked(
@@ -125,6 +134,8 @@ def explain(
         index or (),
         drop or (),
         set or (),
+        statistics or (),
+        target or (),
         engine=engine,
         generic=generic,
         seed=seed,

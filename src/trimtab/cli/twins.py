@@ -122,6 +122,8 @@ def explain(
     indexes: Sequence[str],
     drops: Sequence[str],
     settings: Sequence[str],
+    statistics: Sequence[str],
+    targets: Sequence[str],
     *,
     engine: str,
     generic: bool,
@@ -132,11 +134,12 @@ def explain(
     """Tell what hypothetical changes would do."""
     from trimtab import api
 
-    if not (indexes or drops or settings):
+    if not (indexes or drops or settings or statistics or targets):
         raise UsageError(
             "there is nothing to explain: no hypothetical change was given",
             code="usage.no_change",
-            next_step='Add --index "CREATE INDEX ...", --drop NAME or --set name=value.',
+            next_step='Add --index "CREATE INDEX ...", --drop NAME, --set name=value, '
+            '--statistics "CREATE STATISTICS ..." or --target table.column=number.',
         )
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         done = api.explain_twin(
@@ -146,6 +149,8 @@ def explain(
             indexes=indexes,
             drops=drops,
             settings=settings,
+            statistics=statistics,
+            targets=targets,
             seed=seed,
             engine=engine,
             generic=generic or None,
@@ -232,6 +237,11 @@ def _show_explained(done: Explained, console: Console) -> None:
     for index in done.indexes:
         told = f"refused: {index.refusal}" if index.size_bytes is None else size(index.size_bytes)
         text = printable(f"{index.change.sql(concurrently=False)}: {told}" + (f" ({index.note})" if index.note else ""))
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    imagined = [(s.change.sql(), s.refusal, s.note) for s in done.statistics]
+    imagined += [(t.target.sql(), t.refusal, t.note) for t in done.targets]
+    for sql, refusal, note in imagined:
+        text = printable(f"{sql}: " + (f"refused: {refusal}" if refusal else note))
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     _skipped(done.workload.skipped, console)
     _problems(done.problems, console)

@@ -16,10 +16,10 @@ from trimtab.db.dsn import describe
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, UsageError
-from trimtab.model.change import Change, CreateIndex
+from trimtab.model.change import CreateIndex, CreateStatistics
 from trimtab.model.plan import Plan
 from trimtab.model.watch import Watcher
-from trimtab.model.whatif import WhatIf
+from trimtab.model.whatif import Hypothesis, StatisticsTarget, WhatIf
 from trimtab.model.workload import Query, Workload
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin import ddl
@@ -112,12 +112,32 @@ class IndexExplained:
 
 
 @dataclass(frozen=True, slots=True)
+class StatisticsExplained:
+    """A hypothetical statistics object: why it has no effect, or ""; `note` tells its basis."""
+
+    change: CreateStatistics
+    refusal: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetExplained:
+    """A hypothetical statistics target: why it has no effect, or ""; `note` tells its basis."""
+
+    target: StatisticsTarget
+    refusal: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """What hypothetical changes would do to a workload."""
 
     workload: Workload
     queries: tuple[QueryExplained, ...]
     indexes: tuple[IndexExplained, ...]
+    statistics: tuple[StatisticsExplained, ...]
+    targets: tuple[TargetExplained, ...]
     planner_calls: int
     build_seconds: float
     engine: str
@@ -126,11 +146,16 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """Hypothetical changes as a person wrote them: CREATE INDEX statements, names of indexes, name=value."""
+    """Hypothetical changes as a person wrote them.
+
+    CREATE INDEX statements, names of indexes, name=value, CREATE STATISTICS statements, table.column=target.
+    """
 
     indexes: Sequence[str] = ()
     drops: Sequence[str] = ()
     settings: Sequence[str] = ()
+    statistics: Sequence[str] = ()
+    targets: Sequence[str] = ()
 
 
 def export(origin: Origin, path: Path, watcher: Watcher) -> Exported:
@@ -228,10 +253,16 @@ def explain(
     with _asked(origin, engine, watcher) as asked:
         found = take_snapshot(asked.reader, workload, seed=seed, progress=_told(watcher)).workload
         indexes = [ddl.create_index(text, asked.reader, number) for number, text in enumerate(wishes.indexes, start=1)]
-        changes: list[Change] = [
+        statistics = [
+            ddl.create_statistics(text, asked.reader, number) for number, text in enumerate(wishes.statistics, start=1)
+        ]
+        targets = [ddl.statistics_target(text, asked.reader) for text in wishes.targets]
+        changes: list[Hypothesis] = [
             *indexes,
             *(ddl.drop_index(name, asked.reader) for name in wishes.drops),
             *(ddl.set_setting(text) for text in wishes.settings),
+            *statistics,
+            *targets,
         ]
         before, after = asked.what_if.what_if(found.queries, [(), tuple(changes)], generic=generic)
         return Explained(
@@ -243,6 +274,8 @@ def explain(
                 IndexExplained(change, size, asked.what_if.refusal(change) or "", asked.note(change))
                 for change, size in zip(indexes, asked.what_if.size_bytes(indexes), strict=True)
             ),
+            statistics=tuple(StatisticsExplained(one, *asked.basis(one, changes)) for one in statistics),
+            targets=tuple(TargetExplained(one, *asked.basis(one, changes)) for one in targets),
             planner_calls=asked.what_if.planner_calls,
             build_seconds=asked.seconds,
             engine=engine,
@@ -261,6 +294,12 @@ class _Asked:
 
     def note(self, change: CreateIndex) -> str:
         return self.twin.note(change) if self.twin is not None else "HypoPG's own estimate"
+
+    def basis(self, one: CreateStatistics | StatisticsTarget, among: Sequence[Hypothesis]) -> tuple[str, str]:
+        """Return why hypothetical statistics have no effect, or "", and what they rest on."""
+        if self.twin is None:
+            return "HypoPG cannot imagine it", ""
+        return self.twin.refusal(one, among) or "", self.twin.note(one, among)
 
 
 @contextmanager

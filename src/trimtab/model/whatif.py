@@ -6,13 +6,54 @@ has it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+from typing import Protocol, TypeAlias
 
-from trimtab.model.change import Change, CreateIndex
+from trimtab.model.change import Change, CreateIndex, change_digest, qualified, quote_identifier, touched_table
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsTarget:
+    """A column's statistics at another target (0 to 10000, -1 is the default), after ANALYZE. Thought, never applied.
+
+    At target 0 ANALYZE leaves the statistics that are there.
+    """
+
+    schema: str
+    table: str
+    column: str
+    target: int
+
+    kind = "statistics_target"
+
+    def sql(self) -> str:
+        """Return the statement that it imagines, followed by ANALYZE. Raises ValueError for names that cannot be."""
+        column = quote_identifier(self.column)
+        return f"ALTER TABLE {qualified(self.schema, self.table)} ALTER COLUMN {column} SET STATISTICS {self.target}"
+
+
+Hypothesis: TypeAlias = Change | StatisticsTarget
+"""What a configuration may hold: changes that can be applied, and what can only be thought."""
+
+
+@lru_cache(maxsize=1 << 16)
+def hypothesis_digest(hypothesis: Hypothesis) -> str:
+    """Return SHA-256, in hexadecimal, of what it is: a change's own digest."""
+    if isinstance(hypothesis, StatisticsTarget):
+        return hashlib.sha256(repr((hypothesis.kind, *astuple(hypothesis))).encode()).hexdigest()
+    return change_digest(hypothesis)
+
+
+def hypothesis_table(hypothesis: Hypothesis) -> tuple[str, str] | None:
+    """Return (schema, table) that it touches, or None for a setting."""
+    if isinstance(hypothesis, StatisticsTarget):
+        return hypothesis.schema, hypothesis.table
+    return touched_table(hypothesis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +70,7 @@ class WhatIf(Protocol):
     def what_if(
         self,
         queries: Sequence[Query],
-        configurations: Sequence[tuple[Change, ...]],
+        configurations: Sequence[tuple[Hypothesis, ...]],
         *,
         generic: bool | None = None,
     ) -> list[list[Plan | PlanFailure]]:

@@ -99,6 +99,14 @@ def explained_document(explained: Explained) -> dict[str, object]:
             }
             for index in explained.indexes
         ],
+        "statistics": [
+            {"sql": one.change.sql(), "name": one.change.name, "refusal": one.refusal, "note": one.note}
+            for one in explained.statistics
+        ],
+        "targets": [
+            {"sql": one.target.sql(), "target": one.target.target, "refusal": one.refusal, "note": one.note}
+            for one in explained.targets
+        ],
         "summary": {
             "planner_calls": explained.planner_calls,
             "build_seconds": round(explained.build_seconds, 3),

@@ -10,15 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from trimtab.model.change import (
-    Change,
-    CreateIndex,
-    DropIndex,
-    change_digest,
-    touched_table,
-)
+from trimtab.model.change import CreateIndex, DropIndex
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import PlanFailure
+from trimtab.model.whatif import Hypothesis, PlanFailure, hypothesis_digest, hypothesis_table
 from trimtab.model.workload import Query
 
 Answer: TypeAlias = Plan | PlanFailure
@@ -58,7 +52,7 @@ class Relations:
 class Task:
     """Questions to be planned with these changes in force. `states` are what the answers are kept under."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[Hypothesis, ...]
     questions: tuple[Question, ...]
     states: tuple[_State, ...]
 
@@ -120,9 +114,9 @@ class PlanCache:
         """Return the answers under these changes; what failed before it was asked answers itself. Raises KeyError."""
         return [one if isinstance(one, PlanFailure) else self._answer(one, configuration) for one in asked]
 
-    def forget(self, change: Change) -> None:
+    def forget(self, change: Hypothesis) -> None:
         """Forget what was answered with this change in force."""
-        digest = change_digest(change)
+        digest = hypothesis_digest(change)
         self._answers = {key: answer for key, answer in self._answers.items() if digest not in (*key[1][0], *key[1][1])}
 
     def clear(self) -> None:
@@ -144,16 +138,16 @@ class PlanCache:
 class Configuration:
     """The changes of one configuration, sorted for the question which of them are relevant."""
 
-    def __init__(self, changes: Sequence[Change]) -> None:
+    def __init__(self, changes: Sequence[Hypothesis]) -> None:
         self.changes = changes
-        self._digests = [change_digest(change) for change in changes]
+        self._digests = [hypothesis_digest(change) for change in changes]
         self._is_index = [isinstance(change, CreateIndex | DropIndex) for change in changes]
         self._settings: list[int] = []
         self._by_table: dict[_Table, list[int]] = {}
         self._dropping: set[_Table] = set()
         self._states: dict[tuple[int, ...], _State] = {}
         for number, change in enumerate(changes):
-            table = touched_table(change)
+            table = hypothesis_table(change)
             if table is None:
                 self._settings.append(number)
                 continue

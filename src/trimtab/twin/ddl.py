@@ -1,4 +1,4 @@
-"""Turns what a person wrote (CREATE INDEX, the name of an index, name=value) into hypothetical changes.
+"""Turns what a person wrote (CREATE INDEX, CREATE STATISTICS, names, name=value) into hypothetical changes.
 
 The texts are read by PostgreSQL's own grammar and never run as they are: names go through quoting, and of CREATE INDEX
 only the part from USING on is taken over, which the twin's server judges.
@@ -6,7 +6,7 @@ only the part from USING on is taken over, which the twin's server judges.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
 
@@ -14,9 +14,13 @@ from trimtab.db import queries
 from trimtab.db.connection import Connection
 from trimtab.db.parser import UnreadableSqlError, parse, tokens_of
 from trimtab.errors import UsageError
-from trimtab.model.change import CreateIndex, DropIndex, SetSetting, quote_identifier
+from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, SetSetting, quote_identifier
+from trimtab.model.whatif import StatisticsTarget
 
 _WRITE = "Write one statement as in: CREATE INDEX ON public.orders (customer_id) INCLUDE (total) WHERE status = 'open'"
+_WRITE_STATISTICS = "Write one statement on columns as in: CREATE STATISTICS (ndistinct, mcv) ON city, zip FROM orders"
+_WRITE_TARGET = "Write it as in: --target public.orders.city=1000"
+_KINDS = ("ndistinct", "dependencies", "mcv")
 
 
 def create_index(text: str, twin: Connection, number: int) -> CreateIndex:
@@ -25,24 +29,61 @@ def create_index(text: str, twin: Connection, number: int) -> CreateIndex:
     Raises UsageError `twin.index_statement` or `twin.no_such_table`.
     """
     statement = _index_statement(text)
-    relation = statement["relation"]
-    assert isinstance(relation, Mapping), "CREATE INDEX names a relation"
-    written = ".".join(quote_identifier(str(relation[part])) for part in ("schemaname", "relname") if part in relation)
-    row = twin.execute(queries.load("twin_relation", twin.info.server_version), (written,)).fetchone()
-    if row is None:
-        raise UsageError(
-            f"the hypothetical index is refused: its table {written} is not on the twin",
-            code="twin.no_such_table",
-            next_step="Write its schema, and check that this role may read it.",
-        )
+    schema, table = _table("the hypothetical index is", _names(statement["relation"]), twin)
     return CreateIndex(
-        schema=row[0],
-        table=row[1],
+        schema=schema,
+        table=table,
         name=str(statement.get("idxname") or f"hypothetical_{number}"),
         tail=_tail(text),
         key_columns=_columns(statement.get("indexParams")),
         include_columns=_columns(statement.get("indexIncludingParams")),
     )
+
+
+def create_statistics(text: str, twin: Connection, number: int) -> CreateStatistics:
+    """Return the object of a CREATE STATISTICS statement on columns, in its table's schema.
+
+    One without a name is called `hypothetical_<number>`, one without kinds has all. Raises UsageError
+    `twin.statistics_statement` or `twin.no_such_table`.
+    """
+    statement = _statement(text, "CreateStatsStmt", "CREATE STATISTICS", _refused_statistics)
+    relations, columns = statement["relations"], statement["exprs"]
+    assert isinstance(relations, list), "CREATE STATISTICS names a relation"
+    assert isinstance(columns, list), "CREATE STATISTICS names columns"
+    if len(relations) != 1 or "RangeVar" not in relations[0]:
+        raise _refused_statistics("it is not on one table")
+    if not all("name" in column["StatsElem"] for column in columns):
+        raise _refused_statistics("only columns can be in it, no expressions")
+    schema, table = _table("the hypothetical statistics are", _names(relations[0]["RangeVar"]), twin)
+    names = _strings(statement.get("defnames"))
+    if len(names) > 1 and names[:-1] != [schema]:
+        raise _refused_statistics("it is in another schema than its table")
+    return CreateStatistics(
+        schema=schema,
+        table=table,
+        name=names[-1] if names else f"hypothetical_{number}",
+        columns=tuple(str(column["StatsElem"]["name"]) for column in columns),
+        kinds=tuple(_strings(statement.get("stat_types"))) or _KINDS,
+    )
+
+
+def statistics_target(text: str, twin: Connection) -> StatisticsTarget:
+    """Return the target of `table.column=1000`, named as in SQL.
+
+    Raises UsageError `twin.target` or `twin.no_such_table`.
+    """
+    written, _, number = text.rpartition("=")
+    names = _column_names(written)
+    try:
+        target = int(number)
+    except ValueError:
+        names = []
+    if len(names) not in (2, 3):
+        raise UsageError(
+            f"--target {text!r} is refused: it is not table.column=number", code="twin.target", next_step=_WRITE_TARGET
+        )
+    schema, table = _table("the hypothetical target is", names[:-1], twin)
+    return StatisticsTarget(schema, table, names[-1], target)
 
 
 def drop_index(name: str, twin: Connection) -> DropIndex:
@@ -73,15 +114,58 @@ def set_setting(text: str) -> SetSetting:
     return SetSetting("database", "twin", name.strip(), value.strip())
 
 
-def _index_statement(text: str) -> Mapping[str, object]:
+def _table(what: str, names: Sequence[str], twin: Connection) -> tuple[str, str]:
+    """Return the schema and name of a table that is written so."""
+    written = ".".join(map(quote_identifier, names))
+    row = twin.execute(queries.load("twin_relation", twin.info.server_version), (written,)).fetchone()
+    if row is None:
+        raise UsageError(
+            f"{what} refused: its table {written} is not on the twin",
+            code="twin.no_such_table",
+            next_step="Write its schema, and check that this role may read it.",
+        )
+    return row[0], row[1]
+
+
+def _names(relation: object) -> list[str]:
+    assert isinstance(relation, Mapping), "the statement names a relation"
+    return [str(relation[part]) for part in ("schemaname", "relname") if part in relation]
+
+
+def _strings(nodes: object) -> list[str]:
+    return [str(node["String"]["sval"]) for node in nodes] if isinstance(nodes, list) else []
+
+
+def _column_names(written: str) -> list[str]:
+    """Return the parts of a column's written name; none when it is something else."""
+    try:
+        [tree] = parse(f"SELECT {written}")
+    except (UnreadableSqlError, ValueError):
+        return []
+    match tree:
+        case {
+            "SelectStmt": {"targetList": [{"ResTarget": {"val": {"ColumnRef": {"fields": fields}}, **target}}], **more}
+        }:
+            is_only_that = not target.keys() - {"location"} and not more.keys() - {"limitOption", "op"}
+            if is_only_that and isinstance(fields, list) and all("String" in field for field in fields):
+                return _strings(fields)
+    return []
+
+
+def _statement(text: str, kind: str, name: str, refused: Callable[[str], UsageError]) -> Mapping[str, object]:
     try:
         trees = parse(text)
     except UnreadableSqlError as error:
-        raise _refused(error.found) from None
-    if len(trees) != 1 or "IndexStmt" not in trees[0]:
-        raise _refused("it is not one CREATE INDEX statement")
-    statement = trees[0]["IndexStmt"]
+        raise refused(error.found) from None
+    if len(trees) != 1 or kind not in trees[0]:
+        raise refused(f"it is not one {name} statement")
+    statement = trees[0][kind]
     assert isinstance(statement, Mapping)
+    return statement
+
+
+def _index_statement(text: str) -> Mapping[str, object]:
+    statement = _statement(text, "IndexStmt", "CREATE INDEX", _refused)
     if statement.get("unique"):
         raise _refused("whether the values are unique, no statistics tell", "Leave UNIQUE out.")
     return statement
@@ -89,6 +173,14 @@ def _index_statement(text: str) -> Mapping[str, object]:
 
 def _refused(found: str, next_step: str = _WRITE) -> UsageError:
     return UsageError(f"the hypothetical index is refused: {found}", code="twin.index_statement", next_step=next_step)
+
+
+def _refused_statistics(found: str) -> UsageError:
+    return UsageError(
+        f"the hypothetical statistics are refused: {found}",
+        code="twin.statistics_statement",
+        next_step=_WRITE_STATISTICS,
+    )
 
 
 def _tail(text: str) -> str:

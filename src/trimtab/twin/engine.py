@@ -6,27 +6,17 @@ plans at the same time has a server of its own, which is a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
-from trimtab.model.change import (
-    Change,
-    CreateIndex,
-    CreateStatistics,
-    DropIndex,
-    DropStatistics,
-    SetSetting,
-    change_digest,
-)
+from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting
+from trimtab.model.whatif import Hypothesis, StatisticsTarget
 from trimtab.twin.cache import Answer, Question, Relations, Task
-from trimtab.twin.extended import ExtendedValues, store_values
 from trimtab.twin.hypothetical import HypotheticalIndexes
+from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.session import Session, setting_statement
-
-Values = Mapping[str, Sequence[ExtendedValues]]
-"""What statistics objects hold, by the digest of the change that creates them."""
 
 
 class Engine:
@@ -73,10 +63,10 @@ class Engine:
         """Return the plan as things are, and the relations that the planner looked at; None when it failed."""
         return self._session.learn(question)
 
-    def ask(self, task: Task, values: Values) -> list[Answer]:
+    def ask(self, task: Task, statistics: HypotheticalStatistics) -> list[Answer]:
         """Return the plans with the task's changes in force. A change that cannot be made fails all of them."""
-        if any(isinstance(c, CreateStatistics) and values.get(change_digest(c)) for c in task.changes):
-            return self._session.ask_singly(task.questions, lambda: self._set_up(task.changes, values))
+        if any(statistics.is_in_force(change, task.changes) for change in task.changes):
+            return self._session.ask_singly(task.questions, lambda: self._set_up(task.changes, statistics))
         set_up = [*self.indexes.switches(task.changes), *(s for c in task.changes for s in _statements(c))]
         return self._session.ask(task.questions, set_up)
 
@@ -86,25 +76,22 @@ class Engine:
         self.connection.close()
         self.server.destroy()
 
-    def _set_up(self, changes: Sequence[Change], values: Values) -> None:
+    def _set_up(self, changes: Sequence[Hypothesis], statistics: HypotheticalStatistics) -> None:
         for statement in self.indexes.switches(changes):
             self.connection.execute(statement.text.encode(), statement.values)
         for change in changes:
             for statement in _statements(change):
                 self.connection.execute(statement.text.encode(), statement.values)
-            held = values.get(change_digest(change), ())
-            if isinstance(change, CreateStatistics) and held:
-                self.connection.execute(change.sql().encode())
-                for one in held:
-                    store_values(self.connection, one)
+            if isinstance(change, CreateStatistics | StatisticsTarget) and statistics.is_in_force(change, changes):
+                statistics.store(self.connection, change, changes)
 
 
-def _statements(change: Change) -> list[Statement]:
+def _statements(change: Hypothesis) -> list[Statement]:
     """Return what makes a change that needs no preparation, until the open transaction ends."""
     match change:
         case SetSetting():
             return [setting_statement(change)]
         case DropStatistics():
             return [Statement(change.sql())]
-        case CreateIndex() | DropIndex() | CreateStatistics():
+        case CreateIndex() | DropIndex() | CreateStatistics() | StatisticsTarget():
             return []

@@ -27,8 +27,11 @@ class KeyCounts:
         return float(sum(times * keys for times, keys in self.occurrences))
 
 
-def estimated_distinct(occurrences: Sequence[tuple[int, int]], scale: float) -> float:
-    """Return how many keys there are where the sample is one of `scale` equal parts of all."""
+def estimated_distinct(occurrences: Sequence[tuple[float, int]], scale: float) -> float:
+    """Return how many keys there are where the sample is one of `scale` equal parts of all.
+
+    `occurrences` are (times, keys that occur so often); of those that occur more than once a mean does as well.
+    """
     items = sum(times * keys for times, keys in occurrences)
     seen = float(sum(keys for _, keys in occurrences))
     once = sum(keys for times, keys in occurrences if times == 1)

@@ -18,9 +18,9 @@ from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.errors import SourceError
-from trimtab.model.change import Change, CreateIndex, SetSetting, change_digest, quote_identifier
+from trimtab.model.change import CreateIndex, SetSetting, change_digest, quote_identifier
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import PlanFailure
+from trimtab.model.whatif import Hypothesis, PlanFailure
 from trimtab.model.workload import Query
 from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Task
 from trimtab.twin.session import Session, question_of, setting_statement
@@ -81,7 +81,7 @@ class HypoPG:
     def what_if(
         self,
         queries: Sequence[Query],
-        configurations: Sequence[tuple[Change, ...]],
+        configurations: Sequence[tuple[Hypothesis, ...]],
         *,
         generic: bool | None = None,
     ) -> list[list[Plan | PlanFailure]]:

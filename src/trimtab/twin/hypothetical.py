@@ -19,7 +19,8 @@ from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
-from trimtab.model.change import Change, CreateIndex, DropIndex, change_digest, qualified
+from trimtab.model.change import CreateIndex, DropIndex, change_digest, qualified
+from trimtab.model.whatif import Hypothesis
 from trimtab.twin.build import DATABASE
 from trimtab.twin.pages import SEGMENT_PAGES, length_of, set_length
 from trimtab.twin.sample import SourceSample
@@ -89,7 +90,7 @@ class HypotheticalIndexes:
         other._server, other._connection = server, connection
         return other
 
-    def switches(self, changes: Sequence[Change]) -> list[Statement]:
+    def switches(self, changes: Sequence[Hypothesis]) -> list[Statement]:
         """Return what shows and hides indexes as these changes want it, until the open transaction ends.
 
         Those of partitions come and go with their parent. Indexes that were refused, or do not exist, stay as they are.

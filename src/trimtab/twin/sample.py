@@ -1,16 +1,18 @@
 """Counts on the source what column statistics do not tell, over a bounded sample of a table: no row ever travels.
 
 Everything is computed by the source, in SQL, in one read-only transaction under a time limit, from at most 30,000 rows
-of at most 30,000 pages, as ANALYZE reads them. What the source refuses is told and not guessed.
+of at most 30,000 pages, as ANALYZE reads them; for statistics targets above 100 from up to ten times as many. What the
+source refuses is told and not guessed.
 """
 
 # ruff: noqa: S608 - what is put together are expressions that the twin's server wrote out of its catalog
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import TypeVar, cast
 
 import psycopg
 
@@ -22,11 +24,14 @@ from trimtab.model.change import qualified
 from trimtab.twin.expression_statistics import ExpressionStatistics, compute
 from trimtab.twin.gin_items import bytes_of, items_query
 from trimtab.twin.groups import KeyCounts
+from trimtab.twin.repeat import sampled_rows
 
-_ROWS, _PAGES = 30_000, 30_000
+ROWS, MOST_ROWS = 30_000, 300_000
+"""Rows, and as many pages, that a sample has at most: ordinarily, and for a high statistics target."""
 _TIMEOUT_MS, _LOCK_TIMEOUT_MS = 20_000, 2_000
 _AT_ONCE = 20
-_SEED = "select pg_catalog.setseed(0.5)"
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class SourceSample:
         self._conninfo = conninfo
         self._timeout_ms = timeout_ms
         self._known: dict[tuple[tuple[str, str], Wanted], Measured] = {}
+        self._answers: dict[Hashable, object] = {}
         self._lock = Lock()
 
     def measure(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
@@ -75,21 +81,37 @@ class SourceSample:
             self._known.update({(table, want): a for want, a in zip(fresh, answers, strict=True)})
             return [self._known[table, want] for want in wanted]
 
+    def once(self, key: Hashable, ask: Callable[[Connection], Answer], refused: Callable[[str], Answer]) -> Answer:
+        """Return what `ask` finds on the source in a read-only transaction, or what `refused` makes of the reason.
+
+        It is asked once for each key.
+        """
+        with self._lock:
+            if key not in self._answers:
+                self._answers[key] = self._read(ask, refused)
+            return cast("Answer", self._answers[key])
+
     def _ask(self, table: tuple[str, str], wanted: Sequence[Wanted]) -> list[Measured]:
+        def ask(connection: Connection) -> list[Measured]:
+            size = connection.execute(
+                queries.load("twin_sample_size", connection.info.server_version), (qualified(*table),)
+            ).fetchone()
+            if size is None:
+                return [Measured("not sampled: the source has no such table")] * len(wanted)
+            is_partitioned, pages, rows = size
+            read = sampled(table, pages, rows, is_whole_tree=is_partitioned)
+            return [answer for part in _parts(wanted) for answer in _measured(connection, read, part)]
+
+        return self._read(ask, lambda reason: [Measured(f"not sampled: {reason}")] * len(wanted))
+
+    def _read(self, ask: Callable[[Connection], Answer], refused: Callable[[str], Answer]) -> Answer:
         try:
             with closing(self._connect()) as connection, _reading(connection):
-                size = connection.execute(
-                    queries.load("twin_sample_size", connection.info.server_version), (qualified(*table),)
-                ).fetchone()
-                if size is None:
-                    return [Measured("not sampled: the source has no such table")] * len(wanted)
-                return [
-                    answer for part in _parts(wanted) for answer in _measured(connection, _from(table, *size), part)
-                ]
+                return ask(connection)
         except TrimtabError as error:
-            return [Measured(f"not sampled: {error}")] * len(wanted)
+            return refused(str(error))
         except psycopg.Error as error:
-            return [Measured(f"not sampled: {source_error(error)}")] * len(wanted)
+            return refused(str(source_error(error)))
 
     def _connect(self) -> Connection:
         return connect(
@@ -101,21 +123,27 @@ class SourceSample:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """What is read: FROM and WHERE of the sample, and all rows of the table."""
+class Sampled:
+    """What is read: FROM and after of the sample, and all rows of the table; 0 where the sample is the whole table."""
 
     text: str
     all_rows: float
 
 
-def _from(table: tuple[str, str], is_partitioned: bool, pages: float, rows: float) -> _Source:
-    share = min(_PAGES / max(pages, 1.0), 1.0)
-    kept = min(_ROWS / max(rows * share, 1.0), 1.0)
-    only = "" if is_partitioned else "ONLY "
+def sampled(
+    table: tuple[str, str], pages: float, rows: float, *, is_whole_tree: bool, most_rows: int = ROWS
+) -> Sampled:
+    """Return how to read about `most_rows` rows, of as many pages, from a table of that length.
+
+    `is_whole_tree` reads all that inherits from it too.
+    """
+    share = min(most_rows / max(pages, 1.0), 1.0)
+    kept = min(most_rows / max(rows * share, 1.0), 1.0)
+    only = "" if is_whole_tree else "ONLY "
     text = f"FROM {only}{qualified(*table)} TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (1)"
     if kept < 1:
         text += f" WHERE pg_catalog.random() < {kept:.9f}"
-    return _Source(f"{text} LIMIT {2 * _ROWS}", rows)
+    return Sampled(f"{text} LIMIT {2 * most_rows}", rows if min(share, kept) < 1 else 0.0)
 
 
 @contextmanager
@@ -123,6 +151,8 @@ def _reading(connection: Connection) -> Iterator[None]:
     with connection.transaction(force_rollback=True):
         connection.execute("set transaction isolation level repeatable read, read only")
         connection.execute("select pg_catalog.set_config('search_path', '', true)")
+        # A sample of the rows that a policy lets through would be told as one of the table.
+        connection.execute("select pg_catalog.set_config('row_security', 'off', true)")
         yield
 
 
@@ -131,7 +161,7 @@ def _parts(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
         yield wanted[start : start + _AT_ONCE]
 
 
-def _measured(connection: Connection, source: _Source, wanted: Sequence[Wanted]) -> list[Measured]:
+def _measured(connection: Connection, source: Sampled, wanted: Sequence[Wanted]) -> list[Measured]:
     """Answer all with one reading of the sample; when that is refused, each with its own."""
     try:
         with connection.transaction():
@@ -144,18 +174,15 @@ def _measured(connection: Connection, source: _Source, wanted: Sequence[Wanted])
     return [answer for want in wanted for answer in _measured(connection, source, [want])]
 
 
-def _asked(connection: Connection, source: _Source, wanted: Sequence[Wanted]) -> list[Measured]:
-    connection.execute(_SEED)
-    found: dict[tuple[int, int], object] = {}
-    for place, part, value in connection.execute(_statement(source, wanted)).fetchall():
-        found[place, part] = value
+def _asked(connection: Connection, source: Sampled, wanted: Sequence[Wanted]) -> list[Measured]:
+    found = {(place, part): value for place, part, value in sampled_rows(connection, _statement(source, wanted))}
     return [_answer(connection, source, place, want, found) for place, want in enumerate(wanted)]
 
 
 _SHARE, _KEYS, _ITEMS = 0, 1, 2  # and one more for each further column
 
 
-def _statement(source: _Source, wanted: Sequence[Wanted]) -> bytes:
+def _statement(source: Sampled, wanted: Sequence[Wanted]) -> str:
     """Return one statement that reads the sample once: (place, part, JSON) rows."""
     columns: dict[str, str] = {}
     selects: list[str] = []
@@ -185,7 +212,7 @@ def _statement(source: _Source, wanted: Sequence[Wanted]) -> bytes:
             )
             selects.append(_counted(place, _ITEMS + number, rows))
     listed = ", ".join(f"({expression}) AS {name}" for expression, name in columns.items()) or "1"
-    return f"WITH s AS MATERIALIZED (SELECT {listed} {source.text}) {' UNION ALL '.join(selects)}".encode()
+    return f"WITH s AS MATERIALIZED (SELECT {listed} {source.text}) {' UNION ALL '.join(selects)}"
 
 
 def _counted(place: int, part: int, keys: str) -> str:
@@ -197,13 +224,12 @@ def _counted(place: int, part: int, keys: str) -> str:
 
 
 def _answer(
-    connection: Connection, source: _Source, place: int, want: Wanted, found: dict[tuple[int, int], object]
+    connection: Connection, source: Sampled, place: int, want: Wanted, found: dict[tuple[int, int], object]
 ) -> Measured:
     rows, passed = _numbers(found[place, _SHARE])
     base = passed if want.predicate is not None else rows
     statistics: dict[int, ExpressionStatistics] = {}
     for position, expression in want.expressions:
-        connection.execute(_SEED)
         told = compute(connection, source.text, expression, want.predicate, max(source.all_rows, rows))
         if told is not None:
             statistics[position] = told

@@ -132,18 +132,24 @@ def store_columns(twin: Connection, columns: Sequence[StoredColumn]) -> list[str
 
 
 def store_column_statistics(
-    connection: Connection, schema: str | None, relation: str, column: str | int, statistics: ColumnStatistics
+    connection: Connection,
+    schema: str | None,
+    relation: str,
+    column: str | int,
+    statistics: ColumnStatistics,
+    *,
+    is_inherited: bool = False,
 ) -> bool:
     """Replace the statistics of one column, by its name or by its number in an index. False when they are refused.
 
-    `schema` is None for a temporary relation. Needs a superuser.
+    `schema` is None for a temporary relation. `is_inherited` are those of all that inherits too. Needs a superuser.
     """
     number = column if isinstance(column, int) else None
-    wanted = StoredColumn(schema or "", relation, "" if number else str(column), number, False, statistics)
+    wanted = StoredColumn(schema or "", relation, "" if number else str(column), number, is_inherited, statistics)
     with connection.transaction(), text_forms(connection):
         connection.execute(
             queries.load("twin_statistics_forget", connection.info.server_version),
-            (schema, relation, wanted.column, number),
+            (schema, relation, wanted.column, number, is_inherited),
         )
         types = {} if number is None else _expression_types(connection, relation)
         return not _store(connection, [(schema, wanted)], types)

@@ -19,18 +19,19 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import TrimtabError
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_digest
+from trimtab.model.change import CreateIndex, CreateStatistics
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import PlanFailure
+from trimtab.model.whatif import Hypothesis, PlanFailure, StatisticsTarget
 from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE, Built, build, lost
 from trimtab.twin.cache import Configuration, PlanCache, Question
 from trimtab.twin.capture import read_image
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
-from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
+from trimtab.twin.extended import may_read_values, read_values
 from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
+from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
@@ -54,7 +55,7 @@ class Twin:
     ) -> None:
         """Take over a running server. `open_session` connects to it, or to a copy, with the source's settings."""
         self._engines = Engines(Engine(server, open_session), workers)
-        self._statistics: dict[str, tuple[ExtendedValues, ...]] = {}
+        self._statistics = HypotheticalStatistics(has_values=source.has_values)
         self._cache = PlanCache()
         self._source = source
         self._problems = problems
@@ -145,14 +146,15 @@ class Twin:
     def what_if(
         self,
         queries: Sequence[Query],
-        configurations: Sequence[tuple[Change, ...]],
+        configurations: Sequence[tuple[Hypothesis, ...]],
         *,
         generic: bool | None = None,
     ) -> list[list[Plan | PlanFailure]]:
         """Return, per configuration, the plan of each query. Answers are kept by what is relevant to the query.
 
-        `generic` is as in `WhatIf`. An index that the server would refuse is as if it were not there; a configuration
-        that cannot be set up fails each of its queries. Raises LabError `twin.lost` when the twin ended.
+        `generic` is as in `WhatIf`. An index or a statistics object that the server would refuse is as if it were not
+        there, and so are statistics that nothing tells of: `refusal` says why. A configuration that cannot be set up
+        fails each of its queries. Raises LabError `twin.lost` when the twin ended.
         """
         asked = [question_of(query, generic) for query in queries]
         questions = [question for question in asked if isinstance(question, Question)]
@@ -161,6 +163,8 @@ class Twin:
             self._learn(questions)
             self._ensure([c for changes in configurations for c in changes if isinstance(c, CreateIndex)])
             tasks = self._cache.missing(questions, sorted_changes)
+            for task in tasks:
+                self._statistics.ensure(self.connection, task.changes)
             self._engines.spread(
                 self._engines.pieces(tasks),
                 lambda engine, task: engine.ask(task, self._statistics),
@@ -175,22 +179,35 @@ class Twin:
         return [self._indexes.size_bytes(change) for change in changes]
 
     def sample_from(self, conninfo: str | None) -> None:
-        """Let sizes and statistics of hypothetical indexes rest on bounded samples of this source; None: on none.
+        """Let hypothetical indexes and statistics rest on bounded samples of this source; None: on none.
 
-        It is read only when an index needs it, and only indexes asked for from now on are measured.
+        It is read only when one needs it. What was measured stays as it is.
         """
         sample = None if conninfo is None else SourceSample(conninfo)
         self._engines.each(lambda engine: engine.indexes.sample_from(sample))
+        for hypothesis in self._statistics.sample_from(sample):
+            self._cache.forget(hypothesis)
 
-    def note(self, change: CreateIndex) -> str:
-        """Return what an index's size and statistics rest on, "" where the twin's own column statistics tell all."""
+    def note(self, change: CreateIndex | CreateStatistics | StatisticsTarget, among: Sequence[Hypothesis] = ()) -> str:
+        """Return what a hypothetical object rests on, "" where the twin's own column statistics tell all.
+
+        `among` is the configuration that it is part of: targets of its columns decide what a statistics object holds.
+        """
         with self._alive():
+            if not isinstance(change, CreateIndex):
+                self._statistics.ensure(self.connection, [change, *among])
+                return self._statistics.told(change, [change, *among]).note
             self._ensure([change])
         return "; ".join(self._indexes.notes(change))
 
-    def refusal(self, change: CreateIndex) -> str | None:
-        """Return why the server would refuse the index, None when it would not."""
+    def refusal(
+        self, change: CreateIndex | CreateStatistics | StatisticsTarget, among: Sequence[Hypothesis] = ()
+    ) -> str | None:
+        """Return why a hypothetical object has no effect, None when it is in force. `among` as in `note`."""
         with self._alive():
+            if not isinstance(change, CreateIndex):
+                self._statistics.ensure(self.connection, [change, *among])
+                return self._statistics.told(change, [change, *among]).refusal or None
             self._ensure([change])
         return self._indexes.refusal(change)
 
@@ -201,7 +218,7 @@ class Twin:
         return connection
 
     def import_statistics(self, change: CreateStatistics, lab: Connection) -> None:
-        """Take from the lab what the statistics object holds there; until then it has no effect on the twin's plans.
+        """Take from the lab what the statistics object holds there: it goes before what a sample of the source says.
 
         Where the lab's role may not read it, `problems` says so. Raises ServerError when the lab fails.
         """
@@ -212,7 +229,7 @@ class Twin:
             values = tuple(v for v in read_values(lab) if (v.schema, v.name) == (change.schema, change.name))
         except psycopg.Error as error:
             raise source_error(error) from None
-        self._statistics[change_digest(change)] = values
+        self._statistics.take(change, values)
         self._cache.forget(change)
 
     def fidelity(self, source: Connection, queries: Sequence[Query]) -> Fidelity:

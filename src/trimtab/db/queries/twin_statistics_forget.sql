@@ -6,3 +6,4 @@ delete from pg_catalog.pg_statistic s
                              else (select n.oid from pg_catalog.pg_namespace n where n.nspname = $1::text) end
    and a.attrelid = c.oid and s.staattnum = a.attnum
    and case when $4::int is null then a.attname = $3::text else a.attnum = $4::int end
+   and s.stainherit = $5::boolean

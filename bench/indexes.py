@@ -100,12 +100,13 @@ def _chosen(name: str, image: Image, budget: int) -> dict[str, object]:
             name_prefix="bench_",
             settings_max={},
             wants_efficiency=False,
+            kinds=frozenset({"btree"}),
             least_gain=0.0,
         )
         calls, started = twin.planner_calls, time.perf_counter()
-        problem, selection = choose(Context(snapshot=snapshot, what_if=twin, limits=limits))
+        choice = choose(Context(snapshot=snapshot, what_if=twin, limits=limits))
         seconds, calls = time.perf_counter() - started, twin.planner_calls - calls
-        changes = tuple(change for group, _ in selection.chosen for change in group)
+        changes = tuple(change for group, _ in choice.selection.chosen for change in group)
         before, after = (
             sum(plan.cost for plan in plans if isinstance(plan, Plan)) for plans in twin.what_if(queries, [(), changes])
         )
@@ -115,7 +116,7 @@ def _chosen(name: str, image: Image, budget: int) -> dict[str, object]:
             "budget_mb": budget,
             "cost_share": round(after / before, 4),
             "goal": GOALS[name][budget],
-            "candidates": len(problem.candidates),
+            "candidates": len(choice.problem.candidates),
             "indexes": len(changes),
             "size_mb": round(sum(size or 0 for size in twin.size_bytes(changes)) / MB, 1),
             "planner_calls": calls,

@@ -148,7 +148,7 @@ def test_what_real_servers_print_is_parsed(conn: Connection, settings: dict[str,
         for node in plan.root.walk():
             for printed in (*node.conditions.values(), *(key for keys in node.keys.values() for key in keys)):
                 is_plain = sort_key(printed) is not None or " USING " in printed
-                assert is_plain or expressions._tree_of(printed.removesuffix(" DESC")) is not None, printed
+                assert is_plain or expressions.tree_of(printed.removesuffix(" DESC")) is not None, printed
 
 
 @given(

@@ -6,6 +6,7 @@ from trimtab.db.connection import Connection
 from trimtab.model.catalog import Index, Table
 from trimtab.model.change import CreateIndex
 from trimtab.observe.catalog import read_tables
+from trimtab.observe.server import read_extensions
 
 WEIRD = 'Wéird "S"'
 
@@ -134,3 +135,20 @@ def test_an_exclusively_locked_table_does_not_hold_up_the_reading(conn: Connecti
     assert sale.size_bytes > 0
     assert {found.tail for found in sale.indexes} == {None}
     assert index(sale, "sale_cover").key_columns == ("city", "at")
+
+
+def test_columns_know_how_many_values_they_have_and_how_they_lie(conn: Connection) -> None:
+    columns = {column.name: column for column in tables(conn)["public", "sale"].columns}
+    assert columns["state"].distinct_values == 2
+    assert columns["id"].distinct_values == 5000
+    assert columns["at"].correlation == 1.0
+    assert abs(columns["city"].correlation or 0) < 0.9
+
+
+def test_a_role_that_may_not_read_a_table_knows_nothing_of_its_values(reader: Connection) -> None:
+    hidden = tables(reader)["public", "part"]
+    assert {(column.correlation, column.distinct_values) for column in hidden.columns} == {(None, None)}
+
+
+def test_extensions_are_known_with_their_schemas(reader: Connection) -> None:
+    assert read_extensions(reader) == {"pg_stat_statements": "public"}

@@ -41,11 +41,34 @@ def test_any_text_is_read_or_refused_never_a_fault(text: str) -> None:
 
 @pytest.mark.parametrize(
     "tail",
-    ["", "USING", "USING btree", "USING btree ()", "USING btree (a", "USING btree (a,)", "USING btree (lower(a))",
-     "USING btree ((a || b))", "USING btree (a + b)", 'USING btree ("")', "btree (a)", "USING btree (a NULLS)"],
+    ["", "USING", "USING btree", "USING btree ()", "USING btree (a", "USING btree (a,)", "USING btree (a + b)",
+     'USING btree ("")', "btree (a)", "(a)", "USING btree ((SELECT 1))", "USING btree (lower(a)) /* */"],
 )  # fmt: skip
 def test_what_is_no_list_of_columns_is_not_read(tail: str) -> None:
     assert shape_of_tail(tail) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("USING btree (lower(a))", "USING btree ((lower((a))))"),
+        ("USING btree ((a || 'x')) WHERE (b > 1)", "USING btree (((a) || 'x')) WHERE b > 1"),
+        ("USING brin (a) WITH (pages_per_range = 16)", "USING brin (a) WITH (pages_per_range='16')"),
+        ("USING gin (a public.gin_trgm_ops)", 'USING gin ("a" gin_trgm_ops)'),
+        ('USING btree ("a") WHERE ("b" IS NULL) AND (c)', "USING btree (a) WHERE ((b IS NULL) AND c)"),
+    ],
+)
+def test_one_index_has_one_shape_however_it_is_written(one: str, other: str) -> None:
+    assert shape_of_tail(one) is not None
+    assert shape_of_tail(one) == shape_of_tail(other)
+
+
+def test_expressions_and_predicates_say_which_columns_they_read() -> None:
+    shape = shape_of_tail('USING btree (lower("E m"), b) WHERE c = 1')
+    assert shape is not None
+    assert shape.key_columns == ("", "b")
+    assert shape.read_columns == {"E m", "c"}
+    assert not shape.is_plain
 
 
 def test_quoted_keywords_are_names() -> None:
@@ -57,8 +80,11 @@ def test_quoted_keywords_are_names() -> None:
 def test_what_follows_is_kept() -> None:
     shape = shape_of_tail("USING btree (a) WHERE (b > 1)")
     assert shape is not None
-    assert shape.rest == "WHERE (b > 1)"
+    assert shape.predicate == "b > 1"
     assert not shape.is_plain
+    more = shape_of_tail("USING btree (a); DROP TABLE t")
+    assert more is not None
+    assert more.rest == "; DROP TABLE t"
 
 
 def test_an_index_without_a_tail_is_known_by_its_columns() -> None:
@@ -92,6 +118,10 @@ def server_tails() -> Iterator[dict[str, tuple[str, str]]]:
         "collated": 'USING btree (t COLLATE "C" DESC, a)',
         "hashed": "USING hash (a)",
         "stored": "USING btree (a, c) WITH (fillfactor=70)",
+        "partial": "USING btree (a) INCLUDE (b) WHERE (t IS NULL) AND (c = 1)",
+        "words": "USING btree (lower(t), a DESC) WHERE t <> 'x'::text",
+        "summary": "USING brin (a) WITH (pages_per_range = 16)",
+        "texts": "USING gin (to_tsvector('simple'::regconfig, t))",
     }
     with Server.create(Binaries.find(), purpose="test-definitions") as server:
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:

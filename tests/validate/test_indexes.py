@@ -1,16 +1,20 @@
 """What a new index may be."""
 
+from dataclasses import replace
+
 import pytest
 
-from .catalogue import MIB, ORDERS, broken, create, drop, facts, judge, spec, strategy
+from .catalogue import MIB, ORDERS, broken, create, drop, facts, index, judge, spec, strategy
 
 
 @pytest.mark.parametrize(
     "tail",
     [
         'USING btree ("total"); DROP TABLE public.orders',
-        'USING btree ("total") WHERE true',
+        'USING btree ("total") WHERE true; SELECT 1',
+        'USING btree ("total") WHERE total > (SELECT 1)',
         "USING btree (lower(total))",
+        'USING brin ("total") WITH (autosummarize = on)',
         'USING btree ("total", "status")',
         'USING btree ("total") INCLUDE ("status")',
         'USING btree ("total") WITH (fillfactor = 10)',
@@ -40,9 +44,36 @@ def test_a_plain_definition_is_accepted(tail: str) -> None:
     assert judge(create("total", tail=tail)).compliant
 
 
+def test_a_part_of_the_rows_and_an_expression_are_accepted_as_the_change_names_them() -> None:
+    part = create("total", tail='USING btree ("total") WHERE (status = \'open\'::text) AND ("note" IS NULL)')
+    assert judge(part).compliant
+    assert judge(create("note", key_columns=("",), tail="USING btree ((lower(note)))")).compliant
+    assert judge(
+        create("note", "total", key_columns=("", "total"), tail="USING btree (lower(note), total DESC)")
+    ).compliant
+    assert broken(judge(create("note", key_columns=("",), tail='USING btree ("total")'))) >= {"indexes.definition"}
+    assert broken(judge(create("note", key_columns=("",), tail="USING btree (lower(nothing))"))) == {
+        "objects.unknown_column"
+    }
+    assert broken(judge(create("total", tail="USING btree (total) WHERE nothing"))) == {"objects.unknown_column"}
+    limits = spec(indexes={"allowed_methods": ["btree"]})
+    brin = create("total", tail='USING brin ("total") WITH (pages_per_range = 16)')
+    assert broken(judge(brin, limits)) == {"indexes.allowed_methods"}
+    assert judge(brin, spec(indexes={"allowed_methods": ["brin"]})).compliant
+
+
+def test_the_same_part_is_not_made_twice() -> None:
+    tail = "USING btree (total) WHERE (status = 'open'::text)"
+    there = index("orders_open", "total", rest=" WHERE (status = 'open'::text)", is_partial=True)
+    known = facts(replace(ORDERS, indexes=(*ORDERS.indexes, there)))
+    assert broken(judge(create("total", tail=tail), known=known)) == {"objects.index_exists"}
+    other = create("total", tail=tail.replace("open", "done"))
+    assert judge(other, known=known).compliant
+
+
 def test_the_method_must_be_allowed() -> None:
     gin = create("total", tail="USING gin (total)")
-    assert broken(judge(gin)) == {"indexes.allowed_methods"}
+    assert broken(judge(gin, spec(indexes={"allowed_methods": ["btree"]}))) == {"indexes.allowed_methods"}
     assert judge(gin, spec(indexes={"allowed_methods": ["gin"]})).compliant
 
 

@@ -49,15 +49,16 @@ def expression_columns(expression: str) -> tuple[ColumnUse, ...]:
 
     Never fails: of a text that no parser reads, every `alias.column` in it is an "other" use.
     """
-    tree = _tree_of(expression)
+    tree = tree_of(expression)
     if tree is None:
         found = [ColumnUse(alias, column, "other") for alias, column in mentioned_columns(expression)]
     else:
-        found = [use for conjunct in _conjuncts(tree) for use in _uses(conjunct)]
+        found = [use for conjunct in conjuncts(tree) for use in _uses(conjunct)]
     return tuple(dict.fromkeys(found))
 
 
-def _tree_of(expression: str) -> object | None:
+def tree_of(expression: str) -> object | None:
+    """Return the tree of an expression as EXPLAIN prints it, None when no parser reads it."""
     try:
         statements = parse(f"SELECT {as_sql(expression)}")
     except UnreadableSqlError:
@@ -68,11 +69,12 @@ def _tree_of(expression: str) -> object | None:
     return None
 
 
-def _conjuncts(node: object) -> Iterator[object]:
+def conjuncts(node: object) -> Iterator[object]:
+    """Yield what all rows must satisfy: the arguments of the top-level AND."""
     match node:
         case {"BoolExpr": {"boolop": "AND_EXPR", "args": list(arguments)}}:
             for argument in arguments:
-                yield from _conjuncts(argument)
+                yield from conjuncts(argument)
         case _:
             yield node
 
@@ -95,7 +97,7 @@ def _uses(node: object) -> list[ColumnUse]:
 
 def _tested(node: object, role: Role, *, is_negated: bool) -> list[ColumnUse]:
     """A condition on one column by itself; on anything else the columns in it are "other"."""
-    column = _bare_column(node)
+    column = bare_column(node)
     if column is not None:
         return [ColumnUse(*column, role, is_negated=is_negated)]
     return _others(node, is_negated=is_negated)
@@ -119,24 +121,24 @@ def _comparison(name: str, kind: str) -> Role | None:
 
 def _side(node: object, other: object, role: Role) -> list[ColumnUse]:
     """Return the uses of one side of a comparison, given what stands on the other side."""
-    column = _bare_column(node)
-    against = _columns(other)
+    column = bare_column(node)
+    against = columns_of(other)
     aliases = {alias for alias, _ in against}
     if column is None or column[0] in aliases:
         return _others(node)
     if not against:
         return [ColumnUse(*column, role)]
-    bare = _bare_column(other)
+    bare = bare_column(other)
     other_alias = bare[0] if bare else min(aliases)
     joined: Role = "join" if role == "equality" else role
     return [ColumnUse(*column, joined, other_alias=other_alias, other_column=bare[1] if bare else None)]
 
 
 def _others(node: object, *, is_negated: bool = False) -> list[ColumnUse]:
-    return [ColumnUse(*column, "other", is_negated=is_negated) for column in _columns(node)]
+    return [ColumnUse(*column, "other", is_negated=is_negated) for column in columns_of(node)]
 
 
-def _columns(node: object) -> list[_Column]:
+def columns_of(node: object) -> list[_Column]:
     """Return every alias.column at or below `node`, in order of appearance."""
     found: dict[_Column, int] = {}
     for name, fields in walk(node):
@@ -147,13 +149,13 @@ def _columns(node: object) -> list[_Column]:
     return sorted(found, key=found.__getitem__)
 
 
-def _bare_column(node: object) -> _Column | None:
+def bare_column(node: object) -> _Column | None:
     """Return the column that `node` is, looking through a cast that does not change the value."""
     match node:
         case {"ColumnRef": fields}:
             return _column_of(fields)
         case {"TypeCast": {"arg": argument, "typeName": {"names": [*_, {"String": {"sval": str(name)}}]}}}:
-            return _bare_column(argument) if name in _SAME_VALUE_TYPES else None
+            return bare_column(argument) if name in _SAME_VALUE_TYPES else None
         case _:
             return None
 

@@ -114,6 +114,37 @@ def fingerprint(text: str) -> str:
         raise _syntax_error(exc, text) from None
 
 
+def normal_expression(node: object) -> str | None:
+    """Return the SQL of an expression's tree: equal expressions have equal texts. None when it is too deep for that."""
+    return _normal_expression(json.dumps(_without_places(node)))
+
+
+def _without_places(node: object) -> object:
+    if isinstance(node, dict):
+        return {key: _without_places(value) for key, value in node.items() if key != "location"}
+    return [_without_places(item) for item in node] if isinstance(node, list) else node
+
+
+@lru_cache(maxsize=8192)
+def _normal_expression(tree: str) -> str | None:
+    import postgast
+    from google.protobuf.json_format import ParseDict, ParseError
+
+    statement = {
+        "SelectStmt": {
+            "targetList": [{"ResTarget": {"val": json.loads(tree)}}],
+            "limitOption": "LIMIT_OPTION_DEFAULT",
+            "op": "SETOP_NONE",
+        }
+    }
+    try:
+        message = ParseDict({"stmts": [{"stmt": statement}]}, postgast.pg_query_pb2.ParseResult())
+        text = cast("str", postgast.deparse(message))
+    except (ParseError, postgast.PgQueryError, RecursionError):
+        return None
+    return text.removeprefix("SELECT ")
+
+
 def statement_count(text: str) -> int:
     """Return the number of statements in `text`, empty ones left out. Raises UnreadableSqlError."""
     if ";" not in text:

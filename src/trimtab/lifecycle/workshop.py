@@ -19,7 +19,7 @@ from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.request import Request
 from trimtab.model.catalog import Snapshot
 from trimtab.model.watch import Watcher
-from trimtab.propose.context import Limits
+from trimtab.propose.context import KINDS, METHODS, Limits
 
 if TYPE_CHECKING:
     from trimtab.ledger.ledger import Ledger
@@ -107,6 +107,7 @@ class Workshop:
             name_prefix=spec.indexes.name_prefix,
             settings_max=spec.settings.largest_values(),
             wants_efficiency="efficiency" in self.request.objectives,
+            kinds=KINDS - (METHODS - {*spec.indexes.allowed_methods}),
         )
 
 

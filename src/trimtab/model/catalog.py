@@ -1,6 +1,6 @@
 """What the source is: server, tables, columns, indexes, statistics objects, settings, seen at one moment.
 
-A Snapshot is all that a proposer knows of the source. It holds no rows and no statistics values.
+A Snapshot is all that a proposer knows of the source. It holds no row, and of the statistics no value of a row.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ class ServerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its position, type name as format_type gives it, and average width in bytes where statistics know."""
+    """A column: its position, its type name as format_type gives it, and what statistics know: None where they do not.
+
+    `average_width` is in bytes; `correlation`, from -1 to 1, that of the rows' order on disk with the column's own;
+    `distinct_values` an estimate of how many there are.
+    """
 
     name: str
     number: int
@@ -45,6 +49,8 @@ class Column:
     is_not_null: bool
     has_btree_order: bool
     average_width: int | None = None
+    correlation: float | None = None
+    distinct_values: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,7 @@ class Snapshot:
     """The source at one moment: identity, catalog, settings, workload. `taken_at` is UTC, ISO 8601.
 
     `scoped_settings` maps (database or role name, setting name) to what ALTER DATABASE/ROLE SET holds; the key's first
-    part is "database:NAME" or "role:NAME".
+    part is "database:NAME" or "role:NAME". `extensions` maps the installed ones to their schemas.
     """
 
     server: ServerIdentity
@@ -150,6 +156,7 @@ class Snapshot:
     workload: Workload
     taken_at: str
     scoped_settings: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, schema: str, name: str) -> Table | None:
         """Return the table of that name, or None."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class PlanNode:
     """One node. `conditions` maps EXPLAIN's own names ("Filter", "Index Cond", "Hash Cond"...) to expression texts;
-    `keys` does so for its lists ("Sort Key", "Group Key", "Output"). `rows` is the estimate per loop; `actual_rows` and
+    `keys` does so for its lists ("Sort Key", "Group Key", "Output"). `operation` is what a ModifyTable does
+    ("Delete"). `rows` is the estimate per loop; `actual_rows` and
     `loops` are None when the plan was not run. `memory_kb` is the most that it held in memory; `was_lossy` says that a
     bitmap or a cache had to forget rows for lack of it. Expressions may hold literals: for analysis, not for show.
     """
@@ -30,6 +31,7 @@ class PlanNode:
     index: str | None = None
     join_type: str | None = None
     strategy: str | None = None
+    operation: str | None = None
     parent_relationship: str | None = None
     subplan_name: str | None = None
     conditions: Mapping[str, str] = field(default_factory=dict)
@@ -226,6 +228,7 @@ def _parse_node(raw: Mapping[str, object]) -> PlanNode:
         index=_text(raw.get("Index Name")),
         join_type=_text(raw.get("Join Type")),
         strategy=_text(raw.get("Strategy")),
+        operation=_text(raw.get("Operation")),
         parent_relationship=_text(raw.get("Parent Relationship")),
         subplan_name=_text(raw.get("Subplan Name")),
         conditions={key: str(raw[key]) for key in _CONDITION_KEYS if key in raw},

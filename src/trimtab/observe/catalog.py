@@ -92,6 +92,8 @@ def _column(row: DictRow) -> Column:
         is_not_null=row["is_not_null"],
         has_btree_order=row["has_btree_order"],
         average_width=row["average_width"],
+        correlation=row["correlation"],
+        distinct_values=row["distinct_values"],
     )
 
 

@@ -47,6 +47,11 @@ def read_scoped_settings(conn: Connection) -> Mapping[tuple[str, str], str]:
     return {(row["scope"], row["name"]): row["value"] for row in read(conn, "scoped_settings")}
 
 
+def read_extensions(conn: Connection) -> Mapping[str, str]:
+    """Return the schemas of the database's extensions, by the extensions' names. Raises SourceError."""
+    return {row["name"]: row["schema"] for row in read(conn, "extensions")}
+
+
 def _system_identifier(conn: Connection) -> str | None:
     """Managed services revoke the function's own rights in ways that has_function_privilege does not tell."""
     try:

@@ -41,14 +41,17 @@ class Planner:
         With `is_asked` the planner is asked for just this set, unless it was before.
         """
         offered = frozenset(names)
-        shown = {query.id: offered & self.relevant.get(query.id, frozenset()) for query in queries}
+        barred = {query.id: self._problem.barred.get(query.id, frozenset()) for query in queries}
+        shown = {query.id: offered & self.relevant.get(query.id, frozenset()) - barred[query.id] for query in queries}
         found = {query.id: self._known_answer(query, shown[query.id], is_asked) for query in queries}
-        missing = [query for query in queries if found[query.id] is None]
-        if missing:
-            changes = tuple(self._problem.candidates[name] for name in sorted(offered))
-            [plans] = self._what_if.what_if(missing, [changes])
-            for query, plan in zip(missing, plans, strict=True):
-                atom = Atom(plan.indexes & offered, plan.cost) if isinstance(plan, Plan) else self._base(query)
+        missing: dict[frozenset[str], list[Query]] = {}
+        for query in queries:
+            if found[query.id] is None:
+                missing.setdefault(offered - barred[query.id], []).append(query)
+        for there, asked in missing.items():
+            [plans] = self._what_if.what_if(asked, [tuple(self._problem.candidates[name] for name in sorted(there))])
+            for query, plan in zip(asked, plans, strict=True):
+                atom = Atom(plan.indexes & there, plan.cost) if isinstance(plan, Plan) else self._base(query)
                 self._asked[query.id][self._mask(shown[query.id])] = found[query.id] = atom
         return [found[query.id] or self._base(query) for query in queries]
 
@@ -75,8 +78,11 @@ def gather_atoms(problem: Problem, planner: Planner, own: Mapping[str, Sequence[
     """Fill the problem's atoms. `own` lists each query's candidate names."""
     for query in problem.queries:
         names = frozenset(own.get(query.id, ()))
-        plain = frozenset(name for name in names if not problem.candidates[name].include_columns)
-        found = _without_what_is_liked(problem, planner, query, dict.fromkeys((names, plain)))
+        ordinary = names - problem.special
+        plain = frozenset(name for name in ordinary if not problem.candidates[name].include_columns)
+        found = _without_what_is_liked(problem, planner, query, dict.fromkeys((ordinary, plain)))
+        if names != ordinary:
+            found += _without_what_is_liked(problem, planner, query, [names])
         found += [planner.atoms([query], [name])[0] for name in sorted(names)]
         problem.atoms[query.id] = useful([Atom(frozenset(), problem.base_cost[query.id]), *found])
 

@@ -1,227 +1,74 @@
-"""Index candidates for what a query needs of a table: which columns, in which order, with which extra columns.
+"""Index candidates for what a query needs of a table, of every kind: rule after rule, plain B-trees first.
 
 Pure rules; whether a candidate is any good is for the planner to say, in `atoms`. None is proposed that an index of the
-table does already, scanned forward or backward.
+table does already, and the number of them is bounded.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
 
-from trimtab.model.catalog import Column, Index, Table
-from trimtab.model.change import CreateIndex, quote_identifier
+from trimtab.db.definitions import Definition, read_definition, read_statement
+from trimtab.model.catalog import Index, Table
+from trimtab.propose.candidate import Candidate
 from trimtab.propose.context import Limits
-from trimtab.propose.names import object_name
-from trimtab.propose.needs import Need, OrderKey
+from trimtab.propose.expressions import expression_candidates
+from trimtab.propose.methods import brin_candidates, gin_candidates, gist_candidates, hash_candidates
+from trimtab.propose.needs import Need
+from trimtab.propose.partial import partial_candidates
+from trimtab.propose.plain import plain_candidates
 
+# Of plain B-trees, of B-trees that are partial, of B-trees over expressions, and of each other access method.
 MAX_PER_NEED = 40
-MAX_COVERED_WIDTH_BYTES = 240
-# An entry of a B-tree must fit into a third of a page, and a row that is too wide can then no longer be written. So
-# columns without a limit are taken only while their values are far from that.
-MAX_UNBOUNDED_KEY_BYTES = 256
-MAX_UNBOUNDED_COVERED_BYTES = 64
-_UNBOUNDED_TYPE = re.compile(r"text|character varying|bytea|jsonb?|xml|tsvector|numeric\[\]|.*\[\]|.*multirange")
-_NEVER_COVERED = re.compile(r"bytea|jsonb?|xml|tsvector|.*\[\]")
-_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
-_OTHER_ORDER = re.compile(r"_ops\b|\bCOLLATE\b")
+MAX_PARTIAL = 16
+MAX_EXPRESSION = 10
+MAX_OF_METHOD = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key column and its direction."""
+def candidates_for(
+    need: Need,
+    table: Table,
+    limits: Limits,
+    *,
+    constant: frozenset[str] = frozenset(),
+    extensions: Mapping[str, str] | None = None,
+) -> list[Candidate]:
+    """Return the candidates for one need, each once, the most promising first.
 
-    column: str
-    descending: bool = False
-    nulls_first: bool = False
-
-    def sql(self) -> str:
-        """Return it as CREATE INDEX writes it; NULLS is written only where it is not the direction's default."""
-        text = quote_identifier(self.column) + (" DESC" if self.descending else "")
-        if self.nulls_first != self.descending:
-            text += " NULLS FIRST" if self.nulls_first else " NULLS LAST"
-        return text
-
-    def backward(self) -> Key:
-        """Return the key as a backward scan reads it."""
-        return Key(self.column, not self.descending, not self.nulls_first)
-
-
-Keys: TypeAlias = tuple[Key, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An index that could be made: its keys, and the columns that it holds beside them."""
-
-    schema: str
-    table: str
-    keys: Keys
-    included: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> frozenset[str]:
-        """All columns that it holds."""
-        return frozenset((*(key.column for key in self.keys), *self.included))
-
-    def does_all_of(self, other: Candidate) -> bool:
-        """True when whatever the other one serves, this one serves too, by a wider entry."""
-        return (
-            (self.schema, self.table) == (other.schema, other.table)
-            and self.keys[: len(other.keys)] == other.keys
-            and other.columns <= self.columns
-        )
-
-    def change(self, prefix: str) -> CreateIndex:
-        """Return the change that makes it. Equal candidates have equal names, others have others."""
-        tail = "USING btree (" + ", ".join(key.sql() for key in self.keys) + ")"
-        if self.included:
-            tail += " INCLUDE (" + ", ".join(quote_identifier(column) for column in self.included) + ")"
-        columns = tuple(key.column for key in self.keys)
-        words = (self.table, *columns, *(("incl",) if self.included else ()))
-        target = f"{quote_identifier(self.schema)}.{quote_identifier(self.table)}"
-        name = object_name(prefix, words, f"{target} {tail}")
-        return CreateIndex(self.schema, self.table, name, tail, columns, self.included)
-
-
-def candidates_for(need: Need, table: Table, limits: Limits) -> list[Candidate]:
-    """Return the candidates for one need, each once, the most promising first."""
-    found: dict[Candidate, None] = {}
-    for keys, directed in _key_lists(need, table, limits.max_key_columns):
-        if not all(_may_be_key(table.column(key.column)) for key in keys):
-            continue
-        for included in ((), covering(table, keys, need.columns, limits)):
-            if included is None or any(_does_already(index, keys, included, directed) for index in table.indexes):
-                continue
-            found.setdefault(Candidate(table.schema, table.name, keys, included))
-        # Where INCLUDE may not be used, what an index-only scan needs can be keys.
-        for wider in _covering_keys(table, keys, need.columns, limits):
-            if not any(_does_already(index, wider, (), directed) for index in table.indexes):
-                found.setdefault(Candidate(table.schema, table.name, wider))
-    return list(found)[:MAX_PER_NEED]
-
-
-def _covering_keys(table: Table, keys: Keys, needed: set[str], limits: Limits) -> Iterator[Keys]:
-    """Yield the keys with all that is needed behind them, when only keys may hold it."""
-    if limits.max_include_columns or "*" in needed or needed & _SYSTEM_COLUMNS:
-        return
-    rest = sorted(needed & {column.name for column in table.columns} - {key.column for key in keys})
-    if rest and len(keys) + len(rest) <= limits.max_key_columns and all(_may_be_key(table.column(c)) for c in rest):
-        yield keys + tuple(Key(column) for column in rest)
-
-
-def covering(table: Table, keys: Keys, needed: set[str] | frozenset[str], limits: Limits) -> tuple[str, ...] | None:
-    """Return the columns to include so that an index over `keys` holds all that is needed; None when it cannot."""
-    rest = needed - {key.column for key in keys}
-    columns = [column for column in table.columns if column.name in rest]
-    if "*" in needed or needed & _SYSTEM_COLUMNS or len(columns) > limits.max_include_columns:
-        return None
-    if sum(column.average_width or 32 for column in columns) > MAX_COVERED_WIDTH_BYTES:
-        return None
-    return tuple(sorted(column.name for column in columns)) if all(map(_may_be_covered, columns)) else None
-
-
-def _key_lists(need: Need, table: Table, limit: int) -> Iterator[tuple[Keys, frozenset[str]]]:
-    """Yield key lists, and the columns in them whose direction matters."""
-    seen: set[tuple[Keys, frozenset[str]]] = set()
-    for keys in _unlimited_key_lists(need, table):
-        unique = tuple({key.column: key for key in reversed(keys)}[c] for c in dict.fromkeys(k.column for k in keys))
-        cut = unique[:limit]
-        ordered = {column for order in need.orders for column, _, _ in order}
-        found = cut, frozenset(key.column for key in cut if key.column in ordered and key.column not in need.equality)
-        if cut and found not in seen:
-            seen.add(found)
-            yield found
-
-
-def _unlimited_key_lists(need: Need, table: Table) -> Iterator[Keys]:
-    """Equality first, then an order or one range; joins before, after and without equality; the rest alone."""
-    equal = tuple(Key(column) for column in need.equality)
-    group = tuple(Key(column) for column in need.group)
-    orders = _orders(need, table)
-    ranges = [(Key(column),) for column in need.range]
-    joins = _joins(need)
-    for order in orders:
-        yield equal + order
-        yield from (equal + order + r for r in ranges)
-    yield from (equal + r for r in ranges)
-    yield equal
-    for join in joins:
-        yield from (join + equal, equal + join, join)
-        yield from (join + equal + order for order in orders)
-        yield from (join + r for r in ranges)
-        yield from (equal + join + r for r in ranges)
-    yield equal + group
-    yield from ranges
-    for key in equal:
-        # Each may be the one that other queries share, or the only one that tells rows apart.
-        yield from ((key,), (key, *equal))
-    yield from orders
-    yield group
-    yield from (order + r for order in orders for r in ranges)
-
-
-def _joins(need: Need) -> list[Keys]:
-    """Return the join columns one by one, and those to one relation together."""
-    by_other: dict[str, list[str]] = {}
-    for other, column in need.join:
-        by_other.setdefault(other, []).append(column)
-    together = [tuple(Key(column) for column in columns) for columns in by_other.values() if len(columns) > 1]
-    return [(Key(column),) for column in need.join_columns] + together
-
-
-def _orders(need: Need, table: Table) -> list[Keys]:
-    """Return the orders wanted of the scan, and that in which it is scanned now, without what is constant in them.
-
-    Of an order and its reverse, which one index serves, it is the one whose first key has its NULLs last.
+    `constant` are the conditions on the table, in the server's words, that a plan for any parameters holds too: only
+    these make predicates. `extensions` maps those that the source has to their schemas.
     """
-    wanted = list(need.orders)
-    used = next((index for index in table.indexes if index.name == need.index), None)
-    if used is not None and not used.has_expressions:
-        wanted.append(_order_of(used))
-    found: dict[Keys, None] = {}
-    for order in wanted:
-        keys = tuple(Key(*key) for key in order if key[0] not in need.equality)
-        if keys and keys[0].nulls_first:
-            keys = tuple(key.backward() for key in keys)
-        if keys:
-            found[keys] = None
+    have = extensions or {}
+    rules = (
+        (MAX_PER_NEED, plain_candidates(need, table, limits)),
+        (MAX_PARTIAL, partial_candidates(need, table, limits, constant)),
+        (MAX_EXPRESSION, expression_candidates(need, table, limits)),
+        (MAX_OF_METHOD, brin_candidates(need, table)),
+        (MAX_OF_METHOD, gin_candidates(need, table, have)),
+        (MAX_OF_METHOD, gist_candidates(need, table, have)),
+        (MAX_OF_METHOD, hash_candidates(need, table)),
+    )
+    there = [definition for index in table.indexes if (definition := _definition(index)) is not None]
+    found: dict[Candidate, None] = {}
+    for limit, rule in rules:
+        end = len(found) + limit
+        for candidate in rule:
+            if len(found) == end:
+                break
+            if candidate.kinds <= limits.kinds and not _is_there(candidate, there):
+                found.setdefault(candidate)
     return list(found)
 
 
-def _order_of(index: Index) -> tuple[OrderKey, ...]:
-    pairs = zip(index.key_columns, index.key_options, strict=False)
-    return tuple((column, bool(option & 1), bool(option & 2)) for column, option in pairs if column is not None)
-
-
-def _may_be_key(column: Column | None) -> bool:
-    if column is None or not column.has_btree_order:
+def _is_there(candidate: Candidate, there: list[Definition]) -> bool:
+    """Plain B-trees were looked after by their own rule, which knows scans backward and prefixes."""
+    if candidate.is_plain:
         return False
-    is_bounded = _UNBOUNDED_TYPE.fullmatch(column.type_name) is None
-    return is_bounded or (column.average_width or 0) <= MAX_UNBOUNDED_KEY_BYTES
+    own = read_definition(candidate.tail)
+    return own is None or any(own.makes_the_same_as(other) for other in there)
 
 
-def _may_be_covered(column: Column) -> bool:
-    if _NEVER_COVERED.fullmatch(column.type_name):
-        return False
-    is_bounded = _UNBOUNDED_TYPE.fullmatch(column.type_name) is None
-    return is_bounded or (column.average_width or 0) <= MAX_UNBOUNDED_COVERED_BYTES
-
-
-def _does_already(index: Index, keys: Keys, included: tuple[str, ...], directed: frozenset[str]) -> bool:
-    """True when a valid index over whole rows begins with these keys, in an order as good, and holds these columns."""
-    length = len(keys)
-    if not index.is_valid or index.is_partial or index.method != "btree" or _OTHER_ORDER.search(index.definition):
-        return False
-    if index.key_columns[:length] != tuple(key.column for key in keys):
-        return False
-    held = {
-        (column, bool(option & 1), bool(option & 2))
-        for column, option in zip(index.key_columns, index.key_options, strict=False)
-    }
-    forward = {(key.column, key.descending, key.nulls_first) for key in keys if key.column in directed}
-    backward = {(key.column, not key.descending, not key.nulls_first) for key in keys if key.column in directed}
-    is_in_order = forward <= held or backward <= held
-    return is_in_order and set(included) <= {*index.key_columns, *index.include_columns}
+def _definition(index: Index) -> Definition | None:
+    if not index.is_valid:
+        return None
+    return read_definition(index.tail) if index.tail is not None else read_statement(index.definition)

@@ -13,6 +13,9 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query
 
+METHODS = frozenset({"btree", "brin", "gin", "gist", "hash"})
+KINDS = METHODS | {"include", "partial", "expression"}
+
 # Below this share of the workload's cost a gain is noise of the cost model.
 LEAST_GAIN = 0.005
 
@@ -21,7 +24,8 @@ LEAST_GAIN = 0.005
 class Limits:
     """What proposals must stay inside, from the specification and the command line. Sizes are bytes.
 
-    `settings_max` maps a setting's name to the largest value allowed, in the server's own notation ("256MB").
+    `settings_max` maps a setting's name to the largest value allowed, in the server's own notation ("256MB"). `kinds`
+    are the kinds of index that may be proposed, out of `KINDS`; one that is several at once needs all of them.
     `least_gain` is the share of the workload's time that an index must save to be worth having.
     """
 
@@ -33,6 +37,7 @@ class Limits:
     name_prefix: str
     settings_max: Mapping[str, str]
     wants_efficiency: bool = True
+    kinds: frozenset[str] = KINDS
     least_gain: float = LEAST_GAIN
 
 

@@ -1,50 +1,84 @@
 """Proposes indexes: candidates from what each query needs, the best set by `selection`, one Strategy per index.
 
-The strategies come best first; each one's worth is what it adds to those before it.
+The strategies come best first; each one's worth is what it adds to those before it. `query_ids` are the queries whose
+plans use the chosen indexes; the evidence says of each index `size_bytes.NAME`, by which rule it was thought of
+(`rule.NAME`) and for which queries (`thought_of_for.NAME`, ids with spaces between them).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from trimtab.db.parser import normalize
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Query
 from trimtab.propose.atoms import Planner, gather_atoms, gather_replacements
-from trimtab.propose.candidates import Candidate, candidates_for
+from trimtab.propose.candidate import Candidate, Origin
+from trimtab.propose.candidates import candidates_for
 from trimtab.propose.context import Context
+from trimtab.propose.lookups import Lookup, lookups_of
 from trimtab.propose.merge import merged, replacements
 from trimtab.propose.needs import needs_of
 from trimtab.propose.problem import Problem
 from trimtab.propose.selection import Selection, select
 
 NAME = "indexes"
+_Conditions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
+"""Conditions by (schema, table)."""
 # Ordinary tables, partitions among them, and materialized views.
 _INDEXED_KINDS = ("r", "m")
 # What one index entry adds to a row's insert or update, in ms: a rough prior; the trial measures.
 ENTRY_MS = 0.004
 # With the objective "efficiency" an index as large as all tables together must save this share of the workload.
 SIZE_RENT = 0.05
+# A part that is larger than this share of the whole index is not worth its restriction.
+MAX_PARTIAL_SHARE = 0.5
 
 
 def propose(context: Context) -> list[Strategy]:
     """Return one strategy per chosen index, or per group that is worth something only as a whole."""
-    problem, selection = choose(context)
-    return [
-        _strategy(changes, gain / problem.base_ms, {c.name: problem.sizes[c.name] for c in changes}, selection.users)
-        for changes, gain in selection.chosen
-    ]
+    choice = choose(context)
+    return [_strategy(changes, gain, choice) for changes, gain in choice.selection.chosen]
 
 
-def choose(context: Context) -> tuple[Problem, Selection]:
-    """Return the selection problem of the workload, and the set that planner and solver agree on."""
-    plans = _plans_now(context)
-    queries = [query for query in context.queries if query.id in plans]
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The selection problem of a workload, the set that planner and solver agree on, and what brought each candidate.
+
+    `users` are the ids of the workload's queries whose plan, or look-up under a foreign key, uses a chosen index.
+    """
+
+    problem: Problem
+    selection: Selection
+    candidates: Mapping[str, Candidate]
+    origins: Mapping[str, Origin]
+    users: Mapping[str, Sequence[str]]
+
+
+def choose(context: Context) -> Choice:
+    """Return the best set of new indexes for the workload, within the context's limits."""
+    plans = _plans_now(context, context.queries)
+    asked = [query for query in context.queries if query.id in plans]
+    lookups = lookups_of(context.snapshot, asked, plans)
+    plans |= _plans_now(context, [lookup.query for lookup in lookups])
+    lookups = [lookup for lookup in lookups if lookup.query.id in plans]
+    queries = [*asked, *(lookup.query for lookup in lookups)]
+    parents = {lookup.query.id: lookup.parent.id for lookup in lookups}
     base_cost = {query.id: plans[query.id].cost for query in queries}
-    value = {query.id: context.time_per_cost(query, base_cost[query.id]) for query in queries}
+    value = _values(context, asked, lookups, base_cost)
     pool = _Pool(context, queries, plans, _rent_per_byte(context, base_cost, value))
-    own = {query.id: pool.add(_candidates(context, plans[query.id])) for query in queries}
+    constant = _constant_conditions(context, queries)
+    own = {
+        query.id: pool.add(
+            _candidates(context, plans[query.id], constant[query.id]), (parents.get(query.id, query.id),)
+        )
+        for query in queries
+    }
     problem = Problem(
         candidates=pool.changes,
         sizes=pool.sizes,
@@ -55,11 +89,15 @@ def choose(context: Context) -> tuple[Problem, Selection]:
         budget_bytes=context.limits.budget_bytes,
         max_per_table=_room(context),
         least_gain=context.limits.least_gain,
+        special=pool.special,
+        barred=_barred(pool, queries, constant),
     )
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
     gather_atoms(problem, planner, own)
-    _widen(context, problem, pool, planner, plans)
-    return problem, select(problem, planner)
+    _widen(context, problem, pool, planner, plans, constant, parents)
+    selection = select(problem, planner)
+    users = {name: [parents.get(i, i) for i in query_ids] for name, query_ids in selection.users.items()}
+    return Choice(problem, selection, pool.candidates, pool.origins, users)
 
 
 class _Pool:
@@ -72,25 +110,67 @@ class _Pool:
         self._writes = [(query, plans[query.id]) for query in queries if not query.is_read]
         self._rent_per_byte = rent_per_byte
         self.candidates: dict[str, Candidate] = {}
+        self.origins: dict[str, Origin] = {}
         self.changes: dict[str, CreateIndex] = {}
         self.sizes: dict[str, int] = {}
         self.keep_ms: dict[str, float] = {}
 
-    def add(self, candidates: Iterable[Candidate]) -> list[str]:
-        """Add those that the server would make and that are not too large; return their names."""
+    def add(self, candidates: Iterable[Candidate], query_ids: Sequence[str]) -> list[str]:
+        """Add those that the server would make and that are not too large; return their names.
+
+        `query_ids` are those that they were thought of for.
+        """
         changes = {candidate.change(self._context.limits.name_prefix): candidate for candidate in candidates}
         fresh = [change for change in changes if change.name not in self.changes]
         largest = min(self._context.limits.max_index_bytes, self._context.limits.budget_bytes)
+        whole = self._whole_sizes([changes[change] for change in fresh if changes[change].predicate])
         for change, size in zip(fresh, self._context.what_if.size_bytes(fresh), strict=True):
-            if size is not None and size <= largest:
-                self.candidates[change.name] = changes[change]
-                self.changes[change.name] = change
-                self.sizes[change.name] = size
-                self.keep_ms[change.name] = _write_ms(change, self._writes) + self._rent_per_byte * size
-        return [change.name for change in changes if change.name in self.changes]
+            candidate = changes[change]
+            if size is None or size > min(largest, MAX_PARTIAL_SHARE * whole.get(candidate, math.inf)):
+                continue
+            self.candidates[change.name] = candidate
+            self.changes[change.name] = change
+            self.sizes[change.name] = size
+            self.keep_ms[change.name] = _write_ms(change, self._writes) + self._rent_per_byte * size
+        names = [change.name for change in changes if change.name in self.changes]
+        for name in names:
+            known = self.origins.get(name, Origin(self.candidates[name].rule, ()))
+            self.origins[name] = Origin(known.rule, tuple(dict.fromkeys((*known.query_ids, *query_ids))))
+        return names
+
+    def _whole_sizes(self, partial: Sequence[Candidate]) -> dict[Candidate, int]:
+        """Return how large the partial indexes would be over all rows."""
+        whole = [replace(candidate, predicate=()).change(self._context.limits.name_prefix) for candidate in partial]
+        sizes = zip(partial, self._context.what_if.size_bytes(whole), strict=True)
+        return {candidate: size for candidate, size in sizes if size is not None}
+
+    @property
+    def special(self) -> frozenset[str]:
+        """Those that are no plain B-trees."""
+        return frozenset(name for name, candidate in self.candidates.items() if not candidate.is_plain)
+
+    def barred(self, constant: _Conditions) -> frozenset[str]:
+        """Return the partial candidates whose predicate is not among a query's constant conditions."""
+        return frozenset(
+            name
+            for name, candidate in self.candidates.items()
+            if not constant.get((candidate.schema, candidate.table), frozenset()).issuperset(candidate.predicate)
+        )
 
 
-def _widen(context: Context, problem: Problem, pool: _Pool, planner: Planner, plans: Mapping[str, Plan]) -> None:
+def _barred(pool: _Pool, queries: Iterable[Query], constant: Mapping[str, _Conditions]) -> dict[str, frozenset[str]]:
+    return {query.id: pool.barred(constant[query.id]) for query in queries if query.parameter_count}
+
+
+def _widen(
+    context: Context,
+    problem: Problem,
+    pool: _Pool,
+    planner: Planner,
+    plans: Mapping[str, Plan],
+    constant: Mapping[str, _Conditions],
+    parents: Mapping[str, str],
+) -> None:
     """Let queries share: unions of what they like join the choice, and each plan is asked for with wider ones."""
     users: dict[str, set[str]] = {}
     for query_id, atoms in problem.atoms.items():
@@ -98,9 +178,16 @@ def _widen(context: Context, problem: Problem, pool: _Pool, planner: Planner, pl
             for name in atom.indexes:
                 users.setdefault(name, set()).add(query_id)
     liked = {pool.candidates[name]: frozenset(query_ids) for name, query_ids in users.items()}
-    names = {
-        pool.candidates[name]: name for name in (*users, *pool.add(merged(liked, context.snapshot, context.limits)))
-    }
+    fresh = [
+        name
+        for union in merged(liked, context.snapshot, context.limits)
+        for name in pool.add(
+            [union], sorted({parents.get(i, i) for one, ids in liked.items() if union.does_all_of(one) for i in ids})
+        )
+    ]
+    names = {pool.candidates[name]: name for name in (*users, *fresh)}
+    problem.special = pool.special
+    problem.barred = _barred(pool, problem.queries, constant)
     wider = replacements(list(names))
     planner.relevant = _relevant(plans, pool.changes)
     gather_replacements(
@@ -108,18 +195,52 @@ def _widen(context: Context, problem: Problem, pool: _Pool, planner: Planner, pl
     )
 
 
-def _plans_now(context: Context) -> dict[str, Plan]:
-    [answers] = context.what_if.what_if(context.queries, [()])
-    pairs = zip(context.queries, answers, strict=True)
+def _values(
+    context: Context, asked: Iterable[Query], lookups: Sequence[Lookup], base_cost: Mapping[str, float]
+) -> dict[str, float]:
+    """Return what a cost unit is worth, by query; a query's time is shared out to it and to its look-ups."""
+    found = {}
+    for query in asked:
+        own = [lookup for lookup in lookups if lookup.parent.id == query.id]
+        cost = base_cost[query.id] + sum(lookup.times * base_cost[lookup.query.id] for lookup in own)
+        found[query.id] = context.time_per_cost(query, cost)
+        found.update({lookup.query.id: lookup.times * found[query.id] for lookup in own})
+    return found
+
+
+def _plans_now(context: Context, queries: Sequence[Query]) -> dict[str, Plan]:
+    if not queries:
+        return {}
+    [answers] = context.what_if.what_if(queries, [()])
+    pairs = zip(queries, answers, strict=True)
     return {query.id: plan for query, plan in pairs if isinstance(plan, Plan)}
 
 
-def _candidates(context: Context, plan: Plan) -> list[Candidate]:
+def _constant_conditions(context: Context, queries: Sequence[Query]) -> dict[str, _Conditions]:
+    """Return, by query and table, the conditions with constants alone that a plan for any parameters holds."""
+    [answers] = context.what_if.what_if(queries, [()], generic=True)
+    found: dict[str, _Conditions] = {}
+    for query, plan in zip(queries, answers, strict=True):
+        known: dict[tuple[str, str], frozenset[str]] = {}
+        for need in needs_of(plan) if isinstance(plan, Plan) else ():
+            texts = {condition.predicate for condition in need.scan_conditions if condition.predicate}
+            known[need.schema, need.table] = known.get((need.schema, need.table), frozenset()) | texts
+        found[query.id] = known
+    return found
+
+
+def _candidates(context: Context, plan: Plan, constant: _Conditions) -> list[Candidate]:
     found: list[Candidate] = []
     for need in needs_of(plan):
         table = context.snapshot.table(need.schema, need.table)
         if table is not None and table.kind in _INDEXED_KINDS:
-            found += candidates_for(need, table, context.limits)
+            found += candidates_for(
+                need,
+                table,
+                context.limits,
+                constant=constant.get((need.schema, need.table), frozenset()),
+                extensions=context.snapshot.extensions,
+            )
     return found
 
 
@@ -158,25 +279,38 @@ def _room(context: Context) -> dict[tuple[str, str], int]:
     return {(t.schema, t.name): max(limit - len(t.indexes), 0) for t in context.snapshot.tables}
 
 
-def _strategy(
-    changes: tuple[CreateIndex, ...],
-    gain_share: float,
-    sizes: Mapping[str, int],
-    users: Mapping[str, Sequence[str]],
-) -> Strategy:
-    query_ids = tuple(dict.fromkeys(query_id for change in changes for query_id in users[change.name]))
+def _strategy(changes: tuple[CreateIndex, ...], gain_ms: float, choice: Choice) -> Strategy:
+    query_ids = tuple(dict.fromkeys(query_id for change in changes for query_id in choice.users[change.name]))
     how_many = "1 query uses it" if len(query_ids) == 1 else f"{len(query_ids)} queries use it"
     return Strategy(
         changes=changes,
         proposer=NAME,
-        title="index " + " and ".join(_describe(change) for change in changes),
+        title="index " + " and ".join(_describe(choice.candidates[change.name]) for change in changes),
         reason=f"part of the best set that planner and solver agree on; {how_many}",
         query_ids=query_ids,
-        size_bytes=sum(sizes.values()),
-        evidence={"gain_share": round(gain_share, 6), **{f"size_bytes.{name}": size for name, size in sizes.items()}},
+        size_bytes=sum(choice.problem.sizes[change.name] for change in changes),
+        evidence={"gain_share": round(gain_ms / choice.problem.base_ms, 6), **_evidence(changes, choice)},
     )
 
 
-def _describe(change: CreateIndex) -> str:
-    included = f" include ({', '.join(change.include_columns)})" if change.include_columns else ""
-    return f"{change.table} ({', '.join(change.key_columns)}){included}"
+def _evidence(changes: Iterable[CreateIndex], choice: Choice) -> dict[str, int | str]:
+    found: dict[str, int | str] = {}
+    for change in changes:
+        origin = choice.origins[change.name]
+        found[f"size_bytes.{change.name}"] = choice.problem.sizes[change.name]
+        found[f"rule.{change.name}"] = origin.rule
+        found[f"thought_of_for.{change.name}"] = " ".join(origin.query_ids)
+    return found
+
+
+def _describe(candidate: Candidate) -> str:
+    """Return the index for people, without literals."""
+    method = "" if candidate.method == "btree" else f" by {candidate.method}"
+    keys = ", ".join(key.column or _without_literals(key.expression) for key in candidate.keys)
+    included = f" include ({', '.join(candidate.included)})" if candidate.included else ""
+    part = f" where {_without_literals(' AND '.join(candidate.predicate))}" if candidate.predicate else ""
+    return f"{candidate.table}{method} ({keys}){included}{part}"
+
+
+def _without_literals(expression: str) -> str:
+    return normalize(f"SELECT {expression}").removeprefix("SELECT ")

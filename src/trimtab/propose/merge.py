@@ -6,25 +6,31 @@ Pure rules: they only widen the choice, and whether one wide index beats two nar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from trimtab.model.catalog import Snapshot
-from trimtab.propose.candidates import Candidate, covering
+from trimtab.propose.candidate import Candidate
 from trimtab.propose.context import Limits
+from trimtab.propose.plain import covering
 
-MAX_PER_TABLE = 40
+MAX_PER_GROUP = 40
 MAX_REPLACEMENTS = 8
 
 
 def merged(users: Mapping[Candidate, frozenset[str]], snapshot: Snapshot, limits: Limits) -> list[Candidate]:
     """Return the unions of candidates of which one's keys begin the other's. `users` are ids of the queries they serve.
 
-    Two that serve the same queries are not united: each of these has its own covering candidate already.
+    Only B-trees over the same rows are united. Two that serve the same queries are not: each of these has its own
+    covering candidate already.
     """
-    by_table: dict[tuple[str, str], list[Candidate]] = {}
+    if "include" not in limits.kinds:
+        return []
+    alike: dict[tuple[str, str, tuple[str, ...]], list[Candidate]] = {}
     for candidate in sorted(users, key=lambda candidate: (-len(users[candidate]), _order(candidate))):
-        by_table.setdefault((candidate.schema, candidate.table), []).append(candidate)
+        if candidate.method == "btree":
+            alike.setdefault((candidate.schema, candidate.table, candidate.predicate), []).append(candidate)
     found: list[Candidate] = []
-    for wanted in by_table.values():
+    for wanted in alike.values():
         unions: dict[Candidate, None] = {}
         for longer in wanted:
             for other in wanted:
@@ -32,7 +38,7 @@ def merged(users: Mapping[Candidate, frozenset[str]], snapshot: Snapshot, limits
                     _unite(unions, longer, [other], snapshot, limits)
             _unite(unions, longer, wanted, snapshot, limits)
         fresh = [candidate for candidate in unions if candidate not in users]
-        found += sorted(fresh, key=_order)[:MAX_PER_TABLE]
+        found += sorted(fresh, key=_order)[:MAX_PER_GROUP]
     return found
 
 
@@ -57,9 +63,9 @@ def _unite(
             columns |= other.columns
     included = covering(table, longer.keys, columns, limits)
     if included and columns != longer.columns:
-        unions[Candidate(longer.schema, longer.table, longer.keys, included)] = None
+        unions[replace(longer, included=included, rule="merged")] = None
 
 
-def _order(candidate: Candidate) -> tuple[int, tuple[tuple[str, bool, bool], ...], tuple[str, ...]]:
+def _order(candidate: Candidate) -> tuple[int, tuple[tuple[str, bool, bool], ...], tuple[str, ...], str]:
     keys = tuple((key.column, key.descending, key.nulls_first) for key in candidate.keys)
-    return len(candidate.columns), keys, candidate.included
+    return len(candidate.columns), keys, candidate.included, candidate.tail

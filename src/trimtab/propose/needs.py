@@ -1,17 +1,26 @@
 """What each query asks of each table that it reads, as the planner sees it: filters, joins, orders, groups, columns.
 
 Read from EXPLAIN (VERBOSE) plans, where names are resolved, views expanded and constants folded; never from words in
-the query's text. An expression never counts as its column.
+the query's text. An expression never counts as its column: what is asked of expressions stands by itself.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from trimtab.db.sql import ColumnUse, column_reference, expression_columns, sort_key
+from trimtab.db.sql import (
+    ColumnUse,
+    Condition,
+    OrderTerm,
+    column_reference,
+    conditions,
+    expression_columns,
+    order_terms,
+    sort_key,
+)
 from trimtab.model.plan import Plan, PlanNode
 
 _T = TypeVar("_T")
@@ -25,7 +34,10 @@ _TAKES_WHOLE_ROWS = frozenset(
     {"Aggregate", "Group", "Nested Loop", "Hash Join", "Merge Join", "Result", "ProjectSet", "SetOp"}
 )
 _HANDS_ON = frozenset({"Limit", "LockRows", "Unique"})
+# Their filters are on what they computed.
+_FILTERS_RESULTS = frozenset({"Aggregate", "Group", "WindowAgg"})
 _BARE = re.compile(r"""'(?:[^']|'')*' | "((?:[^"]|"")+)" | (?<!::)\b([^\W\d]\w*)\b(?!\s*[.(])""", re.VERBOSE)
+DISTANCE = "<->"
 _EXTREME = re.compile(r"(?:min|max)\((.+)\)")
 
 
@@ -34,7 +46,9 @@ class Need:
     """What one query asks of one scanned relation. Lists keep the plan's order and hold each column once.
 
     `columns` are all that the scan must return, system columns included, and "*" where the whole row is wanted. `index`
-    is the one that the plan scans in its order.
+    is the one that the plan scans in its order. `conditions` are all that the plan asks of the relation, and
+    `scan_conditions` those that the scan itself checks, so that they hold for every row that counts; `terms` are the
+    first sort and group keys that are expressions.
     """
 
     schema: str
@@ -47,6 +61,9 @@ class Need:
     orders: list[tuple[OrderKey, ...]] = field(default_factory=list)
     group: list[str] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
+    conditions: list[Condition] = field(default_factory=list)
+    scan_conditions: list[Condition] = field(default_factory=list)
+    terms: list[OrderTerm] = field(default_factory=list)
 
     @property
     def join_columns(self) -> list[str]:
@@ -61,6 +78,9 @@ def needs_of(plan: Plan) -> list[Need]:
         for text in node.conditions.values():
             for use in expression_columns(text):
                 reader.note_condition(use)
+            if node.node_type not in _FILTERS_RESULTS:
+                for condition in conditions(text):
+                    reader.note_operand(node, condition)
         reader.note_order(node)
         reader.note_groups(node)
     for text in _needed_outputs(plan.root):
@@ -105,8 +125,25 @@ class _Reader:
                 case "join" if use.other_alias is not None and (use.other_alias, use.column) not in need.join:
                     need.join.append((use.other_alias, use.column))
 
+    def note_operand(self, node: PlanNode, condition: Condition) -> None:
+        for need in self._of(condition.alias):
+            _add(need.conditions, condition)
+            if _is_scan(node) and node.alias == need.alias:
+                _add(need.scan_conditions, condition)
+
+    def _note_term(self, keys: Sequence[str]) -> None:
+        term = order_terms(keys[0]) if keys else None
+        if term is not None and term.column is None:
+            for need in self._of(term.alias):
+                _add(need.terms, term)
+            for condition in conditions(keys[0]):
+                if condition.operator == DISTANCE:
+                    for need in self._of(condition.alias):
+                        _add(need.conditions, condition)
+
     def note_order(self, node: PlanNode) -> None:
         """Keep the first sort keys, as far as they are columns of one relation: the rest can be sorted in steps."""
+        self._note_term(node.keys.get("Sort Key", ()))
         keys = [sort_key(text) for text in node.keys.get("Sort Key", ())]
         for known in keys:
             if known is not None:
@@ -121,6 +158,7 @@ class _Reader:
                 _add(need.orders, tuple(order))
 
     def note_groups(self, node: PlanNode) -> None:
+        self._note_term(node.keys.get("Group Key", ()))
         for text in node.keys.get("Group Key", ()):
             reference = column_reference(text)
             if reference is not None:

@@ -33,7 +33,9 @@ class Problem:
     """The selection problem: candidates with sizes and cost to the writes; queries and what a cost unit is worth.
 
     `value` is weighted ms per cost unit, `keep_ms` the weighted ms that an index adds to the writes. `atoms` grows.
-    `least_gain` is the share of the workload that an index must save.
+    `least_gain` is the share of the workload that an index must save. `special` are the candidates that are no plain
+    B-trees. `barred` names, by query, those that must not be promised to it: a plan for any parameters has no use for
+    them.
     """
 
     candidates: Mapping[str, CreateIndex]
@@ -46,6 +48,8 @@ class Problem:
     max_per_table: Mapping[tuple[str, str], int]
     atoms: dict[str, list[Atom]] = field(default_factory=dict)
     least_gain: float = 0.0
+    special: frozenset[str] = frozenset()
+    barred: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def base_ms(self) -> float:

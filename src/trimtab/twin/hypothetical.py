@@ -17,7 +17,7 @@ import psycopg
 from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
-from trimtab.db.pipeline import Statement
+from trimtab.db.pipeline import Pipeline, Statement
 from trimtab.embedded.server import Server
 from trimtab.model.change import CreateIndex, DropIndex, change_digest, qualified
 from trimtab.model.whatif import Hypothesis
@@ -120,7 +120,8 @@ class HypotheticalIndexes:
         self, by_table: dict[tuple[str, str], dict[str, CreateIndex]], digest: str, change: CreateIndex
     ) -> None:
         try:
-            change.sql()
+            if "\0" in change.sql():
+                raise ValueError("its definition holds a NUL")
             by_table.setdefault((change.schema, change.table), {})[digest] = change
         except ValueError as error:
             self._refused[digest] = str(error)
@@ -214,9 +215,7 @@ def _cut(files: Sequence[Path]) -> Iterator[dict[Path, int]]:
 
 def _execute(connection: Connection, changes: Iterable[CreateIndex]) -> None:
     # A pipeline's statements cannot hold a second one.
-    with connection.pipeline():
-        for change in changes:
-            connection.execute(change.sql(concurrently=False).encode())
+    Pipeline(connection).run([Statement(change.sql(concurrently=False)) for change in changes])
 
 
 def _trees(connection: Connection, names: Sequence[str]) -> list[list[int]]:

@@ -102,7 +102,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         settings=dict(connection.execute(queries.load("twin_settings", version), (PLANNER_SETTINGS,)).fetchall()),
         role_settings=_nested(connection.execute(queries.load("twin_role_settings", version), (PLANNER_SETTINGS,))),
         tablespaces=_nested(connection.execute(queries.load("twin_tablespaces", version))),
-        extensions=tuple(connection.execute(queries.load("twin_extensions", version)).fetchall()),
+        extensions=tuple(connection.execute(queries.load("extensions", version)).fetchall()),
         relations=_relations(connection),
         columns=tuple(read_columns(connection, with_values=with_values)),
         extended=tuple(extended if with_values else (values.without_values() for values in extended)),

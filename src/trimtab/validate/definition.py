@@ -1,14 +1,15 @@
 """Reads what an index is from its definition (its text from USING on), strictly; it never guesses.
 
-So a text that holds more than a method, key columns and INCLUDE columns is never taken for a plain index.
+So a text that holds more than a method, keys, INCLUDE columns and a predicate is never taken for an index of these.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from trimtab.db.definitions import read_definition
 from trimtab.model.catalog import Index
 
 _TOKEN = re.compile(r'\s*(?:"((?:[^"\0]|"")+)"|([A-Za-z_][A-Za-z0-9_$]*)|([(),.]))')
@@ -16,34 +17,47 @@ _TOKEN = re.compile(r'\s*(?:"((?:[^"\0]|"")+)"|([A-Za-z_][A-Za-z0-9_$]*)|([(),.]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key column. `operator_class` and `collation` are None where they are the column's default."""
+    """A key: a column, or with `column` "" an expression, in its normal text.
+
+    `operator_class`, without its schema, and `collation` are None where they are the default.
+    """
 
     column: str
     is_descending: bool = False
     is_nulls_first: bool = False
     operator_class: str | None = None
     collation: str | None = None
+    expression: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexShape:
-    """What an index is, without its name. `rest` is what follows the columns, a predicate for one; with it, or without
-    keys (an expression), only the same text makes the same index.
+    """What an index is, without its name. `predicate` is in its normal text, "" for all rows; `options` are
+    `name=value`; `read_columns` are those that expressions and predicate read. `rest` is what follows and cannot be
+    read: with it, or without keys, only the same text makes the same index.
     """
 
     method: str
     keys: tuple[Key, ...]
     include_columns: tuple[str, ...] = ()
     rest: str = ""
+    predicate: str = ""
+    options: tuple[str, ...] = ()
+    read_columns: frozenset[str] = frozenset()
 
     @property
     def is_plain(self) -> bool:
         """True for an index over whole rows by columns alone."""
-        return bool(self.keys) and not self.rest
+        return bool(self.keys) and not (self.rest or self.predicate or self.options or "" in self.key_columns)
+
+    @property
+    def without_options(self) -> IndexShape:
+        """The same index, however it is stored."""
+        return replace(self, options=())
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The names of the key columns."""
+        """The names of the key columns, "" for an expression."""
         return tuple(key.column for key in self.keys)
 
     def covers(self, other: IndexShape) -> bool:
@@ -64,19 +78,39 @@ class IndexShape:
 
 @lru_cache(maxsize=4096)
 def shape_of_tail(tail: str) -> IndexShape | None:
-    """Return the index that the definition describes, or None when it does not begin with a list of plain columns."""
-    reader = _Reader(tail)
+    """Return the index that the definition describes, or None when it begins with no list of keys."""
     try:
-        return reader.read()
+        shape = _Reader(tail).read()
     except _UnreadableError:
+        shape = None
+    return shape if shape is not None and not shape.rest else _of_any_kind(tail) or shape
+
+
+def _of_any_kind(tail: str) -> IndexShape | None:
+    """Read by PostgreSQL's own grammar what is more than a list of columns."""
+    found = read_definition(tail)
+    if found is None:
         return None
+    keys = tuple(
+        Key(k.column, k.is_descending, k.is_nulls_first, k.operator_class, k.collation, k.expression)
+        for k in found.keys
+    )
+    held = {key.column for key in keys} | {*found.include_columns}
+    return IndexShape(
+        found.method,
+        keys,
+        found.include_columns,
+        predicate=found.predicate,
+        options=found.options,
+        read_columns=found.columns - held,
+    )
 
 
 def shape_of_index(index: Index) -> IndexShape:
     """Return what an index of the catalog is. Storage options do not count; predicate and expressions do."""
     shape = shape_of_tail(index.tail) if index.tail is not None else None
     if shape is not None:
-        return IndexShape(shape.method, shape.keys, shape.include_columns, shape.rest if index.is_partial else "")
+        return replace(shape, options=(), rest=shape.rest if index.is_partial else "")
     if index.is_partial or index.has_expressions or None in index.key_columns:
         return IndexShape(index.method, (), (), index.tail or index.definition)
     keys = tuple(
@@ -118,7 +152,10 @@ class _Reader:
         column = self._name()
         collation = self._qualified() if self._take("collate") else None
         next_word = self._peek()[0]
-        operator_class = self._qualified() if next_word not in ("asc", "desc", "nulls", ",", ")") else None
+        operator_class = None
+        if next_word not in ("asc", "desc", "nulls", ",", ")"):
+            # A server shows the schema of a class or not, as its search_path has it.
+            operator_class = self._qualified().rpartition(".")[2]
         is_descending = False
         if self._take("desc"):
             is_descending = True

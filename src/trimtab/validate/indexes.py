@@ -4,6 +4,7 @@ index without one is refused: what is not known is not allowed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from trimtab.model.change import CreateIndex, DropIndex
@@ -13,23 +14,29 @@ from trimtab.validate.definition import shape_of_tail
 
 
 def definition(case: Case) -> Findings:
-    """The definition is a method, the columns that the change names, and nothing else."""
+    """The definition is a method, keys, INCLUDE columns and a predicate, as the change names them, and nothing else."""
     made = case.pending(CreateIndex)
     if not made:
         return None
     return [
         broken(
             "indexes.definition",
-            f"the definition of {label(change.name)} is not that of a plain index",
+            f"the definition of {label(change.name)} is more than that of an index",
             f"{path}.tail",
-            expected="USING method (columns) INCLUDE (columns), as the change names them",
+            expected="USING method (keys) INCLUDE (columns) WHERE predicate, as the change names them",
             actual="something else",
         )
         for path, change in made
         if (shape := shape_of_tail(change.tail)) is None
-        or not shape.is_plain
+        or shape.rest
+        or not all(_is_harmless(option, shape.method) for option in shape.options)
         or (shape.key_columns, shape.include_columns) != (change.key_columns, change.include_columns)
     ]
+
+
+def _is_harmless(option: str, method: str) -> bool:
+    """How many pages a range of BRIN has is part of what it is; no other option is Trimtab's to choose."""
+    return method == "brin" and re.fullmatch(r"pages_per_range=[1-9]\d{0,5}", option) is not None
 
 
 def allowed_methods(case: Case) -> Findings:
@@ -66,7 +73,7 @@ def exists(case: Case) -> Findings:
         )
         for path, change, table, shape in made
         for same, other in sorted(case.indexes_after(table, without=path).items())
-        if other == shape
+        if other.without_options == shape.without_options
     ]
 
 

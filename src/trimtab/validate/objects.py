@@ -10,6 +10,7 @@ from trimtab.model.change import CreateIndex, CreateStatistics
 from trimtab.model.strategy import Violation
 from trimtab.spec.patterns import first_match, matches
 from trimtab.validate.case import Case, Findings, TableChange, broken, label
+from trimtab.validate.definition import shape_of_tail
 
 MAX_NAME_BYTES = 63
 
@@ -117,7 +118,7 @@ def not_owner(case: Case) -> Findings:
 
 def unknown_column(case: Case) -> Findings:
     """Every column that an index or a statistics object names is there."""
-    named = [(p, t, c.key_columns + c.include_columns) for p, c, t in case.pending_with_tables(CreateIndex)]
+    named = [(p, t, _columns(c)) for p, c, t in case.pending_with_tables(CreateIndex)]
     named += [(path, table, change.columns) for path, change, table in case.pending_with_tables(CreateStatistics)]
     if not named:
         return None
@@ -133,6 +134,15 @@ def unknown_column(case: Case) -> Findings:
         for column in columns
         if table.column(column) is None
     ]
+
+
+def _columns(change: CreateIndex) -> tuple[str, ...]:
+    """Return every column that an index reads; where a key is an expression, those in it."""
+    shape = shape_of_tail(change.tail)
+    if shape is None:
+        return change.key_columns + change.include_columns
+    held = [column for column, key in zip(change.key_columns, shape.keys, strict=False) if not key.expression]
+    return (*held, *change.include_columns, *sorted(shape.read_columns))
 
 
 def name(case: Case) -> Findings:

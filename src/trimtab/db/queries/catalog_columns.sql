@@ -39,7 +39,10 @@ select a.attrelid as table_oid,
        pg_catalog.format_type(a.atttypid, a.atttypmod) as type_name,
        a.attnotnull as is_not_null,
        coalesce(o.has_order, false) and a.attgenerated::text <> 'v' as has_btree_order,
-       s.avg_width as average_width
+       s.avg_width as average_width,
+       s.correlation::float8 as correlation,
+       case when s.n_distinct < 0 then -s.n_distinct * greatest(c.reltuples, 0) else s.n_distinct end::float8
+           as distinct_values
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

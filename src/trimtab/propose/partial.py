@@ -1,0 +1,65 @@
+"""B-trees over a part of the rows: what a query asks of constants becomes the predicate, the rest the keys.
+
+Only conditions that the query holds for any parameters make predicates: what was a `$n` does not. A value makes one
+only where its column has few, as a status has; how large the part is, the what-if planner knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+from trimtab.db.sql import Condition
+from trimtab.model.catalog import Table
+from trimtab.propose.candidate import Candidate, Key, Keys
+from trimtab.propose.context import Limits
+from trimtab.propose.expressions import RANGES, expression_keys
+from trimtab.propose.needs import Need
+from trimtab.propose.plain import covering, key_lists, may_be_key
+
+MAX_CONDITIONS = 3
+MAX_KEY_LISTS = 4
+# A column with more values than this names things; one with fewer says in which state they are.
+MAX_STATES = 32
+_STATES = frozenset({"is null", "is not null", "is true", "is false"})
+_VALUES = frozenset({"=", "= any", "<>"})
+
+
+def partial_candidates(need: Need, table: Table, limits: Limits, constant: frozenset[str]) -> Iterator[Candidate]:
+    """Yield B-trees over the rows that satisfy one of the need's constant conditions, or all of them."""
+    usable = [c for c in need.scan_conditions if c.predicate in constant and _makes_a_predicate(c, table)]
+    first = usable[:MAX_CONDITIONS]
+    for chosen in ([first] if len(first) > 1 else []) + [[condition] for condition in first]:
+        predicate = tuple(sorted({condition.predicate for condition in chosen if condition.predicate}))
+        for keys in _keys(need, table, limits, chosen):
+            for included in ((), covering(table, keys, need.columns, limits)):
+                if included is not None:
+                    yield Candidate(table.schema, table.name, keys, included, predicate=predicate, rule="partial")
+
+
+def _makes_a_predicate(condition: Condition, table: Table) -> bool:
+    column = None if condition.column is None else table.column(condition.column)
+    if column is None or condition.against != "constant":
+        return False
+    has_few_values = column.distinct_values is not None and 0 < column.distinct_values <= MAX_STATES
+    return condition.operator in _STATES or (condition.operator in _VALUES and has_few_values)
+
+
+def _keys(need: Need, table: Table, limits: Limits, chosen: list[Condition]) -> Iterator[Keys]:
+    """Yield what the rest of the need asks for, or else the predicate's own column, which costs little."""
+    told = {condition.column for condition in chosen}
+    ranged = {condition.column for condition in need.conditions if condition.operator in RANGES}
+    rest = replace(
+        need,
+        equality=[column for column in need.equality if column not in told],
+        range=[column for column in need.range if column not in told or column in ranged],
+    )
+    found = [
+        keys
+        for keys, _ in key_lists(rest, table, limits.max_key_columns)
+        if all(may_be_key(table.column(key.column)) for key in keys)
+    ]
+    found = found[:MAX_KEY_LISTS] + list(islice(expression_keys(rest, table, limits.max_key_columns), 2))
+    own = [Key(column) for column in sorted(filter(None, told)) if may_be_key(table.column(column))]
+    yield from found or [(key,) for key in own[:1]]

@@ -60,8 +60,13 @@ def test_only_the_enforcement_point_is_given_a_session_that_may_write_to_a_sourc
 
 
 def test_nobody_opens_a_connection_past_the_door() -> None:
-    doors = {"psycopg.connect", "psycopg.Connection.connect", "Connection.connect", "AsyncConnection.connect"}
-    found = {path for path, tree in _modules().items() for _, call in _calls(tree) if _name(call) in doors}
+    doors = {"psycopg.connect", "Connection.connect", "AsyncConnection.connect", "_Session.connect"}
+    found = {
+        path
+        for path, tree in _modules().items()
+        for _, call in _calls(tree)
+        if _name(call) in doors or _name(call).endswith(".Connection.connect")
+    }
     assert {path for path in found if not path.startswith("demo/")} == {"db/connection.py"}
 
 

@@ -41,8 +41,8 @@ def default_settings(version: tuple[int, int], shared_memory_bytes: int | None =
     `shared_memory_bytes` is the size of the system's POSIX shared memory; None when it is not limited.
     """
     settings = {
+        # Commits are not asynchronous: VACUUM takes no row for visible to all whose commit is not written yet.
         "fsync": "off",
-        "synchronous_commit": "off",
         "full_page_writes": "off",
         "wal_level": "minimal",
         "max_wal_senders": "0",

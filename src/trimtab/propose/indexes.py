@@ -73,12 +73,9 @@ def choose(context: Context) -> Choice:
     value = _values(context, asked, lookups, base_cost)
     pool = _Pool(context, queries, plans, _rent_per_byte(context, base_cost, value))
     constant = _constant_conditions(context, queries)
-    own = {
-        query.id: pool.add(
-            _candidates(context, plans[query.id], constant[query.id]), (parents.get(query.id, query.id),)
-        )
-        for query in queries
-    }
+    wanted = {query.id: _candidates(context, plans[query.id], constant[query.id]) for query in queries}
+    pool.add(_thought_of((parents.get(i, i), candidates) for i, candidates in wanted.items()))
+    own = {i: [pool.names[one] for one in candidates if one in pool.names] for i, candidates in wanted.items()}
     problem = Problem(
         candidates=pool.changes,
         sizes=pool.sizes,
@@ -109,34 +106,34 @@ class _Pool:
         self._context = context
         self._writes = [(query, plans[query.id]) for query in queries if not query.is_read]
         self._rent_per_byte = rent_per_byte
+        self.names: dict[Candidate, str] = {}
         self.candidates: dict[str, Candidate] = {}
         self.origins: dict[str, Origin] = {}
         self.changes: dict[str, CreateIndex] = {}
         self.sizes: dict[str, int] = {}
         self.keep_ms: dict[str, float] = {}
 
-    def add(self, candidates: Iterable[Candidate], query_ids: Sequence[str]) -> list[str]:
-        """Add those that the server would make and that are not too large; return their names.
+    def add(self, thought_of: Mapping[Candidate, Sequence[str]]) -> None:
+        """Add those that the server would make and that are not too large, with the queries they were thought of for.
 
-        `query_ids` are those that they were thought of for.
+        All at once, so that what a table's indexes need is looked up once.
         """
-        changes = {candidate.change(self._context.limits.name_prefix): candidate for candidate in candidates}
-        fresh = [change for change in changes if change.name not in self.changes]
+        fresh = [candidate for candidate in thought_of if candidate not in self.names]
+        changes = [candidate.change(self._context.limits.name_prefix) for candidate in fresh]
         largest = min(self._context.limits.max_index_bytes, self._context.limits.budget_bytes)
-        whole = self._whole_sizes([changes[change] for change in fresh if changes[change].predicate])
-        for change, size in zip(fresh, self._context.what_if.size_bytes(fresh), strict=True):
-            candidate = changes[change]
+        whole = self._whole_sizes([candidate for candidate in fresh if candidate.predicate])
+        for candidate, change, size in zip(fresh, changes, self._context.what_if.size_bytes(changes), strict=True):
             if size is None or size > min(largest, MAX_PARTIAL_SHARE * whole.get(candidate, math.inf)):
                 continue
+            self.names[candidate] = change.name
             self.candidates[change.name] = candidate
             self.changes[change.name] = change
             self.sizes[change.name] = size
             self.keep_ms[change.name] = _write_ms(change, self._writes) + self._rent_per_byte * size
-        names = [change.name for change in changes if change.name in self.changes]
-        for name in names:
-            known = self.origins.get(name, Origin(self.candidates[name].rule, ()))
-            self.origins[name] = Origin(known.rule, tuple(dict.fromkeys((*known.query_ids, *query_ids))))
-        return names
+        for candidate, query_ids in thought_of.items():
+            if (name := self.names.get(candidate)) is not None:
+                known = self.origins.get(name, Origin(self.candidates[name].rule, ()))
+                self.origins[name] = Origin(known.rule, tuple(dict.fromkeys((*known.query_ids, *query_ids))))
 
     def _whole_sizes(self, partial: Sequence[Candidate]) -> dict[Candidate, int]:
         """Return how large the partial indexes would be over all rows."""
@@ -156,6 +153,15 @@ class _Pool:
             for name, candidate in self.candidates.items()
             if not constant.get((candidate.schema, candidate.table), frozenset()).issuperset(candidate.predicate)
         )
+
+
+def _thought_of(wanted: Iterable[tuple[str, Sequence[Candidate]]]) -> dict[Candidate, list[str]]:
+    """Return each candidate with the ids of the queries that it was thought of for, from what each query wants."""
+    found: dict[Candidate, list[str]] = {}
+    for query_id, candidates in wanted:
+        for candidate in candidates:
+            found.setdefault(candidate, []).append(query_id)
+    return found
 
 
 def _barred(pool: _Pool, queries: Iterable[Query], constant: Mapping[str, _Conditions]) -> dict[str, frozenset[str]]:
@@ -178,14 +184,13 @@ def _widen(
             for name in atom.indexes:
                 users.setdefault(name, set()).add(query_id)
     liked = {pool.candidates[name]: frozenset(query_ids) for name, query_ids in users.items()}
-    fresh = [
-        name
+    unions = {
+        union: sorted({parents.get(i, i) for one, ids in liked.items() if union.does_all_of(one) for i in ids})
         for union in merged(liked, context.snapshot, context.limits)
-        for name in pool.add(
-            [union], sorted({parents.get(i, i) for one, ids in liked.items() if union.does_all_of(one) for i in ids})
-        )
-    ]
-    names = {pool.candidates[name]: name for name in (*users, *fresh)}
+    }
+    pool.add(unions)
+    names = {pool.candidates[name]: name for name in users}
+    names |= {union: pool.names[union] for union in unions if union in pool.names}
     problem.special = pool.special
     problem.barred = _barred(pool, problem.queries, constant)
     wider = replacements(list(names))

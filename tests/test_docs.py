@@ -37,13 +37,14 @@ SCHEMA_MODULES = (
     "errors.py",
     "lifecycle/journal.py",
     "report/document.py",
+    "report/indexes.py",
     "report/twins.py",
 )
 # Names of settings, which those modules hand to a server.
 NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})
 # Endings of file names, which look like codes: "workload.sql".
 FILE_ENDINGS = frozenset({"conf", "db", "dump", "filter", "list", "log", "pid", "sql", "sqlite", "toml", "yaml"})
-HIDDEN = ("init_db_optimization", "optimize_queries")
+HIDDEN = ("init_db_optimization", "optimize_queries", "optimize_indexes")
 
 
 def _commands() -> dict[str, set[str]]:

@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trimtab.api import (
         ComplianceValidation,
+        IndexOptimization,
+        IntelligentIndexOptimizer,
         OptimizationResult,
         QuantumDatabaseOptimizer,
+        advise_indexes,
         optimize,
     )
 
 __version__ = "0.1.0"
 __all__ = [
     "ComplianceValidation",
+    "IndexOptimization",
+    "IntelligentIndexOptimizer",
     "OptimizationResult",
     "QuantumDatabaseOptimizer",
     "__version__",
+    "advise_indexes",
     "optimize",
 ]
 

@@ -19,6 +19,7 @@ from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent, Watcher
 
 if TYPE_CHECKING:
+    from trimtab.lifecycle.indexes import Advice
     from trimtab.lifecycle.recover import Recovery
     from trimtab.lifecycle.twins import Checked, Explained, Exported, Kept, Origin
     from trimtab.twin.shelf import KeptTwin
@@ -67,6 +68,56 @@ def optimize(
             seed=seed,
         )
         return run(request, watcher or Silent())
+
+
+def advise_indexes(
+    dsn: str | None = None,
+    *,
+    database: str | None = None,
+    workload: str | Path | Sequence[str] | None = None,
+    objectives: Sequence[str] = OBJECTIVES,
+    budget_bytes: int | None = None,
+    kinds: Sequence[str] | None = None,
+    max_width: int | None = None,
+    proof_seconds: float | None = None,
+    drops: bool = True,
+    spec: str | Path | None = None,
+    lab: str = "clone",
+    pg_bin: Path | None = None,
+    seed: int = 1,
+    ledger_path: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Advice:
+    """Return the best set of indexes for a workload: proven, explained, and tried in the lab. Nothing is applied.
+
+    `kinds` are out of btree, include, partial, expression, brin, gin, gist and hash; `max_width` is how many keys an
+    index may have; `proof_seconds` how long the proof may take, 0 for none; `drops` whether to look for needless ones.
+    The others are as in `optimize`. Raises TrimtabError.
+    """
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle import indexes
+    from trimtab.lifecycle.request import Request
+    from trimtab.paths import ledger_path as default_ledger_path
+
+    wishes = indexes.IndexWishes(
+        kinds=_known_kinds(kinds),
+        max_width=max_width,
+        proof_seconds=indexes.PROOF_SECONDS if proof_seconds is None else proof_seconds,
+        drops=drops,
+    )
+    with _workload_file(workload) as workload_file:
+        request = Request(
+            conninfo=conninfo_for(dsn, database),
+            ledger_path=ledger_path or default_ledger_path(),
+            workload_file=workload_file,
+            objectives=_checked(objectives),
+            budget_bytes=budget_bytes,
+            spec=spec,
+            lab=lab,
+            pg_bin=pg_bin,
+            seed=seed,
+        )
+        return indexes.advise(request, wishes, watcher or Silent())
 
 
 def resume(*, dsn: str | None = None, spec: str | Path | None = None, ledger_path: Path | None = None) -> Recovery:
@@ -253,6 +304,65 @@ class QuantumDatabaseOptimizer:
         return ComplianceValidation(compliant, self.spec.id, self.spec.digest, refused)
 
 
+@dataclass(frozen=True, slots=True)
+class PerformanceImpact(Keyed):
+    """What the chosen indexes do to the workload's cost, in `unit`; `gap` as in `Advice`."""
+
+    cost_before: float
+    cost_after: float
+    unit: str
+    size_bytes: int
+    gap: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptimization(Keyed):
+    """The three keys of `optimize_database_indexes`; the score is from 0 to 100."""
+
+    optimization_results: Advice
+    performance_impact: PerformanceImpact
+    index_health_score: float
+
+
+class IntelligentIndexOptimizer:
+    """The index optimizer under one specification, by the name that the original text gives it."""
+
+    def __init__(
+        self,
+        spec_id: str | Path = BASE_SPEC,
+        *,
+        lab: str = "clone",
+        pg_bin: Path | None = None,
+        ledger_path: Path | None = None,
+    ) -> None:
+        """`spec_id` is an id or a file."""
+        from trimtab.spec.load import load_spec
+
+        self.spec = load_spec(spec_id)
+        self._spec_reference = spec_id
+        self._lab = lab
+        self._pg_bin = pg_bin
+        self._ledger_path = ledger_path
+
+    def optimize_database_indexes(
+        self, database_instance: str | None, query_workload: str | Path | Sequence[str] | None = None
+    ) -> IndexOptimization:
+        """Choose, prove, explain and try the best set of indexes of a database, given by its DSN. Raises TrimtabError.
+
+        The workload is a `.sql` file, a sequence of statements, or None for pg_stat_statements. Nothing is applied.
+        """
+        advice = advise_indexes(
+            database_instance,
+            workload=query_workload,
+            spec=self._spec_reference,
+            lab=self._lab,
+            pg_bin=self._pg_bin,
+            ledger_path=self._ledger_path,
+        )
+        impact = PerformanceImpact(advice.cost_before, advice.cost_after, advice.unit, advice.size_bytes, advice.gap)
+        return IndexOptimization(advice, impact, advice.health.score)
+
+
 def _saved_ms(life: Life) -> float:
     return 0.0 if life.trial is None else life.trial.before_ms - life.trial.after_ms
 
@@ -266,6 +376,21 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
             next_step=f"Name one or more of {', '.join(OBJECTIVES)}.",
         )
     return tuple(dict.fromkeys(objectives))
+
+
+def _known_kinds(kinds: Sequence[str] | None) -> frozenset[str]:
+    from trimtab.propose.context import KINDS
+
+    if kinds is None:
+        return KINDS
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
+        raise UsageError(
+            f"kinds of index were refused: {', '.join(unknown) or 'none given'}",
+            code="usage.kinds",
+            next_step=f"Name some of {', '.join(sorted(KINDS))}.",
+        )
+    return frozenset(kinds)
 
 
 @contextmanager

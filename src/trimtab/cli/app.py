@@ -103,6 +103,58 @@ def optimize(
     commands.optimize(options, as_json=json, is_quiet=quiet)
 
 
+@app.command(
+    epilog="Example: trimtab indexes service=shop --workload current.sql --budget 500MB --no-trial"
+    "   (--explain ID tells more of one index)"
+)
+def indexes(
+    dsn: Dsn = None,
+    *,
+    database: Database = None,
+    workload: Workload = None,
+    budget: Budget = None,
+    max_width: Annotated[int | None, typer.Option("--max-width", help="Keys that an index may have.", min=1)] = None,
+    kinds: Annotated[
+        str | None,
+        typer.Option("--kinds", help="Of btree,include,partial,expression,brin,gin,gist,hash; else all allowed."),
+    ] = None,
+    trial: Annotated[bool, typer.Option("--trial/--no-trial", help="Build and measure them in the lab.")] = True,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="How long to prove how good the set is; 0 for no proof.", min=0)
+    ] = None,
+    explain: Annotated[str | None, typer.Option("--explain", help="Tell all of one index: its name or id.")] = None,
+    objectives: Objectives = None,
+    spec: Spec = None,
+    lab: Lab = None,
+    pg_bin: PgBin = None,
+    seed: Seed = 1,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Choose the best set of indexes for a workload, prove how good it is, and try it; nothing is applied."""
+    from trimtab.cli import indexes
+
+    options = indexes.IndexOptions(
+        dsn=dsn,
+        database=database,
+        workload=workload,
+        budget=budget,
+        max_width=max_width,
+        kinds=kinds,
+        seconds=seconds,
+        objectives=objectives,
+        spec=spec,
+        lab=lab,
+        trial=trial,
+        explain=explain,
+        pg_bin=pg_bin,
+        seed=seed,
+        config=config,
+    )
+    indexes.advise(options, as_json=json, is_quiet=quiet)
+
+
 @app.command(epilog="Example: trimtab demo --keep   (leaves the server up until Ctrl-C, to look around with psql)")
 def demo(
     *,
@@ -234,3 +286,25 @@ def optimize_queries(
         config=config,
         json=json,
     )
+
+
+@app.command("optimize_indexes", hidden=True)
+def optimize_indexes(
+    *,
+    database: Database = None,
+    analysis_period: Annotated[str, typer.Option("--analysis_period")] = "30d",
+    adaptive: Annotated[str, typer.Option("--adaptive")] = "true",
+    workload: Workload = None,
+    budget: Budget = None,
+    spec_id: Annotated[str | None, typer.Option("--spec_id", "--spec")] = None,
+    lab: Lab = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Run `indexes` under the original's name."""
+    from trimtab.cli import indexes
+
+    options = indexes.IndexOptions(
+        database=database, workload=workload, budget=budget, spec=spec_id, lab=lab, config=config
+    )
+    indexes.advise_as_written(options, analysis_period=analysis_period, adaptive=adaptive, as_json=json)

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trimtab.anchor.record import anchor_to_dict
+from trimtab.apply.enforce import database_body
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.lifecycle.request import Request
 from trimtab.model.anchor import Anchor
+from trimtab.model.catalog import Snapshot
 from trimtab.model.change import change_to_dict
 from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome, Prediction, Strategy, Trial, Verdict
+from trimtab.spec.specification import Specification
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,19 @@ class Journal:
 
     def _write(self, kind: Kind, body: Mapping[str, object]) -> None:
         self.ledger.append(kind, body, run_id=self.run_id)
+
+
+def opening(specification: Specification, request: Request, facts: Snapshot) -> dict[str, object]:
+    """Return what a run's first entry says of it."""
+    return {
+        "database": database_body(facts.server),
+        "spec_id": specification.id,
+        "spec_digest": specification.digest,
+        "objectives": list(request.objectives),
+        "lab": request.lab if request.lab in ("clone", "none") else "dsn",
+        "apply": request.apply,
+        "seed": request.seed,
+    }
 
 
 def _finite(value: float) -> float:

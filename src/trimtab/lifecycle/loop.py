@@ -20,6 +20,7 @@ from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
 from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
+from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.land import Landing
 from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
@@ -51,7 +52,7 @@ def optimize(request: Request, watcher: Watcher) -> Report:
         facts = workshop.look_again()()
         if request.apply:
             refuse_standby(facts.server)
-        workshop.journal.started(_opening(workshop, facts))
+        workshop.journal.started(opening(workshop.specification, request, facts))
         try:
             run.mend_earlier_runs(facts)
             return run.carry_through()
@@ -128,6 +129,7 @@ class _Run:
         workload = snapshot.workload
         twin = self.workshop.build_twin(snapshot)
         trials = self.workshop.open_lab(snapshot)
+        self.workshop.let_sample(twin, trials)
         examination = Examination(self.workshop, snapshot, twin, trials)
         if trials is not None:
             examination.take_baseline(workload.queries)
@@ -248,16 +250,3 @@ def _told(workload: Workload, failures: Mapping[str, str]) -> Workload:
         if query.id in failures
     )
     return replace(workload, skipped=(*workload.skipped, *failed))
-
-
-def _opening(workshop: Workshop, facts: Snapshot) -> dict[str, object]:
-    request = workshop.request
-    return {
-        "database": database_body(facts.server),
-        "spec_id": workshop.specification.id,
-        "spec_digest": workshop.specification.digest,
-        "objectives": list(request.objectives),
-        "lab": request.lab if request.lab in ("clone", "none") else "dsn",
-        "apply": request.apply,
-        "seed": request.seed,
-    }

@@ -88,6 +88,11 @@ class Workshop:
         self.stack.enter_context(lab)
         return Trials(lab, TrialLimits.of(limits), random.Random(self.request.seed))  # noqa: S311 - coins, not secrets
 
+    def let_sample(self, twin: Twin, trials: Trials | None) -> None:
+        """Let hypothetical indexes rest on samples of the rows: the clone's where there is one, else the source's."""
+        clone = None if trials is None else trials.clone_dsn
+        twin.sample_from(clone or self.request.conninfo)
+
     def look_again(self) -> Callable[[], Snapshot]:
         """Return a function that reads the source's facts afresh; its snapshots hold no workload."""
         from trimtab.model.workload import Workload

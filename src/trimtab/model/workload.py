@@ -59,11 +59,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The queries of a run, where they came from ("file" or "pg_stat_statements"), and what was left out."""
+    """The queries of a run, where they came from ("file" or "pg_stat_statements"), and what was left out.
+
+    `since` is when the server began to count their executions, ISO 8601 in UTC; None where nobody knows.
+    """
 
     queries: tuple[Query, ...]
     origin: str
     skipped: tuple[Skipped, ...] = field(default=())
+    since: str | None = None
 
     @property
     def executions(self) -> float:

@@ -18,6 +18,7 @@ from trimtab.db.connection import Connection, source_error
 from trimtab.db.queries import load
 from trimtab.db.sql import Statement, split
 from trimtab.errors import SourceError, WorkloadError
+from trimtab.model.change import quote_identifier
 from trimtab.model.workload import Query, QueryKind, Skipped, Workload
 from trimtab.observe.identity import QueryIds
 from trimtab.observe.own_statements import SystemNames, is_own, read_system_names
@@ -47,7 +48,8 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
     source.pg_stat_statements_not_loaded; WorkloadError workload.empty.
     """
-    rows = _rows(conn, limit * _ROWS_PER_QUERY)
+    schema = _schema(conn)
+    rows = _rows(conn, schema, limit * _ROWS_PER_QUERY)
     system = read_system_names(conn)
     ran: list[_Ran] = []
     skipped: list[Skipped] = []
@@ -61,10 +63,10 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     queries = _queries(ran)[:limit]
     if not queries:
         raise _empty(skipped)
-    return Workload(queries, ORIGIN, tuple(skipped))
+    return Workload(queries, ORIGIN, tuple(skipped), _since(conn, schema))
 
 
-def _rows(conn: Connection, limit: int) -> list[DictRow]:
+def _schema(conn: Connection) -> str:
     found = read(conn, "statements_extension")
     if not found:
         raise SourceError(
@@ -73,9 +75,13 @@ def _rows(conn: Connection, limit: int) -> list[DictRow]:
             next_step="As a superuser, add it to shared_preload_libraries, restart, run CREATE EXTENSION "
             f"pg_stat_statements in this database and let the workload run; {_FILE_INSTEAD}.",
         )
+    return str(found[0]["schema"])
+
+
+def _rows(conn: Connection, schema: str, limit: int) -> list[DictRow]:
     text = load("statements", conn.info.server_version)
     # The name of the schema is the only thing that a parameter cannot hold.
-    composed = sql.SQL(text).format(schema=sql.Identifier(found[0]["schema"]))
+    composed = sql.SQL(text).format(schema=sql.Identifier(schema))
     try:
         return query(conn, composed, (limit,))
     except psycopg.Error as exc:
@@ -86,6 +92,17 @@ def _rows(conn: Connection, limit: int) -> list[DictRow]:
             code="source.pg_stat_statements_not_loaded",
             next_step=f"Add it to shared_preload_libraries and restart the server; {_FILE_INSTEAD}.",
         ) from None
+
+
+def _since(conn: Connection, schema: str) -> str | None:
+    """Return when the counting began; an extension of before version 1.9 does not know."""
+    name = f"{quote_identifier(schema)}.pg_stat_statements_info"
+    [[is_there]] = conn.execute("select pg_catalog.to_regclass($1) is not null", (name,)).fetchall()
+    if not is_there:
+        return None
+    composed = sql.SQL(load("statements_since", conn.info.server_version)).format(schema=sql.Identifier(schema))
+    [row] = query(conn, composed, ())
+    return None if row["since"] is None else str(row["since"])
 
 
 def _sort_in(row: DictRow, system: SystemNames, ran: list[_Ran], skipped: list[Skipped]) -> None:

@@ -41,19 +41,27 @@ class Planner:
         With `is_asked` the planner is asked for just this set, unless it was before.
         """
         offered = frozenset(names)
-        barred = {query.id: self._problem.barred.get(query.id, frozenset()) for query in queries}
-        shown = {query.id: offered & self.relevant.get(query.id, frozenset()) - barred[query.id] for query in queries}
+        shown = {query.id: offered & self.usable(query) for query in queries}
         found = {query.id: self._known_answer(query, shown[query.id], is_asked) for query in queries}
         missing: dict[frozenset[str], list[Query]] = {}
         for query in queries:
             if found[query.id] is None:
-                missing.setdefault(offered - barred[query.id], []).append(query)
+                barred = self._problem.barred.get(query.id, frozenset())
+                missing.setdefault(offered - barred, []).append(query)
         for there, asked in missing.items():
             [plans] = self._what_if.what_if(asked, [tuple(self._problem.candidates[name] for name in sorted(there))])
             for query, plan in zip(asked, plans, strict=True):
                 atom = Atom(plan.indexes & there, plan.cost) if isinstance(plan, Plan) else self._base(query)
                 self._asked[query.id][self._mask(shown[query.id])] = found[query.id] = atom
         return [found[query.id] or self._base(query) for query in queries]
+
+    def usable(self, query: Query) -> frozenset[str]:
+        """Return the candidates that the query could use."""
+        return self.relevant.get(query.id, frozenset()) - self._problem.barred.get(query.id, frozenset())
+
+    def known(self, query: Query, names: Iterable[str]) -> Atom | None:
+        """Return the query's atom when these candidates are there, None when the planner would have to be asked."""
+        return self._known_answer(query, frozenset(names) & self.usable(query), is_asked=False)
 
     def _known_answer(self, query: Query, shown: frozenset[str], is_asked: bool) -> Atom | None:
         if not shown:

@@ -26,14 +26,13 @@ from trimtab.propose.merge import merged, replacements
 from trimtab.propose.needs import needs_of
 from trimtab.propose.problem import Problem
 from trimtab.propose.selection import Selection, select
+from trimtab.propose.writes import write_ms, writes_of
 
 NAME = "indexes"
 _Conditions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
 """Conditions by (schema, table)."""
 # Ordinary tables, partitions among them, and materialized views.
 _INDEXED_KINDS = ("r", "m")
-# What one index entry adds to a row's insert or update, in ms: a rough prior; the trial measures.
-ENTRY_MS = 0.004
 # With the objective "efficiency" an index as large as all tables together must save this share of the workload.
 SIZE_RENT = 0.05
 # A part that is larger than this share of the whole index is not worth its restriction.
@@ -42,7 +41,11 @@ MAX_PARTIAL_SHARE = 0.5
 
 def propose(context: Context) -> list[Strategy]:
     """Return one strategy per chosen index, or per group that is worth something only as a whole."""
-    choice = choose(context)
+    return strategies(choose(context))
+
+
+def strategies(choice: Choice) -> list[Strategy]:
+    """Return the strategies that make what was chosen, the best first."""
     return [_strategy(changes, gain, choice) for changes, gain in choice.selection.chosen]
 
 
@@ -50,14 +53,25 @@ def propose(context: Context) -> list[Strategy]:
 class Choice:
     """The selection problem of a workload, the set that planner and solver agree on, and what brought each candidate.
 
-    `users` are the ids of the workload's queries whose plan, or look-up under a foreign key, uses a chosen index.
+    `own` are the candidates that were thought of for each query, `write_ms` what each is expected to cost the writes.
+    `parents` gives the workload's query that a look-up under a foreign key belongs to, and `users` are the workload's
+    queries whose plan, or look-up, uses a chosen index.
     """
 
     problem: Problem
+    planner: Planner
     selection: Selection
     candidates: Mapping[str, Candidate]
     origins: Mapping[str, Origin]
+    own: Mapping[str, Sequence[str]]
+    write_ms: Mapping[str, float]
+    parents: Mapping[str, str]
     users: Mapping[str, Sequence[str]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the chosen indexes, the best first."""
+        return tuple(change.name for changes, _ in self.selection.chosen for change in changes)
 
 
 def choose(context: Context) -> Choice:
@@ -92,9 +106,11 @@ def choose(context: Context) -> Choice:
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
     gather_atoms(problem, planner, own)
     _widen(context, problem, pool, planner, plans, constant, parents)
-    selection = select(problem, planner)
+    selection = select(problem, planner, proof_seconds=context.limits.proof_seconds)
     users = {name: [parents.get(i, i) for i in query_ids] for name, query_ids in selection.users.items()}
-    return Choice(problem, selection, pool.candidates, pool.origins, users)
+    return Choice(
+        problem, planner, selection, pool.candidates, pool.origins, own, pool.write_ms, parents=parents, users=users
+    )
 
 
 class _Pool:
@@ -104,13 +120,14 @@ class _Pool:
         self, context: Context, queries: Sequence[Query], plans: Mapping[str, Plan], rent_per_byte: float
     ) -> None:
         self._context = context
-        self._writes = [(query, plans[query.id]) for query in queries if not query.is_read]
+        self._writes = writes_of([query for query in queries if not query.is_read], plans)
         self._rent_per_byte = rent_per_byte
         self.names: dict[Candidate, str] = {}
         self.candidates: dict[str, Candidate] = {}
         self.origins: dict[str, Origin] = {}
         self.changes: dict[str, CreateIndex] = {}
         self.sizes: dict[str, int] = {}
+        self.write_ms: dict[str, float] = {}
         self.keep_ms: dict[str, float] = {}
 
     def add(self, thought_of: Mapping[Candidate, Sequence[str]]) -> None:
@@ -129,11 +146,16 @@ class _Pool:
             self.candidates[change.name] = candidate
             self.changes[change.name] = change
             self.sizes[change.name] = size
-            self.keep_ms[change.name] = _write_ms(change, self._writes) + self._rent_per_byte * size
+            self.write_ms[change.name] = self._write_ms(candidate)
+            self.keep_ms[change.name] = self.write_ms[change.name] + self._rent_per_byte * size
         for candidate, query_ids in thought_of.items():
             if (name := self.names.get(candidate)) is not None:
                 known = self.origins.get(name, Origin(self.candidates[name].rule, ()))
                 self.origins[name] = Origin(known.rule, tuple(dict.fromkeys((*known.query_ids, *query_ids))))
+
+    def _write_ms(self, candidate: Candidate) -> float:
+        table = self._context.snapshot.table(candidate.schema, candidate.table)
+        return 0.0 if table is None else write_ms(candidate, table, self._writes)
 
     def _whole_sizes(self, partial: Sequence[Candidate]) -> dict[Candidate, int]:
         """Return how large the partial indexes would be over all rows."""
@@ -258,17 +280,6 @@ def _relevant(plans: Mapping[str, Plan], changes: Mapping[str, CreateIndex]) -> 
         query_id: frozenset(name for table in plan.relations for name in by_table.get(table, ()))
         for query_id, plan in plans.items()
     }
-
-
-def _write_ms(change: CreateIndex, writes: Iterable[tuple[Query, Plan]]) -> float:
-    """Return the weighted ms that the index is expected to add to the workload's writes."""
-    total = 0.0
-    for query, plan in writes:
-        for node in plan.root.walk():
-            if node.node_type == "ModifyTable" and (node.schema, node.relation) == (change.schema, change.table):
-                rows = max((child.rows for child in node.children), default=1.0)
-                total += query.weight * max(rows, 1.0) * ENTRY_MS
-    return total
 
 
 def _rent_per_byte(context: Context, base_cost: Mapping[str, float], value: Mapping[str, float]) -> float:

@@ -28,6 +28,16 @@ class Atom:
         return self.indexes <= chosen and not any(others <= chosen for others in self.not_under)
 
 
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What nobody asked the planner yet: with all of `present`, some of `others`, none of `absent` it costs no less."""
+
+    present: frozenset[str]
+    others: frozenset[str]
+    absent: frozenset[str]
+    floor: float
+
+
 @dataclass(slots=True)
 class Problem:
     """The selection problem: candidates with sizes and cost to the writes; queries and what a cost unit is worth.

@@ -13,6 +13,7 @@ from itertools import combinations
 from trimtab.model.change import CreateIndex
 from trimtab.propose.atoms import Planner
 from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.proof import prove
 from trimtab.propose.solver import solve
 
 MAX_ROUNDS = 6
@@ -27,29 +28,36 @@ class Selection:
     """The chosen indexes, best first, with what each adds; all figures are in the model's ms.
 
     A group of several indexes is worth something only as a whole. `objective` is `cost_after` and what the indexes are
-    charged; no set does better than `lower_bound` over the plans that the planner was asked for. `users` are the ids of
-    the queries whose plan uses an index, by its name.
+    charged; no set of the candidates does better than `lower_bound`, None where no proof was asked for. `users` are the
+    ids of the queries whose plan uses an index, by its name.
     """
 
     chosen: tuple[tuple[tuple[CreateIndex, ...], float], ...]
     cost_before: float
     cost_after: float
     objective: float
-    lower_bound: float
+    lower_bound: float | None
     rounds: int
     users: Mapping[str, tuple[str, ...]]
 
 
-def select(problem: Problem, planner: Planner) -> Selection:
-    """Return the best set that planner and solver agree on, or the best seen when the rounds are used up."""
-    truth = _Truth(problem, planner)
+def select(problem: Problem, planner: Planner, *, proof_seconds: float = 0.0) -> Selection:
+    """Return the best set that planner and solver agree on, or the best seen when the rounds are used up.
+
+    With `proof_seconds` it is then proven how far it is from the best, for at most about so long; better sets that turn
+    up on the way are taken.
+    """
+    truth = Truth(problem, planner)
     best: tuple[str, ...] = ()
-    rounds, bound, is_news = 0, problem.base_ms, True
+    rounds, is_news, bound = 0, True, None
     while is_news and rounds < MAX_ROUNDS:
-        chosen, bound = solve(problem)
+        chosen, _ = solve(problem)
         rounds += 1
         is_news = _learn(problem, truth, chosen)
         best = min(best, chosen, key=truth.objective)
+    if proof_seconds > 0:
+        proof = prove(problem, planner, best, truth.objective, seconds=proof_seconds)
+        best, bound = proof.names, proof.lower_bound
     groups = _best_first(problem, truth, best)
     names = _names(groups)
     users: dict[str, list[str]] = {name: [] for name in names}
@@ -68,22 +76,25 @@ def select(problem: Problem, planner: Planner) -> Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Truth:
+class Truth:
     """What the planner, not the model, says of whole sets."""
 
     problem: Problem
     planner: Planner
 
     def atoms(self, names: Iterable[str], *, is_asked: bool = False) -> dict[str, Atom]:
+        """Return each query's atom under this set, by the query's id."""
         queries = self.problem.queries
         found = self.planner.atoms(queries, names, is_asked=is_asked)
         return {query.id: atom for query, atom in zip(queries, found, strict=True)}
 
     def workload_ms(self, names: Iterable[str]) -> float:
+        """Return the weighted time of the workload under this set."""
         value = self.problem.value
         return sum(value[query_id] * atom.cost for query_id, atom in self.atoms(names).items())
 
     def objective(self, names: Sequence[str]) -> float:
+        """Return what the set is judged by: the workload's time, and what the indexes are charged."""
         return self.workload_ms(names) + sum(self.problem.charge_ms(name) for name in names)
 
 
@@ -91,7 +102,7 @@ def _names(groups: Iterable[tuple[tuple[str, ...], float]]) -> list[str]:
     return [name for group, _ in groups for name in group]
 
 
-def _learn(problem: Problem, truth: _Truth, names: Iterable[str]) -> bool:
+def _learn(problem: Problem, truth: Truth, names: Iterable[str]) -> bool:
     """Correct the atoms by the planner's answers under this set; return True when one was news to the model."""
     is_news = False
     chosen = frozenset(names)
@@ -114,7 +125,7 @@ def _corrected(atom: Atom, chosen: frozenset[str], cost: float) -> Atom | None:
     return replace(atom, not_under=atom.not_under | {others}) if others else None
 
 
-def _best_first(problem: Problem, truth: _Truth, chosen: Sequence[str]) -> list[tuple[tuple[str, ...], float]]:
+def _best_first(problem: Problem, truth: Truth, chosen: Sequence[str]) -> list[tuple[tuple[str, ...], float]]:
     """Order the chosen by what each adds to those before it; leave out what adds too little at the end.
 
     Where none of the rest adds enough alone, but two of them or all do, these stay together as one group. The model
@@ -135,7 +146,7 @@ def _best_first(problem: Problem, truth: _Truth, chosen: Sequence[str]) -> list[
 
 
 def _best_group(
-    problem: Problem, truth: _Truth, taken: Sequence[str], left: Sequence[str], now: float
+    problem: Problem, truth: Truth, taken: Sequence[str], left: Sequence[str], now: float
 ) -> tuple[tuple[str, ...], float]:
     """Return the best single index, else the best pair, else all that is left, and its gain; nothing when none pays."""
     expected = problem.workload_ms(taken)

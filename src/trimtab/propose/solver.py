@@ -1,7 +1,7 @@
 """Solves the selection problem exactly, over the atoms known so far, as a mixed-integer program (HiGHS).
 
-One atom is picked per query, and the union of their indexes is paid for within the budget. Asks no planner; prints
-nothing. The formulation is that of Dash, Polyzotis and Ailamaki, CoPhy (VLDB 2011).
+One atom is picked per query, or a guess where nobody asked, and the union of their indexes is paid for within the
+budget. Asks no planner; prints nothing. The formulation is that of Dash, Polyzotis and Ailamaki, CoPhy (VLDB 2011).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.problem import Atom, Guess, Problem
 from trimtab.propose.reduction import reduced
 
 if TYPE_CHECKING:
@@ -29,8 +29,30 @@ def solve(
 
     It ends when the set is proven to be within `relative_gap` of the best, or after so many seconds.
     """
-    atoms = reduced(problem)
-    used = sorted({name for found in atoms.values() for atom in found for name in atom.indexes})
+    return _solve(problem, reduced(problem), {}, seconds, relative_gap)
+
+
+def solve_with_guesses(
+    problem: Problem,
+    atoms: Mapping[str, Sequence[Atom]],
+    guesses: Mapping[str, Sequence[Guess]],
+    *,
+    seconds: float = SOLVER_SECONDS,
+    relative_gap: float = RELATIVE_GAP,
+) -> tuple[tuple[str, ...], float]:
+    """Return, as `solve` does, the best set by atoms and guesses, and the bound that no set of candidates can beat."""
+    return _solve(problem, atoms, guesses, seconds, relative_gap)
+
+
+def _solve(
+    problem: Problem,
+    atoms: Mapping[str, Sequence[Atom]],
+    guesses: Mapping[str, Sequence[Guess]],
+    seconds: float,
+    relative_gap: float,
+) -> tuple[tuple[str, ...], float]:
+    used = {name for found in atoms.values() for atom in found for name in atom.indexes}
+    used |= {name for found in guesses.values() for guess in found for name in (*guess.present, *guess.others)}
     if not used:
         return (), problem.base_ms
     solver = _quiet_solver()
@@ -41,39 +63,50 @@ def solve(
     solver.setOptionValue("random_seed", 1)
     # In units of the workload's cost: the solver's tolerances are absolute.
     unit = problem.base_ms / 100 or 1.0
-    has = {name: solver.addBinary(obj=problem.charge_ms(name) / unit) for name in used}
-    _add_queries(solver, problem, atoms, has, unit)
+    has = {name: solver.addBinary(obj=problem.charge_ms(name) / unit) for name in sorted(used)}
+    for query in problem.queries:
+        _add_query(solver, atoms[query.id], guesses.get(query.id, ()), has, problem.value[query.id] / unit)
     _add_limits(solver, problem, has)
     solver.minimize()
     values = solver.getSolution().col_value
     # Out of time before any solution was found: nothing is always one.
-    chosen = tuple(name for name in used if values and values[has[name].index] > 0.5)
+    chosen = tuple(name for name in has if values and values[has[name].index] > 0.5)
     return chosen, max(float(solver.getInfo().mip_dual_bound), 0.0) * unit
 
 
-def _add_queries(
+def _add_query(
     solver: highspy.Highs,
-    problem: Problem,
-    atoms: Mapping[str, Sequence[Atom]],
+    atoms: Sequence[Atom],
+    guesses: Sequence[Guess],
     has: dict[str, highspy.highs_var],
-    unit: float,
+    value: float,
 ) -> None:
-    """Each query picks one atom, whose indexes must be there, and none of the sets beside which it does not hold."""
-    for query in problem.queries:
-        picks = []
-        using: dict[str, list[highspy.highs_var]] = {}
-        for atom in atoms[query.id]:
-            pick = solver.addVariable(lb=0, ub=1, obj=problem.value[query.id] * atom.cost / unit)
-            picks.append(pick)
-            for name in atom.indexes:
-                using.setdefault(name, []).append(pick)
-            for others in sorted(atom.not_under, key=sorted):
-                if others <= has.keys():
-                    solver.addConstr(pick + sum(has[name] for name in sorted(others)) <= len(others))
-        solver.addConstr(sum(picks) == 1)
-        # One row per index, not per atom: as only one atom is picked this says the same, and leaves less to branch on.
-        for name in sorted(using):
-            solver.addConstr(sum(using[name]) <= has[name])
+    """Pick one atom or guess of a query: what it needs must be there, and nothing beside which it does not hold."""
+    picks = []
+    needing: dict[str, list[highspy.highs_var]] = {}
+    barring: dict[str, list[highspy.highs_var]] = {}
+    for atom in atoms:
+        pick = solver.addVariable(lb=0, ub=1, obj=value * atom.cost)
+        picks.append(pick)
+        for name in atom.indexes:
+            needing.setdefault(name, []).append(pick)
+        for others in sorted(atom.not_under, key=sorted):
+            if others <= has.keys():
+                solver.addConstr(pick + sum(has[name] for name in sorted(others)) <= len(others))
+    for guess in guesses:
+        pick = solver.addVariable(lb=0, ub=1, obj=value * guess.floor)
+        picks.append(pick)
+        solver.addConstr(pick <= sum(has[name] for name in sorted(guess.others)))
+        for name in guess.present:
+            needing.setdefault(name, []).append(pick)
+        for name in guess.absent & has.keys():
+            barring.setdefault(name, []).append(pick)
+    solver.addConstr(sum(picks) == 1)
+    # One row per index, not per atom: as only one is picked this says the same, and leaves less to branch on.
+    for name in sorted(needing):
+        solver.addConstr(sum(needing[name]) <= has[name])
+    for name in sorted(barring):
+        solver.addConstr(sum(barring[name]) + has[name] <= 1)
 
 
 def _add_limits(solver: highspy.Highs, problem: Problem, has: dict[str, highspy.highs_var]) -> None:

@@ -54,6 +54,11 @@ class Lab:
         self._description = description
         self._server = server
 
+    @property
+    def clone_dsn(self) -> str | None:
+        """The DSN of the clone, None where the lab is a database of its owner's."""
+        return None if self._server is None else self._server.dsn(clone.DATABASE)
+
     def describe(self) -> str:
         """Return what the lab is, without secrets."""
         return self._description

@@ -77,6 +77,11 @@ class Trials:
         """The accepted strategies, in order."""
         return tuple(self._kept)
 
+    @property
+    def clone_dsn(self) -> str | None:
+        """The DSN of the lab where it is a clone."""
+        return self._lab.clone_dsn
+
     def describe(self) -> str:
         """Return what the lab is, without secrets."""
         return self._lab.describe()

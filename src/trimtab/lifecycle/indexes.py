@@ -1,0 +1,210 @@
+"""What `trimtab indexes` does: the best set of indexes for a workload, proven, explained and tried; nothing is applied.
+
+The stages are those of the lifecycle up to the trial, for indexes alone, and the ledger holds them as it holds any run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+
+from trimtab.errors import TrimtabError
+from trimtab.lifecycle.examine import Examination
+from trimtab.lifecycle.journal import opening
+from trimtab.lifecycle.request import Request
+from trimtab.lifecycle.stages import Stage
+from trimtab.lifecycle.workshop import Workshop, open_workshop
+from trimtab.model.catalog import Snapshot
+from trimtab.model.change import CreateIndex
+from trimtab.model.report import Life
+from trimtab.model.watch import Watcher
+from trimtab.model.workload import Workload
+from trimtab.propose import drops
+from trimtab.propose.context import KINDS, Context, Limits
+from trimtab.propose.frontier import Point, frontier
+from trimtab.propose.health import Health, health_of
+from trimtab.propose.indexes import Choice, choose, strategies
+from trimtab.propose.selection import Truth
+from trimtab.propose.worth import Lack, Worth, lacks, worths
+
+PROOF_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexWishes:
+    """What a person wants of the indexes, beside what the specification allows.
+
+    `kinds` are out of `KINDS`; `proof_seconds` is how long it may take to prove how good the chosen set is; `drops` is
+    whether to look for needless ones too.
+    """
+
+    kinds: frozenset[str] = KINDS
+    max_width: int | None = None
+    proof_seconds: float = PROOF_SECONDS
+    drops: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenIndex:
+    """A chosen index: its kinds, the rule that thought of it, its estimated size, what it is worth and costs.
+
+    `life` is the way of its strategy, which may hold other indexes that are worth something only with it.
+    """
+
+    change: CreateIndex
+    kinds: tuple[str, ...]
+    rule: str
+    size_bytes: int
+    write_cost: float
+    worth: Worth
+    life: Life
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The best set of indexes for a workload.
+
+    Costs are weighted by executions: in `unit`, ms as the model expects them or the planner's cost units where there is
+    no lab. No set of the candidates has an `objective` (cost and price) below `lower_bound`; None where no proof was
+    asked for. `stand_ins` names the changes of `Worth.stand_ins`.
+    """
+
+    run_id: str
+    workload: Workload
+    indexes: tuple[ChosenIndex, ...]
+    drops: tuple[Life, ...]
+    lacking: tuple[Lack, ...]
+    frontier: tuple[Point, ...]
+    health: Health
+    cost_before: float
+    cost_after: float
+    objective: float
+    lower_bound: float | None
+    unit: str
+    candidates: Mapping[str, CreateIndex]
+    planner_calls: int
+    seconds: float
+    lab: str
+    problems: tuple[str, ...]
+
+    @property
+    def gap(self) -> float | None:
+        """How much less the best set could cost, as a share of the objective; None without a proof."""
+        if self.lower_bound is None:
+            return None
+        return max(0.0, 1 - self.lower_bound / self.objective) if self.objective > 0 else 0.0
+
+    @property
+    def size_bytes(self) -> int:
+        """The estimated size of the chosen indexes together."""
+        return sum(index.size_bytes for index in self.indexes)
+
+
+def advise(request: Request, wishes: IndexWishes, watcher: Watcher) -> Advice:
+    """Return the best set of indexes for the source's workload, within the specification. Raises TrimtabError."""
+    with ExitStack() as stack:
+        workshop = open_workshop(request, watcher, stack)
+        workshop.journal.started(opening(workshop.specification, request, workshop.look_again()()))
+        try:
+            return _advise(workshop, wishes)
+        except BaseException as error:
+            code, told = ("interrupted", "the run was interrupted or failed inside")
+            if isinstance(error, TrimtabError):
+                code, told = error.code, str(error)
+            with suppress(TrimtabError):
+                workshop.journal.failed(code, told)
+            raise
+
+
+def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
+    started = time.monotonic()
+    watcher = workshop.watcher
+    watcher.stage(Stage.OBSERVE, "")
+    snapshot = workshop.observe()
+    twin = workshop.build_twin(snapshot)
+    trials = workshop.open_lab(snapshot)
+    workshop.let_sample(twin, trials)
+    examination = Examination(workshop, snapshot, twin, trials)
+    examination.take_baseline(snapshot.workload.queries)
+    workload = snapshot.workload
+    watcher.stage(
+        Stage.OBSERVE,
+        f"{len(workload.queries)} queries, {len(workload.skipped)} skipped; {len(snapshot.tables)} tables",
+    )
+    watcher.stage(Stage.PROPOSE, "")
+    context = Context(
+        snapshot=snapshot,
+        what_if=twin,
+        limits=_limits(workshop, wishes),
+        plans=examination.plans,
+        baseline_ms=examination.baseline_ms,
+    )
+    watcher.progress("choosing", 0, 3)
+    choice = choose(context)
+    watcher.progress("explaining", 1, 3)
+    truth = Truth(choice.problem, choice.planner)
+    known = {worth.name: worth for worth in worths(choice.problem, truth, choice.names, choice.parents)}
+    watcher.progress("drawing the frontier", 2, 3)
+    points = frontier(choice.problem, truth, choice.names)
+    made, dropped = strategies(choice), drops.propose(context) if wishes.drops else []
+    watcher.stage(
+        Stage.PROPOSE,
+        f"{len(choice.names)} indexes of {len(choice.candidates)} candidates, {len(dropped)} drops; "
+        f"{twin.planner_calls:,} planner calls",
+    )
+    watcher.stage(Stage.TRIAL, "")
+    lives = [examination.examine(strategy) for strategy in [*made, *dropped]]
+    counts = Counter(life.outcome.value for life in lives)
+    watcher.stage(Stage.TRIAL, ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(counts.items())))
+    workshop.journal.finished({"outcomes": dict(counts)})
+    selection = choice.selection
+    return Advice(
+        run_id=workshop.run_id,
+        workload=workload,
+        indexes=tuple(_chosen(choice, known, lives[: len(made)])),
+        drops=tuple(lives[len(made) :]),
+        lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot))),
+        frontier=tuple(points),
+        health=health_of(snapshot, twin, dropped, saved=1 - selection.cost_after / (selection.cost_before or 1.0)),
+        cost_before=selection.cost_before,
+        cost_after=selection.cost_after,
+        objective=selection.objective,
+        lower_bound=selection.lower_bound,
+        unit="cost" if trials is None else "ms",
+        candidates=choice.problem.candidates,
+        planner_calls=twin.planner_calls,
+        seconds=round(time.monotonic() - started, 3),
+        lab="none" if trials is None else trials.describe(),
+        problems=(*twin.problems, *(trials.notes if trials is not None else ())),
+    )
+
+
+def _limits(workshop: Workshop, wishes: IndexWishes) -> Limits:
+    limits = workshop.proposal_limits()
+    width = limits.max_key_columns if wishes.max_width is None else min(limits.max_key_columns, wishes.max_width)
+    return replace(limits, kinds=limits.kinds & wishes.kinds, max_key_columns=width, proof_seconds=wishes.proof_seconds)
+
+
+def _own(choice: Choice, snapshot: Snapshot) -> dict[str, Sequence[str]]:
+    """Return the candidates of each of the workload's queries; its look-ups are none of these."""
+    return {query.id: choice.own[query.id] for query in snapshot.workload.queries if query.id in choice.own}
+
+
+def _chosen(choice: Choice, known: Mapping[str, Worth], lives: Sequence[Life]) -> list[ChosenIndex]:
+    return [
+        ChosenIndex(
+            change=change,
+            kinds=tuple(sorted(choice.candidates[change.name].kinds)),
+            rule=choice.origins[change.name].rule,
+            size_bytes=choice.problem.sizes[change.name],
+            write_cost=choice.write_ms[change.name],
+            worth=known[change.name],
+            life=life,
+        )
+        for life in lives
+        for change in life.strategy.changes
+        if isinstance(change, CreateIndex)
+    ]

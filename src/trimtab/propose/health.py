@@ -1,0 +1,81 @@
+"""The health of a database's indexes as one score from 0 to 100, and the shares that it is made of.
+
+The score ranks databases and shows where to look; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+
+from trimtab.model.catalog import Index, Snapshot, Table
+from trimtab.model.change import CreateIndex, DropIndex
+from trimtab.model.strategy import Strategy
+from trimtab.model.whatif import WhatIf
+
+# An index that is this much larger than the size model says is not bloated: the model is no better than that.
+_TOLERATED = 1.2
+WEIGHTS = {"missing": 40.0, "redundant": 15.0, "unused": 15.0, "bloat": 15.0, "needless_writes": 15.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Shares from 0 to 1, of what should not be.
+
+    `redundant`, `unused` and `bloat` are shares of all bytes of indexes: in those that another makes needless, in those
+    that no scan used since the statistics began and nothing else needs, and of what rebuilding would free. `missing` is
+    the share of the workload's cost that the chosen indexes would save. `needless_writes` is the share of all entries
+    written into indexes that went into redundant and unused ones.
+    """
+
+    missing: float
+    redundant: float
+    unused: float
+    bloat: float
+    needless_writes: float
+
+    @property
+    def score(self) -> float:
+        """100 less each share times its weight: 40 for what is missing, 15 for each other."""
+        shares = asdict(self)
+        return 100.0 - sum(weight * float(shares[name]) for name, weight in WEIGHTS.items())
+
+
+def health_of(snapshot: Snapshot, what_if: WhatIf, dropped: Sequence[Strategy], *, saved: float) -> Health:
+    """Return the health of the source's indexes. `dropped` are the strategies that drop what is needless."""
+    gone = {(c.schema, c.name) for strategy in dropped for c in strategy.changes if isinstance(c, DropIndex)}
+    pairs = [(table, index) for table in snapshot.tables for index in table.indexes]
+    total = sum(index.size_bytes for _, index in pairs) or 1
+    redundant = [(t, i) for t, i in pairs if (i.schema, i.name) in gone]
+    unused = [(t, i) for t, i in pairs if _is_unused(i) and (i.schema, i.name) not in gone]
+    return Health(
+        missing=min(max(saved, 0.0), 1.0),
+        redundant=sum(index.size_bytes for _, index in redundant) / total,
+        unused=sum(index.size_bytes for _, index in unused) / total,
+        bloat=sum(_excess(pairs, what_if)) / total,
+        needless_writes=_entries([*redundant, *unused]) / (_entries(pairs) or 1),
+    )
+
+
+def _is_unused(index: Index) -> bool:
+    is_needed = index.is_unique or index.constraint is not None or index.is_replica_identity or index.is_clustered
+    return index.scans == 0 and not is_needed
+
+
+def _entries(pairs: Collection[tuple[Table, Index]]) -> int:
+    """Return the entries written into these indexes since the statistics began; a HOT update writes none."""
+    return sum(table.inserts + table.updates - table.hot_updates for table, _ in pairs)
+
+
+def _excess(pairs: Sequence[tuple[Table, Index]], what_if: WhatIf) -> list[int]:
+    known = [(index, index.tail) for _, index in pairs if index.tail is not None and index.is_valid]
+    fresh = [
+        CreateIndex(index.schema, index.table, f"trimtab_rebuilt_{number}", tail, ())
+        for number, (index, tail) in enumerate(known)
+    ]
+    sizes = what_if.size_bytes(fresh)
+    return [
+        index.size_bytes - size
+        for (index, _), size in zip(known, sizes, strict=True)
+        if size is not None and index.size_bytes > _TOLERATED * size
+    ]

@@ -1,0 +1,109 @@
+"""Says what each chosen index is worth, what would stand in for it, and why a query has none.
+
+Asks the planner for sets that lack one index; decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from trimtab.propose.atoms import LEAST_SAVING
+from trimtab.propose.problem import Problem
+from trimtab.propose.selection import TOLERANCE, Truth
+from trimtab.propose.solver import solve
+
+# For each index that is left out to see what would take its place.
+STAND_IN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a query of the workload costs without an index and with it, all other chosen ones being there."""
+
+    query_id: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What one chosen index is worth, in the model's ms weighted by executions.
+
+    `value` is what the workload would cost more without it, `gains` by query, the largest first. `stand_ins` are what
+    would be chosen instead, and `loss` how much worse the whole would be then, its price and theirs counted.
+    """
+
+    name: str
+    value: float
+    gains: tuple[Gain, ...]
+    stand_ins: tuple[str, ...]
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A query whose plan uses none of the chosen indexes, and why. `best` is the least that it could cost, weighted."""
+
+    query_id: str
+    reason: str
+    cost: float
+    best: float
+
+
+def worths(problem: Problem, truth: Truth, names: Sequence[str], parents: Mapping[str, str]) -> list[Worth]:
+    """Return what each of the chosen indexes is worth. `parents` gives the query that a look-up belongs to."""
+    whole, objective = truth.atoms(names), truth.objective(names)
+    found = []
+    for name in names:
+        without = truth.atoms([other for other in names if other != name])
+        costs: dict[str, tuple[float, float]] = {}
+        for query_id, atom in without.items():
+            value, owner = problem.value[query_id], parents.get(query_id, query_id)
+            before, after = costs.get(owner, (0.0, 0.0))
+            costs[owner] = before + value * atom.cost, after + value * whole[query_id].cost
+        gains = [Gain(i, before, after) for i, (before, after) in costs.items() if before - after > TOLERANCE * before]
+        stand_ins = _stand_ins(problem, name, names)
+        instead = truth.objective(stand_ins)
+        found.append(
+            Worth(
+                name=name,
+                value=sum(gain.before - gain.after for gain in gains),
+                gains=tuple(sorted(gains, key=lambda gain: gain.after - gain.before)),
+                stand_ins=tuple(other for other in stand_ins if other not in names),
+                loss=instead - objective,
+            )
+        )
+    return found
+
+
+def lacks(problem: Problem, truth: Truth, names: Sequence[str], own: Mapping[str, Sequence[str]]) -> list[Lack]:
+    """Return the queries that use none of the chosen. `own` lists the candidates that were thought of for each."""
+    found = []
+    for query_id, atom in truth.atoms(names).items():
+        if atom.indexes or query_id not in own:
+            continue
+        value, best = problem.value[query_id], min(problem.atoms[query_id], key=lambda atom: atom.cost)
+        if not own[query_id]:
+            reason = "nothing that it asks of a table can be served by an index that is allowed"
+        elif best.cost > atom.cost * (1 - LEAST_SAVING):
+            reason = f"the planner gains nothing by any of {len(own[query_id])} candidates"
+        elif sum(problem.sizes[name] for name in best.indexes) > problem.budget_bytes:
+            reason = "what would help it is larger than the budget"
+        else:
+            reason = "what would help it costs more than it saves, or its room is worth more to others"
+        found.append(Lack(query_id, reason, value * atom.cost, value * min(best.cost, atom.cost)))
+    return found
+
+
+def _stand_ins(problem: Problem, name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the best set without the index, or the chosen without it where the model knows nothing better."""
+    atoms = {
+        query_id: [atom for atom in found if name not in atom.indexes] for query_id, found in problem.atoms.items()
+    }
+    without = replace(problem, atoms=atoms)
+    chosen, _ = solve(without, seconds=STAND_IN_SECONDS)
+    rest = tuple(other for other in names if other != name)
+    return min(
+        chosen, rest, key=lambda names: without.workload_ms(names) + sum(without.charge_ms(one) for one in names)
+    )

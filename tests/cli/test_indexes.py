@@ -1,0 +1,104 @@
+"""Claims about `trimtab indexes`: the best set, its proof, its worth and its bounds; nothing changes on the source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import trimtab
+
+from .market import READS, Market
+from .program import Program
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+def test_the_best_set_is_proven_explained_and_tried(market: Market, program: Program, quick: tuple[str, ...]) -> None:
+    before = market.everything()
+    done = program.succeed("indexes", market.dsn, *quick, "--json")
+    told = done.document
+    assert told["schema"] == "trimtab.indexes/v1"
+    by_table = {index["sql"].split(' ON "public".')[1].split()[0]: index for index in told["indexes"]}
+    orders = by_table['"orders"']
+    assert '("customer_id"' in orders["sql"]
+    assert [query["name"] for query in orders["queries"]] == ["orders of a customer"]
+    assert orders["value"] == pytest.approx(sum(q["before"] - q["after"] for q in orders["queries"]), abs=0.01)
+    assert orders["outcome"] == "proven"
+    assert orders["after_ms"] < orders["before_ms"]
+    assert by_table['"stock"']["write_cost"] > 0  # it is written to
+    assert told["cost_after"] < told["cost_before"]
+    assert told["lower_bound"] <= told["objective"]
+    assert told["gap"] <= 0.01
+    assert told["size_bytes"] == sum(index["size_bytes"] for index in told["indexes"])
+    costs = [(point["size_bytes"], point["cost"]) for point in told["frontier"]]
+    assert costs == sorted(costs, key=lambda point: (point[0], -point[1]))
+    assert costs[0] == (0, told["cost_before"])
+    assert costs[-1][1] == pytest.approx(told["cost_after"], rel=0.001)
+    [drop] = told["drops"]
+    assert "orders_status" in drop["sql"]
+    assert drop["inverse_sql"].startswith("CREATE INDEX")
+    assert told["health"]["redundant"] > 0
+    assert 0 < told["health"]["score"] < 100
+    assert market.everything() == before
+    program.assert_nothing_left()
+    first = orders["id"]
+    shown = program.succeed("show", first, "--json").document
+    assert shown["outcome"] == "proven"
+
+
+def test_what_is_asked_for_bounds_the_choice(market: Market, program: Program, quick: tuple[str, ...]) -> None:
+    plain = program.succeed(
+        "indexes", market.dsn, *quick, "--no-trial", "--kinds", "btree", "--max-width", "1", "--seconds", "0", "--json"
+    ).document
+    assert plain["indexes"]
+    assert {index["kind"] for index in plain["indexes"]} == {"btree"}
+    assert all(index["sql"].split("(")[1].count(",") == 0 for index in plain["indexes"])
+    assert {index["outcome"] for index in plain["indexes"]} == {"untried"}
+    assert (plain["lower_bound"], plain["gap"], plain["unit"], plain["lab"]) == (None, None, "cost", "none")
+    tiny = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--budget", "8kB", "--json").document
+    assert tiny["indexes"] == []
+    assert {lack["query"] for lack in tiny["lacking"]} >= {"orders of a customer", "customer by mail"}
+    text = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--budget", "8kB").stdout
+    assert "no index is worth its price" in text
+
+
+def test_people_are_told_what_storage_buys_and_all_of_one_index(
+    market: Market, program: Program, quick: tuple[str, ...]
+) -> None:
+    text = program.succeed("indexes", market.dsn, *quick, "--no-trial").stdout
+    for words in ("Indexes, the best first", "What storage buys", "proven: no set of the", "health of the indexes"):
+        assert words in text, text
+    document = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--json").document
+    index = document["indexes"][0]
+    told = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--explain", index["id"]).stdout
+    assert index["sql"] in told
+    for query in index["queries"]:
+        assert query["name"] in told
+    refused = program.run("indexes", market.dsn, *quick, "--no-trial", "--explain", "another")
+    assert (refused.code, "usage.explain" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (("--kinds", "btree,tree"), "usage.kinds"),
+        (("--budget", "much"), "size.invalid"),
+        (("--max-width", "0"), "usage.arguments"),
+        (("--seconds", "-1"), "usage.arguments"),
+    ],
+)
+def test_bad_input_is_refused(market: Market, program: Program, given: tuple[str, ...], code: str) -> None:
+    refused = program.run("indexes", market.dsn, *given)
+    assert refused.code == 2
+    assert code in refused.stderr
+
+
+def test_the_originals_class_returns_the_three_keys(market: Market, specification: Path, tmp_path: Path) -> None:
+    optimizer = trimtab.IntelligentIndexOptimizer(specification, lab="none", ledger_path=tmp_path / "ledger.db")
+    result = optimizer.optimize_database_indexes(market.dsn, [text for _, _, text in READS])
+    assert result.keys() == ("optimization_results", "performance_impact", "index_health_score")
+    assert result["performance_impact"] is result.performance_impact
+    assert result.performance_impact.cost_after < result.performance_impact.cost_before
+    assert 0 < result.index_health_score < 100
+    assert result.optimization_results.indexes

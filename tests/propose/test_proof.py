@@ -1,0 +1,113 @@
+"""The proof against trying every set: no set is better than the bound, and the set that is returned comes near it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+
+from trimtab.model.change import CreateIndex
+from trimtab.model.plan import Plan
+from trimtab.model.whatif import Hypothesis, PlanFailure
+from trimtab.model.workload import Query, QueryKind
+from trimtab.propose.atoms import Planner
+from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.proof import ENOUGH, prove
+from trimtab.propose.selection import Truth, select
+
+from .test_solver import NAMES, is_allowed, problems
+
+
+class Table:
+    """A planner whose plans are written down: of those whose indexes are there it takes the cheapest."""
+
+    def __init__(self, plans: dict[str, list[Atom]]) -> None:
+        self.planner_calls = 0
+        self._plans = plans
+
+    def what_if(
+        self,
+        queries: Sequence[Query],
+        configurations: Sequence[tuple[Hypothesis, ...]],
+        *,
+        generic: bool | None = None,
+    ) -> list[list[Plan | PlanFailure]]:
+        self.planner_calls += len(queries) * len(configurations)
+        there = [{c.name for c in changes if isinstance(c, CreateIndex)} for changes in configurations]
+        return [[self._plan(query, names) for query in queries] for names in there]
+
+    def _plan(self, query: Query, names: set[str]) -> Plan:
+        atom = min((a for a in self._plans[query.id] if a.indexes <= names), key=lambda a: (a.cost, sorted(a.indexes)))
+        scans = [{"Node Type": "Index Scan", "Index Name": name} for name in sorted(atom.indexes)]
+        root = {"Node Type": "Append", "Total Cost": atom.cost, "Startup Cost": 0.0, "Plan Rows": 1.0}
+        plans = [scan | {"Total Cost": 0.0, "Startup Cost": 0.0, "Plan Rows": 1.0} for scan in scans]
+        return Plan.unread(json.dumps([{"Plan": root | {"Plans": plans}}]))
+
+    def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
+        raise AssertionError("the sizes are known")
+
+    def refusal(self, change: CreateIndex) -> str | None:
+        raise AssertionError("nothing is refused")
+
+
+def asked(problem: Problem) -> tuple[Problem, Table, Planner]:
+    """The problem before anybody asked: only what the queries cost now is known."""
+    plans = {q: [replace(atom, not_under=frozenset()) for atom in atoms] for q, atoms in problem.atoms.items()}
+    table = Table(plans)
+    fresh = replace(
+        problem, atoms={q: [Atom(frozenset(), cost)] for q, cost in problem.base_cost.items()}, max_per_table={}
+    )
+    fresh.base_cost = {q: min(a.cost for a in atoms if not a.indexes) for q, atoms in plans.items()}
+    planner = Planner(fresh, table, {query.id: problem.candidates for query in problem.queries})
+    return fresh, table, planner
+
+
+def best_of_all(problem: Problem, truth: Truth) -> float:
+    sets = [names for size in range(len(NAMES) + 1) for names in combinations(NAMES, size)]
+    return min(truth.objective(names) for names in sets if is_allowed(problem, names))
+
+
+@given(problems())
+@settings(deadline=None, max_examples=50)
+def test_no_set_beats_the_bound_and_the_returned_one_comes_near(problem: Problem) -> None:
+    fresh, table, planner = asked(problem)
+    truth = Truth(fresh, planner)
+    proof = prove(fresh, planner, (), truth.objective, seconds=60)
+    expected = best_of_all(fresh, Truth(fresh, Planner(fresh, table, planner.relevant)))
+    assert proof.lower_bound <= expected * (1 + 1e-6)
+    assert proof.objective >= expected * (1 - 1e-6)
+    assert proof.objective == pytest.approx(truth.objective(proof.names))
+    assert is_allowed(fresh, proof.names)
+    assert proof.gap <= ENOUGH
+
+
+@given(problems())
+@settings(deadline=None, max_examples=50)
+def test_a_selection_is_proven_when_it_is_asked_for(problem: Problem) -> None:
+    fresh, _, planner = asked(problem)
+    assert select(fresh, planner).lower_bound is None
+    proven = select(fresh, planner, proof_seconds=60)
+    assert proven.lower_bound is not None
+    assert proven.lower_bound <= proven.objective * (1 + 1e-6)
+
+
+def test_without_time_nothing_is_claimed() -> None:
+    query = Query("q", "q", "", "", 1.0, QueryKind.READ)
+    problem = Problem(
+        candidates={"a": CreateIndex("public", "t", "a", "", ())},
+        sizes={"a": 1},
+        keep_ms={},
+        queries=[query],
+        value={"q": 1.0},
+        base_cost={"q": 100.0},
+        budget_bytes=10,
+        max_per_table={},
+        atoms={"q": [Atom(frozenset(), 100.0), Atom(frozenset({"a"}), 1.0)]},
+    )
+    fresh, _, planner = asked(problem)
+    proof = prove(fresh, planner, (), Truth(fresh, planner).objective, seconds=0)
+    assert (proof.lower_bound, proof.gap) == (0.0, 1.0)

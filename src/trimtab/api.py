@@ -81,6 +81,7 @@ def advise_indexes(
     max_width: int | None = None,
     proof_seconds: float | None = None,
     drops: bool = True,
+    solver: str = "exact",
     spec: str | Path | None = None,
     lab: str = "clone",
     pg_bin: Path | None = None,
@@ -91,7 +92,8 @@ def advise_indexes(
     """Return the best set of indexes for a workload: proven, explained, and tried in the lab. Nothing is applied.
 
     `kinds` are out of btree, include, partial, expression, brin, gin, gist and hash; `max_width` is how many keys an
-    index may have; `proof_seconds` how long the proof may take, 0 for none; `drops` whether to look for needless ones.
+    index may have; `proof_seconds` how long the proof may take, 0 for none; `drops` whether to look for needless ones;
+    `solver` is exact, or anneal or local to be tried beside it.
     The others are as in `optimize`. Raises TrimtabError.
     """
     from trimtab.db.dsn import conninfo_for
@@ -104,6 +106,7 @@ def advise_indexes(
         max_width=max_width,
         proof_seconds=indexes.PROOF_SECONDS if proof_seconds is None else proof_seconds,
         drops=drops,
+        solver=_known_solver(solver),
     )
     with _workload_file(workload) as workload_file:
         request = Request(
@@ -376,6 +379,18 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
             next_step=f"Name one or more of {', '.join(OBJECTIVES)}.",
         )
     return tuple(dict.fromkeys(objectives))
+
+
+def _known_solver(solver: str) -> str:
+    from trimtab.propose.solvers import SOLVERS
+
+    if solver not in SOLVERS:
+        raise UsageError(
+            f"the solver {solver!r} was refused: there is none of that name",
+            code="usage.solver",
+            next_step=f"Name one of {', '.join(SOLVERS)}.",
+        )
+    return solver
 
 
 def _known_kinds(kinds: Sequence[str] | None) -> frozenset[str]:

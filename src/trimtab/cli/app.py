@@ -122,6 +122,9 @@ def indexes(
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="How long to prove how good the set is; 0 for no proof.", min=0)
     ] = None,
+    solver: Annotated[
+        str, typer.Option("--solver", help="exact; anneal or local are tried beside it, the better set is taken.")
+    ] = "exact",
     explain: Annotated[str | None, typer.Option("--explain", help="Tell all of one index: its name or id.")] = None,
     objectives: Objectives = None,
     spec: Spec = None,
@@ -147,6 +150,7 @@ def indexes(
         spec=spec,
         lab=lab,
         trial=trial,
+        solver=solver,
         explain=explain,
         pg_bin=pg_bin,
         seed=seed,

@@ -48,6 +48,7 @@ class IndexOptions:
     seed: int = 1
     config: Path | None = None
     drops: bool = True
+    solver: str = "exact"
     period: str | None = None
 
 
@@ -74,6 +75,7 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
             pg_bin=options.pg_bin or defaults.pg_bin,
             seed=options.seed,
             drops=options.drops,
+            solver=options.solver,
             ledger_path=ledger_of(config),
             watcher=watcher,
         )
@@ -184,6 +186,11 @@ def _closing(advice: Advice, console: Console) -> None:
         lines.append(
             f"proven: no set of the {len(advice.candidates):,} candidates does better by {100 * advice.gap:.2f} %"
         )
+    lines += [
+        f"solver {attempt.solver}: {_amount(attempt.objective, advice.unit)} by the planner,"
+        f" {len(attempt.names)} indexes, {attempt.seconds:.1f} s"
+        for attempt in advice.attempts
+    ]
     health = advice.health
     lines.append(
         f"health of the indexes {health.score:.0f} of 100: {100 * health.missing:.0f} % of the cost could be saved; of"

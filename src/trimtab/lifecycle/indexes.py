@@ -28,6 +28,7 @@ from trimtab.propose.frontier import Point, frontier
 from trimtab.propose.health import Health, health_of
 from trimtab.propose.indexes import Choice, choose, strategies
 from trimtab.propose.selection import Truth
+from trimtab.propose.solvers import Attempt
 from trimtab.propose.worth import Lack, Worth, lacks, worths
 
 PROOF_SECONDS = 20.0
@@ -45,6 +46,7 @@ class IndexWishes:
     max_width: int | None = None
     proof_seconds: float = PROOF_SECONDS
     drops: bool = True
+    solver: str = "exact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Advice:
     cost_after: float
     objective: float
     lower_bound: float | None
+    attempts: tuple[Attempt, ...]
     unit: str
     candidates: Mapping[str, CreateIndex]
     planner_calls: int
@@ -173,6 +176,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
         cost_after=selection.cost_after,
         objective=selection.objective,
         lower_bound=selection.lower_bound,
+        attempts=selection.attempts,
         unit="cost" if trials is None else "ms",
         candidates=choice.problem.candidates,
         planner_calls=twin.planner_calls,
@@ -185,7 +189,13 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
 def _limits(workshop: Workshop, wishes: IndexWishes) -> Limits:
     limits = workshop.proposal_limits()
     width = limits.max_key_columns if wishes.max_width is None else min(limits.max_key_columns, wishes.max_width)
-    return replace(limits, kinds=limits.kinds & wishes.kinds, max_key_columns=width, proof_seconds=wishes.proof_seconds)
+    return replace(
+        limits,
+        kinds=limits.kinds & wishes.kinds,
+        max_key_columns=width,
+        proof_seconds=wishes.proof_seconds,
+        solver=wishes.solver,
+    )
 
 
 def _own(choice: Choice, snapshot: Snapshot) -> dict[str, Sequence[str]]:

@@ -27,7 +27,8 @@ class Limits:
     `settings_max` maps a setting's name to the largest value allowed, in the server's own notation ("256MB"). `kinds`
     are the kinds of index that may be proposed, out of `KINDS`; one that is several at once needs all of them.
     `least_gain` is the share of the workload's time that an index must save to be worth having. `proof_seconds` is how
-    long it may take to prove how far the chosen indexes are from the best; 0 asks for no proof.
+    long it may take to prove how far the chosen indexes are from the best; 0 asks for no proof. `solver` is one of
+    SOLVERS, tried beside the exact one.
     """
 
     max_key_columns: int
@@ -41,6 +42,7 @@ class Limits:
     kinds: frozenset[str] = KINDS
     least_gain: float = LEAST_GAIN
     proof_seconds: float = 0.0
+    solver: str = "exact"
 
 
 @dataclass(frozen=True, slots=True)

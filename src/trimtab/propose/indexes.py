@@ -106,7 +106,7 @@ def choose(context: Context) -> Choice:
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
     gather_atoms(problem, planner, own)
     _widen(context, problem, pool, planner, plans, constant, parents)
-    selection = select(problem, planner, proof_seconds=context.limits.proof_seconds)
+    selection = select(problem, planner, proof_seconds=context.limits.proof_seconds, solver=context.limits.solver)
     users = {name: [parents.get(i, i) for i in query_ids] for name, query_ids in selection.users.items()}
     return Choice(
         problem, planner, selection, pool.candidates, pool.origins, own, pool.write_ms, parents=parents, users=users

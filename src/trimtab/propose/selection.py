@@ -6,6 +6,7 @@ and the program is solved again, until both agree. The order of the result says 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -15,6 +16,7 @@ from trimtab.propose.atoms import Planner
 from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.proof import prove
 from trimtab.propose.solver import solve
+from trimtab.propose.solvers import Attempt, attempts
 
 MAX_ROUNDS = 6
 # Groups of one size that the planner is asked about, where the one that the model ranks first does not pay.
@@ -29,7 +31,7 @@ class Selection:
 
     A group of several indexes is worth something only as a whole. `objective` is `cost_after` and what the indexes are
     charged; no set of the candidates does better than `lower_bound`, None where no proof was asked for. `users` are the
-    ids of the queries whose plan uses an index, by its name.
+    ids of the queries whose plan uses an index, by its name. `attempts` are the solvers' sets where several were asked.
     """
 
     chosen: tuple[tuple[tuple[CreateIndex, ...], float], ...]
@@ -39,14 +41,20 @@ class Selection:
     lower_bound: float | None
     rounds: int
     users: Mapping[str, tuple[str, ...]]
+    attempts: tuple[Attempt, ...] = ()
 
 
-def select(problem: Problem, planner: Planner, *, proof_seconds: float = 0.0) -> Selection:
+def select(
+    problem: Problem, planner: Planner, *, proof_seconds: float = 0.0, solver: str = "exact", seed: int = 1
+) -> Selection:
     """Return the best set that planner and solver agree on, or the best seen when the rounds are used up.
+
+    With another `solver` of SOLVERS that one is tried beside the exact one, and the better set by the planner is taken.
 
     With `proof_seconds` it is then proven how far it is from the best, for at most about so long; better sets that turn
     up on the way are taken.
     """
+    started = time.monotonic()
     truth = Truth(problem, planner)
     best: tuple[str, ...] = ()
     rounds, is_news, bound = 0, True, None
@@ -55,6 +63,10 @@ def select(problem: Problem, planner: Planner, *, proof_seconds: float = 0.0) ->
         rounds += 1
         is_news = _learn(problem, truth, chosen)
         best = min(best, chosen, key=truth.objective)
+    tried: tuple[Attempt, ...] = ()
+    if solver != "exact":
+        tried = attempts(solver, problem, truth.objective, exact=(best, time.monotonic() - started), seed=seed)
+        best = min(tried, key=lambda attempt: attempt.objective).names
     if proof_seconds > 0:
         proof = prove(problem, planner, best, truth.objective, seconds=proof_seconds)
         best, bound = proof.names, proof.lower_bound
@@ -72,6 +84,7 @@ def select(problem: Problem, planner: Planner, *, proof_seconds: float = 0.0) ->
         lower_bound=bound,
         rounds=rounds,
         users={name: tuple(query_ids) for name, query_ids in users.items()},
+        attempts=tried,
     )
 
 

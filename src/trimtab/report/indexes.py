@@ -30,6 +30,16 @@ def indexes_document(advice: Advice) -> dict[str, object]:
         "objective": _rounded(advice.objective),
         "lower_bound": _rounded(advice.lower_bound),
         "gap": None if advice.gap is None else round(advice.gap, 6),
+        "solvers": [
+            {
+                "solver": attempt.solver,
+                "objective": _rounded(attempt.objective),
+                "indexes": len(attempt.names),
+                "seconds": round(attempt.seconds, 3),
+                "gap": _gap(attempt.objective, advice.lower_bound),
+            }
+            for attempt in advice.attempts
+        ],
         "unit": advice.unit,
         "size_bytes": advice.size_bytes,
         "frontier": [
@@ -97,6 +107,10 @@ def _lack(lack: Lack, names: dict[str, str]) -> dict[str, object]:
         "cost": _rounded(lack.cost),
         "best": _rounded(lack.best),
     }
+
+
+def _gap(objective: float, lower_bound: float | None) -> float | None:
+    return None if lower_bound is None or objective <= 0 else round(max(0.0, 1 - lower_bound / objective), 6)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -62,7 +62,12 @@ def _below(group: object, prefix: str) -> Iterator[tuple[str, set[str]]]:
 
 
 def _options(command: object) -> set[str]:
-    return {text for p in getattr(command, "params", ()) for text in (*p.opts, *getattr(p, "secondary_opts", ())) if text.startswith("-")}
+    return {
+        text
+        for p in getattr(command, "params", ())
+        for text in (*p.opts, *getattr(p, "secondary_opts", ()))
+        if text.startswith("-")
+    }
 
 
 def _section(text: str, heading: str) -> str:

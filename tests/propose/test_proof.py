@@ -72,7 +72,7 @@ def best_of_all(problem: Problem, truth: Truth) -> float:
 
 
 @given(problems())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 def test_no_set_beats_the_bound_and_the_returned_one_comes_near(problem: Problem) -> None:
     fresh, table, planner = asked(problem)
     truth = Truth(fresh, planner)
@@ -86,7 +86,7 @@ def test_no_set_beats_the_bound_and_the_returned_one_comes_near(problem: Problem
 
 
 @given(problems())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 def test_a_selection_is_proven_when_it_is_asked_for(problem: Problem) -> None:
     fresh, _, planner = asked(problem)
     assert select(fresh, planner).lower_bound is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,8 +41,8 @@ def test_local_search_finds_an_allowed_set_no_worse_than_none(problem: Problem) 
 def test_each_solver_is_judged_by_the_planner(solver: str, names: tuple[str, ...], problem: Problem) -> None:
     judged: list[tuple[str, ...]] = []
 
-    def truth(chosen: object) -> float:
-        judged.append(tuple(chosen))  # type: ignore[call-overload]
+    def truth(chosen: Sequence[str]) -> float:
+        judged.append(tuple(chosen))
         return float(len(judged))
 
     found = attempts(solver, problem, truth, exact=((), 0.0))

@@ -94,7 +94,7 @@ OBJECTS = (
     (("public", "log"), ("kind", "sub"), KINDS, "SELECT kind, sub FROM log GROUP BY kind, sub"),
     (("public", "parent"), ("x", "y"), KINDS, "SELECT * FROM parent WHERE x = 3 AND y = 3"),
     (("public", "parent"), ("x", "y"), KINDS, "SELECT * FROM ONLY parent WHERE x = 3 AND y = 3"),
-    (("public", "place"), ("city", "zip", "region", "open", "net", "at", "cost"), KINDS,
+    (("public", "place"), ("city", "zip", "region", "open", "net", "at", "cost"), ("ndistinct",),
      "SELECT city, zip, region, net, cost FROM place GROUP BY city, zip, region, net, cost"),
 )  # fmt: skip
 TARGETS = (

@@ -15,7 +15,8 @@ import pytest
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.processes import end_processes, processes_in
 
-SYSTEM_BIN = Path("/usr/lib/postgresql/15/bin")
+# Another installation can take its place, to test another version.
+SYSTEM_BIN = Path(os.environ.get("TRIMTAB_TEST_PG_BIN", "/usr/lib/postgresql/15/bin"))
 
 
 @pytest.fixture(scope="session")

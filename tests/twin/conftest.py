@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from trimtab.twin.twin import Twin
 
 from .shop import DATABASE, SCHEMA, silent, snapshot, workload
 
-SYSTEM_BIN = Path("/usr/lib/postgresql/15/bin")
+# Another installation can take its place, to test another version.
+SYSTEM_BIN = Path(os.environ.get("TRIMTAB_TEST_PG_BIN", "/usr/lib/postgresql/15/bin"))
 
 
 def fill(server: Server) -> None:

@@ -47,9 +47,13 @@ def _signal_handlers() -> Iterator[None]:
 _TOGETHER = ("demo", "trial", "twin")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tell xdist what is to stay together. Here, because its own hook for the whole list may come before ours."""
+    if item.path.relative_to(Path(__file__).parent).parts[0] in _TOGETHER:
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell xdist what is to stay together."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.relative_to(here).parts[0] in _TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    """Put what takes long first, in random order among itself, so that all processes end together."""
+    items.sort(key=lambda item: item.get_closest_marker("server") is None)
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)

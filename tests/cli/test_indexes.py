@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,6 @@ def test_what_is_asked_for_bounds_the_choice(market: Market, program: Program, q
     tiny = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--budget", "8kB", "--json").document
     assert tiny["indexes"] == []
     assert {lack["query"] for lack in tiny["lacking"]} >= {"orders of a customer", "customer by mail"}
-    text = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--budget", "8kB").stdout
-    assert "no index is worth its price" in text
 
 
 def test_people_are_told_what_storage_buys_and_all_of_one_index(
@@ -69,13 +68,11 @@ def test_people_are_told_what_storage_buys_and_all_of_one_index(
     text = program.succeed("indexes", market.dsn, *quick, "--no-trial").stdout
     for words in ("Indexes, the best first", "What storage buys", "proven: no set of the", "health of the indexes"):
         assert words in text, text
-    document = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--json").document
-    index = document["indexes"][0]
-    told = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--explain", index["id"]).stdout
-    assert index["sql"] in told
-    for query in index["queries"]:
-        assert query["name"] in told
-    refused = program.run("indexes", market.dsn, *quick, "--no-trial", "--explain", "another")
+    name = re.findall("s-[0-9a-f]{10}", text)[0]
+    told = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--explain", name).stdout
+    for words in ("CREATE INDEX", "kind", "worth", "writes", "query", "its loss", "trial"):
+        assert words in told, told
+    refused = program.run("indexes", market.dsn, *quick, "--no-trial", "--budget", "8kB", "--explain", name)
     assert (refused.code, "usage.explain" in refused.stderr) == (2, True)
 
 

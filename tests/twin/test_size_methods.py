@@ -110,8 +110,8 @@ OTHERS = (
 )
 
 
-def changes() -> list[CreateIndex]:
-    return [CreateIndex("public", "mixed", f"size_{n}", tail, ()) for n, (tail, _) in enumerate((*TREES, *OTHERS))]
+def changes(prefix: str = "size") -> list[CreateIndex]:
+    return [CreateIndex("public", "mixed", f"{prefix}_{n}", tail, ()) for n, (tail, _) in enumerate((*TREES, *OTHERS))]
 
 
 def measured(rows: int) -> tuple[dict[str, float], dict[str, float], dict[str, int]]:
@@ -124,12 +124,13 @@ def measured(rows: int) -> tuple[dict[str, float], dict[str, float], dict[str, i
             connection.execute(statement.encode())
         facts = snapshot(connection)
         estimates = []
-        for sample in (None, SourceSample(server.dsn())):
-            with Twin.build(server.dsn(), facts, Binaries.find(), progress=silent) as twin:
+        with Twin.build(server.dsn(), facts, Binaries.find(), progress=silent) as twin:
+            for sample in (None, SourceSample(server.dsn())):
                 twin._indexes.sample_from(sample)
-                estimates.append(twin.size_bytes(changes()))
-                refused = {c.tail: twin._indexes.refusal(c) for c in changes()}
-                notes = {c.tail: twin._indexes.notes(c) for c in changes()}
+                mine = changes("plain" if sample is None else "sampled")
+                estimates.append(twin.size_bytes(mine))
+                refused = {c.tail: twin._indexes.refusal(c) for c in mine}
+                notes = {c.tail: twin._indexes.notes(c) for c in mine}
                 assert {tail: why for tail, why in refused.items() if why} == {}
                 assert sample is None or all(note[0].startswith("sampled ") for note in notes.values() if note), notes
         real: dict[str, int] = {}

@@ -7,7 +7,7 @@ or outside of one. Decides nothing about the plan.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -39,19 +39,22 @@ def explain(
     analyze: bool = False,
     generic: bool | None = None,
     settings: Mapping[str, str] | None = None,
+    is_undone: bool = False,
 ) -> Plan:
     """Return the plan of `query`; with `analyze` it is run, timed as a whole, and its writes are rolled back.
 
     A query with values for its `$n` is planned for these values; without, or with `generic`, for any values. `settings`
-    hold for this plan alone. Raises QueryTimeout (`query.timeout`), ServerError as `source_error` maps it, and
-    WorkloadError `query.not_runnable` when values are needed and there are none.
+    hold for this plan alone. With `is_undone` the caller rolls everything back, and nothing is done for it here: an
+    error then leaves the transaction failed. Raises QueryTimeout (`query.timeout`), ServerError as `source_error` maps
+    it, and WorkloadError `query.not_runnable` when values are needed and there are none.
     """
     is_generic = planned_generic(query, generic)
     if analyze and is_generic:
         raise _not_runnable(query)
     needs_prepare = is_generic and conn.info.server_version < _GENERIC_PLAN_SINCE
     try:
-        with _scope(conn, is_needed=analyze or needs_prepare or bool(settings)):
+        scope = nullcontext() if is_undone else _scope(conn, is_needed=analyze or needs_prepare or bool(settings))
+        with scope:
             for name, value in (settings or {}).items():
                 conn.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
             if needs_prepare:

@@ -85,12 +85,11 @@ def run(connection: Connection, query: Query, arm: Arm, *, limit_ms: int) -> Mea
     """
     from trimtab.db.explain import QueryTimeout, ServerError, explain
 
-    limited = {"statement_timeout": str(limit_ms)}
     with undone(connection):
         enter(connection, arm)
         try:
-            explain(connection, query, settings=limited)
-            plan = explain(connection, query, analyze=True, settings=limited)
+            explain(connection, query, settings={"statement_timeout": str(limit_ms)}, is_undone=True)
+            plan = explain(connection, query, analyze=True, is_undone=True)
         except QueryTimeout:
             return Measurement(float(limit_ms), None, timed_out=True)
         except ServerError as error:

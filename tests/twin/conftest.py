@@ -53,7 +53,7 @@ def source(_own_places: None) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def older_source(_own_places: None) -> Iterator[Server]:
     if not (SYSTEM_BIN / "postgres").exists():
-        pytest.skip("the system has no PostgreSQL 15")
+        pytest.skip(f"no PostgreSQL in {SYSTEM_BIN}")
     with Server.create(Binaries.find(SYSTEM_BIN), purpose="twin-tests-15") as server:
         fill(server)
         yield server

@@ -79,7 +79,7 @@ def binaries(version: str) -> Binaries:
     if version == "wheel":
         return Binaries.find()
     if not (SYSTEM_BIN / "postgres").exists():
-        pytest.skip("the system has no PostgreSQL 15")
+        pytest.skip(f"no PostgreSQL in {SYSTEM_BIN}")
     return Binaries.find(SYSTEM_BIN)
 
 

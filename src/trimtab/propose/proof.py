@@ -70,6 +70,8 @@ def prove(
             break
         tried.add(chosen)
         for tree in trees.values():
+            if time.monotonic() > deadline:
+                return proof
             tree.follow(frozenset(chosen))
         found = objective(chosen)
         if found < proof.objective:

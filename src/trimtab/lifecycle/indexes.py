@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.request import Request
@@ -27,6 +26,7 @@ from trimtab.propose.context import KINDS, Context, Limits
 from trimtab.propose.frontier import Point, frontier
 from trimtab.propose.health import Health, health_of
 from trimtab.propose.indexes import Choice, choose, strategies
+from trimtab.propose.proof import gap_between
 from trimtab.propose.selection import Truth
 from trimtab.propose.solvers import Attempt
 from trimtab.propose.worth import Lack, Worth, lacks, worths
@@ -96,9 +96,7 @@ class Advice:
     @property
     def gap(self) -> float | None:
         """How much less the best set could cost, as a share of the objective; None without a proof."""
-        if self.lower_bound is None:
-            return None
-        return max(0.0, 1 - self.lower_bound / self.objective) if self.objective > 0 else 0.0
+        return None if self.lower_bound is None else gap_between(self.lower_bound, self.objective)
 
     @property
     def size_bytes(self) -> int:
@@ -114,11 +112,7 @@ def advise(request: Request, wishes: IndexWishes, watcher: Watcher) -> Advice:
         try:
             return _advise(workshop, wishes)
         except BaseException as error:
-            code, told = ("interrupted", "the run was interrupted or failed inside")
-            if isinstance(error, TrimtabError):
-                code, told = error.code, str(error)
-            with suppress(TrimtabError):
-                workshop.journal.failed(code, told)
+            workshop.journal.broke_off(error)
             raise
 
 

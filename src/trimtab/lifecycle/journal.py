@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from trimtab.anchor.record import anchor_to_dict
 from trimtab.apply.enforce import database_body
+from trimtab.errors import TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.request import Request
@@ -119,9 +121,12 @@ class Journal:
         """The run is over."""
         self._write(Kind.RUN_FINISHED, body)
 
-    def failed(self, code: str, message: str) -> None:
-        """The run broke off."""
-        self._write(Kind.RUN_FAILED, {"code": code, "message": message})
+    def broke_off(self, error: BaseException) -> None:
+        """The run broke off by this error. Never raises TrimtabError: the ledger itself may be the trouble."""
+        code = error.code if isinstance(error, TrimtabError) else type(error).__name__
+        message = str(error) if isinstance(error, TrimtabError) else "the run was interrupted or failed inside"
+        with suppress(TrimtabError):  # the first error says more
+            self._write(Kind.RUN_FAILED, {"code": code, "message": message})
 
     def _write(self, kind: Kind, body: Mapping[str, object]) -> None:
         self.ledger.append(kind, body, run_id=self.run_id)

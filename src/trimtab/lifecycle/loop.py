@@ -112,10 +112,7 @@ class _Run:
         """Take back what is not settled, write why the run broke off, and note on the error what is left to do."""
         if self.landing is not None:
             self.landing.take_back_unsettled()
-        code = error.code if isinstance(error, TrimtabError) else type(error).__name__
-        message = str(error) if isinstance(error, TrimtabError) else "the run was interrupted or failed inside"
-        with suppress(TrimtabError):  # the ledger itself may be the trouble; the first error says more
-            self.workshop.journal.failed(code, message)
+        self.workshop.journal.broke_off(error)
         with suppress(TrimtabError):
             if has_changes(open_work(self.workshop.ledger, database_body(snapshot.server))):
                 error.add_note("a change could not be taken back now: run `trimtab resume`")

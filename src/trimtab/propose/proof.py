@@ -36,7 +36,12 @@ class Proof:
     @property
     def gap(self) -> float:
         """How much less the best could cost, as a share of the objective."""
-        return max(0.0, 1 - self.lower_bound / self.objective) if self.objective > 0 else 0.0
+        return gap_between(self.lower_bound, self.objective)
+
+
+def gap_between(lower_bound: float, objective: float) -> float:
+    """Return how much less than the objective the best could be, as a share of it."""
+    return max(0.0, 1 - lower_bound / objective) if objective > 0 else 0.0
 
 
 def prove(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from trimtab.propose.proof import gap_between
+
 if TYPE_CHECKING:
     from trimtab.lifecycle.indexes import Advice, ChosenIndex
     from trimtab.model.report import Life
@@ -36,7 +38,9 @@ def indexes_document(advice: Advice) -> dict[str, object]:
                 "objective": _rounded(attempt.objective),
                 "indexes": len(attempt.names),
                 "seconds": round(attempt.seconds, 3),
-                "gap": _gap(attempt.objective, advice.lower_bound),
+                "gap": None
+                if advice.lower_bound is None
+                else round(gap_between(advice.lower_bound, attempt.objective), 6),
             }
             for attempt in advice.attempts
         ],
@@ -107,10 +111,6 @@ def _lack(lack: Lack, names: dict[str, str]) -> dict[str, object]:
         "cost": _rounded(lack.cost),
         "best": _rounded(lack.best),
     }
-
-
-def _gap(objective: float, lower_bound: float | None) -> float | None:
-    return None if lower_bound is None or objective <= 0 else round(max(0.0, 1 - lower_bound / objective), 6)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -7,7 +7,6 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -43,17 +42,7 @@ def _signal_handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-# Here each module has servers and twins of its own, which are dear: one process runs all of its tests.
-_TOGETHER = ("demo", "trial", "twin")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell xdist what is to stay together. Here, because its own hook for the whole list may come before ours."""
-    if item.path.relative_to(Path(__file__).parent).parts[0] in _TOGETHER:
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes long first, in random order among itself, so that all processes end together."""
-    items.sort(key=lambda item: item.get_closest_marker("server") is None)
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Put modules that take long first, in random order among themselves, so that all processes end together."""
+    long = {item.path for item in items if item.get_closest_marker("server") is not None}
+    items.sort(key=lambda item: item.path not in long)

@@ -72,7 +72,8 @@ def new_market(market_server: Server) -> Iterator[Callable[[], Market]]:
     def make() -> Market:
         made.append(f"market_{next(_numbers)}")
         with closing(psycopg.connect(market_server.dsn(), autocommit=True)) as conn:
-            conn.execute(f'CREATE DATABASE "{made[-1]}" TEMPLATE {TEMPLATE} OWNER market_owner'.encode())
+            copy = f'CREATE DATABASE "{made[-1]}" TEMPLATE {TEMPLATE} OWNER market_owner STRATEGY file_copy'
+            conn.execute(copy.encode())
         return Market(market_server, made[-1])
 
     yield make

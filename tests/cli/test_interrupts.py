@@ -39,9 +39,16 @@ def _assert_nothing_is_held(market: Market) -> None:
             assert time.monotonic() < deadline
 
 
-@pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize(
-    "kind", ["trial_finished", "apply_intended", "apply_done", "anchor_recorded", "strategy_settled kept"]
+    ("kind", "number"),
+    [
+        ("trial_finished", signal.SIGTERM),
+        ("apply_intended", signal.SIGINT),
+        ("apply_done", signal.SIGINT),
+        ("apply_done", signal.SIGTERM),
+        ("anchor_recorded", signal.SIGINT),
+        ("strategy_settled kept", signal.SIGTERM),
+    ],
 )
 def test_interrupted_at_a_boundary_of_stages(
     market: Market, lab: Market, program: Program, quick: tuple[str, ...], kind: str, number: signal.Signals

@@ -82,10 +82,12 @@ def test_resume_finishes_or_undoes_a_killed_run(
         assert kept == 1
     else:
         assert market.definitions() == before
-    again = program.succeed("resume", market.dsn, "--json").document
-    assert (again["reconciled"], again["reverted"]) == ([], [])
-    program.succeed("revert", "--all", market.dsn)
-    assert market.definitions() == before
+    if moment[1] == "apply_intended":
+        again = program.succeed("resume", market.dsn, "--json").document
+        assert (again["reconciled"], again["reverted"]) == ([], [])
+    if kept:
+        program.succeed("revert", "--all", market.dsn)
+        assert market.definitions() == before
     assert lab.definitions() == before
 
 

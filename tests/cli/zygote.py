@@ -15,7 +15,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import highspy  # noqa: F401
+import postgast  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
+import typer.main
 
 import trimtab.cli.app
 import trimtab.cli.commands
@@ -24,11 +27,12 @@ import trimtab.cli.present
 import trimtab.cli.records
 import trimtab.cli.twins
 import trimtab.cli.watch
+import trimtab.config
 import trimtab.lifecycle.loop
 import trimtab.report.document
 import trimtab.trial.lab
 import trimtab.trial.run
-import trimtab.twin.twin  # noqa: F401
+import trimtab.twin.twin
 from trimtab.cli.main import main
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -38,6 +42,8 @@ from trimtab.spec.load import load_spec
 def serve() -> Mapping[str, Any] | None:
     """Return the order that a fork is to carry out, or None when there are no more."""
     load_spec(None)  # what it makes of the document's classes is made once
+    command = typer.main.get_command(trimtab.cli.app.app)
+    typer.main.get_command = lambda typer_instance: command
     gc.collect()
     gc.freeze()  # else each fork's collector would visit all that was imported, and copy its pages
     for line in sys.stdin:

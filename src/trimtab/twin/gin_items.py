@@ -6,19 +6,19 @@ from __future__ import annotations
 from trimtab.model.change import qualified
 
 _WALK = """
-WITH RECURSIVE walk(path, value) AS (
-    SELECT ''::text, {value}
+WITH RECURSIVE walk(path, key, value) AS (
+    SELECT ''::text, NULL::text, {value}
     UNION ALL
-    SELECT walk.path || n.step, n.value
+    SELECT walk.path || n.step, coalesce(n.key, walk.key), n.value
       FROM walk
      CROSS JOIN LATERAL (
-           SELECT '/' || e.key, e.value
+           SELECT '/' || e.key, e.key, e.value
              FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof(walk.value) WHEN 'object' THEN walk.value END) e
            UNION ALL
-           SELECT '', e.value
+           SELECT '', NULL, e.value
              FROM pg_catalog.jsonb_array_elements(
                       CASE pg_catalog.jsonb_typeof(walk.value) WHEN 'array' THEN walk.value END) e
-     ) AS n(step, value)
+     ) AS n(step, key, value)
 )
 """
 _LEAF = "pg_catalog.jsonb_typeof(value) NOT IN ('object', 'array')"
@@ -47,9 +47,9 @@ def items_query(value: str, schema: str, operator_class: str) -> str:
             return f"SELECT e AS item FROM pg_catalog.unnest({qualified(schema, 'show_trgm')}({value})) e"
         case "jsonb_ops":
             text = _SHORT.format("(value #>> '{}')")
-            keys = "SELECT 'k' || pg_catalog.regexp_replace(path, '^.*/', '') AS item FROM walk WHERE path <> ''"
-            values = f"SELECT 'v' || coalesce({text}, '') FROM walk WHERE {_LEAF}"
-            return f"{_WALK.format(value=value)} {keys} UNION {values}"
+            value_key = f"CASE WHEN {_LEAF} THEN 'v' || coalesce({text}, '') END"
+            both = f"pg_catalog.unnest(ARRAY['k' || key, {value_key}]) e"
+            return f"{_WALK.format(value=value)} SELECT DISTINCT e AS item FROM walk, {both} WHERE e IS NOT NULL"
         case "jsonb_path_ops":
             leaf = "pg_catalog.hashtext(path || ' ' || value::text)"
             return f"{_WALK.format(value=value)} SELECT DISTINCT {leaf} AS item FROM walk WHERE {_LEAF}"

@@ -22,7 +22,9 @@ def search(problem: Problem, *, seconds: float, seed: int) -> tuple[str, ...]:
     deadline = time.monotonic() + seconds
     state = _State(problem)
     _fill(state, state.names)
-    best, least = frozenset(state.chosen), state.objective
+    best, least = frozenset[str](), problem.base_ms
+    if not problem.is_refused(state.chosen):
+        best, least = frozenset(state.chosen), state.objective
     while time.monotonic() < deadline and best:
         state.become(best)
         lost = rng.sample(sorted(best), max(1, round(LOSS * rng.random() * len(best))))
@@ -31,7 +33,7 @@ def search(problem: Problem, *, seconds: float, seed: int) -> tuple[str, ...]:
         # One of the lost stays away, so that its room goes to others.
         _fill(state, [name for name in state.names if name != lost[0]])
         _fill(state, state.names)
-        if state.objective < least:
+        if state.objective < least and not problem.is_refused(state.chosen):
             best, least = frozenset(state.chosen), state.objective
     return tuple(sorted(best))
 
@@ -94,6 +96,8 @@ class _State:
 
     def fits(self, name: str) -> bool:
         if name in self.chosen or self._size + self.sizes[name] > self._problem.budget_bytes:
+            return False
+        if self._problem.broken_cap((*self.chosen, name)) or self._problem.is_refused((*self.chosen, name)):
             return False
         change = self._problem.candidates[name]
         room = self._problem.max_per_table.get((change.schema, change.table))

@@ -62,6 +62,34 @@ def test_what_is_asked_for_bounds_the_choice(market: Market, program: Program, q
     assert {lack["query"] for lack in tiny["lacking"]} >= {"orders of a customer", "customer by mail"}
 
 
+def test_limits_on_number_writes_and_objects_hold_and_are_told(
+    market: Market, program: Program, quick: tuple[str, ...]
+) -> None:
+    run = ("indexes", market.dsn, *quick, "--no-trial", "--seconds", "5", "--json")
+    one = program.succeed(*run, "--max-indexes", "1", "--must-keep", "orders_status").document
+    assert len(one["indexes"]) == 1
+    assert all(point["indexes"] <= 1 for point in one["frontier"])
+    assert one["gap"] <= 0.01
+    assert "orders_status_again" in one["drops"][0]["sql"]
+    assert one["constraints"]["max_indexes"] == 1
+    assert one["constraints"]["must_keep"] == ["public.orders_status"]
+    options = ("--must-not", "orders.customer_id", "--must-not", "public.customer", "--must-keep", "orders_status")
+    bare = program.succeed(*run, *options, "--must-keep", "public.orders_status_again").document
+    assert bare["drops"] == []
+    assert [index for index in bare["indexes"] if '"stock"' not in index["sql"]] == []
+    assert bare["constraints"]["must_not"] == ["public.customer", "public.orders.customer_id"]
+    free = program.succeed(*run).document
+    assert free["write_overhead"] > 0
+    for option in ("--max-write-overhead", "--max-regression"):
+        told = program.succeed(*run, option, "0%").document
+        assert told["indexes"]
+        assert [index for index in told["indexes"] if '"stock"' in index["sql"]] == []
+        assert told["write_overhead"] == 0
+        assert told["lower_bound"] <= told["objective"]
+        [reason] = [lack["reason"] for lack in told["lacking"] if lack["query"] == "stock of a warehouse"]
+        assert "goes beyond" in reason
+
+
 def test_people_are_told_what_storage_buys_and_all_of_one_index(
     market: Market, program: Program, quick: tuple[str, ...]
 ) -> None:
@@ -83,10 +111,17 @@ def test_people_are_told_what_storage_buys_and_all_of_one_index(
         (("--budget", "much"), "size.invalid"),
         (("--max-width", "0"), "usage.arguments"),
         (("--seconds", "-1"), "usage.arguments"),
+        (("--max-indexes", "-1"), "usage.arguments"),
+        (("--max-write-overhead", "0.1"), "share.invalid"),
+        (("--max-regression", "-5%"), "share.invalid"),
+        (("--must-keep", "no such index"), "usage.must_keep"),
+        (("--must-not", "orders.no_such_column"), "usage.must_not"),
     ],
 )
-def test_bad_input_is_refused(market: Market, program: Program, given: tuple[str, ...], code: str) -> None:
-    refused = program.run("indexes", market.dsn, *given)
+def test_bad_input_is_refused(
+    market: Market, program: Program, quick: tuple[str, ...], given: tuple[str, ...], code: str
+) -> None:
+    refused = program.run("indexes", market.dsn, *quick, *given)
     assert refused.code == 2
     assert code in refused.stderr
 

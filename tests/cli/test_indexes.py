@@ -9,7 +9,7 @@ import pytest
 
 import trimtab
 
-from .market import READS, Market
+from .market import READS, SPECIFICATION, Market
 from .program import Program
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -88,6 +88,20 @@ def test_limits_on_number_writes_and_objects_hold_and_are_told(
         assert told["lower_bound"] <= told["objective"]
         [reason] = [lack["reason"] for lack in told["lacking"] if lack["query"] == "stock of a warehouse"]
         assert "goes beyond" in reason
+
+
+def test_of_a_limit_and_the_specifications_the_narrower_counts(
+    market: Market, program: Program, workload: Path, tmp_path: Path
+) -> None:
+    spec = tmp_path / "narrow.yaml"
+    narrow = "  changes: {max_changes_per_run: 1}\n  objects: {denied_tables: [public.orders]}\n"
+    spec.write_text(SPECIFICATION + narrow, "utf-8")
+    run = ("indexes", market.dsn, "--workload", str(workload), "--spec", str(spec), "--no-trial", "--json")
+    told = program.succeed(*run, "--max-indexes", "5", "--must-not", "stock").document
+    assert told["constraints"]["max_indexes"] == 1
+    assert told["constraints"]["must_not"] == ["public.orders", "public.stock"]
+    [only] = told["indexes"]
+    assert '"customer"' in only["sql"]
 
 
 def test_people_are_told_what_storage_buys_and_all_of_one_index(

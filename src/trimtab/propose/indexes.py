@@ -186,22 +186,25 @@ class _Pool:
             most = limits.max_write_overhead * sum(own.values())
             found.append(Cap("the write overhead", self.write_ms, most))
         if limits.max_regression is not None:
+            loads = self._loads()
             found += [
-                Cap(f"what {query.name} may lose", self._loads(query), limits.max_regression * own[query.id])
+                Cap(f"what {query.name} may lose", loads[query.id], limits.max_regression * own[query.id])
                 for query in self._writing
             ]
         return found
 
-    def _loads(self, query: Query) -> dict[str, float]:
-        """Return the weighted ms that each candidate adds to one query."""
-        writes = [write for write in self._writes if write.query_id == query.id]
-        tables = {(write.schema, write.table) for write in writes}
-        return {
-            name: write_ms(candidate, table, writes)
-            for name, candidate in self.candidates.items()
-            if (candidate.schema, candidate.table) in tables
-            and (table := self._context.snapshot.table(candidate.schema, candidate.table)) is not None
-        }
+    def _loads(self) -> dict[str, dict[str, float]]:
+        """Return the weighted ms that each candidate adds to each query that writes, by query and name."""
+        on_table: dict[tuple[str, str], list[str]] = {}
+        for name, candidate in self.candidates.items():
+            on_table.setdefault((candidate.schema, candidate.table), []).append(name)
+        found: dict[str, dict[str, float]] = {query.id: {} for query in self._writing}
+        for write in self._writes:
+            if (table := self._context.snapshot.table(write.schema, write.table)) is not None:
+                loads = found[write.query_id]
+                for name in on_table.get((write.schema, write.table), ()):
+                    loads[name] = loads.get(name, 0.0) + write_ms(self.candidates[name], table, [write])
+        return found
 
     def _write_ms(self, candidate: Candidate) -> float:
         table = self._context.snapshot.table(candidate.schema, candidate.table)

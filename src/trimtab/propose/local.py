@@ -65,6 +65,7 @@ class _State:
                 self._users.setdefault(name, []).append(query_id)
         self.names = sorted(name for name in self._users if name in problem.sizes)
         self.sizes = problem.sizes
+        self._caps = {name: [cap for cap in problem.caps if cap.loads.get(name)] for name in self.names}
         self.become(frozenset())
 
     def become(self, chosen: frozenset[str]) -> None:
@@ -97,7 +98,8 @@ class _State:
     def fits(self, name: str) -> bool:
         if name in self.chosen or self._size + self.sizes[name] > self._problem.budget_bytes:
             return False
-        if self._problem.broken_cap((*self.chosen, name)) or self._problem.is_refused((*self.chosen, name)):
+        more = {*self.chosen, name}
+        if not all(cap.holds(more) for cap in self._caps[name]) or self._problem.is_refused(more):
             return False
         change = self._problem.candidates[name]
         room = self._problem.max_per_table.get((change.schema, change.table))

@@ -75,7 +75,7 @@ def select(
         proof = prove(problem, planner, best, truth.objective, seconds=proof_seconds)
         best, bound = proof.names, proof.lower_bound
     groups = _best_first(problem, truth, best)
-    while truth.worsened(_names(groups)):
+    while truth.worsened(_names(groups), is_asked=True):
         groups.pop()  # What was left out had hidden it.
     names = _names(groups)
     users: dict[str, list[str]] = {name: [] for name in names}
@@ -112,14 +112,17 @@ class Truth:
         value = self.problem.value
         return sum(value[query_id] * atom.cost for query_id, atom in self.atoms(names).items())
 
-    def worsened(self, names: Iterable[str]) -> dict[str, Atom]:
-        """Return the atoms, by query, of those that this set makes worse than allowed; it is refused from now on."""
+    def worsened(self, names: Iterable[str], *, is_asked: bool = False) -> dict[str, Atom]:
+        """Return the atoms, by query, of those that this set makes worse than allowed; it is refused from now on.
+
+        With `is_asked` no answer is taken over from a larger set.
+        """
         limit, base = self.problem.max_regression, self.problem.base_cost
         if limit is None:
             return {}
         chosen = frozenset(names)
         most = {query_id: cost * (1 + limit) * (1 + TOLERANCE) for query_id, cost in base.items()}
-        atoms = self.atoms(chosen)
+        atoms = self.atoms(chosen, is_asked=is_asked)
         suspects = [query for query in self.problem.queries if atoms[query.id].cost > most[query.id]]
         # Answers that were taken over from a larger set do for choosing, not for a refusal.
         answers = zip(suspects, self.planner.atoms(suspects, chosen, is_asked=True), strict=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 import pytest
 
 import trimtab
+from trimtab.errors import UsageError
 
 from .market import READS, SPECIFICATION, Market
 from .program import Program
@@ -148,3 +150,31 @@ def test_the_originals_class_returns_the_three_keys(market: Market, specificatio
     assert result.performance_impact.cost_after < result.performance_impact.cost_before
     assert 0 < result.index_health_score < 100
     assert result.optimization_results.indexes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_indexes", -1), ("max_write_overhead", math.nan), ("max_regression", math.inf)]
+)
+def test_python_refuses_what_is_no_limit(name: str, value: float) -> None:
+    with pytest.raises(UsageError) as refused:
+        trimtab.advise_indexes("service=none", **{name: value})  # type: ignore[arg-type]
+    assert refused.value.code == f"usage.{name}"
+
+
+def test_python_takes_the_same_limits(market: Market, specification: Path, tmp_path: Path) -> None:
+    advice = trimtab.advise_indexes(
+        market.dsn,
+        workload=[text for _, _, text in READS],
+        spec=specification,
+        lab="none",
+        proof_seconds=0,
+        max_indexes=2,
+        max_write_overhead=0.1,
+        max_regression=0.05,
+        must_keep=["orders_status"],
+        must_not=["customer.email"],
+        ledger_path=tmp_path / "ledger.db",
+    )
+    assert {index.change.table for index in advice.indexes} == {"orders", "stock"}
+    assert advice.write_overhead is None  # nothing writes
+    assert [life.strategy.title for life in advice.drops] == ["drop index public.orders_status_again"]

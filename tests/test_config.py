@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.config import Config, Defaults, load_config, parse_size, render_default_config
+from trimtab.config import Config, Defaults, load_config, parse_share, parse_size, render_default_config
 from trimtab.errors import ConfigError
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
@@ -236,3 +236,15 @@ def test_a_password_is_never_written() -> None:
     with pytest.raises(ConfigError) as error:
         render_default_config(dsn="postgresql://me:hunter2@db/shop")
     assert error.value.code == "config.password"
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), (" 2.5 % ", 0.025), ("0%", 0.0), ("200%", 2.0)])
+def test_a_share_is_a_percentage(text: str, share: float) -> None:
+    assert parse_share(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["", "%", "10", "0.1", "-1%", "1e3%", "nan%", "ten%", "10%%", "1,5%"])
+def test_what_is_no_percentage_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_share(text)
+    assert refused.value.code == "share.invalid"

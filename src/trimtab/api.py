@@ -5,12 +5,13 @@ Everything here returns frozen values or raises TrimtabError.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from trimtab.errors import UsageError
 from trimtab.model.anchor import Anchor
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("speed", "efficiency")
 BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
+_Number = TypeVar("_Number", int, float)
 
 
 def optimize(
@@ -82,6 +84,11 @@ def advise_indexes(
     proof_seconds: float | None = None,
     drops: bool = True,
     solver: str = "exact",
+    max_indexes: int | None = None,
+    max_write_overhead: float | None = None,
+    max_regression: float | None = None,
+    must_keep: Sequence[str] = (),
+    must_not: Sequence[str] = (),
     spec: str | Path | None = None,
     lab: str = "clone",
     pg_bin: Path | None = None,
@@ -94,6 +101,11 @@ def advise_indexes(
     `kinds` are out of btree, include, partial, expression, brin, gin, gist and hash; `max_width` is how many keys an
     index may have; `proof_seconds` how long the proof may take, 0 for none; `drops` whether to look for needless ones;
     `solver` is exact, or anneal or local to be tried beside it.
+
+    `max_indexes` is how many new indexes there may be in all; `max_write_overhead` what they may add to the time of the
+    workload's writes together, `max_regression` what any one query may lose, as shares (0.1 is 10 %). `must_keep` names
+    indexes that are never proposed for dropping, `must_not` tables (TABLE) and columns (TABLE.COLUMN) that no new index
+    may touch, as the catalog writes them, after SCHEMA and a dot where wanted.
     The others are as in `optimize`. Raises TrimtabError.
     """
     from trimtab.db.dsn import conninfo_for
@@ -107,6 +119,11 @@ def advise_indexes(
         proof_seconds=indexes.PROOF_SECONDS if proof_seconds is None else proof_seconds,
         drops=drops,
         solver=_known_solver(solver),
+        max_indexes=_not_negative("max_indexes", max_indexes),
+        max_write_overhead=_not_negative("max_write_overhead", max_write_overhead),
+        max_regression=_not_negative("max_regression", max_regression),
+        must_keep=tuple(must_keep),
+        must_not=tuple(must_not),
     )
     with _workload_file(workload) as workload_file:
         request = Request(
@@ -391,6 +408,16 @@ def _known_solver(solver: str) -> str:
             next_step=f"Name one of {', '.join(SOLVERS)}.",
         )
     return solver
+
+
+def _not_negative(name: str, value: _Number | None) -> _Number | None:
+    if value is not None and not 0 <= value < math.inf:
+        raise UsageError(
+            f"{name} was refused: {value} is no limit",
+            code=f"usage.{name}",
+            next_step="Give a number from 0 on, or None for no limit.",
+        )
+    return value
 
 
 def _known_kinds(kinds: Sequence[str] | None) -> frozenset[str]:

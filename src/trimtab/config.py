@@ -23,6 +23,7 @@ OBJECTIVES = ("speed", "efficiency")
 _DATABASE_KEYS = ("dsn", "host", "port", "dbname", "user")
 _DEFAULT_KEYS = ("spec", "lab", "budget", "objectives", "pg_bin", "state")
 _PLACE = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
+_PERCENTAGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*%")
 _T = TypeVar("_T")
 
 
@@ -86,6 +87,18 @@ def parse_size(text: str) -> int:
             code="size.invalid",
             next_step="Write a number and a unit, as in 500MB or 2GB.",
         ) from None
+
+
+def parse_share(text: str) -> float:
+    """Return the share that "10%" means, 0.1. Raises ConfigError `share.invalid`."""
+    found = _PERCENTAGE.fullmatch(text.strip())
+    if found is None:
+        raise ConfigError(
+            f"the share {text!r} was refused: not a percentage with its sign",
+            code="share.invalid",
+            next_step="Write a number and a percent sign, as in 10% or 2.5%.",
+        )
+    return float(found[1]) / 100
 
 
 def render_default_config(

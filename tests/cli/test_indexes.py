@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
 import pytest
 
 import trimtab
+from trimtab.errors import UsageError
 
-from .market import READS, Market
+from .market import READS, SPECIFICATION, Market
 from .program import Program
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -62,6 +64,48 @@ def test_what_is_asked_for_bounds_the_choice(market: Market, program: Program, q
     assert {lack["query"] for lack in tiny["lacking"]} >= {"orders of a customer", "customer by mail"}
 
 
+def test_limits_on_number_writes_and_objects_hold_and_are_told(
+    market: Market, program: Program, quick: tuple[str, ...]
+) -> None:
+    run = ("indexes", market.dsn, *quick, "--no-trial", "--seconds", "5", "--json")
+    one = program.succeed(*run, "--max-indexes", "1", "--must-keep", "orders_status").document
+    assert len(one["indexes"]) == 1
+    assert all(point["indexes"] <= 1 for point in one["frontier"])
+    assert one["gap"] <= 0.01
+    assert "orders_status_again" in one["drops"][0]["sql"]
+    assert one["constraints"]["max_indexes"] == 1
+    assert one["constraints"]["must_keep"] == ["public.orders_status"]
+    options = ("--must-not", "orders.customer_id", "--must-not", "public.customer", "--must-keep", "orders_status")
+    bare = program.succeed(*run, *options, "--must-keep", "public.orders_status_again").document
+    assert bare["drops"] == []
+    assert [index for index in bare["indexes"] if '"stock"' not in index["sql"]] == []
+    assert bare["constraints"]["must_not"] == ["public.customer", "public.orders.customer_id"]
+    free = program.succeed(*run).document
+    assert free["write_overhead"] > 0
+    for option in ("--max-write-overhead", "--max-regression"):
+        told = program.succeed(*run, option, "0%").document
+        assert told["indexes"]
+        assert [index for index in told["indexes"] if '"stock"' in index["sql"]] == []
+        assert told["write_overhead"] == 0
+        assert told["lower_bound"] <= told["objective"]
+        [reason] = [lack["reason"] for lack in told["lacking"] if lack["query"] == "stock of a warehouse"]
+        assert "goes beyond" in reason
+
+
+def test_of_a_limit_and_the_specifications_the_narrower_counts(
+    market: Market, program: Program, workload: Path, tmp_path: Path
+) -> None:
+    spec = tmp_path / "narrow.yaml"
+    narrow = "  changes: {max_changes_per_run: 1}\n  objects: {denied_tables: [public.orders]}\n"
+    spec.write_text(SPECIFICATION + narrow, "utf-8")
+    run = ("indexes", market.dsn, "--workload", str(workload), "--spec", str(spec), "--no-trial", "--json")
+    told = program.succeed(*run, "--max-indexes", "5", "--must-not", "stock").document
+    assert told["constraints"]["max_indexes"] == 1
+    assert told["constraints"]["must_not"] == ["public.orders", "public.stock"]
+    [only] = told["indexes"]
+    assert '"customer"' in only["sql"]
+
+
 def test_people_are_told_what_storage_buys_and_all_of_one_index(
     market: Market, program: Program, quick: tuple[str, ...]
 ) -> None:
@@ -83,10 +127,17 @@ def test_people_are_told_what_storage_buys_and_all_of_one_index(
         (("--budget", "much"), "size.invalid"),
         (("--max-width", "0"), "usage.arguments"),
         (("--seconds", "-1"), "usage.arguments"),
+        (("--max-indexes", "-1"), "usage.arguments"),
+        (("--max-write-overhead", "0.1"), "share.invalid"),
+        (("--max-regression", "-5%"), "share.invalid"),
+        (("--must-keep", "no such index"), "usage.must_keep"),
+        (("--must-not", "orders.no_such_column"), "usage.must_not"),
     ],
 )
-def test_bad_input_is_refused(market: Market, program: Program, given: tuple[str, ...], code: str) -> None:
-    refused = program.run("indexes", market.dsn, *given)
+def test_bad_input_is_refused(
+    market: Market, program: Program, quick: tuple[str, ...], given: tuple[str, ...], code: str
+) -> None:
+    refused = program.run("indexes", market.dsn, *quick, *given)
     assert refused.code == 2
     assert code in refused.stderr
 
@@ -99,3 +150,31 @@ def test_the_originals_class_returns_the_three_keys(market: Market, specificatio
     assert result.performance_impact.cost_after < result.performance_impact.cost_before
     assert 0 < result.index_health_score < 100
     assert result.optimization_results.indexes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_indexes", -1), ("max_write_overhead", math.nan), ("max_regression", math.inf)]
+)
+def test_python_refuses_what_is_no_limit(name: str, value: float) -> None:
+    with pytest.raises(UsageError) as refused:
+        trimtab.advise_indexes("service=none", **{name: value})  # type: ignore[arg-type]
+    assert refused.value.code == f"usage.{name}"
+
+
+def test_python_takes_the_same_limits(market: Market, specification: Path, tmp_path: Path) -> None:
+    advice = trimtab.advise_indexes(
+        market.dsn,
+        workload=[text for _, _, text in READS],
+        spec=specification,
+        lab="none",
+        proof_seconds=0,
+        max_indexes=2,
+        max_write_overhead=0.1,
+        max_regression=0.05,
+        must_keep=["orders_status"],
+        must_not=["customer.email"],
+        ledger_path=tmp_path / "ledger.db",
+    )
+    assert {index.change.table for index in advice.indexes} == {"orders", "stock"}
+    assert advice.write_overhead is None  # nothing writes
+    assert [life.strategy.title for life in advice.drops] == ["drop index public.orders_status_again"]

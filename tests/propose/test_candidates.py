@@ -100,6 +100,20 @@ def test_what_is_no_state_makes_no_part(condition: str) -> None:
     assert "partial" not in rules(f"((t.customer_id = 7) AND {condition})")
 
 
+@pytest.mark.parametrize("column", ["city", "deleted_at", "email"])
+def test_what_must_not_be_indexed_is_in_no_key_expression_or_predicate(column: str) -> None:
+    condition = (
+        "((t.customer_id = 7) AND (t.city = 'x'::text) AND (t.deleted_at IS NULL) AND (lower(t.email) = 'a'::text))"
+    )
+    free = [tail for tails in rules(condition).values() for tail in tails]
+    limits = replace(LIMITS, must_not=frozenset({("public", "t", column)}))
+    found = [tail for tails in rules(condition, limits=limits).values() for tail in tails]
+    assert any(column in tail for tail in free)
+    assert found
+    assert not any(column in tail for tail in found)
+    assert rules(condition, limits=replace(LIMITS, must_not=frozenset({("public", "t", "")}))) == {}
+
+
 def test_what_only_the_drawn_parameters_say_makes_no_part() -> None:
     assert "partial" not in rules("((t.customer_id = 7) AND (t.status = 'open'::text))", is_constant=False)
 

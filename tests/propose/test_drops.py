@@ -13,12 +13,15 @@ from trimtab.model.catalog import ForeignKey, Index
 from trimtab.model.change import DropIndex
 from trimtab.propose.drops import propose
 
-from .catalogue import context, index, table
+from .catalogue import LIMITS, context, index, table
 
 
-def dropped(*indexes: Index, foreign_keys: tuple[ForeignKey, ...] = ()) -> dict[str, object]:
+def dropped(
+    *indexes: Index, foreign_keys: tuple[ForeignKey, ...] = (), must_keep: tuple[str, ...] = ()
+) -> dict[str, object]:
     """Return the names of the indexes that are to go, each with its stand-in."""
-    found = propose(context(table("t", "abcd", *indexes, foreign_keys=foreign_keys)))
+    limits = replace(LIMITS, must_keep=frozenset(("public", name) for name in must_keep))
+    found = propose(replace(context(table("t", "abcd", *indexes, foreign_keys=foreign_keys)), limits=limits))
     names: dict[str, object] = {}
     for strategy in found:
         [change] = strategy.changes
@@ -29,6 +32,12 @@ def dropped(*indexes: Index, foreign_keys: tuple[ForeignKey, ...] = ()) -> dict[
 
 def test_of_two_duplicates_the_less_used_goes() -> None:
     assert dropped(index("one", "a", scans=5), index("two", "a", scans=9)) == {"one": "two"}
+
+
+def test_an_index_that_must_be_kept_stays_and_another_goes_instead() -> None:
+    indexes = index("one", "a", scans=5), index("two", "a", scans=9)
+    assert dropped(*indexes, must_keep=("one",)) == {"two": "one"}
+    assert dropped(*indexes, must_keep=("one", "two")) == {}
 
 
 def test_of_two_duplicates_that_are_used_alike_the_later_name_goes_in_any_order() -> None:

@@ -9,15 +9,17 @@ from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure
 from trimtab.model.workload import Query, QueryKind
-from trimtab.propose.atoms import Planner
+from trimtab.propose.atoms import Planner, gather_atoms
+from trimtab.propose.frontier import frontier
 from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.proof import ENOUGH, prove
-from trimtab.propose.selection import Truth, select
+from trimtab.propose.selection import TOLERANCE, Truth, select
 
 from .test_solver import NAMES, is_allowed, problems
 
@@ -41,11 +43,14 @@ class Table:
         return [[self._plan(query, names) for query in queries] for names in there]
 
     def _plan(self, query: Query, names: set[str]) -> Plan:
-        atom = min((a for a in self._plans[query.id] if a.indexes <= names), key=lambda a: (a.cost, sorted(a.indexes)))
+        atom = self._choice(query, names)
         scans = [{"Node Type": "Index Scan", "Index Name": name} for name in sorted(atom.indexes)]
         root = {"Node Type": "Append", "Total Cost": atom.cost, "Startup Cost": 0.0, "Plan Rows": 1.0}
         plans = [scan | {"Total Cost": 0.0, "Startup Cost": 0.0, "Plan Rows": 1.0} for scan in scans]
         return Plan.unread(json.dumps([{"Plan": root | {"Plans": plans}}]))
+
+    def _choice(self, query: Query, names: set[str]) -> Atom:
+        return min((a for a in self._plans[query.id] if a.indexes <= names), key=lambda a: (a.cost, sorted(a.indexes)))
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         raise AssertionError("the sizes are known")
@@ -93,6 +98,67 @@ def test_a_selection_is_proven_when_it_is_asked_for(problem: Problem) -> None:
     proven = select(fresh, planner, proof_seconds=60)
     assert proven.lower_bound is not None
     assert proven.lower_bound <= proven.objective * (1 + 1e-6)
+
+
+class Mistaken(Table):
+    """A planner that takes the last plan of the list whose indexes are there, whatever it costs."""
+
+    def _choice(self, query: Query, names: set[str]) -> Atom:
+        return [atom for atom in self._plans[query.id] if atom.indexes <= names][-1]
+
+
+def mistaken(problem: Problem, max_regression: float | None) -> tuple[Problem, Planner]:
+    """The problem before anybody asked, and a planner that makes queries worse by its choices."""
+    plans = {q: [replace(atom, not_under=frozenset()) for atom in atoms] for q, atoms in problem.atoms.items()}
+    known = {q: [Atom(frozenset(), cost)] for q, cost in problem.base_cost.items()}
+    fresh = replace(problem, atoms=known, refused=set(), max_regression=max_regression)
+    planner = Planner(fresh, Mistaken(plans), {query.id: problem.candidates for query in problem.queries})
+    gather_atoms(fresh, planner, {query.id: list(problem.candidates) for query in problem.queries})
+    return fresh, planner
+
+
+@given(problems(), st.sampled_from((0.0, 0.2)), st.sampled_from((0.0, 10.0)))
+@settings(deadline=None, max_examples=40)
+def test_no_query_is_made_worse_than_allowed_by_a_planner_that_errs(
+    problem: Problem, limit: float, proof: float
+) -> None:
+    fresh, planner = mistaken(problem, limit)
+    selection = select(fresh, planner, proof_seconds=proof)
+    names = [change.name for changes, _ in selection.chosen for change in changes]
+    assert all(cap.holds(names) for cap in fresh.caps)
+    for query, atom in zip(fresh.queries, planner.atoms(fresh.queries, names, is_asked=True), strict=True):
+        assert atom.cost <= fresh.base_cost[query.id] * (1 + limit) * (1 + TOLERANCE)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(None, "a"), (0.6, "a"), (0.05, "b")])
+def test_a_set_that_makes_a_query_worse_than_allowed_gives_way_to_the_next_best(
+    limit: float | None, expected: str
+) -> None:
+    """The first query gains most by `a`, which the planner uses for the second too, at half as much again."""
+    queries = [Query(name, name, "", "", 1.0, QueryKind.READ) for name in ("first", "second")]
+    none, a, b = frozenset[str](), frozenset({"a"}), frozenset({"b"})
+    problem = Problem(
+        candidates={name: CreateIndex("public", "t", name, "", ()) for name in "ab"},
+        sizes={"a": 1, "b": 1},
+        keep_ms={},
+        queries=queries,
+        value={"first": 10.0, "second": 1.0},
+        base_cost={"first": 100.0, "second": 100.0},
+        budget_bytes=1,
+        max_per_table={},
+        atoms={
+            "first": [Atom(none, 100.0), Atom(b, 30.0), Atom(a, 10.0)],
+            "second": [Atom(none, 100.0), Atom(a, 150.0)],
+        },
+    )
+    fresh, planner = mistaken(problem, limit)
+    selection = select(fresh, planner, proof_seconds=10)
+    [((change,), _)] = selection.chosen
+    assert change.name == expected
+    assert selection.lower_bound is not None
+    assert selection.lower_bound <= selection.objective * (1 + 1e-6)
+    points = frontier(fresh, Truth(fresh, planner), [change.name])
+    assert {name for point in points for name in point.names} == {expected}
 
 
 def test_without_time_nothing_is_claimed() -> None:

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from trimtab.model.change import CreateIndex
 from trimtab.model.workload import Query, QueryKind
-from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.problem import Atom, Cap, Problem, Refused
 from trimtab.propose.reduction import reduced
 from trimtab.propose.solver import solve
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 sets = st.frozensets(st.sampled_from(NAMES), max_size=3)
 costs = st.integers(1, 60).map(float)
+loads = st.dictionaries(st.sampled_from(NAMES), st.integers(0, 5).map(float))
 
 
 @st.composite
@@ -42,6 +43,8 @@ def problems(draw: st.DrawFn) -> Problem:
         max_per_table=draw(st.sampled_from(({}, {("public", "t"): 1}, {("public", "t"): 0, ("public", "u"): 2}))),
         atoms=atoms,
         least_gain=0.0,
+        caps=[Cap("any", draw(loads), draw(st.integers(0, 8).map(float))) for _ in range(draw(st.integers(0, 2)))],
+        refused={Refused(present, draw(sets) - present) for present in draw(st.lists(sets.filter(bool), max_size=2))},
     )
 
 
@@ -60,8 +63,11 @@ def best(problem: Problem, atoms: dict[str, list[Atom]]) -> float:
 
 def is_allowed(problem: Problem, names: tuple[str, ...]) -> bool:
     tables = [(problem.candidates[name].schema, problem.candidates[name].table) for name in names]
-    return sum(problem.sizes[name] for name in names) <= problem.budget_bytes and all(
-        tables.count(table) <= limit for table, limit in problem.max_per_table.items()
+    return (
+        sum(problem.sizes[name] for name in names) <= problem.budget_bytes
+        and all(tables.count(table) <= limit for table, limit in problem.max_per_table.items())
+        and all(sum(cap.loads.get(name, 0) for name in names) <= cap.most for cap in problem.caps)
+        and not any(refused.present <= set(names) and not refused.absent & set(names) for refused in problem.refused)
     )
 
 

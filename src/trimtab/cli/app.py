@@ -125,6 +125,24 @@ def indexes(
     solver: Annotated[
         str, typer.Option("--solver", help="exact; anneal or local are tried beside it, the better set is taken.")
     ] = "exact",
+    max_indexes: Annotated[
+        int | None, typer.Option("--max-indexes", help="New indexes that there may be in all.", min=0)
+    ] = None,
+    max_write_overhead: Annotated[
+        str | None,
+        typer.Option("--max-write-overhead", help="What they may add to the time of all writes, as in 10%."),
+    ] = None,
+    max_regression: Annotated[
+        str | None, typer.Option("--max-regression", help="What any one query may lose, as in 5%.")
+    ] = None,
+    must_keep: Annotated[
+        list[str] | None,
+        typer.Option("--must-keep", help="An index that is never proposed for dropping; may be given again."),
+    ] = None,
+    must_not: Annotated[
+        list[str] | None,
+        typer.Option("--must-not", help="TABLE or TABLE.COLUMN that no new index may touch; may be given again."),
+    ] = None,
     explain: Annotated[str | None, typer.Option("--explain", help="Tell all of one index: its name or id.")] = None,
     objectives: Objectives = None,
     spec: Spec = None,
@@ -151,6 +169,11 @@ def indexes(
         lab=lab,
         trial=trial,
         solver=solver,
+        max_indexes=max_indexes,
+        max_write_overhead=max_write_overhead,
+        max_regression=max_regression,
+        must_keep=tuple(must_keep or ()),
+        must_not=tuple(must_not or ()),
         explain=explain,
         pg_bin=pg_bin,
         seed=seed,

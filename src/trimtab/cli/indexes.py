@@ -49,13 +49,18 @@ class IndexOptions:
     config: Path | None = None
     drops: bool = True
     solver: str = "exact"
+    max_indexes: int | None = None
+    max_write_overhead: str | None = None
+    max_regression: str | None = None
+    must_keep: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
     period: str | None = None
 
 
 def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
     """Choose the best set of indexes and show it."""
     from trimtab import api
-    from trimtab.config import parse_size
+    from trimtab.config import parse_share, parse_size
 
     config = load(options.config)
     defaults = config.defaults
@@ -76,6 +81,11 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
             seed=options.seed,
             drops=options.drops,
             solver=options.solver,
+            max_indexes=options.max_indexes,
+            max_write_overhead=None if options.max_write_overhead is None else parse_share(options.max_write_overhead),
+            max_regression=None if options.max_regression is None else parse_share(options.max_regression),
+            must_keep=options.must_keep,
+            must_not=options.must_not,
             ledger_path=ledger_of(config),
             watcher=watcher,
         )
@@ -186,6 +196,10 @@ def _closing(advice: Advice, console: Console) -> None:
         lines.append(
             f"proven: no set of the {len(advice.candidates):,} candidates does better by {100 * advice.gap:.2f} %"
         )
+    if (overhead := advice.write_overhead) is not None:
+        most = advice.limits.max_write_overhead
+        allowed = "" if most is None else f", of {100 * most:g} % allowed"
+        lines.append(f"writes cost {100 * overhead:.1f} % more, as expected{allowed}")
     lines += [
         f"solver {attempt.solver}: {_amount(attempt.objective, advice.unit)} by the planner,"
         f" {len(attempt.names)} indexes, {attempt.seconds:.1f} s"

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from trimtab.errors import UsageError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.request import Request
@@ -30,6 +31,8 @@ from trimtab.propose.proof import gap_between
 from trimtab.propose.selection import Truth
 from trimtab.propose.solvers import Attempt
 from trimtab.propose.worth import Lack, Worth, lacks, worths
+from trimtab.spec.patterns import first_match
+from trimtab.spec.specification import Specification
 
 PROOF_SECONDS = 20.0
 
@@ -39,7 +42,9 @@ class IndexWishes:
     """What a person wants of the indexes, beside what the specification allows.
 
     `kinds` are out of `KINDS`; `proof_seconds` is how long it may take to prove how good the chosen set is; `drops` is
-    whether to look for needless ones too.
+    whether to look for needless ones too. `max_indexes`, `max_write_overhead` and `max_regression` are those of
+    `Limits`; `must_keep` are names of indexes, with their schema or without, and `must_not` of tables or of their
+    columns: TABLE, TABLE.COLUMN, or these after SCHEMA and a dot, as the catalog writes them.
     """
 
     kinds: frozenset[str] = KINDS
@@ -47,6 +52,11 @@ class IndexWishes:
     proof_seconds: float = PROOF_SECONDS
     drops: bool = True
     solver: str = "exact"
+    max_indexes: int | None = None
+    max_write_overhead: float | None = None
+    max_regression: float | None = None
+    must_keep: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,8 @@ class Advice:
 
     Costs are weighted by executions: in `unit`, ms as the model expects them or the planner's cost units where there is
     no lab. No set of the candidates has an `objective` (cost and price) below `lower_bound`; None where no proof was
-    asked for. `stand_ins` names the changes of `Worth.stand_ins`.
+    asked for. `stand_ins` names the changes of `Worth.stand_ins`. `limits` are those that were in force, and
+    `own_write_ms` is what the workload's writes cost without the indexes, as far as that is known.
     """
 
     run_id: str
@@ -92,6 +103,13 @@ class Advice:
     seconds: float
     lab: str
     problems: tuple[str, ...]
+    limits: Limits
+    own_write_ms: float
+
+    @property
+    def write_overhead(self) -> float | None:
+        """What the chosen indexes add to the writes, as a share of their own time; None where nothing writes."""
+        return sum(index.write_cost for index in self.indexes) / self.own_write_ms if self.own_write_ms > 0 else None
 
     @property
     def gap(self) -> float | None:
@@ -105,7 +123,10 @@ class Advice:
 
 
 def advise(request: Request, wishes: IndexWishes, watcher: Watcher) -> Advice:
-    """Return the best set of indexes for the source's workload, within the specification. Raises TrimtabError."""
+    """Return the best set of indexes for the source's workload, within the specification and the wishes.
+
+    Raises TrimtabError; UsageError `usage.must_keep` and `usage.must_not` for a name that nothing has.
+    """
     with ExitStack() as stack:
         workshop = open_workshop(request, watcher, stack)
         workshop.journal.started(opening(workshop.specification, request, workshop.look_again()()))
@@ -121,6 +142,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
     watcher = workshop.watcher
     watcher.stage(Stage.OBSERVE, "")
     snapshot = workshop.observe()
+    limits = _limits(workshop, wishes, snapshot)
     twin = workshop.build_twin(snapshot)
     trials = workshop.open_lab(snapshot)
     workshop.let_sample(twin, trials)
@@ -135,7 +157,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
     context = Context(
         snapshot=snapshot,
         what_if=twin,
-        limits=_limits(workshop, wishes),
+        limits=limits,
         plans=examination.plans,
         baseline_ms=examination.baseline_ms,
     )
@@ -177,11 +199,14 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
         seconds=round(time.monotonic() - started, 3),
         lab="none" if trials is None else trials.describe(),
         problems=(*twin.problems, *(trials.notes if trials is not None else ())),
+        limits=limits,
+        own_write_ms=choice.own_write_ms,
     )
 
 
-def _limits(workshop: Workshop, wishes: IndexWishes) -> Limits:
-    limits = workshop.proposal_limits()
+def _limits(workshop: Workshop, wishes: IndexWishes, snapshot: Snapshot) -> Limits:
+    """The specification's limits and the wishes, of each the narrower."""
+    limits, most = workshop.proposal_limits(), workshop.specification.changes.max_changes_per_run
     width = limits.max_key_columns if wishes.max_width is None else min(limits.max_key_columns, wishes.max_width)
     return replace(
         limits,
@@ -189,6 +214,59 @@ def _limits(workshop: Workshop, wishes: IndexWishes) -> Limits:
         max_key_columns=width,
         proof_seconds=wishes.proof_seconds,
         solver=wishes.solver,
+        max_indexes=most if wishes.max_indexes is None else min(most, wishes.max_indexes),
+        max_write_overhead=wishes.max_write_overhead,
+        max_regression=wishes.max_regression,
+        must_keep=_kept(wishes.must_keep, snapshot),
+        must_not=_untouched(wishes.must_not, snapshot) | _denied(workshop.specification, snapshot),
+    )
+
+
+def _kept(names: Sequence[str], snapshot: Snapshot) -> frozenset[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for name in names:
+        indexes = (index for table in snapshot.tables for index in table.indexes)
+        meant = {(i.schema, i.name) for i in indexes if name in (i.name, f"{i.schema}.{i.name}")}
+        if not meant:
+            raise UsageError(
+                f"must-keep {name!r} was refused: there is no index of that name",
+                code="usage.must_keep",
+                next_step="Write the name as the catalog has it, without quotes: INDEX or SCHEMA.INDEX.",
+            )
+        found |= meant
+    return frozenset(found)
+
+
+def _untouched(names: Sequence[str], snapshot: Snapshot) -> frozenset[tuple[str, str, str]]:
+    """A name that has several readings means all of them."""
+    found: set[tuple[str, str, str]] = set()
+    for name in names:
+        meant = {
+            (table.schema, table.name, column)
+            for table in snapshot.tables
+            for column in ("", *(column.name for column in table.columns))
+            for known in (f"{table.name}.{column}".removesuffix("."),)
+            if name in (known, f"{table.schema}.{known}")
+        }
+        if not meant:
+            raise UsageError(
+                f"must-not {name!r} was refused: there is no table or column of that name",
+                code="usage.must_not",
+                next_step="Write it as the catalog has it, without quotes: [SCHEMA.]TABLE or [SCHEMA.]TABLE.COLUMN.",
+            )
+        found |= meant
+    return frozenset(found)
+
+
+def _denied(specification: Specification, snapshot: Snapshot) -> frozenset[tuple[str, str, str]]:
+    """Whole tables that the specification denies."""
+    objects = specification.objects
+    return frozenset(
+        (table.schema, table.name, "")
+        for table in snapshot.tables
+        if first_match(objects.denied_tables, f"{table.schema}.{table.name}") is not None
+        or first_match(objects.denied_schemas, table.schema) is not None
+        or first_match(objects.allowed_schemas, table.schema) is None
     )
 
 

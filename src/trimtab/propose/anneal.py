@@ -112,13 +112,21 @@ def _mended(problem: Problem, atoms: Mapping[str, Sequence[Atom]], sample: Mappi
 
 
 def _beyond(problem: Problem, chosen: set[str]) -> set[str]:
-    """Return those of which one must go: all where the budget is broken, those of a table that holds too many."""
+    """Return those of which one must go: all where the budget is broken, those that load a broken cap or make a
+    query worse than allowed, those of a table that holds too many.
+    """
     if sum(problem.sizes[name] for name in chosen) > problem.budget_bytes:
         return chosen
     tables: dict[tuple[str, str], set[str]] = {}
     for name in chosen:
         change = problem.candidates[name]
         tables.setdefault((change.schema, change.table), set()).add(name)
+    cap = problem.broken_cap(chosen)
+    if cap is not None:
+        return {name for name in chosen if cap.loads.get(name)}
+    for refused in problem.refused:
+        if refused.holds(frozenset(chosen)):
+            return set(refused.present)
     crowded = (names for table, names in tables.items() if len(names) > problem.max_per_table.get(table, len(names)))
     return next(crowded, set())
 

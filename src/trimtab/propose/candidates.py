@@ -17,6 +17,7 @@ from trimtab.propose.methods import brin_candidates, gin_candidates, gist_candid
 from trimtab.propose.needs import Need
 from trimtab.propose.partial import partial_candidates
 from trimtab.propose.plain import plain_candidates
+from trimtab.propose.writes import held_columns
 
 # Of plain B-trees, of B-trees that are partial, of B-trees over expressions, and of each other access method.
 MAX_PER_NEED = 40
@@ -55,9 +56,13 @@ def candidates_for(
         for candidate in rule:
             if len(found) == end:
                 break
-            if candidate.kinds <= limits.kinds and not _is_there(candidate, there):
+            if candidate.kinds <= limits.kinds and not _is_there(candidate, there) and _is_allowed(candidate, limits):
                 found.setdefault(candidate)
     return list(found)
+
+
+def _is_allowed(candidate: Candidate, limits: Limits) -> bool:
+    return not limits.must_not or limits.allows(candidate.schema, candidate.table, held_columns(candidate))
 
 
 def _is_there(candidate: Candidate, there: list[Definition]) -> bool:

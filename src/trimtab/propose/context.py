@@ -5,7 +5,7 @@ A proposer never sees the source itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from trimtab.model.catalog import Snapshot
@@ -29,6 +29,11 @@ class Limits:
     `least_gain` is the share of the workload's time that an index must save to be worth having. `proof_seconds` is how
     long it may take to prove how far the chosen indexes are from the best; 0 asks for no proof. `solver` is one of
     SOLVERS, tried beside the exact one.
+
+    `max_indexes` is how many new indexes there may be in all. `max_write_overhead` and `max_regression` are shares: of
+    the time of the workload's writes, what all indexes may add; of a query's own, what it may lose. None is no limit.
+    `must_keep` are existing indexes by (schema, name) that are never proposed for dropping. `must_not` is what no new
+    index may touch: (schema, table, column), with "" for the column a whole table.
     """
 
     max_key_columns: int
@@ -43,6 +48,15 @@ class Limits:
     least_gain: float = LEAST_GAIN
     proof_seconds: float = 0.0
     solver: str = "exact"
+    max_indexes: int | None = None
+    max_write_overhead: float | None = None
+    max_regression: float | None = None
+    must_keep: frozenset[tuple[str, str]] = frozenset()
+    must_not: frozenset[tuple[str, str, str]] = frozenset()
+
+    def allows(self, schema: str, table: str, columns: Iterable[str]) -> bool:
+        """True when `must_not` names neither the table nor one of these columns of it."""
+        return not self.must_not or all((schema, table, column) not in self.must_not for column in ("", *columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Proposes to drop indexes that another one makes needless: exact duplicates, and prefixes of a longer index.
 
-Never one that backs a constraint, is unique, is the replica identity or clusters its table, nor one over part of the
-rows or over expressions. What serves a foreign key goes only with a stand-in that begins with the same columns, and so
-serves it as well.
+Never one that must be kept, backs a constraint, is unique, is the replica identity or clusters its table, nor one over
+part of the rows or over expressions. What serves a foreign key goes only with a stand-in that begins with the same
+columns, and so serves it as well.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ def propose(context: Context) -> list[Strategy]:
     """Return one strategy per needless index, the largest first."""
     found: list[Strategy] = []
     for table in context.snapshot.tables:
-        for index, other in _needless(table):
+        for index, other in _needless(table, context.limits.must_keep):
             if index.tail is not None:
                 found.append(_strategy(table, index, other, index.tail))
     return sorted(found, key=lambda strategy: (strategy.size_bytes, strategy.title))
 
 
-def _needless(table: Table) -> list[tuple[Index, Index]]:
+def _needless(table: Table, must_keep: frozenset[tuple[str, str]]) -> list[tuple[Index, Index]]:
     """Return the indexes that can go, each with the narrowest of those that stay and do all that it does."""
     staying = list(table.indexes)
     for index in _least_worth_first(table):
+        if (index.schema, index.name) in must_keep:
+            continue
         if _may_go(index) and any(_does_all_of(other, index) for other in staying if other is not index):
             staying.remove(index)
     gone = [index for index in table.indexes if index not in staying]

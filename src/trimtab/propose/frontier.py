@@ -32,7 +32,7 @@ def frontier(problem: Problem, truth: Truth, chosen: Sequence[str]) -> list[Poin
     for step in range(1, POINTS):
         # Narrow steps where storage is little: there the curve is steep.
         budget = int(top * (step / POINTS) ** 2)
-        sets.append(solve(replace(problem, budget_bytes=budget), seconds=POINT_SECONDS)[0])
+        sets.append(truth.allowed_part(solve(replace(problem, budget_bytes=budget), seconds=POINT_SECONDS)[0]))
     points = [_point(problem, truth, names) for names in dict.fromkeys(sets)]
     found: list[Point] = []
     for point in sorted(points, key=lambda point: (point.size_bytes, point.cost)):

@@ -24,9 +24,9 @@ from trimtab.propose.context import Context
 from trimtab.propose.lookups import Lookup, lookups_of
 from trimtab.propose.merge import merged, replacements
 from trimtab.propose.needs import needs_of
-from trimtab.propose.problem import Problem
+from trimtab.propose.problem import Cap, Problem
 from trimtab.propose.selection import Selection, select
-from trimtab.propose.writes import write_ms, writes_of
+from trimtab.propose.writes import own_ms, write_ms, writes_of
 
 NAME = "indexes"
 _Conditions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
@@ -53,9 +53,9 @@ def strategies(choice: Choice) -> list[Strategy]:
 class Choice:
     """The selection problem of a workload, the set that planner and solver agree on, and what brought each candidate.
 
-    `own` are the candidates that were thought of for each query, `write_ms` what each is expected to cost the writes.
-    `parents` gives the workload's query that a look-up under a foreign key belongs to, and `users` are the workload's
-    queries whose plan, or look-up, uses a chosen index.
+    `own` are the candidates that were thought of for each query, `write_ms` what each is expected to cost the writes,
+    and `own_write_ms` what these cost without any. `parents` gives the workload's query that a look-up under a foreign
+    key belongs to, and `users` are the workload's queries whose plan, or look-up, uses a chosen index.
     """
 
     problem: Problem
@@ -67,6 +67,7 @@ class Choice:
     write_ms: Mapping[str, float]
     parents: Mapping[str, str]
     users: Mapping[str, Sequence[str]]
+    own_write_ms: float
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,14 +103,25 @@ def choose(context: Context) -> Choice:
         least_gain=context.limits.least_gain,
         special=pool.special,
         barred=_barred(pool, queries, constant),
+        max_regression=context.limits.max_regression,
     )
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
     gather_atoms(problem, planner, own)
     _widen(context, problem, pool, planner, plans, constant, parents)
+    problem.caps = pool.caps()
     selection = select(problem, planner, proof_seconds=context.limits.proof_seconds, solver=context.limits.solver)
     users = {name: [parents.get(i, i) for i in query_ids] for name, query_ids in selection.users.items()}
     return Choice(
-        problem, planner, selection, pool.candidates, pool.origins, own, pool.write_ms, parents=parents, users=users
+        problem=problem,
+        planner=planner,
+        selection=selection,
+        candidates=pool.candidates,
+        origins=pool.origins,
+        own=own,
+        write_ms=pool.write_ms,
+        parents=parents,
+        users=users,
+        own_write_ms=sum(pool.own_write_ms().values()),
     )
 
 
@@ -120,7 +132,8 @@ class _Pool:
         self, context: Context, queries: Sequence[Query], plans: Mapping[str, Plan], rent_per_byte: float
     ) -> None:
         self._context = context
-        self._writes = writes_of([query for query in queries if not query.is_read], plans)
+        self._writing = [query for query in queries if not query.is_read]
+        self._writes = writes_of(self._writing, plans)
         self._rent_per_byte = rent_per_byte
         self.names: dict[Candidate, str] = {}
         self.candidates: dict[str, Candidate] = {}
@@ -152,6 +165,46 @@ class _Pool:
             if (name := self.names.get(candidate)) is not None:
                 known = self.origins.get(name, Origin(self.candidates[name].rule, ()))
                 self.origins[name] = Origin(known.rule, tuple(dict.fromkeys((*known.query_ids, *query_ids))))
+
+    def own_write_ms(self) -> dict[str, float]:
+        """Return the weighted ms of each query that writes: as measured, or without a lab by the prices of entries."""
+        if self._context.baseline_ms:
+            return {query.id: self._context.time_per_cost(query, 1.0) for query in self._writing}
+        found = dict.fromkeys((query.id for query in self._writing), 0.0)
+        for write in self._writes:
+            if (table := self._context.snapshot.table(write.schema, write.table)) is not None:
+                found[write.query_id] += own_ms(write, table)
+        return found
+
+    def caps(self) -> list[Cap]:
+        """Return the limits on sums over the chosen."""
+        limits, own = self._context.limits, self.own_write_ms()
+        found = []
+        if limits.max_indexes is not None:
+            found.append(Cap("the number of indexes", dict.fromkeys(self.changes, 1.0), limits.max_indexes))
+        if limits.max_write_overhead is not None:
+            most = limits.max_write_overhead * sum(own.values())
+            found.append(Cap("the write overhead", self.write_ms, most))
+        if limits.max_regression is not None:
+            loads = self._loads()
+            found += [
+                Cap(f"what {query.name} may lose", loads[query.id], limits.max_regression * own[query.id])
+                for query in self._writing
+            ]
+        return found
+
+    def _loads(self) -> dict[str, dict[str, float]]:
+        """Return the weighted ms that each candidate adds to each query that writes, by query and name."""
+        on_table: dict[tuple[str, str], list[str]] = {}
+        for name, candidate in self.candidates.items():
+            on_table.setdefault((candidate.schema, candidate.table), []).append(name)
+        found: dict[str, dict[str, float]] = {query.id: {} for query in self._writing}
+        for write in self._writes:
+            if (table := self._context.snapshot.table(write.schema, write.table)) is not None:
+                loads = found[write.query_id]
+                for name in on_table.get((write.schema, write.table), ()):
+                    loads[name] = loads.get(name, 0.0) + write_ms(self.candidates[name], table, [write])
+        return found
 
     def _write_ms(self, candidate: Candidate) -> float:
         table = self._context.snapshot.table(candidate.schema, candidate.table)

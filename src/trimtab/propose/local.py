@@ -22,7 +22,9 @@ def search(problem: Problem, *, seconds: float, seed: int) -> tuple[str, ...]:
     deadline = time.monotonic() + seconds
     state = _State(problem)
     _fill(state, state.names)
-    best, least = frozenset(state.chosen), state.objective
+    best, least = frozenset[str](), problem.base_ms
+    if not problem.is_refused(state.chosen):
+        best, least = frozenset(state.chosen), state.objective
     while time.monotonic() < deadline and best:
         state.become(best)
         lost = rng.sample(sorted(best), max(1, round(LOSS * rng.random() * len(best))))
@@ -31,7 +33,7 @@ def search(problem: Problem, *, seconds: float, seed: int) -> tuple[str, ...]:
         # One of the lost stays away, so that its room goes to others.
         _fill(state, [name for name in state.names if name != lost[0]])
         _fill(state, state.names)
-        if state.objective < least:
+        if state.objective < least and not problem.is_refused(state.chosen):
             best, least = frozenset(state.chosen), state.objective
     return tuple(sorted(best))
 
@@ -63,6 +65,7 @@ class _State:
                 self._users.setdefault(name, []).append(query_id)
         self.names = sorted(name for name in self._users if name in problem.sizes)
         self.sizes = problem.sizes
+        self._caps = {name: [cap for cap in problem.caps if cap.loads.get(name)] for name in self.names}
         self.become(frozenset())
 
     def become(self, chosen: frozenset[str]) -> None:
@@ -94,6 +97,9 @@ class _State:
 
     def fits(self, name: str) -> bool:
         if name in self.chosen or self._size + self.sizes[name] > self._problem.budget_bytes:
+            return False
+        more = {*self.chosen, name}
+        if not all(cap.holds(more) for cap in self._caps[name]) or self._problem.is_refused(more):
             return False
         change = self._problem.candidates[name]
         room = self._problem.max_per_table.get((change.schema, change.table))

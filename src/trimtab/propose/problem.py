@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from trimtab.model.change import CreateIndex
 from trimtab.model.workload import Query
 
+# What the solver's tolerance may leave above a limit.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Atom:
@@ -38,6 +41,31 @@ class Guess:
     floor: float
 
 
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A limit on a sum: what the chosen indexes load is `most` at most. `name` says to people what it is a limit of."""
+
+    name: str
+    loads: Mapping[str, float]
+    most: float
+
+    def holds(self, names: Iterable[str]) -> bool:
+        """True when these indexes are within the limit."""
+        return sum(self.loads.get(name, 0.0) for name in names) <= self.most * (1 + _ROUNDING) + _ROUNDING
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Sets under which the planner was seen to make a query worse than allowed: all of `present`, none of `absent`."""
+
+    present: frozenset[str]
+    absent: frozenset[str]
+
+    def holds(self, chosen: frozenset[str]) -> bool:
+        """True when the chosen are such a set."""
+        return self.present <= chosen and not self.absent & chosen
+
+
 @dataclass(slots=True)
 class Problem:
     """The selection problem: candidates with sizes and cost to the writes; queries and what a cost unit is worth.
@@ -45,7 +73,8 @@ class Problem:
     `value` is weighted ms per cost unit, `keep_ms` the weighted ms that an index adds to the writes. `atoms` grows.
     `least_gain` is the share of the workload that an index must save. `special` are the candidates that are no plain
     B-trees. `barred` names, by query, those that must not be promised to it: a plan for any parameters has no use for
-    them.
+    them. `caps` are limits beside the budget and the tables' own. A set under which a query costs more than
+    `max_regression` over its cost without any, as a share, is among `refused`, which grows.
     """
 
     candidates: Mapping[str, CreateIndex]
@@ -60,6 +89,9 @@ class Problem:
     least_gain: float = 0.0
     special: frozenset[str] = frozenset()
     barred: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    caps: Sequence[Cap] = ()
+    max_regression: float | None = None
+    refused: set[Refused] = field(default_factory=set)
 
     @property
     def base_ms(self) -> float:
@@ -74,6 +106,16 @@ class Problem:
             for query in self.queries
         )
         return sum(costs)
+
+    def broken_cap(self, names: Iterable[str]) -> Cap | None:
+        """Return a cap that these indexes go beyond, None where all hold."""
+        chosen = list(names)
+        return next((cap for cap in self.caps if not cap.holds(chosen)), None)
+
+    def is_refused(self, names: Iterable[str]) -> bool:
+        """True when the set was seen to make a query worse than allowed."""
+        chosen = frozenset(names)
+        return any(refused.holds(chosen) for refused in self.refused)
 
     def charge_ms(self, name: str) -> float:
         """What an index must save to be worth having: its cost to the writes, and the least gain that is no noise."""

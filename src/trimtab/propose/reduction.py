@@ -1,8 +1,9 @@
 """Makes a selection problem smaller without changing its best value: what can never be part of it, or need not, goes.
 
 An atom is needless beside a cheaper one that uses fewer indexes. An index is needless beside another on its table that
-is no larger, is charged no more, and can stand in for it in every atom at no higher cost. Facility-location programs
-are often solved at their root after this, where the solver's own presolve may take minutes to find the same.
+is no larger, is charged no more, loads no cap more, and can stand in for it in every atom at no higher cost.
+Facility-location programs are often solved at their root after this, where the solver's own presolve may take minutes
+to find the same.
 """
 
 from __future__ import annotations
@@ -36,7 +37,17 @@ def _needless(problem: Problem, atoms: Mapping[str, Sequence[Atom]]) -> set[str]
                 cost[query_id, atom.indexes] = atom.cost
             for name in atom.indexes:
                 using.setdefault(name, []).append((query_id, atom))
+    for refused in problem.refused:
+        special |= refused.present | refused.absent
+    loads: dict[str, dict[int, float]] = {name: {} for name in using}
+    for number, cap in enumerate(problem.caps):
+        for name in cap.loads.keys() & using.keys():
+            loads[name][number] = cap.loads[name]
     base = {query_id: cost.get((query_id, frozenset()), float("inf")) for query_id in atoms}
+
+    def costs_no_more(other: str, name: str) -> bool:
+        is_lighter = all(load <= loads[name].get(number, 0.0) for number, load in loads[other].items())
+        return is_lighter and problem.charge_ms(other) <= problem.charge_ms(name)
 
     def stands_in(other: str, name: str) -> bool:
         for query_id, atom in using[name]:
@@ -54,7 +65,7 @@ def _needless(problem: Problem, atoms: Mapping[str, Sequence[Atom]]) -> set[str]
     ):
         change = problem.candidates[name]
         staying = by_table.setdefault((change.schema, change.table), [])
-        if any(problem.charge_ms(other) <= problem.charge_ms(name) and stands_in(other, name) for other in staying):
+        if any(costs_no_more(other, name) and stands_in(other, name) for other in staying):
             needless.add(name)
         else:
             staying.append(name)

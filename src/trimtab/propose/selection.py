@@ -6,6 +6,7 @@ and the program is solved again, until both agree. The order of the result says 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from itertools import combinations
 
 from trimtab.model.change import CreateIndex
 from trimtab.propose.atoms import Planner
-from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.problem import Atom, Problem, Refused
 from trimtab.propose.proof import prove
 from trimtab.propose.solver import solve
 from trimtab.propose.solvers import Attempt, attempts
@@ -62,15 +63,20 @@ def select(
         chosen, _ = solve(problem)
         rounds += 1
         is_news = _learn(problem, truth, chosen)
-        best = min(best, chosen, key=truth.objective)
+        allowed = truth.allowed_part(chosen)
+        is_news |= allowed != chosen
+        best = min(best, allowed, key=truth.objective)
     tried: tuple[Attempt, ...] = ()
     if solver != "exact":
-        tried = attempts(solver, problem, truth.objective, exact=(best, time.monotonic() - started), seed=seed)
+        exact = best, time.monotonic() - started
+        tried = attempts(solver, problem, truth.objective, exact=exact, mend=truth.allowed_part, seed=seed)
         best = min(tried, key=lambda attempt: attempt.objective).names
     if proof_seconds > 0:
         proof = prove(problem, planner, best, truth.objective, seconds=proof_seconds)
         best, bound = proof.names, proof.lower_bound
     groups = _best_first(problem, truth, best)
+    while truth.worsened(_names(groups), is_asked=True):
+        groups.pop()  # What was left out had hidden it.
     names = _names(groups)
     users: dict[str, list[str]] = {name: [] for name in names}
     for query_id, atom in truth.atoms(names, is_asked=True).items():
@@ -106,8 +112,43 @@ class Truth:
         value = self.problem.value
         return sum(value[query_id] * atom.cost for query_id, atom in self.atoms(names).items())
 
+    def worsened(self, names: Iterable[str], *, is_asked: bool = False) -> dict[str, Atom]:
+        """Return the atoms, by query, of those that this set makes worse than allowed; it is refused from now on.
+
+        With `is_asked` no answer is taken over from a larger set.
+        """
+        limit, base = self.problem.max_regression, self.problem.base_cost
+        if limit is None:
+            return {}
+        chosen = frozenset(names)
+        most = {query_id: cost * (1 + limit) * (1 + TOLERANCE) for query_id, cost in base.items()}
+        atoms = self.atoms(chosen, is_asked=is_asked)
+        suspects = [query for query in self.problem.queries if atoms[query.id].cost > most[query.id]]
+        # Answers that were taken over from a larger set do for choosing, not for a refusal.
+        answers = zip(suspects, self.planner.atoms(suspects, chosen, is_asked=True), strict=True)
+        found = {query.id: atom for query, atom in answers if atom.cost > most[query.id]}
+        for query in suspects:
+            if query.id in found:
+                usable = self.planner.usable(query)
+                self.problem.refused.add(Refused(usable & chosen, usable - chosen))
+        return found
+
+    def allowed_part(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the set without what the planner uses where it makes a query worse than allowed; sorted."""
+        left = frozenset(names)
+        while worse := self.worsened(left):
+            used = frozenset(name for atom in worse.values() for name in atom.indexes)
+            usable = frozenset(n for q in self.problem.queries if q.id in worse for n in self.planner.usable(q))
+            left -= used or usable
+        return tuple(sorted(left))
+
     def objective(self, names: Sequence[str]) -> float:
-        """Return what the set is judged by: the workload's time, and what the indexes are charged."""
+        """Return what the set is judged by: the workload's time, and what the indexes are charged.
+
+        Without end for one that makes a query worse than allowed.
+        """
+        if self.worsened(names):
+            return math.inf
         return self.workload_ms(names) + sum(self.problem.charge_ms(name) for name in names)
 
 

@@ -110,7 +110,7 @@ def _add_query(
 
 
 def _add_limits(solver: highspy.Highs, problem: Problem, has: dict[str, highspy.highs_var]) -> None:
-    """The budget, and the number of indexes on each table."""
+    """The budget, the number of indexes on each table, the caps, and the sets that were refused."""
     sizes = {name: problem.sizes[name] / _MIB for name in has}
     solver.addConstr(sum(sizes[name] * has[name] for name in has) <= problem.budget_bytes / _MIB)
     by_table: dict[tuple[str, str], list[highspy.highs_var]] = {}
@@ -121,6 +121,16 @@ def _add_limits(solver: highspy.Highs, problem: Problem, has: dict[str, highspy.
         room = problem.max_per_table.get(table)
         if room is not None and len(variables) > room:
             solver.addConstr(sum(variables) <= room)
+    for cap in problem.caps:
+        loads = {name: cap.loads[name] for name in has if cap.loads.get(name)}
+        if sum(loads.values()) > cap.most:
+            # In units of the limit: the solver's tolerances are absolute. What is beyond it alone is so by any amount.
+            shares = {name: load / cap.most if load <= cap.most else 2.0 for name, load in loads.items()}
+            solver.addConstr(sum(share * has[name] for name, share in shares.items()) <= 1)
+    for refused in sorted(problem.refused, key=lambda one: (sorted(one.present), sorted(one.absent))):
+        if refused.present <= has.keys():
+            gone = sum(1 - has[name] for name in sorted(refused.present))
+            solver.addConstr(gone + sum(has[name] for name in sorted(refused.absent & has.keys())) >= 1)
 
 
 def _quiet_solver() -> highspy.Highs:

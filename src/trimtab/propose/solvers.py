@@ -33,9 +33,13 @@ def attempts(
     objective: Callable[[Sequence[str]], float],
     *,
     exact: tuple[Sequence[str], float],
+    mend: Callable[[Sequence[str]], tuple[str, ...]] = tuple,
     seed: int = 1,
 ) -> tuple[Attempt, ...]:
-    """Return what the solver, or each of its samplers, found, after the exact one's set; `exact` is set and seconds."""
+    """Return what the solver, or each of its samplers, found, after the exact one's set; `exact` is set and seconds.
+
+    `mend` takes out of a set what only the planner knows not to be allowed.
+    """
     names, took = exact
     found = [Attempt("exact", tuple(names), objective(names), took)]
     seconds = max(took, LEAST_SECONDS)
@@ -45,5 +49,6 @@ def attempts(
             chosen = search(problem, seconds=seconds, seed=seed)
         else:
             chosen = anneal(problem, name, seconds=seconds, seed=seed)
+        chosen = mend(chosen)
         found.append(Attempt(name, chosen, objective(chosen), time.monotonic() - started))
     return tuple(found)

@@ -63,7 +63,7 @@ def worths(problem: Problem, truth: Truth, names: Sequence[str], parents: Mappin
             before, after = costs.get(owner, (0.0, 0.0))
             costs[owner] = before + value * atom.cost, after + value * whole[query_id].cost
         gains = [Gain(i, before, after) for i, (before, after) in costs.items() if before - after > TOLERANCE * before]
-        stand_ins = _stand_ins(problem, name, names)
+        stand_ins = truth.allowed_part(_stand_ins(problem, name, names))
         instead = truth.objective(stand_ins)
         found.append(
             Worth(
@@ -90,6 +90,10 @@ def lacks(problem: Problem, truth: Truth, names: Sequence[str], own: Mapping[str
             reason = f"the planner gains nothing by any of {len(own[query_id])} candidates"
         elif sum(problem.sizes[name] for name in best.indexes) > problem.budget_bytes:
             reason = "what would help it is larger than the budget"
+        elif (cap := problem.broken_cap(best.indexes)) is not None:
+            reason = f"what would help it goes beyond {cap.name}"
+        elif problem.is_refused(best.indexes):
+            reason = "what would help it makes another query worse than allowed"
         else:
             reason = "what would help it costs more than it saves, or its room is worth more to others"
         found.append(Lack(query_id, reason, value * atom.cost, value * min(best.cost, atom.cost)))

@@ -44,6 +44,16 @@ def indexes_document(advice: Advice) -> dict[str, object]:
             }
             for attempt in advice.attempts
         ],
+        "constraints": {
+            "budget_bytes": advice.limits.budget_bytes,
+            "max_indexes": advice.limits.max_indexes,
+            "max_indexes_per_table": advice.limits.max_indexes_per_table,
+            "max_write_overhead": advice.limits.max_write_overhead,
+            "max_regression": advice.limits.max_regression,
+            "must_keep": sorted(".".join(names) for names in advice.limits.must_keep),
+            "must_not": sorted(".".join(names).removesuffix(".") for names in advice.limits.must_not),
+        },
+        "write_overhead": _rounded(advice.write_overhead),
         "unit": advice.unit,
         "size_bytes": advice.size_bytes,
         "frontier": [

@@ -37,11 +37,13 @@ def test_the_random_documents_have_every_field() -> None:
     assert {f"{name}.{field}" for name, fields in SECTIONS.items() for field in fields} == set(field_paths())
 
 
+@settings(max_examples=40)
 @given(documents, documents)
 def test_meeting_does_not_depend_on_the_order(left: object, right: object) -> None:
     assert met(limits_of(left), limits_of(right)) == met(limits_of(right), limits_of(left))
 
 
+@settings(max_examples=40)
 @given(documents, documents)
 def test_what_was_met_meets_its_parents_without_change(left: object, right: object) -> None:
     both = met(limits_of(left), limits_of(right))
@@ -49,6 +51,7 @@ def test_what_was_met_meets_its_parents_without_change(left: object, right: obje
         assert met(both, limits_of(left)) == met(both, limits_of(right)) == met(both, both) == both
 
 
+@settings(max_examples=40)
 @given(documents, documents, documents)
 def test_meeting_may_be_grouped_either_way(one: object, two: object, three: object) -> None:
     a, b, c = limits_of(one), limits_of(two), limits_of(three)
@@ -56,6 +59,7 @@ def test_meeting_may_be_grouped_either_way(one: object, two: object, three: obje
     assert (first and met(first, c)) == (second and met(a, second))
 
 
+@settings(max_examples=40)
 @given(documents, partial_documents)
 def test_a_child_is_either_refused_or_means_no_more_than_its_parent(parent: object, child: object) -> None:
     limits = limits_of(parent)
@@ -66,6 +70,7 @@ def test_a_child_is_either_refused_or_means_no_more_than_its_parent(parent: obje
     assert meet(limits, narrower) == narrower
 
 
+@settings(max_examples=40)
 @given(documents)
 def test_a_child_that_repeats_its_parent_changes_nothing(document: dict[str, dict[str, object]]) -> None:
     parent = limits_of(document)
@@ -103,6 +108,7 @@ def test_a_child_that_widens_is_refused_by_name(
     assert f"spec.{section}.{next(iter(fields))}" in str(caught.value)
 
 
+@settings(max_examples=40)
 @given(documents, st.lists(st.sampled_from(["public.orders", "audit.*"]), min_size=1))
 def test_what_a_child_denies_is_added(base: dict[str, dict[str, object]], denied: list[str]) -> None:
     parent = limits_of({**base, "objects": {**base["objects"], "denied_tables": ["public.payments"]}})
@@ -116,6 +122,7 @@ def test_without_parents_every_field_must_be_stated() -> None:
     assert caught.value.code == "spec.invalid"
 
 
+@settings(max_examples=40)
 @given(documents)
 def test_a_complete_document_may_stand_alone(document: object) -> None:
     assert effective(stated(document), ()) == limits_of(document)

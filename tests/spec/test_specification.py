@@ -1,6 +1,6 @@
 """The effective specification has one form and one digest."""
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from trimtab.spec.load import load_spec
 
@@ -12,6 +12,7 @@ def test_the_same_documents_have_the_same_digest() -> None:
     assert len(load_spec().digest) == 64
 
 
+@settings(max_examples=40)
 @given(documents)
 def test_the_effective_document_read_again_means_the_same(document: object) -> None:
     spec = specification(limits_of(document))
@@ -20,6 +21,7 @@ def test_the_effective_document_read_again_means_the_same(document: object) -> N
     assert again.digest == spec.digest
 
 
+@settings(max_examples=40)
 @given(documents, documents)
 def test_different_limits_have_different_digests(left: object, right: object) -> None:
     one, two = specification(limits_of(left)), specification(limits_of(right))

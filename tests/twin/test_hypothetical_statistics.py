@@ -115,19 +115,7 @@ TARGETS = (
 )
 
 
-SYSTEM = pytest.param("system", marks=pytest.mark.system_postgres)
-
-
-def on_both(cases: Sequence[object], of_system: Sequence[int]) -> pytest.MarkDecorator:
-    """All cases on the newest version; on another the ones that have all kinds of value, which it stores otherwise."""
-    numbers = [
-        *(pytest.param("wheel", number, id=f"wheel-{number}") for number in range(len(cases))),
-        *(pytest.param("system", number, id=f"system-{number}", marks=SYSTEM.marks) for number in of_system),
-    ]
-    return pytest.mark.parametrize(("server", "number"), numbers, indirect=["server"])
-
-
-@pytest.fixture(scope="module", params=["wheel", SYSTEM])
+@pytest.fixture(scope="module", params=["wheel", pytest.param("system", marks=pytest.mark.system_postgres)])
 def server(request: pytest.FixtureRequest, _own_places: None) -> Iterator[Server]:
     with Server.create(binaries(request.param), purpose="twin-tests") as made:
         with closing(connect(made.dsn(), read_only=False)) as connection:
@@ -193,7 +181,7 @@ def columns_of(connection: Connection, table: str, column: str) -> list[StoredCo
     return [c for c in read_columns(connection, with_values=True) if (c.relation, c.column) == (table, column)]
 
 
-@on_both(OBJECTS, (0, 5, 6, 9, 10, 12, 13, 14))
+@pytest.mark.parametrize("number", range(len(OBJECTS)))
 def test_an_object_plans_and_holds_what_it_does_on_the_source_after_analyze(
     twin: Twin, source: Connection, number: int
 ) -> None:
@@ -239,7 +227,7 @@ def test_an_object_makes_a_difference_and_leaves_nothing(twin: Twin) -> None:
     assert twin.connection.execute(text).fetchone() == (0,)
 
 
-@on_both(TARGETS, (0, 2, 5, 7, 8, 10))
+@pytest.mark.parametrize("number", range(len(TARGETS)))
 def test_a_target_plans_and_gives_what_it_does_on_the_source_after_analyze(
     twin: Twin, source: Connection, number: int
 ) -> None:

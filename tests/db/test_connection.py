@@ -102,6 +102,16 @@ def test_a_session_is_free_after_an_interrupt_wherever_it_comes(conn: Connection
     assert _value(conn, "SELECT count(*) FROM kept") == 1
 
 
+def test_a_request_to_cancel_that_the_server_forgot_is_made_again(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one is that reaches it before the statement does."""
+    monkeypatch.setattr(conn, "_try_cancel", lambda *, timeout: None)
+    with pytest.raises(KeyboardInterrupt):
+        _interrupt(conn, b"SELECT pg_sleep(60)")
+    assert _value(conn, "SELECT 1") == 1
+
+
 def test_an_interrupt_ends_a_copy_and_a_pipeline_by_closing(
     any_server: Server, capfd: pytest.CaptureFixture[str]
 ) -> None:

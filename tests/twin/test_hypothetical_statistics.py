@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -163,11 +163,21 @@ def analysed(source: Connection, hypotheses: Sequence[CreateStatistics | Statist
 
 
 def agree(twin: Twin, source: Connection, text: str, *hypotheses: CreateStatistics | StatisticsTarget) -> None:
+    with agreed(twin, source, text, *hypotheses):
+        pass
+
+
+@contextmanager
+def agreed(
+    twin: Twin, source: Connection, text: str, *hypotheses: CreateStatistics | StatisticsTarget
+) -> Iterator[None]:
+    """The twin plans as if they were there. What follows sees the source after ANALYZE, for as long as it takes."""
     [[mine]] = twin.what_if([query(text)], [hypotheses])
     assert [twin.refusal(one, hypotheses) for one in hypotheses] == [None] * len(hypotheses)
     with source.transaction(force_rollback=True):
         analysed(source, hypotheses)
         theirs = explain(source, query(text))
+        yield
     assert isinstance(mine, Plan)
     assert mine.shape_hash == theirs.shape_hash
     assert mine.cost == pytest.approx(theirs.cost, rel=1e-6)
@@ -183,16 +193,9 @@ def columns_of(connection: Connection, table: str, column: str) -> list[StoredCo
 
 
 @pytest.mark.parametrize("number", range(len(OBJECTS)))
-def test_an_object_plans_as_the_source_does_after_analyze(twin: Twin, source: Connection, number: int) -> None:
-    agree(twin, source, OBJECTS[number][3], made(number))
-
-
-@pytest.mark.parametrize("number", range(len(OBJECTS)))
-def test_an_object_holds_what_analyze_stores(twin: Twin, source: Connection, number: int) -> None:
+def test_an_object_plans_and_holds_as_after_analyze(twin: Twin, source: Connection, number: int) -> None:
     change = made(number)
-    twin.note(change)
-    with source.transaction(force_rollback=True):
-        analysed(source, [change])
+    with agreed(twin, source, OBJECTS[number][3], change):
         theirs = objects_of(source, change.name)
     with twin.connection.transaction(force_rollback=True):
         assert twin._statistics.store(twin.connection, change, [])
@@ -232,18 +235,10 @@ def test_an_object_makes_a_difference_and_leaves_nothing(twin: Twin) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(TARGETS)))
-def test_a_target_plans_as_the_source_does_after_analyze(twin: Twin, source: Connection, number: int) -> None:
+def test_a_target_plans_and_gives_as_after_analyze(twin: Twin, source: Connection, number: int) -> None:
     table, column, target, text = TARGETS[number]
-    agree(twin, source, text, StatisticsTarget("public", table, column, target))
-
-
-@pytest.mark.parametrize("number", range(len(TARGETS)))
-def test_a_target_gives_what_analyze_stores(twin: Twin, source: Connection, number: int) -> None:
-    table, column, target, _ = TARGETS[number]
     wanted = StatisticsTarget("public", table, column, target)
-    twin.note(wanted)
-    with source.transaction(force_rollback=True):
-        analysed(source, [wanted])
+    with agreed(twin, source, text, wanted):
         theirs = columns_of(source, table, column)
     with twin.connection.transaction(force_rollback=True):
         assert twin._statistics.store(twin.connection, wanted, [])

@@ -37,6 +37,7 @@ _CONNECT_TIMEOUT_SECONDS = 10
 _IDLE_IN_TRANSACTION_MS = 15 * 60 * 1000
 _KEPT_NOTICES = 100
 _SETTLE_SECONDS = 5.0
+_CANCELS = 10
 
 # What psycopg ignores while a transaction is rolled back it would print, with the server's words, when nobody logs.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -76,11 +77,22 @@ class _Session(psycopg.Connection[TupleRow]):
             link.finish()
         elif link.transaction_status == TransactionStatus.ACTIVE:
             try:
-                waiting.wait(generators.fetch_many(link), link.socket, timeout=_SETTLE_SECONDS)
+                self._read_to_the_end()
             except psycopg.Error:
                 link.finish()
             if link.transaction_status == TransactionStatus.ACTIVE:  # it copies, or only a part was sent
                 link.finish()
+
+    def _read_to_the_end(self) -> None:
+        """Cancel again and again: a server forgets a request that reaches it before the statement does."""
+        link = self.pgconn
+        for _ in range(_CANCELS):
+            try:
+                waiting.wait(generators.fetch_many(link), link.socket, timeout=_SETTLE_SECONDS / _CANCELS)
+            except psycopg.OperationalError:
+                self.cancel_safe(timeout=_SETTLE_SECONDS)
+            else:
+                return
 
 
 def connect(conninfo: str, *, read_only: bool, statement_timeout_ms: int = 0, lock_timeout_ms: int = 0) -> Connection:

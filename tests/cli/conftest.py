@@ -122,6 +122,12 @@ def quick(workload: Path, specification: Path) -> tuple[str, ...]:
     return ("--workload", str(workload), "--spec", str(specification))
 
 
+@pytest.fixture
+def brief(tmp_path: Path, specification: Path) -> tuple[str, ...]:
+    """Options of a whole run with as little to gain as makes three changes."""
+    return ("--workload", str(write_workload(tmp_path / "brief.sql", reads=2)), "--spec", str(specification))
+
+
 @pytest.fixture(scope="session")
 def roles(market_server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The roles that `trimtab init` prints the SQL for, made by a DBA who runs it in psql and names the owner."""

@@ -151,8 +151,8 @@ def create_template(server: Server, database: str) -> None:
     template.execute("VACUUM ANALYZE")
 
 
-def write_workload(path: Path) -> Path:
-    """Write the workload as a file of statements with weights."""
-    entries = (f"-- name: {name}\n-- weight: {weight}\n{text};\n" for name, weight, text in (*READS, WRITE))
+def write_workload(path: Path, *, reads: int = len(READS)) -> Path:
+    """Write the workload, with so many of its reads, as a file of statements with weights."""
+    entries = (f"-- name: {name}\n-- weight: {weight}\n{text};\n" for name, weight, text in (*READS[:reads], WRITE))
     path.write_text("\n".join(entries), "utf-8")
     return path

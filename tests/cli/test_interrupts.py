@@ -51,11 +51,11 @@ def _assert_nothing_is_held(market: Market) -> None:
     ],
 )
 def test_interrupted_at_a_boundary_of_stages(
-    market: Market, lab: Market, program: Program, quick: tuple[str, ...], kind: str, number: signal.Signals
+    market: Market, lab: Market, program: Program, brief: tuple[str, ...], kind: str, number: signal.Signals
 ) -> None:
     before = market.definitions()
     strike = Strike(number, "after", kind)
-    running = program.start("optimize", market.dsn, *quick, "--lab", lab.dsn, "--apply", strike=strike)
+    running = program.start("optimize", market.dsn, *brief, "--lab", lab.dsn, "--apply", strike=strike)
     ended = running.wait()
     _assert_interrupted(ended, number)
     assert "no change was left half done" in ended.stderr
@@ -77,11 +77,11 @@ def test_interrupted_at_a_boundary_of_stages(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_interrupted_at_a_random_moment(market: Market, program: Program, quick: tuple[str, ...], seed: int) -> None:
+def test_interrupted_at_a_random_moment(market: Market, program: Program, brief: tuple[str, ...], seed: int) -> None:
     chance = random.Random(seed)
     number = (signal.SIGINT, signal.SIGTERM)[seed % 2]
     before = market.definitions()
-    running = program.start("optimize", market.dsn, *quick, "--apply")
+    running = program.start("optimize", market.dsn, *brief, "--apply")
     while running.is_running() and not program.entries():
         time.sleep(0.01)
     time.sleep(chance.uniform(0.0, 3.0))
@@ -99,9 +99,9 @@ def test_interrupted_at_a_random_moment(market: Market, program: Program, quick:
 
 @pytest.mark.parametrize("pause", [0.0, 0.03, 0.3])
 def test_an_impatient_second_interrupt_leaves_nothing_running(
-    market: Market, program: Program, quick: tuple[str, ...], pause: float
+    market: Market, program: Program, brief: tuple[str, ...], pause: float
 ) -> None:
-    running = program.start("optimize", market.dsn, *quick)
+    running = program.start("optimize", market.dsn, *brief)
     while running.is_running() and len(list(program.run_directory.iterdir())) == 0:
         time.sleep(0.01)
     for _ in range(3):
@@ -116,12 +116,12 @@ def test_an_impatient_second_interrupt_leaves_nothing_running(
 
 @pytest.mark.parametrize("number", CODES)
 def test_interrupted_while_the_server_waits_for_another_session(
-    market: Market, lab: Market, program: Program, quick: tuple[str, ...], number: signal.Signals
+    market: Market, lab: Market, program: Program, brief: tuple[str, ...], number: signal.Signals
 ) -> None:
     """What the other session's locks do not let us take back is said, and taken back by the next resume."""
     before = market.definitions()
     strike = Strike(signal.SIGSTOP, "after", "apply_intended")
-    running = program.start("optimize", market.dsn, *quick, "--lab", lab.dsn, "--apply", strike=strike)
+    running = program.start("optimize", market.dsn, *brief, "--lab", lab.dsn, "--apply", strike=strike)
     running.wait_until_stopped()
     with market.session() as conn, market.session() as other:
         conn.execute(

@@ -68,10 +68,10 @@ def _assert_is_what_the_ledger_tells(program: Program, market: Market, before: l
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: " ".join(map(str, moment)))
 def test_resume_finishes_or_undoes_a_killed_run(
-    market: Market, lab: Market, program: Program, quick: tuple[str, ...], moment: tuple[str, str, int]
+    market: Market, lab: Market, program: Program, brief: tuple[str, ...], moment: tuple[str, str, int]
 ) -> None:
     before = market.definitions()
-    _kill(program, (market.dsn, *quick, "--lab", lab.dsn, "--apply"), moment)
+    _kill(program, (market.dsn, *brief, "--lab", lab.dsn, "--apply"), moment)
     assert _status(program)["open"] != OPEN_NOTHING
     document = program.succeed("resume", market.dsn, "--json").document
     assert document["schema"] == "trimtab.resume/v1"
@@ -92,9 +92,9 @@ def test_resume_finishes_or_undoes_a_killed_run(
 
 
 def test_the_next_run_that_may_apply_mends_a_killed_one_by_itself(
-    market: Market, lab: Market, program: Program, quick: tuple[str, ...]
+    market: Market, lab: Market, program: Program, brief: tuple[str, ...]
 ) -> None:
-    options = (market.dsn, *quick, "--lab", lab.dsn)
+    options = (market.dsn, *brief, "--lab", lab.dsn)
     before = market.definitions()
     _kill(program, (*options, "--apply"), ("before", "apply_done", 2))
     half = market.definitions()
@@ -113,23 +113,23 @@ def test_the_next_run_that_may_apply_mends_a_killed_one_by_itself(
 
 
 def test_what_a_killed_run_left_running_is_gone_after_the_next_one(
-    market: Market, program: Program, quick: tuple[str, ...]
+    market: Market, program: Program, brief: tuple[str, ...]
 ) -> None:
     """Its twin and its clone, with their directories."""
-    _kill(program, (market.dsn, *quick, "--quiet"), ("after", "strategy_proposed", 1))
+    _kill(program, (market.dsn, *brief, "--quiet"), ("after", "strategy_proposed", 1))
     assert len([path for path in program.run_directory.iterdir() if path.is_dir()]) == 2
-    program.succeed("optimize", market.dsn, *quick, "--lab", "none")
+    program.succeed("optimize", market.dsn, *brief, "--lab", "none")
     program.assert_nothing_left()
     assert _status(program)["open"]["intents"] == 0
 
 
 def test_killed_while_the_server_works_for_it(
-    market: Market, lab: Market, program: Program, quick: tuple[str, ...]
+    market: Market, lab: Market, program: Program, brief: tuple[str, ...]
 ) -> None:
     """The server goes on, or leaves an invalid index: resume waits for it and clears that away."""
     before = market.definitions()
     strike = Strike(signal.SIGSTOP, "after", "apply_intended")
-    running = program.start("optimize", market.dsn, *quick, "--lab", lab.dsn, "--apply", strike=strike)
+    running = program.start("optimize", market.dsn, *brief, "--lab", lab.dsn, "--apply", strike=strike)
     running.wait_until_stopped()
     with market.session() as conn:
         conn.execute(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,19 @@ def test_a_mean_gain_that_hides_one_loser_is_rejected() -> None:
     ruling = carry_out({"big": (1000, 100), "loser": (20, 30)})
     assert ruling.decision is Decision.SLOWER_QUERY
     assert "loser" in ruling.reason
+
+
+def test_small_losses_of_many_strategies_are_one_loss() -> None:
+    slow = series("a").observe(finished(103), finished(106))
+    for _ in range(3):
+        slow = slow.observe(finished(103), finished(106))
+    assert slow.standing(is_final=True) is Standing.NOT_WORSE
+    assert replace(slow, carried_ms=3.0).standing(is_final=True) is Standing.NOT_WORSE
+    assert replace(slow, carried_ms=8.0).standing(is_final=True) is Standing.WORSE
+    gains = replace(series("a"), carried_ms=50.0)
+    for _ in range(3):
+        gains = gains.observe(finished(103), finished(100))
+    assert gains.standing(is_final=True) is Standing.NOT_WORSE
 
 
 def test_a_loss_below_the_floor_is_not_a_slower_query() -> None:

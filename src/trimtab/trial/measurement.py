@@ -48,7 +48,9 @@ class QuerySeries:
     """The pairs of one query so far. `slower` is the mirrored test: evidence of a loss beyond the margin.
 
     A loss counts only above `floor_ms` per execution: a write that goes from 0.02 to 0.03 ms has paid for its new
-    index, it is not a slower query. The weighted total still holds every such loss.
+    index, it is not a slower query, unless it is run so often that its floor is lower. The weighted total still holds
+    every such loss. `carried_ms` is what strategies that were accepted before have cost the query: small losses of many
+    strategies are one loss.
     """
 
     query_id: str
@@ -56,6 +58,7 @@ class QuerySeries:
     plan_changed: bool
     slower: PairedTest
     floor_ms: float
+    carried_ms: float = 0.0
     before: tuple[float, ...] = ()
     after: tuple[float, ...] = ()
     timed_out: int = 0
@@ -91,9 +94,10 @@ class QuerySeries:
 
     @property
     def loses(self) -> bool:
-        """True when the medians differ by more than the margin and by more than the floor."""
-        loss_ms = self.after_ms - self.before_ms
-        return loss_ms > self.floor_ms and loss_ms > self.before_ms * self.slower.margin
+        """True when it lost, and with what it lost before by more than the margin and by more than the floor."""
+        lost_ms = self.after_ms - self.before_ms
+        in_all_ms, at_first_ms = lost_ms + self.carried_ms, self.before_ms - self.carried_ms
+        return lost_ms > 0 and in_all_ms > self.floor_ms and in_all_ms > at_first_ms * self.slower.margin
 
     def standing(self, *, is_final: bool) -> Standing:
         """Return what can be said now; at the end of a trial the medians decide what the evidence left open."""

@@ -38,6 +38,8 @@ __all__ = ["TrialLimits", "Trials"]
 _FINAL_PAIRS = 3
 # A query called slower that is not loses us a gain, never a level: so it takes less evidence than to accept.
 SLOWER_ERROR_RATE = 0.05
+# The floor under a loss is for what nobody notices: no query's loss, times its executions, is that large a share.
+LARGEST_UNNOTICED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Trials:
         self._kept: list[Strategy] = []
         self._pending: Strategy | None = None
         self._baseline = Baseline({}, {}, {})
+        self._cost_so_far: dict[str, float] = {}  # of the accepted strategies, ms per execution, by query
         self._hopeless: set[tuple[str, str]] = set()  # (query id, plan shape) that reached the time limit
         lab.begin()
 
@@ -185,6 +188,11 @@ class Trials:
             trial = self._failed(f"it could not be set up in the lab: {error}")
         finally:
             self._end(strategy, is_accepted=trial is not None and trial.decision is Decision.ACCEPTED)
+        if trial.decision is Decision.ACCEPTED:
+            for one in trial.queries:
+                self._cost_so_far[one.query_id] = (
+                    self._cost_so_far.get(one.query_id, 0.0) + one.after_ms - one.before_ms
+                )
         return trial
 
     def final(self, queries: Sequence[Query], pairs: int = _FINAL_PAIRS) -> tuple[QueryTrial, ...]:
@@ -204,7 +212,8 @@ class Trials:
         runner = PairRunner(
             self.connection, before_arm, after_arm, self._limit_ms, self._rng, self._known_hopeless(before)
         )
-        series = {query.id: self._series(query, plan_changed=touched.get(query.id, False)) for query in measured}
+        floor_ms = self._limits.slowdown_floor_ms
+        series = {q.id: self._series(q, plan_changed=touched.get(q.id, False), floor_ms=floor_ms) for q in measured}
         deadline = self._clock() + self._limits.max_seconds
         for number in range(pairs):
             if number > 0 and self._clock() >= deadline:
@@ -220,7 +229,17 @@ class Trials:
         measured = self._select(strategy, affected, before_arm, after_arm)
         if not measured or _can_only_cost(strategy, measured):
             return self._without_measuring(built, accept_neutral=accept_neutral)
-        series = [self._series(m.query, plan_changed=m.why.plan_changed) for m in measured]
+        known = self._baseline.median_ms
+        noticed_ms = LARGEST_UNNOTICED * sum(m.query.weight * known.get(m.query.id, 0.0) for m in measured)
+        series = [
+            self._series(
+                m.query,
+                plan_changed=m.why.plan_changed,
+                floor_ms=min(self._limits.slowdown_floor_ms, noticed_ms / (m.query.weight or 1.0)),
+                carried_ms=self._carried_ms(m.query.id),
+            )
+            for m in measured
+        ]
         weights = {m.query.id: m.query.weight for m in measured}
         tally = Tally.start(series, self._limits, self._baseline.total_scale(weights))
         queries = [m.query for m in measured]
@@ -281,9 +300,14 @@ class Trials:
     def _limit_ms(self, query: Query) -> int:
         return self._baseline.limit_ms(query.id, self._limits.statement_timeout_ms)
 
-    def _series(self, query: Query, *, plan_changed: bool) -> QuerySeries:
+    def _carried_ms(self, query_id: str) -> float:
+        return max(self._cost_so_far.get(query_id, 0.0), 0.0)
+
+    def _series(
+        self, query: Query, *, plan_changed: bool, floor_ms: float = 0.0, carried_ms: float = 0.0
+    ) -> QuerySeries:
         slower = PairedTest(SLOWER_ERROR_RATE, self._baseline.scale(query.id), self._limits.slowdown_margin)
-        return QuerySeries(query.id, query.weight, plan_changed, slower, self._limits.slowdown_floor_ms)
+        return QuerySeries(query.id, query.weight, plan_changed, slower, floor_ms, carried_ms)
 
     def _without_measuring(self, built: Built, *, accept_neutral: bool) -> Trial:
         tally = Tally.start((), self._limits, self._baseline.total_scale({}))

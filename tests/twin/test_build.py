@@ -222,11 +222,15 @@ def test_what_acts_by_itself_or_reaches_another_server_is_left_out(scratch: str)
         "CREATE EXTENSION postgres_fdw;\n"
         "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'nowhere');\n"
         "CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'me', password 'right-Sesame');\n"
+        "CREATE USER MAPPING FOR CURRENT_USER SERVER far OPTIONS (user 'ü;', password E'o''pen;\\n -- Sesame');\n"
         "CREATE FOREIGN TABLE away (id int) SERVER far;\n"
         "CREATE FOREIGN TABLE asking (id int) SERVER far OPTIONS (use_remote_estimate 'true');\n"
         "CREATE FUNCTION cry() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;\n"
         "CREATE TABLE t (id int);\nCREATE EVENT TRIGGER cry ON ddl_command_start EXECUTE FUNCTION cry()",
     )
+    image = read_image(scratch, Binaries.find(), progress=silent)
+    assert b"CREATE SERVER far" in image.schema
+    assert b"Sesame" not in image.schema
     with build(scratch) as twin:
         assert twin.problems == ()
         [[plan, asking]] = twin.what_if([query("SELECT * FROM away"), query("SELECT * FROM asking")], [()])

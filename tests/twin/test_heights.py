@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.server import Server
-from trimtab.twin.heights import read_heights
+from trimtab.twin.heights import Heights, read_heights
 
 from .shop import DATABASE
 
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.server
 
 def test_every_height_that_is_shown_is_the_real_one(shop: Connection) -> None:
     heights = read_heights(shop)
+    assert heights.refused == ()
     shop.execute(b"CREATE EXTENSION IF NOT EXISTS pageinspect")
     real = {
         (schema, name): level
@@ -29,11 +30,37 @@ def test_every_height_that_is_shown_is_the_real_one(shop: Connection) -> None:
         )
     }
     shop.execute(b"DROP EXTENSION pageinspect")
-    assert heights == real
-    assert set(heights.values()) >= {1, 2} or set(heights.values()) == {1}
+    assert heights.levels == real
+    assert set(heights.levels.values()) >= {1, 2} or set(heights.levels.values()) == {1}
 
 
 def test_a_role_without_rights_learns_nothing_and_nothing_fails(source: Server) -> None:
     with closing(connect(f"{source.dsn(DATABASE)} user=reader", read_only=True)) as connection:
-        assert read_heights(connection) == {}
+        assert read_heights(connection) == Heights({}, ())
         assert connection.execute("select current_setting('cpu_operator_cost')").fetchone() == ("0.0025",)
+
+
+def test_an_index_that_cannot_be_asked_about_is_told_and_hides_no_other(source: Server) -> None:
+    """Its predicate calls what this role may not execute."""
+    with closing(connect(source.dsn(DATABASE), read_only=False)) as owner:
+        owner.execute(b"CREATE SCHEMA tall")
+        owner.execute(b"GRANT USAGE ON SCHEMA tall TO reader")
+        owner.execute(
+            b"CREATE FUNCTION tall.even(int) RETURNS bool IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql"
+            b" AS $$ BEGIN RETURN $1 % 2 = 0; END $$"
+        )
+        for name in ("asked", "refused"):
+            owner.execute(
+                f"CREATE TABLE tall.{name} AS SELECT n, n::text AS t FROM generate_series(1, 3000) n".encode()
+            )
+            owner.execute(f"GRANT SELECT ON tall.{name} TO reader".encode())
+        owner.execute(b"CREATE INDEX asked_t ON tall.asked (t)")
+        owner.execute(b"CREATE INDEX refused_t ON tall.refused (t) WHERE tall.even(n)")
+        owner.execute(b"REVOKE EXECUTE ON FUNCTION tall.even(int) FROM PUBLIC")
+        try:
+            with closing(connect(f"{source.dsn(DATABASE)} user=reader", read_only=True)) as connection:
+                heights = read_heights(connection)
+        finally:
+            owner.execute(b"DROP SCHEMA tall CASCADE")
+    assert heights.levels["tall", "asked_t"] == 1
+    assert heights.refused == (("tall", "refused_t"),)

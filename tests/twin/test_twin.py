@@ -161,13 +161,26 @@ def test_a_refused_index_has_no_size_and_no_effect(shared_twin: Twin) -> None:
     nameless = CreateIndex("public", "orders", "", "(zip)", ("zip",))
     taken = CreateIndex("public", "orders", "orders_place", "(zip)", ("zip",))
     refused = [UNKNOWN, absent, nameless, taken]
-    sizes = shared_twin.size_bytes([refused[0], ZIP, *refused[1:]])
-    assert sizes[0] is None
-    assert sizes[1] is not None
-    assert sizes[2:] == [None] * 3
+    sizes = shared_twin.size_bytes([UNKNOWN, absent, nameless, ZIP])
+    assert sizes[:3] == [None] * 3
+    assert sizes[3] is not None
     assert one(shared_twin, *refused) == one(shared_twin)
     assert all(shared_twin._indexes.refusal(change) for change in refused)
     assert one(shared_twin, *refused, ZIP).indexes == {"orders_zip"}
+
+
+def test_an_index_takes_the_place_and_the_name_of_one_that_goes(shared_twin: Twin) -> None:
+    """What it would be called decides nothing from one call to the next."""
+    gone = DropIndex("public", "orders", "orders_place", "(city, zip DESC)", ("city", "zip"))
+    wider = CreateIndex("public", "orders", "orders_place", "(zip, city)", ("zip", "city"))
+    narrow = replace(wider, tail="(zip)", key_columns=("zip",))
+    for change in (wider, narrow, wider):
+        assert shared_twin.refusal(change, [gone]) is None
+        assert shared_twin.refusal(change) == 'relation "orders_place" already exists'
+        plan = one(shared_twin, gone, change)
+        assert plan.indexes == {"orders_place"}
+        assert plan.cost < one(shared_twin, gone).cost
+    assert one(shared_twin, gone, wider).cost != one(shared_twin, gone, narrow).cost
 
 
 def test_a_query_that_cannot_be_planned_does_not_stop_the_others(shared_twin: Twin) -> None:

@@ -23,7 +23,7 @@ from trimtab.model.whatif import Hypothesis, StatisticsTarget, WhatIf
 from trimtab.model.workload import Query, Workload
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin import ddl
-from trimtab.twin.build import SETTINGS, Built, build, refresh
+from trimtab.twin.build import SETTINGS, Built, build, programs_for, refresh
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.hypopg import HypoPG
@@ -174,10 +174,11 @@ def keep(origin: Origin, name: str, watcher: Watcher, *, days: float, most_bytes
     shelf = Shelf()
     started = time.perf_counter()
     image = _image(origin, watcher)
-    server, problems, loaded = _refreshed(shelf, name, image)
+    binaries = programs_for(image, Binaries.for_major(image.source.major, origin.pg_bin))
+    server, problems, loaded = _refreshed(shelf, name, image, binaries)
     was_refreshed = server is not None
     if server is None:
-        built = build(image, Binaries.for_major(image.source.major, origin.pg_bin), progress=_told(watcher))
+        built = build(image, binaries, progress=_told(watcher))
         server, problems, loaded = built.server, built.problems, len(image.source.relations)
     with server:
         server.stop()
@@ -375,13 +376,19 @@ def _copy_of(shelf: Shelf, kept: KeptTwin, pg_bin: Path | None) -> Server:
     return Server.create(binaries, purpose="twin", settings=SETTINGS, data_directory=shelf.data_directory(kept.name))
 
 
-def _refreshed(shelf: Shelf, name: str, image: Image) -> tuple[Server | None, tuple[str, ...], int]:
-    """Return a server with the kept twin brought up to date; None when there is none, or the schema is another."""
+def _refreshed(shelf: Shelf, name: str, image: Image, binaries: Binaries) -> tuple[Server | None, tuple[str, ...], int]:
+    """Return a server with the kept twin brought up to date.
+
+    None when there is none, its schema is another, these programs do not fit it, or it is damaged: it is built anew.
+    """
     kept = next((twin for twin in shelf.twins() if twin.name == name), None)
-    if kept is None:
+    if kept is None or binaries.version[0] != kept.twin_version // 10000:
         return None, (), 0
-    old = shelf.image(name)
-    server = _copy_of(shelf, kept, None)
+    try:
+        old = shelf.image(name)
+        server = _copy_of(shelf, kept, binaries.directory)
+    except LabError:
+        return None, (), 0
     try:
         done = refresh(Built(server, old.source, kept.problems), old, image)
     except BaseException:

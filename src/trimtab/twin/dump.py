@@ -1,7 +1,8 @@
 """Carries the schema from the source into the twin's database: pg_dump 18, then pg_restore of the same version.
 
-It asks for no row, leaves out what could act by itself or reach another server (triggers, event triggers, user
-mappings), and says of each object that could not be restored which one it was, never a value of it.
+It asks for no row and leaves out what could act by itself or reach another server: triggers, event triggers, and user
+mappings, whose options hold passwords and are blanked in the archive itself. It says of each object that could not be
+restored which one it was, never a value of it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _OPTIONS = (
 )
 _ENGLISH = {"LC_ALL": "C"}
 _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
+_MAPPING = re.compile(r"\d+; \d+ \d+ USER MAPPING ")
+_MAPPING_TEXT = "CREATE USER MAPPING "
 _ENTRY = re.compile(r"(?P<id>\d+); \d+ \d+ (?P<what>.*) \S*")
 _FROM_ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+);")
 _FAILED = re.compile(r"pg_restore: error: .*?(?:ERROR|FATAL):\s+(?P<reason>.*)")
@@ -52,12 +55,37 @@ def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[st
         options = (*_OPTIONS, f"--filter={filters}", f"--file={file}")
         done = _programs(binaries).run("pg_dump", *options, f"--dbname={reachable}", environment=_ENGLISH)
         if done.returncode == 0 and file.exists():
-            return file.read_bytes()
+            return _without_mappings(file, _programs(binaries))
     raise LabError(
         f"the twin was not built: pg_dump could not read the source's schema: {_reason(done.stderr)}",
         code="twin.dump_failed",
         next_step="Run `trimtab init` for the SQL of a role that may read what the workload reads, then run again.",
     )
+
+
+def _without_mappings(archive: Path, programs: Binaries) -> bytes:
+    """Return the archive with blanks for each definition of a user mapping. Raises LabError when one is not found.
+
+    A text in an archive stands behind its length, so what is as long may take its place.
+    """
+    data = archive.read_bytes()
+    listed = programs.run("pg_restore", "--list", str(archive), environment=_ENGLISH).stdout
+    chosen = archive.with_suffix(".mapping")
+    for line in listed.splitlines():
+        if _MAPPING.match(line) is None:
+            continue
+        chosen.write_text(line, encoding="utf-8", errors="surrogateescape")
+        options = (f"--use-list={chosen}", "--file=-", str(archive))
+        told = programs.run("pg_restore", *options, environment=_ENGLISH).stdout
+        text = told[told.find(_MAPPING_TEXT) : told.rfind(";") + 1].encode("utf-8", "surrogateescape")
+        if _MAPPING_TEXT not in told or data.count(text) == 0:
+            raise LabError(
+                "the twin was not built: a user mapping could not be taken out of pg_dump's archive",
+                code="twin.dump_failed",
+                next_step="Use a role that owns no user mapping and is no superuser, then run again.",
+            )
+        data = data.replace(text, b" " * len(text))
+    return data
 
 
 def restore(server: Server, conninfo: str, schema: bytes, done_already: Collection[str] = ()) -> list[str]:

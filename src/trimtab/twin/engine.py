@@ -12,6 +12,7 @@ from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
 from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting
+from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, StatisticsTarget
 from trimtab.twin.cache import Answer, Question, Relations, Task
 from trimtab.twin.hypothetical import HypotheticalIndexes
@@ -25,7 +26,7 @@ class Engine:
     def __init__(self, server: Server, open_session: Callable[[Server], Connection]) -> None:
         self.server = server
         self._open_session = open_session
-        self._session = Session(open_session(server))
+        self._session = self._open(server)
         self.indexes = HypotheticalIndexes(server, self.connection)
         self._session.prepare(self.indexes.switching_text)
 
@@ -54,7 +55,7 @@ class Engine:
             raise
         finally:
             if self.server.is_running:
-                self._session = Session(self._open_session(self.server))
+                self._session = self._open(self.server)
                 self.indexes = self.indexes.moved(self.server, self.connection)
                 self._session.prepare(self.indexes.switching_text)
         return other
@@ -75,6 +76,9 @@ class Engine:
         self.indexes.close()
         self.connection.close()
         self.server.destroy()
+
+    def _open(self, server: Server) -> Session:
+        return Session(self._open_session(server), read=lambda text: Plan.unread(self.indexes.named(text)))
 
     def _set_up(self, changes: Sequence[Hypothesis], statistics: HypotheticalStatistics) -> None:
         for statement in self.indexes.switches(changes):

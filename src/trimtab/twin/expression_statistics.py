@@ -84,10 +84,13 @@ def compute(
     predicate: str | None,
     all_rows: float,
     target: int = DEFAULT_TARGET,
+    *,
+    with_values: bool = True,
 ) -> ExpressionStatistics | None:
     """Return the statistics of `expression` over the rows of `source` (FROM and after) that satisfy the predicate.
 
-    `target` is the statistics target, above 0. None when there are no such rows. Runs in a read-only transaction.
+    `target` is the statistics target, above 0. Without values nothing that comes of it is a value of a row. None when
+    there are no such rows. Runs in a read-only transaction.
     """
     base = _base(source, expression, predicate)
     found_types = sampled_rows(connection, f"{base} SELECT pg_catalog.pg_typeof(v)::text, count(*) FROM s GROUP BY 1")
@@ -95,13 +98,14 @@ def compute(
         return None
     kind, rows = str(found_types[0][0]), int(found_types[0][1])
     if kind == "tsvector":
-        return replace(_lexemes(connection, base, rows, target), rows=rows)
+        found = _lexemes(connection, base, rows, target) if with_values else _plain(connection, base)
+        return replace(found, rows=rows)
     try:
         with connection.transaction():
-            found = _scalar(connection, base, kind, all_rows, target)
+            found = _scalar(connection, base, kind, all_rows, target, with_values=with_values)
     except psycopg.errors.UndefinedFunction:  # No order, or not even equality: nothing is known of its values.
         found = replace(_plain(connection, base), distinct=0.0)
-    if kind.endswith("[]"):
+    if kind.endswith("[]") and with_values:
         found = _with_elements(connection, base, found, target)
     return replace(found, rows=rows)
 
@@ -158,7 +162,9 @@ def _ranked(base: str, kind: str) -> str:
     )
 
 
-def _scalar(connection: Connection, base: str, kind: str, all_rows: float, target: int) -> ExpressionStatistics:
+def _scalar(
+    connection: Connection, base: str, kind: str, all_rows: float, target: int, *, with_values: bool
+) -> ExpressionStatistics:
     ranked = _ranked(base, kind)
     [row] = sampled_rows(
         connection,
@@ -173,6 +179,8 @@ def _scalar(connection: Connection, base: str, kind: str, all_rows: float, targe
     null_share = 1 - seen.known / seen.rows
     total = max(all_rows, float(seen.rows))
     distinct = _distinct(seen, total, null_share)
+    if not with_values:
+        return ExpressionStatistics(null_share, round(seen.width), distinct, correlation=seen.correlation)
     kept = _kept(seen, distinct, null_share, total, target)
     positions = _positions(seen.narrow - sum(seen.counts[:kept]), seen.distinct - kept, target)
     [told] = sampled_rows(

@@ -1,15 +1,19 @@
 """Hypothetical indexes of the twin: made once, shaped as the real ones would be, hidden until a configuration asks.
 
-An index that is not `indislive` is not even opened by the planner, so hundreds of hidden ones cost nothing. CREATE
+Each has a name of its own, so that any two may have one name, and is called by the change's in plans. An index that is
+not `indislive` is not even opened by the planner, so hundreds of hidden ones cost nothing. CREATE
 INDEX reads its whole table, and the twin's tables are long files of nothing: so the files of a table and of all its
 partitions are cut to zero while its indexes are made, and given their length again afterwards.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -27,7 +31,9 @@ from trimtab.twin.sample import SourceSample
 from trimtab.twin.shaping import shape_new
 
 _Group = Mapping[str, CreateIndex]
-"""Changes of one table by their digests."""
+"""Changes of one table by their digests, under the indexes' own names."""
+_PREFIX, _DIGITS = "trimtab_h_", 32
+_OWN = re.compile(rf'"Index Name": "({_PREFIX}[0-9a-f]{{{_DIGITS}}})(?:_\d+)?"')
 _PARSING = ("search_path", "DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config", "xmloption")
 
 
@@ -45,6 +51,8 @@ class HypotheticalIndexes:
         self._oids: dict[str, list[int]] = {}  # an index of a partitioned table has one in each partition
         self._sizes: dict[str, int] = {}
         self._existing_oids: dict[str, list[int]] = {}  # by qualified name
+        self._names: dict[str, str] = {}  # by the index's own name
+        self._taken: dict[tuple[str, str], None] = {}  # (schema, name) of what the twin has
         self._notes: dict[str, tuple[str, ...]] = {}
         self._refused: dict[str, str] = {}  # what the server refused, and why
 
@@ -55,8 +63,11 @@ class HypotheticalIndexes:
             digest = change_digest(change)
             if digest not in self._oids and digest not in self._refused:
                 self._plan_making(by_table, digest, change)
+        wanted = [(schema, change.name) for (schema, _), group in by_table.items() for change in group.values()]
+        taken = zip(wanted, _trees(self._connection, [qualified(*name) for name in wanted]), strict=True)
+        self._taken.update(dict.fromkeys(name for name, found in taken if found))
         for table, group in by_table.items():
-            self._make(table, group)
+            self._make(table, {digest: replace(c, name=self._own_name(digest, c)) for digest, c in group.items()})
 
     def close(self) -> None:
         """End the session that makes indexes."""
@@ -68,9 +79,10 @@ class HypotheticalIndexes:
         """Return the estimated size of an ensured index, None when the server refused it."""
         return self._sizes.get(change_digest(change))
 
-    def refusal(self, change: CreateIndex) -> str | None:
-        """Return why an ensured index is not there, None when it is."""
-        return self._refused.get(change_digest(change))
+    def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
+        """Return why an ensured index is not there in a configuration of these, None when it is."""
+        refused = self._refused.get(change_digest(change))
+        return refused or (f'relation "{change.name}" already exists' if self._is_barred(change, among) else None)
 
     def notes(self, change: CreateIndex) -> tuple[str, ...]:
         """Return what an ensured index's size and statistics rest on, where column statistics alone do not suffice."""
@@ -95,7 +107,8 @@ class HypotheticalIndexes:
 
         Those of partitions come and go with their parent. Indexes that were refused, or do not exist, stay as they are.
         """
-        shown = [oid for c in changes if isinstance(c, CreateIndex) for oid in self._oids.get(change_digest(c), ())]
+        made = [c for c in changes if isinstance(c, CreateIndex) and not self._is_barred(c, changes)]
+        shown = [oid for change in made for oid in self._oids.get(change_digest(change), ())]
         hidden = self._existing([qualified(c.schema, c.name) for c in changes if isinstance(c, DropIndex)])
         return [
             Statement(self.switching_text, ("{" + ",".join(map(str, oids)) + "}", str(is_live)))
@@ -103,10 +116,19 @@ class HypotheticalIndexes:
             if oids
         ]
 
+    def named(self, text: str) -> str:
+        """Return a plan's text with the changes' names of the indexes, also of those in partitions."""
+        return _OWN.sub(lambda found: f'"Index Name": {json.dumps(self._names[found[1]])}', text)
+
     @property
     def switching_text(self) -> str:
         """The text of what `switches` returns."""
         return sql.load("twin_switch", self._connection.info.server_version)
+
+    def _is_barred(self, change: CreateIndex, among: Sequence[Hypothesis]) -> bool:
+        """Whether another relation has its name, which none of these takes away."""
+        name = change.schema, change.name
+        return name in self._taken and name not in {(c.schema, c.name) for c in among if isinstance(c, DropIndex)}
 
     def _existing(self, names: Sequence[str]) -> list[int]:
         """Return the oids of those that exist, and of those in partitions that belong to them."""
@@ -122,9 +144,16 @@ class HypotheticalIndexes:
         try:
             if "\0" in change.sql():
                 raise ValueError("its definition holds a NUL")
+            if not change.name:
+                raise ValueError("it has no name")
             by_table.setdefault((change.schema, change.table), {})[digest] = change
         except ValueError as error:
             self._refused[digest] = str(error)
+
+    def _own_name(self, digest: str, change: CreateIndex) -> str:
+        name = f"{_PREFIX}{digest[:_DIGITS]}"
+        self._names[name] = change.name
+        return name
 
     def _make(self, table: tuple[str, str], group: _Group) -> None:
         maker = self._maker = self._maker or self._connect()
@@ -185,6 +214,10 @@ class HypotheticalIndexes:
             if adopted:
                 maker.execute(sql.load("twin_index_detach", version), (adopted, new))
             maker.execute(sql.load("twin_switch", version), (new, False))
+            trees_of_many = [(group[digest].name, oids) for digest, oids in made.items() if len(oids) > 1]
+            parts = [(oid, f"{name}_{number}") for name, oids in trees_of_many for number, oid in enumerate(oids)]
+            if parts:
+                maker.execute(sql.load("twin_index_names", version), tuple(map(list, zip(*parts, strict=True))))
             maker.execute(sql.load("twin_relations_store", version), tuple(map(list, zip(*counts, strict=True))))
         return made
 

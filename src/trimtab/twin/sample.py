@@ -61,10 +61,14 @@ class Measured:
 
 
 class SourceSample:
-    """Reads samples of one source. A connection is open only while something is measured."""
+    """Reads samples of one source. A connection is open only while something is measured.
 
-    def __init__(self, conninfo: str, *, timeout_ms: int = _TIMEOUT_MS) -> None:
+    Without values no value of a row is asked for: what is told of expressions are counts and averages.
+    """
+
+    def __init__(self, conninfo: str, *, with_values: bool = True, timeout_ms: int = _TIMEOUT_MS) -> None:
         self._conninfo = conninfo
+        self._with_values = with_values
         self._timeout_ms = timeout_ms
         self._known: dict[tuple[tuple[str, str], Wanted], Measured] = {}
         self._answers: dict[Hashable, object] = {}
@@ -100,7 +104,8 @@ class SourceSample:
                 return [Measured("not sampled: the source has no such table")] * len(wanted)
             is_partitioned, pages, rows = size
             read = sampled(table, pages, rows, is_whole_tree=is_partitioned)
-            return [answer for part in _parts(wanted) for answer in _measured(connection, read, part)]
+            reading = _Reading(connection, read, self._with_values)
+            return [answer for part in _parts(wanted) for answer in reading.measured(part)]
 
         return self._read(ask, lambda reason: [Measured(f"not sampled: {reason}")] * len(wanted))
 
@@ -161,22 +166,54 @@ def _parts(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
         yield wanted[start : start + _AT_ONCE]
 
 
-def _measured(connection: Connection, source: Sampled, wanted: Sequence[Wanted]) -> list[Measured]:
-    """Answer all with one reading of the sample; when that is refused, each with its own."""
-    try:
-        with connection.transaction():
-            return _asked(connection, source, wanted)
-    except psycopg.Error as error:
-        if connection.closed:
-            raise
-        if len(wanted) == 1 or error.sqlstate == "57014":
-            return [Measured(f"not sampled: {source_error(error)}")] * len(wanted)
-    return [answer for want in wanted for answer in _measured(connection, source, [want])]
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One table's sample on an open connection."""
 
+    connection: Connection
+    source: Sampled
+    with_values: bool
 
-def _asked(connection: Connection, source: Sampled, wanted: Sequence[Wanted]) -> list[Measured]:
-    found = {(place, part): value for place, part, value in sampled_rows(connection, _statement(source, wanted))}
-    return [_answer(connection, source, place, want, found) for place, want in enumerate(wanted)]
+    def measured(self, wanted: Sequence[Wanted]) -> list[Measured]:
+        """Answer all with one reading of the sample; when that is refused, each with its own."""
+        try:
+            with self.connection.transaction():
+                return self._asked(wanted)
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise
+            if len(wanted) == 1 or error.sqlstate == "57014":
+                return [Measured(f"not sampled: {source_error(error)}")] * len(wanted)
+        return [answer for want in wanted for answer in self.measured([want])]
+
+    def _asked(self, wanted: Sequence[Wanted]) -> list[Measured]:
+        rows = sampled_rows(self.connection, _statement(self.source, wanted))
+        found = {(place, part): value for place, part, value in rows}
+        return [self._answer(place, want, found) for place, want in enumerate(wanted)]
+
+    def _answer(self, place: int, want: Wanted, found: dict[tuple[int, int], object]) -> Measured:
+        rows, passed = _numbers(found[place, _SHARE])
+        base = passed if want.predicate is not None else rows
+        statistics: dict[int, ExpressionStatistics] = {}
+        for position, expression in want.expressions:
+            told = compute(
+                self.connection,
+                self.source.text,
+                expression,
+                want.predicate,
+                max(self.source.all_rows, rows),
+                with_values=self.with_values,
+            )
+            if told is not None:
+                statistics[position] = told
+        return Measured(
+            f"sampled {rows:.0f} rows of the source",
+            rows=rows,
+            share=None if want.predicate is None or not rows else passed / rows,
+            key_counts=_counts(found.get((place, _KEYS)), base) if want.keys else None,
+            item_counts=tuple(_counts(found.get((place, _ITEMS + n)), base) for n in range(len(want.items))),
+            statistics=statistics,
+        )
 
 
 _SHARE, _KEYS, _ITEMS = 0, 1, 2  # and one more for each further column
@@ -220,26 +257,6 @@ def _counted(place: int, part: int, keys: str) -> str:
     return (
         f"SELECT {place}, {part}, (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(times, keys, bytes))"
         f" FROM (SELECT k.times, count(*) AS keys, avg(k.bytes) AS bytes FROM ({keys}) k GROUP BY k.times) g)"
-    )
-
-
-def _answer(
-    connection: Connection, source: Sampled, place: int, want: Wanted, found: dict[tuple[int, int], object]
-) -> Measured:
-    rows, passed = _numbers(found[place, _SHARE])
-    base = passed if want.predicate is not None else rows
-    statistics: dict[int, ExpressionStatistics] = {}
-    for position, expression in want.expressions:
-        told = compute(connection, source.text, expression, want.predicate, max(source.all_rows, rows))
-        if told is not None:
-            statistics[position] = told
-    return Measured(
-        f"sampled {rows:.0f} rows of the source",
-        rows=rows,
-        share=None if want.predicate is None or not rows else passed / rows,
-        key_counts=_counts(found.get((place, _KEYS)), base) if want.keys else None,
-        item_counts=tuple(_counts(found.get((place, _ITEMS + n)), base) for n in range(len(want.items))),
-        statistics=statistics,
     )
 
 

@@ -88,7 +88,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
     rights = connection.execute(queries.load("twin_rights", version)).fetchall()
     unreadable = tuple((schema, name) for schema, name, may_read in rights if not may_read)
     row_security = tuple((schema, name) for schema, name, may_read in rights if may_read)
-    extended = read_values(connection)
+    extended, heights = read_values(connection), read_heights(connection)
     return Source(
         version=version,
         encoding=encoding,
@@ -103,18 +103,25 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         role_settings=_nested(connection.execute(queries.load("twin_role_settings", version), (PLANNER_SETTINGS,))),
         tablespaces=_nested(connection.execute(queries.load("twin_tablespaces", version))),
         extensions=tuple(connection.execute(queries.load("extensions", version)).fetchall()),
-        relations=_relations(connection),
+        relations=_relations(connection, heights.levels),
         columns=tuple(read_columns(connection, with_values=with_values)),
         extended=tuple(extended if with_values else (values.without_values() for values in extended)),
         unreadable=unreadable,
         row_security=row_security,
-        problems=tuple(_problems(connection, unreadable, row_security, block_bytes, with_values)),
+        problems=(
+            *_problems(connection, unreadable, row_security, block_bytes, with_values),
+            *_guessed(heights.refused),
+        ),
     )
 
 
-def _relations(connection: Connection) -> tuple[RelationFacts, ...]:
+def _guessed(indexes: Sequence[tuple[str, str]]) -> Iterable[str]:
+    if indexes:
+        yield f"the source would not plan for the height of these B-trees, which is estimated: {names(indexes)}"
+
+
+def _relations(connection: Connection, heights: Mapping[tuple[str, str], int]) -> tuple[RelationFacts, ...]:
     rows = connection.execute(queries.load("twin_relations", connection.info.server_version)).fetchall()
-    heights = read_heights(connection)
     return tuple(
         RelationFacts(schema, name, kind, pages, counted, reltuples, visible, tablespace, heights.get((schema, name)))
         for schema, name, kind, pages, counted, reltuples, visible, tablespace in rows

@@ -183,7 +183,7 @@ class Twin:
 
         It is read only when one needs it. What was measured stays as it is.
         """
-        sample = None if conninfo is None else SourceSample(conninfo)
+        sample = None if conninfo is None else SourceSample(conninfo, with_values=self._source.has_values)
         self._engines.each(lambda engine: engine.indexes.sample_from(sample))
         for hypothesis in self._statistics.sample_from(sample):
             self._cache.forget(hypothesis)
@@ -209,7 +209,7 @@ class Twin:
                 self._statistics.ensure(self.connection, [change, *among])
                 return self._statistics.told(change, [change, *among]).refusal or None
             self._ensure([change])
-        return self._indexes.refusal(change)
+            return self._indexes.refusal(change, among)
 
     def connect_read_only(self) -> Connection:
         """Return a new session of the first server, for a reader of its catalog; it ends when more engines start."""

@@ -78,7 +78,6 @@ def _problem(text: str, budget_bytes: int) -> Problem:
         budget_bytes=budget_bytes,
         max_per_table={},
         atoms=atoms,
-        least_gain=0.0,
     )
 
 

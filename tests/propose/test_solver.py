@@ -42,7 +42,6 @@ def problems(draw: st.DrawFn) -> Problem:
         budget_bytes=draw(st.integers(0, 20)) << 20,
         max_per_table=draw(st.sampled_from(({}, {("public", "t"): 1}, {("public", "t"): 0, ("public", "u"): 2}))),
         atoms=atoms,
-        least_gain=0.0,
         caps=[Cap("any", draw(loads), draw(st.integers(0, 8).map(float))) for _ in range(draw(st.integers(0, 2)))],
         refused={Refused(present, draw(sets) - present) for present in draw(st.lists(sets.filter(bool), max_size=2))},
     )

@@ -156,7 +156,7 @@ def _show(advice: Advice, console: Console) -> None:
                 _cell(index.change.sql(concurrently=False).removeprefix("CREATE INDEX "), 200),
                 size(index.size_bytes),
                 _amount(index.worth.value, advice.unit),
-                _amount(index.write_cost, "ms"),
+                _amount(index.write_cost, advice.unit),
                 str(len(index.worth.gains)),
                 index.life.outcome.value.replace("_", " "),
                 index.life.strategy.id,

@@ -15,7 +15,7 @@ from trimtab.db.expressions import bare_column, columns_of, conjuncts, tree_of
 from trimtab.db.parser import UnreadableSqlError, normal_expression, parse, walk
 from trimtab.db.plan_text import as_sql
 
-__all__ = ["Against", "Condition", "OrderTerm", "conditions", "order_terms"]
+__all__ = ["Against", "Condition", "OrderTerm", "alternatives", "conditions", "order_terms"]
 
 Against: TypeAlias = Literal["constant", "parameter", "relation"]
 
@@ -66,6 +66,23 @@ def conditions(expression: str) -> tuple[Condition, ...]:
     """
     tree = tree_of(expression)
     found = () if tree is None else (condition for conjunct in conjuncts(tree) for condition in _of(conjunct))
+    return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=8192)
+def alternatives(expression: str) -> tuple[tuple[Condition, ...], ...]:
+    """Return what the branches of each OR at the top ask of one relation, where every branch asks something of it.
+
+    One tuple for each branch: an index for each of them serves the whole.
+    """
+    tree = tree_of(expression)
+    found: list[tuple[Condition, ...]] = []
+    for conjunct in () if tree is None else conjuncts(tree):
+        match conjunct:
+            case {"BoolExpr": {"boolop": "OR_EXPR", "args": list(arguments)}}:
+                branches = [[c for part in conjuncts(argument) for c in _of(part)] for argument in arguments]
+                for alias in sorted(set.intersection(*({c.alias for c in branch} for branch in branches))):
+                    found += [tuple(c for c in branch if c.alias == alias) for branch in branches]
     return tuple(dict.fromkeys(found))
 
 

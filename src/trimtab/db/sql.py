@@ -1,7 +1,7 @@
 """SQL texts as the lifecycle sees them: splits a text into statements and says of each what it is and if it may run.
 
 One bad statement never hides the others. Also the way to the expressions of a plan (`expression_columns`,
-`column_reference`, `sort_key`, `conditions`, `order_terms`). Never runs anything.
+`column_reference`, `sort_key`, `conditions`, `alternatives`, `order_terms`). Never runs anything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from trimtab.db.conditions import Condition, OrderTerm, conditions, order_terms
+from trimtab.db.conditions import Condition, OrderTerm, alternatives, conditions, order_terms
 from trimtab.db.danger import danger_of, kind_of
 from trimtab.db.expressions import ColumnUse, column_reference, expression_columns, sort_key
 from trimtab.db.fragments import Fragment, fragments
@@ -23,6 +23,7 @@ __all__ = [
     "Condition",
     "OrderTerm",
     "Statement",
+    "alternatives",
     "column_reference",
     "conditions",
     "expression_columns",

@@ -20,6 +20,7 @@ from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import CreateIndex
 from trimtab.model.report import Life
+from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Workload
 from trimtab.propose import drops
@@ -79,10 +80,11 @@ class ChosenIndex:
 class Advice:
     """The best set of indexes for a workload.
 
-    Costs are weighted by executions: in `unit`, ms as the model expects them or the planner's cost units where there is
-    no lab. No set of the candidates has an `objective` (cost and price) below `lower_bound`; None where no proof was
-    asked for. `stand_ins` names the changes of `Worth.stand_ins`. `limits` are those that were in force, and
-    `own_write_ms` is what the workload's writes cost without the indexes, as far as that is known.
+    Costs are weighted by executions: in `unit`, ms as the model expects them or the planner's cost units where nothing
+    was measured. No set of the candidates has an `objective` (cost and price) below `lower_bound`; None where no proof
+    was asked for. `stand_ins` names the changes of `Worth.stand_ins`. `limits` are those that were in force, and
+    `own_write_ms` is what the workload's writes cost without the indexes, as far as that is known; `fidelity` how near
+    the twin's plans are to the source's.
     """
 
     run_id: str
@@ -105,6 +107,12 @@ class Advice:
     problems: tuple[str, ...]
     limits: Limits
     own_write_ms: float
+    fidelity: Mapping[str, float | int | str]
+
+    @property
+    def proven(self) -> tuple[ChosenIndex, ...]:
+        """Those of the chosen that the lab proved."""
+        return tuple(index for index in self.indexes if index.life.outcome is Outcome.PROVEN)
 
     @property
     def write_overhead(self) -> float | None:
@@ -193,7 +201,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
         objective=selection.objective,
         lower_bound=selection.lower_bound,
         attempts=selection.attempts,
-        unit="cost" if trials is None else "ms",
+        unit="ms" if examination.baseline_ms else "cost",
         candidates=choice.problem.candidates,
         planner_calls=twin.planner_calls,
         seconds=round(time.monotonic() - started, 3),
@@ -201,6 +209,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
         problems=(*twin.problems, *(trials.notes if trials is not None else ())),
         limits=limits,
         own_write_ms=choice.own_write_ms,
+        fidelity=twin.fidelity(workshop.source, workload.queries).summary(),
     )
 
 

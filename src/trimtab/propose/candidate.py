@@ -85,8 +85,8 @@ class Candidate:
 
     @property
     def is_plain(self) -> bool:
-        """True for a B-tree over columns of all rows."""
-        return self.kinds <= {"btree", "include"}
+        """True for a B-tree over columns of all rows, in their types' own order."""
+        return self.kinds <= {"btree", "include"} and not any(key.operator_class for key in self.keys)
 
     def does_all_of(self, other: Candidate) -> bool:
         """True when whatever the other one serves, this one serves too, by a wider entry.

@@ -17,12 +17,14 @@ from trimtab.propose.methods import brin_candidates, gin_candidates, gist_candid
 from trimtab.propose.needs import Need
 from trimtab.propose.partial import partial_candidates
 from trimtab.propose.plain import plain_candidates
+from trimtab.propose.prefix import prefix_candidates
 from trimtab.propose.writes import held_columns
 
-# Of plain B-trees, of B-trees that are partial, of B-trees over expressions, and of each other access method.
+# Of plain B-trees, of those that are partial, over expressions, by prefix, and of each other access method.
 MAX_PER_NEED = 40
 MAX_PARTIAL = 16
 MAX_EXPRESSION = 10
+MAX_PREFIX = 4
 MAX_OF_METHOD = 4
 
 
@@ -44,6 +46,7 @@ def candidates_for(
         (MAX_PER_NEED, plain_candidates(need, table, limits)),
         (MAX_PARTIAL, partial_candidates(need, table, limits, constant)),
         (MAX_EXPRESSION, expression_candidates(need, table, limits)),
+        (MAX_PREFIX, prefix_candidates(need, table, limits)),
         (MAX_OF_METHOD, brin_candidates(need, table)),
         (MAX_OF_METHOD, gin_candidates(need, table, have)),
         (MAX_OF_METHOD, gist_candidates(need, table, have)),
@@ -62,7 +65,7 @@ def candidates_for(
 
 
 def _is_allowed(candidate: Candidate, limits: Limits) -> bool:
-    return not limits.must_not or limits.allows(candidate.schema, candidate.table, held_columns(candidate))
+    return limits.allows(candidate.schema, candidate.table, held_columns(candidate))
 
 
 def _is_there(candidate: Candidate, there: list[Definition]) -> bool:

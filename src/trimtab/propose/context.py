@@ -16,8 +16,12 @@ from trimtab.model.workload import Query
 METHODS = frozenset({"btree", "brin", "gin", "gist", "hash"})
 KINDS = METHODS | {"include", "partial", "expression"}
 
-# Below this share of the workload's cost a gain is noise of the cost model.
+# Below this share of the cost of all queries that read the table a gain is noise of the cost model.
 LEAST_GAIN = 0.005
+# Of the whole workload's cost: below it nobody would notice.
+LEAST_SHARE = 0.0001
+# Where nothing was measured: a page that is in memory is read in about a hundredth of a millisecond, and costs 1.
+UNITS_PER_MS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,9 @@ class Limits:
 
     `settings_max` maps a setting's name to the largest value allowed, in the server's own notation ("256MB"). `kinds`
     are the kinds of index that may be proposed, out of `KINDS`; one that is several at once needs all of them.
-    `least_gain` is the share of the workload's time that an index must save to be worth having. `proof_seconds` is how
-    long it may take to prove how far the chosen indexes are from the best; 0 asks for no proof. `solver` is one of
-    SOLVERS, tried beside the exact one.
+    `least_gain` is what an index must save to be worth having, as a share of the time of all queries that read its
+    table. `proof_seconds` is how long it may take to prove how far the chosen indexes are from the best; 0 asks for no
+    proof. `solver` is one of SOLVERS, tried beside the exact one.
 
     `max_indexes` is how many new indexes there may be in all. `max_write_overhead` and `max_regression` are shares: of
     the time of the workload's writes, what all indexes may add; of a query's own, what it may lose. None is no limit.
@@ -74,8 +78,13 @@ class Context:
         """The workload's queries."""
         return self.snapshot.workload.queries
 
+    @property
+    def units_per_ms(self) -> float:
+        """What a millisecond is in the unit of `time_per_cost`: 1, or where nothing was measured so many cost units."""
+        return 1.0 if self.baseline_ms else UNITS_PER_MS
+
     def time_per_cost(self, query: Query, cost: float) -> float:
-        """Return the weighted ms that one cost unit of the query stands for; without a lab it counts as 1 ms.
+        """Return the weighted ms that one cost unit of the query stands for; where nothing was measured it is the unit.
 
         What the lab could not run stands for nothing: beside measured times its costs would be no times.
         """

@@ -11,11 +11,10 @@ from trimtab.db.sql import Condition, OrderTerm
 from trimtab.model.catalog import Table
 from trimtab.propose.candidate import Candidate, Key, Keys
 from trimtab.propose.context import Limits
-from trimtab.propose.needs import DISTANCE, Need
+from trimtab.propose.needs import DISTANCE, RANGES, Need
 from trimtab.propose.plain import may_be_key
 
 EQUALITY = frozenset({"=", "= any"})
-RANGES = frozenset({"<", "<=", ">", ">="})
 
 
 def expression_candidates(need: Need, table: Table, limits: Limits) -> Iterator[Candidate]:

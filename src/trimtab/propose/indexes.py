@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from trimtab.db.parser import normalize
+from trimtab.model.catalog import Table
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
@@ -20,13 +21,13 @@ from trimtab.model.workload import Query
 from trimtab.propose.atoms import Planner, gather_atoms, gather_replacements
 from trimtab.propose.candidate import Candidate, Origin
 from trimtab.propose.candidates import candidates_for
-from trimtab.propose.context import Context
+from trimtab.propose.context import LEAST_SHARE, Context
 from trimtab.propose.lookups import Lookup, lookups_of
 from trimtab.propose.merge import merged, replacements
 from trimtab.propose.needs import needs_of
 from trimtab.propose.problem import Cap, Problem
 from trimtab.propose.selection import Selection, select
-from trimtab.propose.writes import own_ms, write_ms, writes_of
+from trimtab.propose.writes import Write, own_ms, write_ms, writes_of
 
 NAME = "indexes"
 _Conditions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
@@ -100,7 +101,7 @@ def choose(context: Context) -> Choice:
         base_cost=base_cost,
         budget_bytes=context.limits.budget_bytes,
         max_per_table=_room(context),
-        least_gain=context.limits.least_gain,
+        noise_ms=_noise(context, plans, base_cost, value),
         special=pool.special,
         barred=_barred(pool, queries, constant),
         max_regression=context.limits.max_regression,
@@ -173,7 +174,7 @@ class _Pool:
         found = dict.fromkeys((query.id for query in self._writing), 0.0)
         for write in self._writes:
             if (table := self._context.snapshot.table(write.schema, write.table)) is not None:
-                found[write.query_id] += own_ms(write, table)
+                found[write.query_id] += own_ms(write, table) * self._context.units_per_ms
         return found
 
     def caps(self) -> list[Cap]:
@@ -203,12 +204,15 @@ class _Pool:
             if (table := self._context.snapshot.table(write.schema, write.table)) is not None:
                 loads = found[write.query_id]
                 for name in on_table.get((write.schema, write.table), ()):
-                    loads[name] = loads.get(name, 0.0) + write_ms(self.candidates[name], table, [write])
+                    loads[name] = loads.get(name, 0.0) + self._price(self.candidates[name], table, [write])
         return found
 
     def _write_ms(self, candidate: Candidate) -> float:
         table = self._context.snapshot.table(candidate.schema, candidate.table)
-        return 0.0 if table is None else write_ms(candidate, table, self._writes)
+        return 0.0 if table is None else self._price(candidate, table, self._writes)
+
+    def _price(self, candidate: Candidate, table: Table, writes: Sequence[Write]) -> float:
+        return write_ms(candidate, table, writes) * self._context.units_per_ms
 
     def _whole_sizes(self, partial: Sequence[Candidate]) -> dict[Candidate, int]:
         """Return how large the partial indexes would be over all rows."""
@@ -333,6 +337,20 @@ def _relevant(plans: Mapping[str, Plan], changes: Mapping[str, CreateIndex]) -> 
         query_id: frozenset(name for table in plan.relations for name in by_table.get(table, ()))
         for query_id, plan in plans.items()
     }
+
+
+def _noise(
+    context: Context, plans: Mapping[str, Plan], base_cost: Mapping[str, float], value: Mapping[str, float]
+) -> dict[tuple[str, str], float]:
+    """Return what an index on each table must save, in ms: a share of the queries on it, and a smaller of all."""
+    spent = {query_id: value[query_id] * cost for query_id, cost in base_cost.items()}
+    on_table: dict[tuple[str, str], float] = {}
+    for query_id, ms in spent.items():
+        for table in plans[query_id].relations:
+            on_table[table] = on_table.get(table, 0.0) + ms
+    least_gain = context.limits.least_gain
+    least = min(least_gain, LEAST_SHARE) * sum(spent.values())
+    return {table: max(least_gain * ms, least) for table, ms in on_table.items()}
 
 
 def _rent_per_byte(context: Context, base_cost: Mapping[str, float], value: Mapping[str, float]) -> float:

@@ -11,8 +11,8 @@ from trimtab.db.sql import Condition
 from trimtab.model.catalog import Table
 from trimtab.model.change import quote_identifier
 from trimtab.propose.candidate import Candidate, Key
-from trimtab.propose.expressions import RANGES
-from trimtab.propose.needs import DISTANCE, Need
+from trimtab.propose.needs import DISTANCE, RANGES, Need
+from trimtab.propose.prefix import begins_known
 
 MIN_BRIN_PAGES = 1024
 MIN_BRIN_CORRELATION = 0.9
@@ -109,9 +109,7 @@ def _with_class(key: Key, name: str, schema: str = "pg_catalog") -> Key:
 
 def _is_of_trigrams(condition: Condition) -> bool:
     """A pattern with a known beginning is a B-tree's."""
-    if condition.operator == "~~" and condition.literal is not None:
-        return condition.literal[:1] in ("%", "_")
-    return condition.operator in _PATTERNS
+    return condition.operator in _PATTERNS and not begins_known(condition)
 
 
 def _family(condition: Condition, table: Table) -> str:

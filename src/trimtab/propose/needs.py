@@ -15,6 +15,7 @@ from trimtab.db.sql import (
     ColumnUse,
     Condition,
     OrderTerm,
+    alternatives,
     column_reference,
     conditions,
     expression_columns,
@@ -38,6 +39,8 @@ _HANDS_ON = frozenset({"Limit", "LockRows", "Unique"})
 _FILTERS_RESULTS = frozenset({"Aggregate", "Group", "WindowAgg"})
 _BARE = re.compile(r"""'(?:[^']|'')*' | "((?:[^"]|"")+)" | (?<!::)\b([^\W\d]\w*)\b(?!\s*[.(])""", re.VERBOSE)
 DISTANCE = "<->"
+_FIXES = frozenset({"=", "= any", "is null", "is true", "is false"})
+RANGES = frozenset({"<", "<=", ">", ">="})
 _EXTREME = re.compile(r"(?:min|max)\((.+)\)")
 
 
@@ -48,7 +51,8 @@ class Need:
     `columns` are all that the scan must return, system columns included, and "*" where the whole row is wanted. `index`
     is the one that the plan scans in its order. `conditions` are all that the plan asks of the relation, and
     `scan_conditions` those that the scan itself checks, so that they hold for every row that counts; `terms` are the
-    first sort and group keys that are expressions.
+    first sort and group keys that are expressions. `alternatives` are the columns that the branches of an OR ask for,
+    those for equality first: an index on each list serves them together.
     """
 
     schema: str
@@ -64,6 +68,7 @@ class Need:
     conditions: list[Condition] = field(default_factory=list)
     scan_conditions: list[Condition] = field(default_factory=list)
     terms: list[OrderTerm] = field(default_factory=list)
+    alternatives: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def join_columns(self) -> list[str]:
@@ -81,6 +86,8 @@ def needs_of(plan: Plan) -> list[Need]:
             if node.node_type not in _FILTERS_RESULTS:
                 for condition in conditions(text):
                     reader.note_operand(node, condition)
+                for branch in alternatives(text):
+                    reader.note_branch(branch)
         reader.note_order(node)
         reader.note_groups(node)
     for text in _needed_outputs(plan.root):
@@ -130,6 +137,14 @@ class _Reader:
             _add(need.conditions, condition)
             if _is_scan(node) and node.alias == need.alias:
                 _add(need.scan_conditions, condition)
+
+    def note_branch(self, branch: Sequence[Condition]) -> None:
+        """Keep the columns of a branch of an OR, up to one that is compared by range."""
+        equal = dict.fromkeys(c.column for c in branch if c.column is not None and c.operator in _FIXES)
+        ranged = [c.column for c in branch if c.column is not None and c.operator in RANGES and c.column not in equal]
+        columns = tuple(column for column in (*equal, *ranged[:1]) if column is not None)
+        for need in self._of(branch[0].alias) if columns else ():
+            _add(need.alternatives, columns)
 
     def _note_term(self, keys: Sequence[str]) -> None:
         term = order_terms(keys[0]) if keys else None

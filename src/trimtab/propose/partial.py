@@ -14,8 +14,8 @@ from trimtab.db.sql import Condition
 from trimtab.model.catalog import Table
 from trimtab.propose.candidate import Candidate, Key, Keys
 from trimtab.propose.context import Limits
-from trimtab.propose.expressions import RANGES, expression_keys
-from trimtab.propose.needs import Need
+from trimtab.propose.expressions import expression_keys
+from trimtab.propose.needs import RANGES, Need
 from trimtab.propose.plain import covering, key_lists, may_be_key
 
 MAX_CONDITIONS = 3

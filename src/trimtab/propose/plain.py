@@ -92,7 +92,10 @@ def key_lists(need: Need, table: Table, limit: int) -> Iterator[tuple[Keys, froz
 
 
 def _unlimited_key_lists(need: Need, table: Table) -> Iterator[Keys]:
-    """Equality first, then an order or one range; joins before, after and without equality; the rest alone."""
+    """Equality first, then an order or one range; joins before, after and without equality; the rest alone.
+
+    What the branches of an OR ask for comes alone and after equality, each in an index of its own.
+    """
     equal = tuple(Key(column) for column in need.equality)
     group = tuple(Key(column) for column in need.group)
     orders = _orders(need, table)
@@ -109,6 +112,9 @@ def _unlimited_key_lists(need: Need, table: Table) -> Iterator[Keys]:
         yield from (join + r for r in ranges)
         yield from (equal + join + r for r in ranges)
     yield equal + group
+    for columns in need.alternatives:
+        yield tuple(map(Key, columns))
+        yield equal + tuple(map(Key, columns))
     yield from ranges
     for key in equal:
         # Each may be the one that other queries share, or the only one that tells rows apart.

@@ -71,10 +71,10 @@ class Problem:
     """The selection problem: candidates with sizes and cost to the writes; queries and what a cost unit is worth.
 
     `value` is weighted ms per cost unit, `keep_ms` the weighted ms that an index adds to the writes. `atoms` grows.
-    `least_gain` is the share of the workload that an index must save. `special` are the candidates that are no plain
-    B-trees. `barred` names, by query, those that must not be promised to it: a plan for any parameters has no use for
-    them. `caps` are limits beside the budget and the tables' own. A set under which a query costs more than
-    `max_regression` over its cost without any, as a share, is among `refused`, which grows.
+    `noise_ms` is what an index on a table must save beyond that, so that its gain is no noise. `special` are the
+    candidates that are no plain B-trees. `barred` names, by query, those that must not be promised to it: a plan for
+    any parameters has no use for them. `caps` are limits beside the budget and the tables' own. A set under which a
+    query costs more than `max_regression` over its cost without any, as a share, is among `refused`, which grows.
     """
 
     candidates: Mapping[str, CreateIndex]
@@ -86,7 +86,7 @@ class Problem:
     budget_bytes: int
     max_per_table: Mapping[tuple[str, str], int]
     atoms: dict[str, list[Atom]] = field(default_factory=dict)
-    least_gain: float = 0.0
+    noise_ms: Mapping[tuple[str, str], float] = field(default_factory=dict)
     special: frozenset[str] = frozenset()
     barred: Mapping[str, frozenset[str]] = field(default_factory=dict)
     caps: Sequence[Cap] = ()
@@ -119,7 +119,8 @@ class Problem:
 
     def charge_ms(self, name: str) -> float:
         """What an index must save to be worth having: its cost to the writes, and the least gain that is no noise."""
-        return self.keep_ms.get(name, 0.0) + self.base_ms * self.least_gain
+        change = self.candidates[name]
+        return self.keep_ms.get(name, 0.0) + self.noise_ms.get((change.schema, change.table), 0.0)
 
 
 def useful(atoms: Sequence[Atom]) -> list[Atom]:

@@ -20,6 +20,8 @@ from trimtab.propose.solver import solve_with_guesses
 
 # Places in a query's tree that are looked at without asking, because the answer is known.
 MAX_FREE = 400
+# Of the gap that is left, the part to which a program over guesses is solved.
+ROUGH = 4
 # Closer than this the costs themselves do not tell sets apart.
 ENOUGH = 0.01
 
@@ -61,6 +63,7 @@ def prove(
     trees = {query.id: _Tree(problem, planner, query) for query in problem.queries}
     proof = Proof(tuple(names), objective(names), 0.0, 0)
     tried: set[tuple[str, ...]] = set()
+    is_exact = False
     while proof.gap > gap and (left := deadline - time.monotonic()) > 0:
         leaves = {query_id: tree.leaves() for query_id, tree in trees.items()}
         chosen, bound = solve_with_guesses(
@@ -68,11 +71,13 @@ def prove(
             {query_id: useful(atoms) for query_id, (atoms, _) in leaves.items()},
             {query_id: guesses for query_id, (_, guesses) in leaves.items()},
             seconds=left,
-            relative_gap=gap / 2,
+            # While the guesses are rough, so is the answer; it is the guesses that take the time to mend.
+            relative_gap=gap / 2 if is_exact else max(gap / 2, proof.gap / ROUGH),
         )
         proof = Proof(proof.names, proof.objective, max(proof.lower_bound, bound), proof.rounds + 1)
-        if chosen in tried:
+        if chosen in tried and is_exact:
             break
+        is_exact = chosen in tried
         tried.add(chosen)
         for tree in trees.values():
             if time.monotonic() > deadline:
@@ -106,6 +111,7 @@ class _Tree:
         self._planner = planner
         self._query = query
         self._base = Atom(frozenset(), problem.base_cost[query.id])
+        self._sizes, self._budget = problem.sizes, problem.budget_bytes
         self._relevant = planner.usable(query)
         self._known: dict[_Place, Atom] = {}
         self._ask(_Place())
@@ -115,8 +121,11 @@ class _Tree:
         atoms, guesses = {self._base: None}, []
         waiting, free = [(_Place(), 0.0)], MAX_FREE
         for place, floor in waiting:
+            visible = self._visible(place)
+            if visible is None:
+                continue
             atom = self._known.get(place)
-            if atom is None and free > 0 and (atom := self._planner.known(self._query, self._relevant - place.absent)):
+            if atom is None and free > 0 and (atom := self._planner.known(self._query, visible)):
                 self._known[place] = atom
                 free -= 1
             if atom is not None:
@@ -126,7 +135,7 @@ class _Tree:
             alone = self._planner.known(self._query, place.present)
             if alone is not None:
                 atoms[alone] = None
-            others = self._relevant - place.absent - (place.present if alone is not None else frozenset())
+            others = visible - (place.present if alone is not None else frozenset())
             if others:
                 guesses.append(Guess(place.present, others, place.absent, min(floor, self._base.cost)))
         return list(atoms), guesses
@@ -137,7 +146,17 @@ class _Tree:
         while place is not None:
             place = next((step for name, step in place.steps(self._ask(place)) if name not in chosen), None)
 
+    def _visible(self, place: _Place) -> frozenset[str] | None:
+        """Return what a set at this place may hold within the budget; None where no set of it is within."""
+        room = self._budget - sum(self._sizes[name] for name in place.present)
+        if room < 0:
+            return None
+        fitting = {name for name in self._relevant - place.absent if self._sizes[name] <= room}
+        return place.present | fitting
+
     def _ask(self, place: _Place) -> Atom:
         if place not in self._known:
-            [self._known[place]] = self._planner.atoms([self._query], self._relevant - place.absent)
+            visible = self._visible(place)
+            assert visible is not None, "what is chosen is within the budget"
+            [self._known[place]] = self._planner.atoms([self._query], visible)
         return self._known[place]

@@ -56,6 +56,8 @@ def indexes_document(advice: Advice) -> dict[str, object]:
         "write_overhead": _rounded(advice.write_overhead),
         "unit": advice.unit,
         "size_bytes": advice.size_bytes,
+        "proven": {"indexes": len(advice.proven), "size_bytes": sum(index.size_bytes for index in advice.proven)},
+        "twin": dict(advice.fidelity),
         "frontier": [
             {"size_bytes": point.size_bytes, "cost": _rounded(point.cost), "indexes": len(point.names)}
             for point in advice.frontier
@@ -77,7 +79,7 @@ def indexes_document(advice: Advice) -> dict[str, object]:
 
 
 def _index(index: ChosenIndex, advice: Advice, names: dict[str, str]) -> dict[str, object]:
-    worth, trial = index.worth, index.life.trial
+    worth, trial, prediction = index.worth, index.life.trial, index.life.prediction
     return {
         "id": index.life.strategy.id,
         "sql": index.change.sql(),
@@ -95,6 +97,10 @@ def _index(index: ChosenIndex, advice: Advice, names: dict[str, str]) -> dict[st
         "loss": _rounded(worth.loss),
         "outcome": index.life.outcome.value,
         "note": index.life.note,
+        "predicted_ms": None
+        if prediction is None or prediction.unit != "ms"
+        else {name: _rounded(getattr(prediction, name)) for name in ("low", "mid", "high")},
+        "built_bytes": None if trial is None else trial.size_bytes,
         "build_seconds": None if trial is None else _rounded(trial.build_seconds),
         "before_ms": None if trial is None else _rounded(trial.before_ms),
         "after_ms": None if trial is None else _rounded(trial.after_ms),

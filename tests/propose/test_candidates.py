@@ -154,6 +154,50 @@ def test_an_expression_that_is_compared_makes_keys(condition: str, expected: str
     assert expected in rules(condition)["expression"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("((t.customer_id = 7) OR (t.id > 9))", ['"customer_id"', '"id"']),
+        (
+            "((t.placed > '2024-01-01'::date) AND (((t.customer_id = 7) AND (t.id > 9)) OR (t.deleted_at IS NULL)))",
+            ['"customer_id", "id"', '"deleted_at"'],
+        ),
+        ("((t.status = 'x'::text) AND ((t.customer_id = o.id) OR (t.id = o.id)))", ['"customer_id"', '"id"']),
+    ],
+)
+def test_each_branch_of_an_or_makes_keys(condition: str, expected: list[str]) -> None:
+    found = rules(condition)["columns"]
+    assert {f"btree ({keys})" for keys in expected} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "condition", ["((t.customer_id = 7) OR (t.email ~~ '%x'::text))", "((t.customer_id = 7) OR (o.id = 9))"]
+)
+def test_an_or_with_a_branch_that_nothing_serves_makes_none(condition: str) -> None:
+    assert need(condition).alternatives == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("((t.email)::text ~~ 'abc%'::text)", ['btree ("email" pg_catalog.text_pattern_ops)']),
+        ("(lower(t.email) ~~ 'abc%'::text)", ["btree ((lower(email)) pg_catalog.text_pattern_ops)"]),
+        (
+            "((t.customer_id = 7) AND (lower(t.email) ~ '^abc'::text))",
+            [
+                "btree ((lower(email)) pg_catalog.text_pattern_ops)",
+                'btree ("customer_id", (lower(email)) pg_catalog.text_pattern_ops)',
+            ],
+        ),
+        ("((t.email)::text ~~ '%abc'::text)", []),
+        ("((t.email)::text ~~ $1)", []),
+        ("((t.email)::text !~~ 'abc%'::text)", []),
+    ],
+)
+def test_a_pattern_with_a_known_beginning_makes_keys_in_the_order_of_bytes(condition: str, expected: list[str]) -> None:
+    assert rules(condition).get("prefix", []) == expected
+
+
 def test_an_expression_that_is_sorted_or_grouped_by_makes_keys() -> None:
     assert rules(sort="lower(t.email) DESC")["expression"] == ["btree ((lower(email)))"]
     grouped = rules(group="(date_trunc('day'::text, t.placed))")["expression"]

@@ -53,6 +53,8 @@ QUERIES = {
     "tags": "SELECT id FROM orders WHERE tags @> '{77}'",
     "when": "SELECT max(body) FROM orders WHERE placed BETWEEN '2024-02-01 UTC' AND '2024-02-02 UTC'",
     "like": "SELECT id FROM customer WHERE email LIKE '%17@%'",
+    "begins": "SELECT id FROM customer WHERE email LIKE 'Mail1770%'",
+    "or": "SELECT id, body FROM orders WHERE customer_id = 17 OR shuffled = 4711",
 }
 DELETE = "DELETE FROM customer WHERE id BETWEEN 25000 AND 25010"
 VALUES = {"soft": ("17",), "any": ("open", "17")}
@@ -127,7 +129,14 @@ def test_each_kind_is_found_where_it_is_the_right_one(facts: Snapshot, twin: Twi
     assert by_query["sum"] == 'USING btree ("shuffled") INCLUDE ("total")'
     assert by_query["tags"] == 'USING gin ("tags")'
     assert "like" not in by_query
-    assert set.union(*map(rule_of, strategies)) >= {"partial", "expression", "covering", "gin"}
+    assert by_query["begins"] == 'USING btree ("email" pg_catalog.text_pattern_ops)'
+    assert set.union(*map(rule_of, strategies)) >= {"partial", "expression", "covering", "gin", "prefix"}
+
+
+def test_each_branch_of_an_or_has_an_index_and_neither_is_of_use_without_the_other(facts: Snapshot, twin: Twin) -> None:
+    [both] = proposed(facts, twin, ("or",))
+    made = [change for change in both.changes if isinstance(change, CreateIndex)]
+    assert {change.key_columns[0] for change in made} == {"customer_id", "shuffled"}
 
 
 def test_where_there_is_room_for_little_a_summary_of_what_lies_in_order_is_found(facts: Snapshot, twin: Twin) -> None:

@@ -10,7 +10,7 @@ import pytest
 from trimtab.db.connection import Connection, connect
 from trimtab.db.explain import explain
 from trimtab.embedded.server import Server
-from trimtab.model.change import CreateStatistics, DropStatistics, quote_identifier
+from trimtab.model.change import CreateIndex, CreateStatistics, DropStatistics, quote_identifier
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, StatisticsTarget
 from trimtab.twin.build import build as build_server
@@ -364,6 +364,10 @@ def test_without_values_none_is_asked_for(server: Server) -> None:
         assert values.common is None
         for one in (listed, wanted):
             assert twin.refusal(one) == "without values it has no effect"
+        shaped = CreateIndex("public", "place", "shaped", "((lower(city)), tags)", ())
+        assert twin.note(shaped).startswith("sampled")
+        told = b"select count(n_distinct), count(most_common_vals), count(histogram_bounds) from pg_catalog.pg_stats"
+        assert twin.connection.execute(told + b" where tablename like 'trimtab_h%'").fetchone() == (1, 0, 0)
 
 
 def test_more_rows_are_read_for_a_higher_target_up_to_a_limit() -> None:

@@ -70,19 +70,19 @@ def conditions(expression: str) -> tuple[Condition, ...]:
 
 
 @lru_cache(maxsize=8192)
-def alternatives(expression: str) -> tuple[tuple[Condition, ...], ...]:
+def alternatives(expression: str) -> tuple[tuple[tuple[Condition, ...], ...], ...]:
     """Return what the branches of each OR at the top ask of one relation, where every branch asks something of it.
 
-    One tuple for each branch: an index for each of them serves the whole.
+    An index for each of the branches serves the whole.
     """
     tree = tree_of(expression)
-    found: list[tuple[Condition, ...]] = []
+    found: list[tuple[tuple[Condition, ...], ...]] = []
     for conjunct in () if tree is None else conjuncts(tree):
         match conjunct:
             case {"BoolExpr": {"boolop": "OR_EXPR", "args": list(arguments)}}:
                 branches = [[c for part in conjuncts(argument) for c in _of(part)] for argument in arguments]
                 for alias in sorted(set.intersection(*({c.alias for c in branch} for branch in branches))):
-                    found += [tuple(c for c in branch if c.alias == alias) for branch in branches]
+                    found.append(tuple(tuple(c for c in branch if c.alias == alias) for branch in branches))
     return tuple(dict.fromkeys(found))
 
 

@@ -86,8 +86,8 @@ def needs_of(plan: Plan) -> list[Need]:
             if node.node_type not in _FILTERS_RESULTS:
                 for condition in conditions(text):
                     reader.note_operand(node, condition)
-                for branch in alternatives(text):
-                    reader.note_branch(branch)
+                for branches in alternatives(text):
+                    reader.note_branches(branches)
         reader.note_order(node)
         reader.note_groups(node)
     for text in _needed_outputs(plan.root):
@@ -138,13 +138,12 @@ class _Reader:
             if _is_scan(node) and node.alias == need.alias:
                 _add(need.scan_conditions, condition)
 
-    def note_branch(self, branch: Sequence[Condition]) -> None:
-        """Keep the columns of a branch of an OR, up to one that is compared by range."""
-        equal = dict.fromkeys(c.column for c in branch if c.column is not None and c.operator in _FIXES)
-        ranged = [c.column for c in branch if c.column is not None and c.operator in RANGES and c.column not in equal]
-        columns = tuple(column for column in (*equal, *ranged[:1]) if column is not None)
-        for need in self._of(branch[0].alias) if columns else ():
-            _add(need.alternatives, columns)
+    def note_branches(self, branches: Sequence[Sequence[Condition]]) -> None:
+        """Keep the columns of an OR's branches, where each has some."""
+        keys = [_columns(branch) for branch in branches]
+        for need in self._of(branches[0][0].alias) if all(keys) else ():
+            for columns in keys:
+                _add(need.alternatives, columns)
 
     def _note_term(self, keys: Sequence[str]) -> None:
         term = order_terms(keys[0]) if keys else None
@@ -209,6 +208,13 @@ class _Reader:
     def _note_column(self, alias: str, column: str) -> None:
         for need in self._of(alias):
             need.columns.add(column)
+
+
+def _columns(branch: Sequence[Condition]) -> tuple[str, ...]:
+    """Return the columns that conditions fix, and one that they compare by range."""
+    fixed = [c.column for c in branch if c.column is not None and c.operator in _FIXES]
+    ranged = [c.column for c in branch if c.column is not None and c.operator in RANGES and c.column not in fixed]
+    return tuple(dict.fromkeys((*fixed, *ranged[:1])))
 
 
 def _is_scan(node: PlanNode) -> bool:

@@ -96,6 +96,11 @@ class NoPlanner:
     ) -> list[list[Plan | PlanFailure]]:
         raise AssertionError("this proposer asks no planner")
 
+    def what_if_each(
+        self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
+    ) -> list[list[Plan | PlanFailure]]:
+        raise AssertionError("this proposer asks no planner")
+
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         raise AssertionError("this proposer makes no index")
 

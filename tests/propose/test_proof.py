@@ -42,6 +42,11 @@ class Table:
         there = [{c.name for c in changes if isinstance(c, CreateIndex)} for changes in configurations]
         return [[self._plan(query, names) for query in queries] for names in there]
 
+    def what_if_each(
+        self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
+    ) -> list[list[Plan | PlanFailure]]:
+        return [self.what_if(queries, [changes])[0] for queries, changes in groups]
+
     def _plan(self, query: Query, names: set[str]) -> Plan:
         atom = self._choice(query, names)
         scans = [{"Node Type": "Index Scan", "Index Name": name} for name in sorted(atom.indexes)]

@@ -77,10 +77,11 @@ def test_sizes_and_refusals_are_the_same_on_all_engines(pair: tuple[Twin, Twin])
 
 
 def test_engines_are_made_when_there_is_work_enough(source: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trimtab.twin.engines.WORTH", 60)
     with build(source, 2) as twin:
         [first] = twin.what_if(ASKED, [()])
+        twin.what_if(ASKED, [(change,) for change in CHANGES[:2]])
         assert twin.workers == 1
+        monkeypatch.setattr("trimtab.twin.engines.WORTH_SECONDS", 1e-6)
         twin.what_if(ASKED, [(change,) for change in CHANGES])
         assert twin.workers == 2
         directories = [engine.server.directory for engine in twin._engines.all]

@@ -81,6 +81,12 @@ class WhatIf(Protocol):
         """
         ...
 
+    def what_if_each(
+        self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
+    ) -> list[list[Plan | PlanFailure]]:
+        """Return, per group, the plan of each of its queries under its changes; as `what_if` without `generic`."""
+        ...
+
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""
         ...

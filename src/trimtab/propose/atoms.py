@@ -6,7 +6,6 @@ so the tree of hidden indexes, walked down far enough, holds every plan that any
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from trimtab.model.plan import Plan
@@ -41,19 +40,30 @@ class Planner:
         With `is_asked` the planner is asked for just this set, unless it was before.
         """
         offered = frozenset(names)
-        shown = {query.id: offered & self.usable(query) for query in queries}
-        found = {query.id: self._known_answer(query, shown[query.id], is_asked) for query in queries}
-        missing: dict[frozenset[str], list[Query]] = {}
-        for query in queries:
-            if found[query.id] is None:
-                barred = self._problem.barred.get(query.id, frozenset())
-                missing.setdefault(offered - barred, []).append(query)
-        for there, asked in missing.items():
-            [plans] = self._what_if.what_if(asked, [tuple(self._problem.candidates[name] for name in sorted(there))])
-            for query, plan in zip(asked, plans, strict=True):
+        return self.each([(query, offered) for query in queries], is_asked=is_asked)
+
+    def each(self, pairs: Sequence[tuple[Query, frozenset[str]]], *, is_asked: bool = False) -> list[Atom]:
+        """Return the atom of each query with its set, as `atoms` does: whatever must be asked, in one go."""
+        shown = [offered & self.usable(query) for query, offered in pairs]
+        found = [self._known_answer(query, s, is_asked) for (query, _), s in zip(pairs, shown, strict=True)]
+        missing: dict[frozenset[str], dict[str, Query]] = {}
+        for place, (query, offered) in enumerate(pairs):
+            if found[place] is None:
+                there = offered - self._problem.barred.get(query.id, frozenset())
+                missing.setdefault(there, {})[query.id] = query
+        groups = [
+            (list(asked.values()), tuple(self._problem.candidates[name] for name in sorted(there)))
+            for there, asked in missing.items()
+        ]
+        answers = self._what_if.what_if_each(groups) if groups else []
+        for (there, asked), plans in zip(missing.items(), answers, strict=True):
+            for query, plan in zip(asked.values(), plans, strict=True):
                 atom = Atom(plan.indexes & there, plan.cost) if isinstance(plan, Plan) else self._base(query)
-                self._asked[query.id][self._mask(shown[query.id])] = found[query.id] = atom
-        return [found[query.id] or self._base(query) for query in queries]
+                self._asked[query.id][self._mask(there & self.usable(query))] = atom
+        return [
+            atom or self._asked[query.id][self._mask(s)]
+            for (query, _), s, atom in zip(pairs, shown, found, strict=True)
+        ]
 
     def usable(self, query: Query) -> frozenset[str]:
         """Return the candidates that the query could use."""
@@ -84,37 +94,59 @@ class Planner:
 
 def gather_atoms(problem: Problem, planner: Planner, own: Mapping[str, Sequence[str]]) -> None:
     """Fill the problem's atoms. `own` lists each query's candidate names."""
+    names = {query.id: frozenset(own.get(query.id, ())) for query in problem.queries}
+    ordinary = {query_id: found - problem.special for query_id, found in names.items()}
+    plain = {
+        query_id: frozenset(name for name in found if not problem.candidates[name].include_columns)
+        for query_id, found in ordinary.items()
+    }
+    searches = [_Search(problem, query, (ordinary[query.id], plain[query.id])) for query in problem.queries]
+    with_special = [query for query in problem.queries if names[query.id] != ordinary[query.id]]
+    everything = [_Search(problem, query, (names[query.id],)) for query in with_special]
+    for several in (searches, everything):
+        _carry_out(planner, several)
+    singles = [(query, frozenset({name})) for query in problem.queries for name in sorted(names[query.id])]
+    found: dict[str, list[Atom]] = {query.id: [] for query in problem.queries}
+    for search in (*searches, *everything):
+        found[search.query.id] += search.found
+    for (query, _), atom in zip(singles, planner.each(singles), strict=True):
+        found[query.id].append(atom)
     for query in problem.queries:
-        names = frozenset(own.get(query.id, ()))
-        ordinary = names - problem.special
-        plain = frozenset(name for name in ordinary if not problem.candidates[name].include_columns)
-        found = _without_what_is_liked(problem, planner, query, dict.fromkeys((ordinary, plain)))
-        if names != ordinary:
-            found += _without_what_is_liked(problem, planner, query, [names])
-        found += [planner.atoms([query], [name])[0] for name in sorted(names)]
-        problem.atoms[query.id] = useful([Atom(frozenset(), problem.base_cost[query.id]), *found])
+        problem.atoms[query.id] = useful([Atom(frozenset(), problem.base_cost[query.id]), *found[query.id]])
 
 
-def _without_what_is_liked(
-    problem: Problem, planner: Planner, query: Query, starts: Iterable[frozenset[str]]
-) -> list[Atom]:
-    """Ask with everything visible, then with each index that a plan uses hidden, breadth first."""
-    found: list[Atom] = []
-    open_sets = deque(starts)
-    seen = set(open_sets)
-    worth = problem.base_cost[query.id] * (1 - LEAST_SAVING)
-    while open_sets and len(found) < MAX_HIDDEN:
-        visible = open_sets.popleft()
-        [atom] = planner.atoms([query], visible)
-        found.append(atom)
-        if atom.cost > worth:
-            continue
-        for liked in sorted(atom.indexes):
-            rest = visible - {liked}
-            if rest not in seen:
-                seen.add(rest)
-                open_sets.append(rest)
-    return found
+class _Search:
+    """What a query costs with everything visible, then with each index that a plan uses hidden, breadth first."""
+
+    def __init__(self, problem: Problem, query: Query, starts: Iterable[frozenset[str]]) -> None:
+        self.query = query
+        self.found: list[Atom] = []
+        self._worth = problem.base_cost[query.id] * (1 - LEAST_SAVING)
+        self._open = list(dict.fromkeys(starts))
+        self._seen = set(self._open)
+
+    def ask(self) -> list[frozenset[str]]:
+        """Return the sets to ask about next; none when all that is worth asking was."""
+        return self._open[: MAX_HIDDEN - len(self.found)]
+
+    def learn(self, visible: Sequence[frozenset[str]], atoms: Sequence[Atom]) -> None:
+        """Take the answers."""
+        self.found += atoms
+        self._open = []
+        for there, atom in zip(visible, atoms, strict=True):
+            for liked in sorted(atom.indexes) if atom.cost <= self._worth else ():
+                rest = there - {liked}
+                if rest not in self._seen:
+                    self._seen.add(rest)
+                    self._open.append(rest)
+
+
+def _carry_out(planner: Planner, searches: Sequence[_Search]) -> None:
+    """Ask for all searches together, step by step: so there is always much to share out."""
+    while asked := [(search, sets) for search in searches if (sets := search.ask())]:
+        answers = iter(planner.each([(search.query, one) for search, sets in asked for one in sets]))
+        for search, sets in asked:
+            search.learn(sets, [next(answers) for _ in sets])
 
 
 def gather_replacements(problem: Problem, planner: Planner, replacements: Mapping[str, Sequence[str]]) -> None:
@@ -122,16 +154,20 @@ def gather_replacements(problem: Problem, planner: Planner, replacements: Mappin
 
     `replacements` lists, for a candidate, those that do all that it does.
     """
+    asked: list[tuple[Query, frozenset[str]]] = []
     for query in problem.queries:
-        atoms = problem.atoms[query.id]
         worth = problem.base_cost[query.id] * (1 - LEAST_SAVING)
         wanted = [
             atom.indexes - {name} | {other}
-            for atom in atoms
+            for atom in problem.atoms[query.id]
             if atom.cost <= worth
             for name in sorted(atom.indexes)
             for other in replacements.get(name, ())
             if other not in atom.indexes
         ]
-        found = [planner.atoms([query], names)[0] for names in list(dict.fromkeys(wanted))[:MAX_REPLACED]]
-        problem.atoms[query.id] = useful([*atoms, *found])
+        asked += [(query, names) for names in list(dict.fromkeys(wanted))[:MAX_REPLACED]]
+    found: dict[str, list[Atom]] = {}
+    for (query, _), atom in zip(asked, planner.each(asked), strict=True):
+        found.setdefault(query.id, []).append(atom)
+    for query_id, atoms in found.items():
+        problem.atoms[query_id] = useful([*problem.atoms[query_id], *atoms])

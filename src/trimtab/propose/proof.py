@@ -61,6 +61,7 @@ def prove(
     """
     deadline = time.monotonic() + seconds
     trees = {query.id: _Tree(problem, planner, query) for query in problem.queries}
+    _ask(planner, [(tree, *step) for tree in trees.values() if (step := tree.unknown(frozenset())) is not None])
     proof = Proof(tuple(names), objective(names), 0.0, 0)
     tried: set[tuple[str, ...]] = set()
     is_exact = False
@@ -79,14 +80,27 @@ def prove(
             break
         is_exact = chosen in tried
         tried.add(chosen)
-        for tree in trees.values():
-            if time.monotonic() > deadline:
-                return proof
-            tree.follow(frozenset(chosen))
+        if not _follow(planner, list(trees.values()), frozenset(chosen), deadline):
+            return proof
         found = objective(chosen)
         if found < proof.objective:
             proof = Proof(chosen, found, proof.lower_bound, proof.rounds)
     return proof
+
+
+def _follow(planner: Planner, trees: Sequence[_Tree], chosen: frozenset[str], deadline: float) -> bool:
+    """Ask along the paths to the chosen, of all queries together; False when the time was over before their ends."""
+    while asked := [(tree, *step) for tree in trees if (step := tree.unknown(chosen)) is not None]:
+        if time.monotonic() > deadline:
+            return False
+        _ask(planner, asked)
+    return True
+
+
+def _ask(planner: Planner, asked: Sequence[tuple[_Tree, _Place, frozenset[str]]]) -> None:
+    answers = planner.each([(tree.query, visible) for tree, _, visible in asked])
+    for (tree, place, _), atom in zip(asked, answers, strict=True):
+        tree.learn(place, atom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +123,11 @@ class _Tree:
 
     def __init__(self, problem: Problem, planner: Planner, query: Query) -> None:
         self._planner = planner
-        self._query = query
+        self.query = query
         self._base = Atom(frozenset(), problem.base_cost[query.id])
         self._sizes, self._budget = problem.sizes, problem.budget_bytes
         self._relevant = planner.usable(query)
         self._known: dict[_Place, Atom] = {}
-        self._ask(_Place())
 
     def leaves(self) -> tuple[list[Atom], list[Guess]]:
         """Return the plans met so far, and a guess for each place behind them that was not looked at."""
@@ -125,14 +138,14 @@ class _Tree:
             if visible is None:
                 continue
             atom = self._known.get(place)
-            if atom is None and free > 0 and (atom := self._planner.known(self._query, visible)):
+            if atom is None and free > 0 and (atom := self._planner.known(self.query, visible)):
                 self._known[place] = atom
                 free -= 1
             if atom is not None:
                 atoms[atom] = None
                 waiting += [(step, max(floor, atom.cost)) for _, step in place.steps(atom)]
                 continue
-            alone = self._planner.known(self._query, place.present)
+            alone = self._planner.known(self.query, place.present)
             if alone is not None:
                 atoms[alone] = None
             others = visible - (place.present if alone is not None else frozenset())
@@ -140,11 +153,23 @@ class _Tree:
                 guesses.append(Guess(place.present, others, place.absent, min(floor, self._base.cost)))
         return list(atoms), guesses
 
-    def follow(self, chosen: frozenset[str]) -> None:
-        """Ask along the path to the place where all that the planner uses is among these."""
+    def unknown(self, chosen: frozenset[str]) -> tuple[_Place, frozenset[str]] | None:
+        """Return the next place to ask about on the path to these, and what is visible there; None at its end.
+
+        At the end all that the planner uses is among these.
+        """
         place: _Place | None = _Place()
         while place is not None:
-            place = next((step for name, step in place.steps(self._ask(place)) if name not in chosen), None)
+            if place not in self._known:
+                visible = self._visible(place)
+                assert visible is not None, "what is chosen is within the budget"
+                return place, visible
+            place = next((step for name, step in place.steps(self._known[place]) if name not in chosen), None)
+        return None
+
+    def learn(self, place: _Place, atom: Atom) -> None:
+        """Take the planner's answer for a place."""
+        self._known[place] = atom
 
     def _visible(self, place: _Place) -> frozenset[str] | None:
         """Return what a set at this place may hold within the budget; None where no set of it is within."""
@@ -153,10 +178,3 @@ class _Tree:
             return None
         fitting = {name for name in self._relevant - place.absent if self._sizes[name] <= room}
         return place.present | fitting
-
-    def _ask(self, place: _Place) -> Atom:
-        if place not in self._known:
-            visible = self._visible(place)
-            assert visible is not None, "what is chosen is within the budget"
-            [self._known[place]] = self._planner.atoms([self._query], visible)
-        return self._known[place]

@@ -85,11 +85,11 @@ class PlanCache:
             self._relations[question] = relations
             self._keep(question, _UNCHANGED, answer)
 
-    def missing(self, questions: Sequence[Question], configurations: Iterable[Configuration]) -> list[Task]:
+    def missing(self, groups: Iterable[tuple[Sequence[Question], Configuration]]) -> list[Task]:
         """Return what must be asked before `answers_to` can tell: each question once, with what is relevant to it."""
         asked: set[tuple[Question, _State]] = set()
         tasks = []
-        for configuration in configurations:
+        for questions, configuration in groups:
             found: dict[Question, _State] = {}
             needed: set[int] = set()
             for question in questions:

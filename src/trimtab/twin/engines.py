@@ -6,6 +6,7 @@ Which engine does what changes no answer: all have the same indexes, made in the
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,8 @@ from trimtab.twin.engine import Engine
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-WORTH = 1000
-"""Planner calls that could have been shared after which another engine is made: it costs about as much time."""
+WORTH_SECONDS = 1.0
+"""Work that could have been shared after which another engine is made: it costs about as much."""
 _LEAST_PIECE = 8
 
 
@@ -30,7 +31,7 @@ class Engines:
         self.all = [first]
         self.problems: tuple[str, ...] = ()
         self._limit = max(limit if limit is not None else _processors(), 1)
-        self._shareable = 0
+        self._shareable_seconds = 0.0
 
     @property
     def first(self) -> Engine:
@@ -54,10 +55,8 @@ class Engines:
     def pieces(self, tasks: Sequence[Task]) -> list[Task]:
         """Return the tasks in pieces that can be shared out, after making more engines if that pays."""
         total = sum(len(task.questions) for task in tasks)
-        if total > _LEAST_PIECE and len(self.all) < self._limit:
-            self._shareable += total
-            if self._shareable >= WORTH:
-                self.grow()
+        if total > _LEAST_PIECE and len(self.all) < self._limit and self._shareable_seconds >= WORTH_SECONDS:
+            self.grow()
         if len(self.all) == 1:
             return list(tasks)
         size = max(total // (8 * len(self.all)), _LEAST_PIECE)
@@ -95,9 +94,12 @@ class Engines:
                 waiting.clear()
                 raise
 
+        started = time.monotonic()
         try:
             self._run_all(run, len(waiting))
         finally:
+            if len(everything) > 1:
+                self._shareable_seconds += time.monotonic() - started
             for place in sorted(results):
                 keep(everything[place], results[place])
 

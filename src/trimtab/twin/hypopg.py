@@ -97,9 +97,15 @@ class HypoPG:
             for question in self._cache.unknown(questions):
                 self._show({})
                 self._cache.learn(question, *self._session.learn(question))
-            for task in self._cache.missing(questions, sorted_changes):
+            for task in self._cache.missing((questions, configuration) for configuration in sorted_changes):
                 self._cache.keep(task, self._ask(task))
         return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
+
+    def what_if_each(
+        self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
+    ) -> list[list[Plan | PlanFailure]]:
+        """Return, per group, the plan of each of its queries under its changes. Raises ServerError."""
+        return [self.what_if(queries, [changes])[0] for queries, changes in groups]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return HypoPG's estimates of their sizes; None for one that it refuses. Raises ServerError."""

@@ -157,12 +157,28 @@ class Twin:
         fails each of its queries. Raises LabError `twin.lost` when the twin ended.
         """
         asked = [question_of(query, generic) for query in queries]
-        questions = [question for question in asked if isinstance(question, Question)]
-        sorted_changes = [Configuration(changes) for changes in configurations]
+        return self._answers([(asked, changes) for changes in configurations])
+
+    def what_if_each(
+        self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
+    ) -> list[list[Plan | PlanFailure]]:
+        """Return, per group, the plan of each of its queries under its changes. All of it is shared out to the engines.
+
+        Raises LabError `twin.lost` when the twin ended.
+        """
+        return self._answers(
+            [([question_of(query, None) for query in queries], changes) for queries, changes in groups]
+        )
+
+    def _answers(
+        self, groups: Sequence[tuple[Sequence[Question | PlanFailure], tuple[Hypothesis, ...]]]
+    ) -> list[list[Plan | PlanFailure]]:
+        sorted_changes = {changes: Configuration(changes) for changes in dict.fromkeys(c for _, c in groups)}
+        wanted = [([q for q in asked if isinstance(q, Question)], sorted_changes[c]) for asked, c in groups]
         with self._alive():
-            self._learn(questions)
-            self._ensure([c for changes in configurations for c in changes if isinstance(c, CreateIndex)])
-            tasks = self._cache.missing(questions, sorted_changes)
+            self._learn([question for questions, _ in wanted for question in questions])
+            self._ensure([c for changes in sorted_changes for c in changes if isinstance(c, CreateIndex)])
+            tasks = self._cache.missing(wanted)
             for task in tasks:
                 self._statistics.ensure(self.connection, task.changes)
             self._engines.spread(
@@ -170,7 +186,7 @@ class Twin:
                 lambda engine, task: engine.ask(task, self._statistics),
                 self._cache.keep,
             )
-            return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
+            return [self._cache.answers_to(asked, sorted_changes[changes]) for asked, changes in groups]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""

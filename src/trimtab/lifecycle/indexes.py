@@ -193,7 +193,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
         workload=workload,
         indexes=tuple(_chosen(choice, known, lives[: len(made)])),
         drops=tuple(lives[len(made) :]),
-        lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot))),
+        lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out)),
         frontier=tuple(points),
         health=health_of(snapshot, twin, dropped, saved=1 - selection.cost_after / (selection.cost_before or 1.0)),
         cost_before=selection.cost_before,

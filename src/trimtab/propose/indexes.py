@@ -54,9 +54,10 @@ def strategies(choice: Choice) -> list[Strategy]:
 class Choice:
     """The selection problem of a workload, the set that planner and solver agree on, and what brought each candidate.
 
-    `own` are the candidates that were thought of for each query, `write_ms` what each is expected to cost the writes,
-    and `own_write_ms` what these cost without any. `parents` gives the workload's query that a look-up under a foreign
-    key belongs to, and `users` are the workload's queries whose plan, or look-up, uses a chosen index.
+    `own` are the candidates that were thought of for each query, and `left_out` says why what was thought of for it is
+    none. `write_ms` is what each is expected to cost the writes, and `own_write_ms` what these cost without any.
+    `parents` gives the workload's query that a look-up under a foreign key belongs to, and `users` are the workload's
+    queries whose plan, or look-up, uses a chosen index.
     """
 
     problem: Problem
@@ -69,6 +70,7 @@ class Choice:
     parents: Mapping[str, str]
     users: Mapping[str, Sequence[str]]
     own_write_ms: float
+    left_out: Mapping[str, str]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,6 +125,7 @@ def choose(context: Context) -> Choice:
         parents=parents,
         users=users,
         own_write_ms=sum(pool.own_write_ms().values()),
+        left_out={i: why for i, candidates in wanted.items() if (why := pool.why_left_out(candidates)) is not None},
     )
 
 
@@ -137,6 +140,7 @@ class _Pool:
         self._writes = writes_of(self._writing, plans)
         self._rent_per_byte = rent_per_byte
         self.names: dict[Candidate, str] = {}
+        self._left_out: dict[Candidate, str] = {}
         self.candidates: dict[str, Candidate] = {}
         self.origins: dict[str, Origin] = {}
         self.changes: dict[str, CreateIndex] = {}
@@ -154,7 +158,13 @@ class _Pool:
         largest = min(self._context.limits.max_index_bytes, self._context.limits.budget_bytes)
         whole = self._whole_sizes([candidate for candidate in fresh if candidate.predicate])
         for candidate, change, size in zip(fresh, changes, self._context.what_if.size_bytes(changes), strict=True):
-            if size is None or size > min(largest, MAX_PARTIAL_SHARE * whole.get(candidate, math.inf)):
+            if size is None:
+                self._left_out[candidate] = "what it asks for is an index that the server would refuse"
+            elif size > largest:
+                self._left_out[candidate] = "what it asks for is larger than an index may be, or than the budget"
+            elif size > MAX_PARTIAL_SHARE * whole.get(candidate, math.inf):
+                self._left_out[candidate] = "what it asks for is a part of nearly all rows"
+            if candidate in self._left_out or size is None:
                 continue
             self.names[candidate] = change.name
             self.candidates[change.name] = candidate
@@ -166,6 +176,11 @@ class _Pool:
             if (name := self.names.get(candidate)) is not None:
                 known = self.origins.get(name, Origin(self.candidates[name].rule, ()))
                 self.origins[name] = Origin(known.rule, tuple(dict.fromkeys((*known.query_ids, *query_ids))))
+
+    def why_left_out(self, candidates: Sequence[Candidate]) -> str | None:
+        """Return why those of these that may not be made are left out: the reason of most of them."""
+        reasons = [self._left_out[one] for one in candidates if one in self._left_out]
+        return max(reasons, key=reasons.count, default=None)
 
     def own_write_ms(self) -> dict[str, float]:
         """Return the weighted ms of each query that writes: as measured, or without a lab by the prices of entries."""

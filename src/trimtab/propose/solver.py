@@ -55,6 +55,8 @@ def _solve(
     used |= {name for found in guesses.values() for guess in found for name in (*guess.present, *guess.others)}
     if not used:
         return (), problem.base_ms
+    # One that no query wants may yet make an allowed set of a refused one.
+    used |= {name for refused in problem.refused for name in refused.absent} & problem.candidates.keys()
     solver = _quiet_solver()
     solver.setOptionValue("time_limit", seconds)
     solver.setOptionValue("mip_rel_gap", relative_gap)

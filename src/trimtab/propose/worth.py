@@ -43,12 +43,16 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A query whose plan uses none of the chosen indexes, and why. `best` is the least that it could cost, weighted."""
+    """A query whose plan uses none of the chosen indexes, and why.
+
+    `best` is the least that it could cost, weighted, with the candidates in `names`.
+    """
 
     query_id: str
     reason: str
     cost: float
     best: float
+    names: tuple[str, ...]
 
 
 def worths(problem: Problem, truth: Truth, names: Sequence[str], parents: Mapping[str, str]) -> list[Worth]:
@@ -77,15 +81,24 @@ def worths(problem: Problem, truth: Truth, names: Sequence[str], parents: Mappin
     return found
 
 
-def lacks(problem: Problem, truth: Truth, names: Sequence[str], own: Mapping[str, Sequence[str]]) -> list[Lack]:
-    """Return the queries that use none of the chosen. `own` lists the candidates that were thought of for each."""
+def lacks(
+    problem: Problem,
+    truth: Truth,
+    names: Sequence[str],
+    own: Mapping[str, Sequence[str]],
+    left_out: Mapping[str, str],
+) -> list[Lack]:
+    """Return the queries that use none of the chosen.
+
+    `own` lists the candidates that were thought of for each, `left_out` says why some of them are no candidates.
+    """
     found = []
     for query_id, atom in truth.atoms(names).items():
         if atom.indexes or query_id not in own:
             continue
         value, best = problem.value[query_id], min(problem.atoms[query_id], key=lambda atom: atom.cost)
         if not own[query_id]:
-            reason = "nothing that it asks of a table can be served by an index that is allowed"
+            reason = left_out.get(query_id, "nothing that it asks wants an index that is allowed and not there already")
         elif best.cost > atom.cost * (1 - LEAST_SAVING):
             reason = f"the planner gains nothing by any of {len(own[query_id])} candidates"
         elif sum(problem.sizes[name] for name in best.indexes) > problem.budget_bytes:
@@ -96,7 +109,8 @@ def lacks(problem: Problem, truth: Truth, names: Sequence[str], own: Mapping[str
             reason = "what would help it makes another query worse than allowed"
         else:
             reason = "what would help it costs more than it saves, or its room is worth more to others"
-        found.append(Lack(query_id, reason, value * atom.cost, value * min(best.cost, atom.cost)))
+        helping = tuple(sorted(best.indexes)) if best.cost <= atom.cost * (1 - LEAST_SAVING) else ()
+        found.append(Lack(query_id, reason, value * atom.cost, value * min(best.cost, atom.cost), helping))
     return found
 
 

@@ -26,7 +26,7 @@ def indexes_document(advice: Advice) -> dict[str, object]:
         "run_id": advice.run_id,
         "indexes": [_index(index, advice, names) for index in advice.indexes],
         "drops": [_drop(life) for life in advice.drops],
-        "lacking": [_lack(lack, names) for lack in advice.lacking],
+        "lacking": [_lack(lack, advice, names) for lack in advice.lacking],
         "cost_before": _rounded(advice.cost_before),
         "cost_after": _rounded(advice.cost_after),
         "objective": _rounded(advice.objective),
@@ -120,12 +120,13 @@ def _drop(life: Life) -> dict[str, object]:
     }
 
 
-def _lack(lack: Lack, names: dict[str, str]) -> dict[str, object]:
+def _lack(lack: Lack, advice: Advice, names: dict[str, str]) -> dict[str, object]:
     return {
         "query": names[lack.query_id],
         "reason": lack.reason,
         "cost": _rounded(lack.cost),
         "best": _rounded(lack.best),
+        "would_help": [advice.candidates[name].sql() for name in lack.names],
     }
 
 

@@ -99,6 +99,19 @@ def test_the_extension_is_found_in_any_schema(other_database: Connection, server
     assert [query.text for query in workload_from_statements(other_database).queries] == ["SELECT * FROM mine"]
 
 
+def test_an_extension_older_than_its_server_is_read_as_far_as_it_can_be(other_database: Connection) -> None:
+    run(other_database, "CREATE EXTENSION pg_stat_statements VERSION '1.8'", "CREATE TABLE mine (id int)")
+    run(other_database, "SELECT * FROM mine")
+    found = workload_from_statements(other_database)
+    assert ([query.text for query in found.queries], found.since) == (["SELECT * FROM mine"], None)
+    run(other_database, "DROP EXTENSION pg_stat_statements", "CREATE EXTENSION pg_stat_statements VERSION '1.7'")
+    with pytest.raises(SourceError) as caught:
+        workload_from_statements(other_database)
+    assert caught.value.code == "source.pg_stat_statements_too_old"
+    assert "1.7" in str(caught.value)
+    assert "ALTER EXTENSION pg_stat_statements UPDATE" in caught.value.next_step
+
+
 @pytest.mark.server
 @pytest.mark.usefixtures("_own_places")
 def test_an_extension_that_is_not_loaded_says_so() -> None:

@@ -7,6 +7,7 @@ what cannot be read or must not be run is left out with its reason. Never resets
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,6 +31,9 @@ DEFAULT_LIMIT = 500
 # pg_stat_statements keeps 5 000 statements unless told otherwise; most of what is read beyond the limit is our own.
 _ROWS_PER_QUERY = 10
 _NOT_LOADED = "55000"
+# What the extension offers follows its own version: pg_upgrade leaves an old one on a new server.
+_OLDEST = (1, 8)
+_TELLS_TOP_LEVEL = (1, 9)
 _FILE_INSTEAD = "or give the statements in a file: --workload FILE.sql"
 
 
@@ -46,10 +50,10 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     """Return at most `limit` queries of this database, by total time; their weights are calls.
 
     Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
-    source.pg_stat_statements_not_loaded; WorkloadError workload.empty.
+    source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old; WorkloadError workload.empty.
     """
-    schema = _schema(conn)
-    rows = _rows(conn, schema, limit * _ROWS_PER_QUERY)
+    schema, version = _extension(conn)
+    rows = _rows(conn, schema, version, limit * _ROWS_PER_QUERY)
     system = read_system_names(conn)
     ran: list[_Ran] = []
     skipped: list[Skipped] = []
@@ -66,7 +70,8 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     return Workload(queries, ORIGIN, tuple(skipped), _since(conn, schema))
 
 
-def _schema(conn: Connection) -> str:
+def _extension(conn: Connection) -> tuple[str, tuple[int, ...]]:
+    """Return the schema that holds the extension, and its version."""
     found = read(conn, "statements_extension")
     if not found:
         raise SourceError(
@@ -75,11 +80,21 @@ def _schema(conn: Connection) -> str:
             next_step="As a superuser, add it to shared_preload_libraries, restart, run CREATE EXTENSION "
             f"pg_stat_statements in this database and let the workload run; {_FILE_INSTEAD}.",
         )
-    return str(found[0]["schema"])
+    told = str(found[0]["version"])
+    version = tuple(int(part) for part in re.findall(r"\d+", told))
+    if version < _OLDEST:
+        raise SourceError(
+            f"pg_stat_statements of this database is of version {told}, older than its server, "
+            f"and {'.'.join(map(str, _OLDEST))} or later is needed",
+            code="source.pg_stat_statements_too_old",
+            next_step=f"As its owner, run ALTER EXTENSION pg_stat_statements UPDATE in this database, {_FILE_INSTEAD}.",
+        )
+    return str(found[0]["schema"]), version
 
 
-def _rows(conn: Connection, schema: str, limit: int) -> list[DictRow]:
-    text = load("statements", conn.info.server_version)
+def _rows(conn: Connection, schema: str, version: tuple[int, ...], limit: int) -> list[DictRow]:
+    name = "statements_top_level" if version >= _TELLS_TOP_LEVEL else "statements"
+    text = load(name, conn.info.server_version)
     # The name of the schema is the only thing that a parameter cannot hold.
     composed = sql.SQL(text).format(schema=sql.Identifier(schema))
     try:

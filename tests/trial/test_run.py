@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -173,6 +174,15 @@ def test_a_query_without_values_for_its_parameters_is_not_run(trials: Trials) ->
     generic = type(generic)("generic", "generic", "select $1::int", "select $1::int", 1.0, generic.kind, 1)
     assert trials.baseline([generic]).times == {}
     assert trials.final([generic]) == ()
+
+
+def test_what_may_run_in_a_clone_alone_is_not_run_in_a_named_database(lab: Lab) -> None:
+    tame, wild = COUNT, replace(read("wild", "select count(*) from events"), clone_only="it calls act")
+    assert set(Trials(lab, FEW_PAIRS, random.Random(1)).baseline([tame, wild], runs=1).times) == {"count", "wild"}
+    lab.connection.execute("ROLLBACK")
+    named = Trials(Lab(lab.connection, "a database", size_bytes=0), FEW_PAIRS, random.Random(1))
+    assert set(named.baseline([tame, wild], runs=1).times) == {"count"}
+    assert [one.query_id for one in named.final([tame, wild], pairs=1)] == ["count"]
 
 
 def test_what_is_made_for_a_moment_is_gone_afterwards(trials: Trials, lab: Lab) -> None:

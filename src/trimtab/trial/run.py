@@ -108,7 +108,7 @@ class Trials:
         """
         found = take_baseline(
             self.connection,
-            queries,
+            [query for query in queries if self._may_run(query)],
             arm(self._kept),
             runs=runs,
             limit_ms=self._limits.statement_timeout_ms,
@@ -167,9 +167,10 @@ class Trials:
         """Try the strategy on the queries that it may touch; the whole workload when in doubt.
 
         An accepted strategy stays in the lab, all others are undone. Left out are queries without values for their
-        parameters, those that failed in the baseline, and those whose plan is the same in both arms (except writes to a
-        table whose indexes change). With `accept_neutral` what is shown to be not slower is accepted too, and so is
-        what changes no plan and meets no write: for changes whose gain is not time.
+        parameters, those that may run in a clone alone where the lab is none, those that failed in the baseline, and
+        those whose plan is the same in both arms (except writes to a table whose indexes change). With
+        `accept_neutral` what is shown to be not slower is accepted too, and so is what changes no plan and meets no
+        write: for changes whose gain is not time.
         """
         from trimtab.db.failures import ServerError
 
@@ -295,7 +296,10 @@ class Trials:
         self._hopeless.update((query_id, found[query_id].shape_hash) for query_id in query_ids if query_id in found)
 
     def _can_run(self, query: Query) -> bool:
-        return query.is_runnable and query.id not in self._baseline.failures
+        return self._may_run(query) and query.id not in self._baseline.failures
+
+    def _may_run(self, query: Query) -> bool:
+        return query.is_runnable and (not query.clone_only or self._lab.clone_dsn is not None)
 
     def _limit_ms(self, query: Query) -> int:
         return self._baseline.limit_ms(query.id, self._limits.statement_timeout_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,7 @@ READ = _query("SELECT count(*) FROM parcel WHERE kind = 'kind 3'")
 SLOW = _query("SELECT pg_sleep(5)")
 WRITE = _query("INSERT INTO parcel VALUES (-2)", kind=QueryKind.WRITE)
 SNEAKY = _query("SELECT sneaky()")
+CLONE_ONLY = replace(READ, id="clone only", clone_only="it calls act, which is volatile")
 OPEN = _query("SELECT kind FROM parcel WHERE id = $1", count=1)
 MISSING = _query("SELECT * FROM nowhere")
 TWO = Query("two", "two", "SELECT 1; SELECT 2", "", 1.0, QueryKind.READ)
@@ -48,9 +50,9 @@ def test_a_run_that_reaches_the_time_limit_counts_as_the_limit(reader: Connectio
     assert (level.runs, level.p50_ms, level.max_ms) == (1, 150.0, 150.0)
 
 
-def test_writes_and_open_parameters_are_planned_and_not_run(reader: Connection) -> None:
-    levels = measure_levels(reader, [WRITE, OPEN], HOW)
-    assert [level.runs for level in levels.values()] == [0, 0]
+def test_writes_open_parameters_and_what_stays_in_a_clone_are_planned_and_not_run(reader: Connection) -> None:
+    levels = measure_levels(reader, [WRITE, OPEN, CLONE_ONLY], HOW)
+    assert [level.runs for level in levels.values()] == [0, 0, 0]
     assert all(level.plan_shape for level in levels.values())
 
 

@@ -38,14 +38,50 @@ def test_only_what_the_application_asked_for_is_workload(
     owner: Connection, conn: Connection, other_database: Connection
 ) -> None:
     run(owner, "SELECT count(*) FROM sale", "SELECT 1", "SELECT count(*) FROM pg_class", "SET work_mem = '4MB'")
-    run(owner, "EXPLAIN ANALYZE SELECT max(amount) FROM sale", "DO $$ BEGIN PERFORM min(id) FROM sale; END $$")
-    run(owner, "SELECT /* trimtab */ avg(id) FROM sale", "VACUUM city")
+    run(owner, "EXPLAIN ANALYZE SELECT max(amount) FROM sale", "SHOW work_mem", "BEGIN", "SAVEPOINT s", "COMMIT")
+    run(owner, "SELECT /* trimtab */ avg(id) FROM sale", "VACUUM city", "DO /* trimtab */ $$ BEGIN NULL; END $$")
     run(other_database, "CREATE TABLE sale (id int)", "SELECT sum(id) FROM sale")
     read_tables(conn)
     workload_from_statements(conn)
     found = workload_from_statements(conn)
     assert [query.text for query in found.queries] == ["SELECT count(*) FROM sale"]
     assert found.skipped == ()
+
+
+def test_queries_behind_prepare_and_declare_are_workload(owner: Connection, conn: Connection) -> None:
+    run(owner, "PREPARE find (int) AS SELECT name FROM city WHERE id = $1", "EXECUTE find(1)", "EXECUTE find(2)")
+    run(owner, "DEALLOCATE find", "BEGIN", "DECLARE c NO SCROLL CURSOR FOR SELECT note FROM sale", "FETCH 3 FROM c")
+    run(owner, "COMMIT")
+    found = workload_from_statements(conn)
+    assert {query.text: query.weight for query in found.queries} == {
+        "SELECT name FROM city WHERE id = $1": 2,
+        "SELECT note FROM sale": 1,
+    }
+    assert found.skipped == ()
+
+
+def test_work_that_is_no_query_is_listed_once_per_kind(owner: Connection, conn: Connection) -> None:
+    run(owner, "SELECT count(*) FROM sale", "CREATE PROCEDURE tidy(text) LANGUAGE sql AS 'SELECT min(id) FROM sale'")
+    run(owner, "CALL tidy('Sesame')", "CALL tidy('open')", "DO $$ BEGIN PERFORM min(id) FROM sale; END $$")
+    run(
+        owner,
+        "CREATE TABLE kept AS SELECT 'Sesame' AS word",
+        "SELECT 1 AS one INTO kept_too",
+        "DROP TABLE kept, kept_too",
+    )
+    run(owner, "DROP PROCEDURE tidy")
+    for text in ("COPY (SELECT id FROM city) TO STDOUT", "COPY city TO STDOUT"):
+        with owner.cursor() as cursor, cursor.copy(text.encode()) as copy:
+            assert list(copy)
+    found = workload_from_statements(conn)
+    assert [query.text for query in found.queries] == ["SELECT count(*) FROM sale"]
+    assert {(s.name, s.code, s.weight) for s in found.skipped} == {
+        ("CALL statements", "sql.utility", 2),
+        ("CREATE TABLE AS statements", "sql.utility", 2),
+        ("DO statements", "sql.utility", 1),
+        ("COPY statements", "sql.utility", 1),
+    }
+    assert "Sesame" not in str(found.skipped)
 
 
 def test_what_the_server_normalised_into_nonsense_can_be_planned_again(owner: Connection, conn: Connection) -> None:
@@ -97,6 +133,19 @@ def test_the_extension_is_found_in_any_schema(other_database: Connection, server
     run(other_database, 'CREATE SCHEMA "Ex {t}"', 'CREATE EXTENSION pg_stat_statements SCHEMA "Ex {t}"')
     run(other_database, "CREATE TABLE mine (id int)", "SELECT * FROM mine")
     assert [query.text for query in workload_from_statements(other_database).queries] == ["SELECT * FROM mine"]
+
+
+def test_an_extension_older_than_its_server_is_read_as_far_as_it_can_be(other_database: Connection) -> None:
+    run(other_database, "CREATE EXTENSION pg_stat_statements VERSION '1.8'", "CREATE TABLE mine (id int)")
+    run(other_database, "SELECT * FROM mine")
+    found = workload_from_statements(other_database)
+    assert ([query.text for query in found.queries], found.since) == (["SELECT * FROM mine"], None)
+    run(other_database, "DROP EXTENSION pg_stat_statements", "CREATE EXTENSION pg_stat_statements VERSION '1.7'")
+    with pytest.raises(SourceError) as caught:
+        workload_from_statements(other_database)
+    assert caught.value.code == "source.pg_stat_statements_too_old"
+    assert "1.7" in str(caught.value)
+    assert "ALTER EXTENSION pg_stat_statements UPDATE" in caught.value.next_step
 
 
 @pytest.mark.server

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -123,6 +124,36 @@ def test_dropping_a_needed_index_is_rejected(trials: Trials) -> None:
     assert trials.trial(change, [query], accept_neutral=True).decision is Decision.SLOWER_QUERY
 
 
+def test_an_index_that_only_a_function_uses_is_not_dropped(trials: Trials, lab: Lab) -> None:
+    lab.connection.execute(
+        "create function dearest() returns numeric language plpgsql stable as"
+        " 'begin return (select max(amount) from events where amount < 900); end'"
+    )
+    query = replace(read("dearest", "select dearest()"), hides_work=True)
+    change = strategy(
+        DropIndex("public", "events", "events_account_twin", "USING btree (amount)", ("amount",)),
+        DropIndex("public", "events", "events_account_twin_2", "USING btree (amount)", ("amount",)),
+    )
+    trials.baseline([query])
+    trial = trials.trial(change, [query], accept_neutral=True)
+    assert trial.decision is Decision.SLOWER_QUERY
+    assert not trial.queries[0].plan_changed
+
+
+def test_an_index_on_what_a_trigger_writes_is_tried_on_the_write_that_fires_it(lab: Lab) -> None:
+    trials = Trials(lab, FEW_PAIRS, random.Random(1))
+    lab.connection.execute(
+        "create function noted() returns trigger language plpgsql as"
+        " 'begin insert into events values (-new.id, 1, now(), $$new$$, 1); return null; end';"
+        "create trigger noted after insert on notes for each row execute function noted()"
+    )
+    firing = write("firing", "insert into notes values (1000001, 'note')")
+    trials.baseline([firing, BY_ACCOUNT], runs=1)
+    trial = trials.trial(strategy(index("account_x", "account")), [firing, BY_ACCOUNT])
+    assert {one.query_id for one in trial.queries} == {"firing", "by_account"}
+    assert trial.before_ms == next(one.before_ms for one in trial.queries if one.query_id == "by_account")
+
+
 def test_memory_is_measured_on_the_queries_that_sort(lab: Lab) -> None:
     trials = Trials(lab, FEW_PAIRS, random.Random(1))
     query = read("sorted", "select * from events order by kind, amount, at offset 199999")
@@ -173,6 +204,15 @@ def test_a_query_without_values_for_its_parameters_is_not_run(trials: Trials) ->
     generic = type(generic)("generic", "generic", "select $1::int", "select $1::int", 1.0, generic.kind, 1)
     assert trials.baseline([generic]).times == {}
     assert trials.final([generic]) == ()
+
+
+def test_what_may_run_in_a_clone_alone_is_not_run_in_a_named_database(lab: Lab) -> None:
+    tame, wild = COUNT, replace(read("wild", "select count(*) from events"), clone_only="it calls act")
+    assert set(Trials(lab, FEW_PAIRS, random.Random(1)).baseline([tame, wild], runs=1).times) == {"count", "wild"}
+    lab.connection.execute("ROLLBACK")
+    named = Trials(Lab(lab.connection, "a database", size_bytes=0), FEW_PAIRS, random.Random(1))
+    assert set(named.baseline([tame, wild], runs=1).times) == {"count"}
+    assert [one.query_id for one in named.final([tame, wild], pairs=1)] == ["count"]
 
 
 def test_what_is_made_for_a_moment_is_gone_afterwards(trials: Trials, lab: Lab) -> None:

@@ -32,8 +32,8 @@ def sort(cost: float = 10.0) -> Plan:
     return Plan(PlanNode("Sort", cost, 0.0, 1.0, children=(scan().root,)))
 
 
-def write(table: str) -> Plan:
-    return Plan(PlanNode("ModifyTable", 1.0, 0.0, 1.0, "public", table, table))
+def write(table: str, operation: str = "Insert") -> Plan:
+    return Plan(PlanNode("ModifyTable", 1.0, 0.0, 1.0, "public", table, table, operation=operation))
 
 
 NAMES = frozenset({("public", "t")})
@@ -50,6 +50,34 @@ def test_a_query_with_the_same_plan_is_left_out() -> None:
 def test_a_write_to_the_touched_table_is_measured_and_one_to_another_is_not() -> None:
     assert select(strategy(INDEX), False, write("t"), write("t"), NAMES) == Selected(plan_changed=False)
     assert select(strategy(INDEX), False, write("u"), write("u"), NAMES) is None
+
+
+@pytest.mark.parametrize("change", [strategy(INDEX), strategy(DROP), strategy(STATISTICS), setting("random_page_cost")])
+def test_a_query_that_calls_functions_of_the_users_is_watched_whatever_changes(change: Strategy) -> None:
+    found = select(change, True, scan(), scan(), frozenset(), hides_work=True)
+    assert found == Selected(plan_changed=False, is_watched=True)
+    assert select(change, True, scan(), scan("t_k"), frozenset(), hides_work=True) == Selected(plan_changed=True)
+
+
+@pytest.mark.parametrize(
+    ("operation", "reaching", "is_watched"),
+    [
+        ("Insert", "Insert", True),
+        ("Insert", "Update", True),
+        ("Insert", "Delete", False),
+        ("Update", "Update", True),
+        ("Update", "Insert", False),
+        ("Delete", "Delete", True),
+        ("Merge", "Delete", True),
+    ],
+)
+def test_a_write_is_watched_that_may_go_on_to_the_touched_table(
+    operation: str, reaching: str, is_watched: bool
+) -> None:
+    plan = write("u", operation)
+    found = select(strategy(INDEX), False, plan, plan, NAMES, reaching={("public", "u", reaching)})
+    assert found == (Selected(plan_changed=False, is_watched=True) if is_watched else None)
+    assert select(strategy(INDEX), True, plan, plan, NAMES, reaching={("public", "u", reaching)}) is None
 
 
 def test_a_query_that_cannot_be_planned_in_one_arm_is_measured() -> None:

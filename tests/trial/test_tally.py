@@ -113,6 +113,27 @@ def test_a_gain_of_small_queries_is_given_up_when_the_total_saves_too_little() -
     assert ruling.decision is Decision.NO_GAIN
 
 
+def test_what_is_only_watched_is_no_part_of_the_gain_and_may_not_lose() -> None:
+    def ruled(after_ms: float) -> tuple[Ruling | None, list[frozenset[str]], Tally]:
+        watched = replace(series("report"), is_watched=True)
+        tally, ruling, due = Tally.start([series("a"), watched], LIMITS, 0.05), None, []
+        while ruling is None:
+            due.append(tally.due)
+            pairs = {"a": (finished(100), finished(20)), "report": (finished(10_000), finished(after_ms))}
+            tally = tally.observe({query_id: pairs[query_id] for query_id in tally.due})
+            ruling = tally.ruling(40, accept_neutral=False)
+        return ruling, due, tally
+
+    ruling, due, tally = ruled(10_000)
+    assert ruling is not None
+    assert ruling.decision is Decision.ACCEPTED
+    assert (tally.before_ms, tally.after_ms) == (100, 20)
+    assert due == [{"a", "report"}] * 3 + [{"a"}] * (len(due) - 3)
+    ruling, _, _ = ruled(20_000)
+    assert ruling is not None
+    assert ruling.decision is Decision.SLOWER_QUERY
+
+
 def test_a_query_that_times_out_only_with_the_change_is_worse_at_once() -> None:
     tally = Tally.start([series("a"), series("b")], LIMITS, 0.05)
     cold = tally.check({"a": (finished(10), timed_out(1000)), "b": (finished(10), finished(1))})

@@ -1,6 +1,7 @@
 """Measures the level of a database and makes the Anchor of it.
 
-Reads run in read-only transactions with a time limit; writes are planned only. Nothing is changed.
+Reads run in read-only transactions with a time limit; writes, and what may run in a clone alone, are planned only.
+Nothing is changed.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def measure_levels(
                 raise
             continue
         times: list[float] = []
-        if how.reads_are_run and query.is_read and query.is_runnable:
+        if how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only:
             times = _run(connection, query, how, limits, lambda: clock() < deadline)
         levels[query.id] = _level(query, times, shape)
     return levels

@@ -1,7 +1,7 @@
 """Whether a statement reads or writes, and why one must not be planned or run by us.
 
 Judges by the syntax tree: every node is visited, so that nothing hides in a subquery, a CTE or a FROM clause. It cannot
-see what a function of the user's does inside.
+see what a function of the user's does inside, nor what stands in a view: `observe.functions` asks the catalog for them.
 """
 
 from __future__ import annotations
@@ -84,6 +84,12 @@ def danger_of(nodes: Nodes, kind: QueryKind | None) -> Danger | None:
         if refusal is not None:
             return refusal
     return None
+
+
+def danger_of_calls(nodes: Nodes, kind: QueryKind) -> Danger | None:
+    """Return why what these nodes call must not be run in a statement of that kind, or None."""
+    found = (_danger_of_function(_last_name(f.get("funcname")), kind) for name, f in nodes if name == "FuncCall")
+    return next((danger for danger in found if danger is not None), None)
 
 
 def _danger_of_node(name: str, fields: Node, kind: QueryKind) -> Danger | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from trimtab.errors import UsageError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.journal import opening
+from trimtab.lifecycle.left_out import with_left_out
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.stages import Stage
 from trimtab.lifecycle.workshop import Workshop, open_workshop
@@ -190,7 +191,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
     selection = choice.selection
     return Advice(
         run_id=workshop.run_id,
-        workload=workload,
+        workload=with_left_out(workload, trials, is_applying=False),
         indexes=tuple(_chosen(choice, known, lives[: len(made)])),
         drops=tuple(lives[len(made) :]),
         lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out)),

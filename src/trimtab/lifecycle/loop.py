@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trimtab.apply.enforce import Enforcer, database_body
@@ -22,6 +22,7 @@ from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.land import Landing
+from trimtab.lifecycle.left_out import with_left_out
 from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.stages import Stage
@@ -31,7 +32,6 @@ from trimtab.model.catalog import Snapshot
 from trimtab.model.report import LedgerState, Life, Report
 from trimtab.model.strategy import Outcome, QueryTrial, Strategy
 from trimtab.model.watch import Watcher
-from trimtab.model.workload import Skipped, Workload
 from trimtab.propose.context import Context
 from trimtab.propose.proposers import all_proposers
 
@@ -212,7 +212,7 @@ class _Run:
         return Report(
             run_id=workshop.run_id,
             server=snapshot.server,
-            workload=_told(snapshot.workload, trials.failures if trials is not None else {}),
+            workload=with_left_out(snapshot.workload, trials, is_applying=workshop.request.apply),
             lives=tuple(lives),
             queries=tuple(compared),
             before_ms=before,
@@ -231,19 +231,3 @@ class _Run:
         started = time.monotonic()
         yield
         self.seconds[stage.value] = round(time.monotonic() - started, 3)
-
-
-def _told(workload: Workload, failures: Mapping[str, str]) -> Workload:
-    """Return the workload with the queries that the lab could not run among the skipped."""
-    failed = tuple(
-        Skipped(
-            query.name,
-            query.normalized_text,
-            query.weight,
-            "query.not_run",
-            f"the lab could not run it (SQLSTATE {failures[query.id]}): no trial and no total knows it",
-        )
-        for query in workload.queries
-        if query.id in failures
-    )
-    return replace(workload, skipped=(*workload.skipped, *failed))

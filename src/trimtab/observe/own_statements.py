@@ -40,9 +40,14 @@ def read_system_names(conn: Connection) -> SystemNames:
     return SystemNames(frozenset(rows + unqualified), functions)
 
 
+def is_marked(text: str) -> bool:
+    """Return whether a statement says of itself that it is Trimtab's."""
+    return _MARKER in text
+
+
 def is_own(text: str, system: SystemNames) -> bool:
     """Return whether a statement is marked as Trimtab's, or uses no relation and no function of the user's."""
-    if _MARKER in text:
+    if is_marked(text):
         return True
     try:
         nodes = [node for tree in parse(text) for node in walk(tree)]

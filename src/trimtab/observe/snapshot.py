@@ -15,6 +15,7 @@ from trimtab.db.connection import Connection
 from trimtab.model.catalog import Snapshot
 from trimtab.model.workload import Workload
 from trimtab.observe.catalog import read_tables
+from trimtab.observe.functions import with_functions
 from trimtab.observe.parameters import with_parameters
 from trimtab.observe.plannable import check_plannable
 from trimtab.observe.server import read_clock, read_extensions, read_scoped_settings, read_server, read_settings
@@ -39,7 +40,7 @@ def take_snapshot(conn: Connection, workload_file: Path | None, *, seed: int, pr
     facts = read_facts(conn, found)
     progress(3, _STEPS, "drawing parameters")
     workload = _checked(conn, with_parameters(conn, found, Random(seed)), progress)  # noqa: S311
-    return replace(facts, workload=workload)
+    return replace(facts, workload=with_functions(conn, workload))
 
 
 def read_facts(conn: Connection, workload: Workload) -> Snapshot:

@@ -1,12 +1,15 @@
 """Reads a workload from pg_stat_statements: what ran in this database, how often, the costliest first.
 
-Trimtab's own statements, utility statements and those that touch nothing but system catalogs are left out silently;
-what cannot be read or must not be run is left out with its reason. Never resets the statistics.
+Trimtab's own statements, those that touch nothing but system catalogs, and sessions, transactions and DDL are left out
+silently; what cannot be read or must not be run, and work that is no query, is left out with its reason. Never resets
+the statistics.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,15 +24,20 @@ from trimtab.errors import SourceError, WorkloadError
 from trimtab.model.change import quote_identifier
 from trimtab.model.workload import Query, QueryKind, Skipped, Workload
 from trimtab.observe.identity import QueryIds
-from trimtab.observe.own_statements import SystemNames, is_own, read_system_names
+from trimtab.observe.own_statements import SystemNames, is_marked, is_own, read_system_names
 from trimtab.observe.reading import query, read
 from trimtab.observe.regrouping import regrouped
+from trimtab.observe.utilities import is_unreadable_noise, unwrapped, work_of
 
 ORIGIN = "pg_stat_statements"
 DEFAULT_LIMIT = 500
 # pg_stat_statements keeps 5 000 statements unless told otherwise; most of what is read beyond the limit is our own.
 _ROWS_PER_QUERY = 10
 _NOT_LOADED = "55000"
+# What the extension offers follows its own version: pg_upgrade leaves an old one on a new server.
+_OLDEST = (1, 8)
+_TELLS_TOP_LEVEL = (1, 9)
+_CURSORS_TWICE_SINCE = 180000
 _FILE_INSTEAD = "or give the statements in a file: --workload FILE.sql"
 
 
@@ -46,27 +54,33 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     """Return at most `limit` queries of this database, by total time; their weights are calls.
 
     Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
-    source.pg_stat_statements_not_loaded; WorkloadError workload.empty.
+    source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old; WorkloadError workload.empty.
     """
-    schema = _schema(conn)
-    rows = _rows(conn, schema, limit * _ROWS_PER_QUERY)
+    schema, version = _extension(conn)
+    rows = _rows(conn, schema, version, limit * _ROWS_PER_QUERY)
     system = read_system_names(conn)
+    calls_per_cursor = 2 if _counts_cursors_twice(conn) else 1
     ran: list[_Ran] = []
     skipped: list[Skipped] = []
+    work: Counter[str] = Counter()
     for row in rows:
         if row["is_hidden"]:
             skipped.append(_hidden(row))
         elif row["text"] is None:
             skipped.append(_unusable(row, "query.no_text", "the server has lost its text"))
         else:
-            _sort_in(row, system, ran, skipped)
+            inner, is_cursor = unwrapped(row["text"])
+            calls = row["calls"] / (calls_per_cursor if is_cursor else 1)
+            _sort_in({**row, "calls": calls}, inner, system, ran, skipped, work)
+    skipped.extend(_no_query(kind, calls) for kind, calls in work.most_common())
     queries = _queries(ran)[:limit]
     if not queries:
         raise _empty(skipped)
     return Workload(queries, ORIGIN, tuple(skipped), _since(conn, schema))
 
 
-def _schema(conn: Connection) -> str:
+def _extension(conn: Connection) -> tuple[str, tuple[int, ...]]:
+    """Return the schema that holds the extension, and its version."""
     found = read(conn, "statements_extension")
     if not found:
         raise SourceError(
@@ -75,11 +89,21 @@ def _schema(conn: Connection) -> str:
             next_step="As a superuser, add it to shared_preload_libraries, restart, run CREATE EXTENSION "
             f"pg_stat_statements in this database and let the workload run; {_FILE_INSTEAD}.",
         )
-    return str(found[0]["schema"])
+    told = str(found[0]["version"])
+    version = tuple(int(part) for part in re.findall(r"\d+", told))
+    if version < _OLDEST:
+        raise SourceError(
+            f"pg_stat_statements of this database is of version {told}, older than its server, "
+            f"and {'.'.join(map(str, _OLDEST))} or later is needed",
+            code="source.pg_stat_statements_too_old",
+            next_step=f"As its owner, run ALTER EXTENSION pg_stat_statements UPDATE in this database, {_FILE_INSTEAD}.",
+        )
+    return str(found[0]["schema"]), version
 
 
-def _rows(conn: Connection, schema: str, limit: int) -> list[DictRow]:
-    text = load("statements", conn.info.server_version)
+def _rows(conn: Connection, schema: str, version: tuple[int, ...], limit: int) -> list[DictRow]:
+    name = "statements_top_level" if version >= _TELLS_TOP_LEVEL else "statements"
+    text = load(name, conn.info.server_version)
     # The name of the schema is the only thing that a parameter cannot hold.
     composed = sql.SQL(text).format(schema=sql.Identifier(schema))
     try:
@@ -94,6 +118,12 @@ def _rows(conn: Connection, schema: str, limit: int) -> list[DictRow]:
         ) from None
 
 
+def _counts_cursors_twice(conn: Connection) -> bool:
+    """Return whether this server counts a cursor's query beside its DECLARE, under the same text."""
+    [[track]] = conn.execute("select pg_catalog.current_setting('pg_stat_statements.track', true)").fetchall()
+    return conn.info.server_version >= _CURSORS_TWICE_SINCE and track == "all"
+
+
 def _since(conn: Connection, schema: str) -> str | None:
     """Return when the counting began; an extension of before version 1.9 does not know."""
     name = f"{quote_identifier(schema)}.pg_stat_statements_info"
@@ -105,18 +135,30 @@ def _since(conn: Connection, schema: str) -> str | None:
     return None if row["since"] is None else str(row["since"])
 
 
-def _sort_in(row: DictRow, system: SystemNames, ran: list[_Ran], skipped: list[Skipped]) -> None:
-    """A text is one statement unless it is damaged; then nothing of it is trusted."""
+def _sort_in(
+    row: DictRow, inner: str, system: SystemNames, ran: list[_Ran], skipped: list[Skipped], work: Counter[str]
+) -> None:
+    """A text is one statement unless it is damaged; then nothing of it is trusted.
+
+    `inner` is the query in its text; `work` counts the calls of what is the application's work and no query.
+    """
     text: str = row["text"]
     try:
-        statements = split(regrouped(text))
+        statements = split(regrouped(inner))
     except WorkloadError:
         statements = []
     if len(statements) != 1:
         skipped.append(_unusable(row, "sql.syntax", "its text is damaged"))
         return
     statement = statements[0]
-    if statement.danger == "sql.utility" or is_own(text, system):
+    if statement.danger == "sql.syntax" and is_unreadable_noise(text):
+        return
+    if statement.danger == "sql.utility":
+        kind = None if is_marked(text) else work_of(text)
+        if kind is not None:
+            work[kind] += row["calls"]
+        return
+    if is_own(text, system):
         return
     if statement.danger is not None:
         skipped.append(_unusable(row, statement.danger, statement.reason, statement.normalized_text))
@@ -157,6 +199,16 @@ def _hidden(row: DictRow) -> Skipped:
         weight=row["calls"],
         code="query.hidden",
         reason=f"the texts are hidden from this role; GRANT pg_read_all_stats shows those of {row['role']}",
+    )
+
+
+def _no_query(kind: str, calls: float) -> Skipped:
+    return Skipped(
+        name=f"{kind} statements",
+        normalized_text="",
+        weight=calls,
+        code="sql.utility",
+        reason=f"{kind} is not a query: what it runs has no plan of its own here, and no trial and no total knows it",
     )
 
 

@@ -83,9 +83,8 @@ def take_baseline(
     times: dict[str, tuple[float, ...]] = {}
     plans: dict[str, Plan] = {}
     failures: dict[str, str] = {}
-    runnable = [query for query in queries if query.is_runnable]
-    for number, query in enumerate(runnable):
-        progress(number, len(runnable))
+    for number, query in enumerate(queries):
+        progress(number, len(queries))
         seen = _runs(connection, query, arm, runs=runs, limit_ms=limit_ms, clock=clock)
         broken = next((one.sqlstate for one in seen if one.sqlstate), "")
         if broken:

@@ -50,7 +50,7 @@ class QuerySeries:
     A loss counts only above `floor_ms` per execution: a write that goes from 0.02 to 0.03 ms has paid for its new
     index, it is not a slower query, unless it is run so often that its floor is lower. The weighted total still holds
     every such loss. `carried_ms` is what strategies that were accepted before have cost the query: small losses of many
-    strategies are one loss.
+    strategies are one loss. `is_watched` says that the query may not lose, and is no part of the weighted total.
     """
 
     query_id: str
@@ -63,6 +63,7 @@ class QuerySeries:
     after: tuple[float, ...] = ()
     timed_out: int = 0
     fails_only_after: bool = False
+    is_watched: bool = False
 
     def observe(self, before: Measurement, after: Measurement) -> QuerySeries:
         """Return the series with one more pair."""

@@ -23,6 +23,7 @@ from trimtab.trial.baseline import Baseline, take_baseline
 from trimtab.trial.build import Built, build, family_of
 from trimtab.trial.limits import TrialLimits
 from trimtab.trial.measurement import QuerySeries, Standing
+from trimtab.trial.reach import writes_reaching
 from trimtab.trial.replay import guarded, plans
 from trimtab.trial.rounds import PairRunner
 from trimtab.trial.selection import Selected, changed_index_tables, select
@@ -108,7 +109,7 @@ class Trials:
         """
         found = take_baseline(
             self.connection,
-            queries,
+            [query for query in queries if self._may_run(query)],
             arm(self._kept),
             runs=runs,
             limit_ms=self._limits.statement_timeout_ms,
@@ -167,9 +168,10 @@ class Trials:
         """Try the strategy on the queries that it may touch; the whole workload when in doubt.
 
         An accepted strategy stays in the lab, all others are undone. Left out are queries without values for their
-        parameters, those that failed in the baseline, and those whose plan is the same in both arms (except writes to a
-        table whose indexes change). With `accept_neutral` what is shown to be not slower is accepted too, and so is
-        what changes no plan and meets no write: for changes whose gain is not time.
+        parameters, those that may run in a clone alone where the lab is none, those that failed in the baseline, and
+        those whose plan is the same in both arms (except writes to a table whose indexes change, and what is watched).
+        With `accept_neutral` what is shown to be not slower is accepted too, and so is what changes no plan and meets
+        no write: for changes whose gain is not time.
         """
         from trimtab.db.failures import ServerError
 
@@ -231,16 +233,21 @@ class Trials:
             return self._without_measuring(built, accept_neutral=accept_neutral)
         known = self._baseline.median_ms
         noticed_ms = LARGEST_UNNOTICED * sum(m.query.weight * known.get(m.query.id, 0.0) for m in measured)
+        is_counted = {m.query.id: not m.why.is_watched for m in measured}
+        if not any(is_counted.values()):
+            # Nothing shows what the change touches: then what it may touch is all there is to tell.
+            is_counted = dict.fromkeys(is_counted, True)
         series = [
             self._series(
                 m.query,
                 plan_changed=m.why.plan_changed,
                 floor_ms=min(self._limits.slowdown_floor_ms, noticed_ms / (m.query.weight or 1.0)),
                 carried_ms=self._carried_ms(m.query.id),
+                is_watched=not is_counted[m.query.id],
             )
             for m in measured
         ]
-        weights = {m.query.id: m.query.weight for m in measured}
+        weights = {m.query.id: m.query.weight for m in measured if is_counted[m.query.id]}
         tally = Tally.start(series, self._limits, self._baseline.total_scale(weights))
         queries = [m.query for m in measured]
         before = plans(self.connection, queries, before_arm)
@@ -277,11 +284,22 @@ class Trials:
     ) -> list[_Measured]:
         with guarded(self.connection):
             names = family_of(self.connection, changed_index_tables(strategy))
-        ran = self._baseline.plans
-        reasons = [
-            (q, select(strategy, q.is_read, before.get(q.id), after.get(q.id), names, ran.get(q.id))) for q in queries
-        ]
-        return [_Measured(query, why) for query, why in reasons if why is not None]
+            reaching = writes_reaching(self.connection, names)
+        found = []
+        for query in queries:
+            why = select(
+                strategy,
+                query.is_read,
+                before.get(query.id),
+                after.get(query.id),
+                names,
+                self._baseline.plans.get(query.id),
+                hides_work=query.hides_work,
+                reaching=reaching,
+            )
+            if why is not None:
+                found.append(_Measured(query, why))
+        return found
 
     def _untouched(self, query: Query) -> QueryTrial:
         level = median(self._baseline.times[query.id])
@@ -295,7 +313,10 @@ class Trials:
         self._hopeless.update((query_id, found[query_id].shape_hash) for query_id in query_ids if query_id in found)
 
     def _can_run(self, query: Query) -> bool:
-        return query.is_runnable and query.id not in self._baseline.failures
+        return self._may_run(query) and query.id not in self._baseline.failures
+
+    def _may_run(self, query: Query) -> bool:
+        return query.is_runnable and (not query.clone_only or self._lab.clone_dsn is not None)
 
     def _limit_ms(self, query: Query) -> int:
         return self._baseline.limit_ms(query.id, self._limits.statement_timeout_ms)
@@ -304,10 +325,16 @@ class Trials:
         return max(self._cost_so_far.get(query_id, 0.0), 0.0)
 
     def _series(
-        self, query: Query, *, plan_changed: bool, floor_ms: float = 0.0, carried_ms: float = 0.0
+        self,
+        query: Query,
+        *,
+        plan_changed: bool,
+        floor_ms: float = 0.0,
+        carried_ms: float = 0.0,
+        is_watched: bool = False,
     ) -> QuerySeries:
         slower = PairedTest(SLOWER_ERROR_RATE, self._baseline.scale(query.id), self._limits.slowdown_margin)
-        return QuerySeries(query.id, query.weight, plan_changed, slower, floor_ms, carried_ms)
+        return QuerySeries(query.id, query.weight, plan_changed, slower, floor_ms, carried_ms, is_watched=is_watched)
 
     def _without_measuring(self, built: Built, *, accept_neutral: bool) -> Trial:
         tally = Tally.start((), self._limits, self._baseline.total_scale({}))

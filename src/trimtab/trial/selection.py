@@ -1,7 +1,9 @@
 """Which queries a trial must measure: those that the change can touch. All others run the identical plan.
 
 A query is measured when its plan differs between the arms, when it writes to a table whose indexes change, or when the
-memory for sorts and hashes changes and its run was short of it, or would be. It compares values and asks no server.
+memory for sorts and hashes changes and its run was short of it, or would be. It is watched when a part of its work is
+in no plan, so that nobody knows: in functions of the user's, in triggers, in actions of foreign keys. It compares
+values and asks no server.
 """
 
 from __future__ import annotations
@@ -27,13 +29,19 @@ _MEMORY_NODES = (
     "Recursive Union|CTE Scan|Function Scan"
 )
 _ENOUGH_TO_DIFFER = 1e-6
+# An INSERT with ON CONFLICT may update, and the plan's operation does not say so.
+_FIRES = {"Insert": ("Insert", "Update"), "Update": ("Update",), "Delete": ("Delete",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """Why a query is measured: its plan changed, or it is touched in another way."""
+    """Why a query is measured: its plan changed, or it is touched in another way.
+
+    `is_watched` says that nothing shows whether the change touches it: it may not lose, and is no part of the total.
+    """
 
     plan_changed: bool
+    is_watched: bool = False
 
 
 def select(
@@ -43,12 +51,16 @@ def select(
     after: Plan | None,
     written_names: Collection[tuple[str, str]],
     ran: Plan | None = None,
+    *,
+    hides_work: bool = False,
+    reaching: Collection[tuple[str, str, str]] = (),
 ) -> Selected | None:
     """Return why the query must be measured, or None when it runs the identical plan in both arms.
 
     `written_names` are the tables whose indexes change, with their partitions and parents; `ran` is the last plan that
-    was run, where there is one. A query that could not be planned in one of the arms is measured: there the failure
-    will show.
+    was run, where there is one. `hides_work` says that the query calls functions of the user's; `reaching` are the
+    writes, (schema, table, operation), that may go on to a table whose indexes change. A query that could not be
+    planned in one of the arms is measured: there the failure will show.
     """
     if before is None or after is None:
         return None if before is after else Selected(plan_changed=True)
@@ -59,6 +71,8 @@ def select(
         return Selected(plan_changed=False)
     if not is_read and _writes_to(after, written_names):
         return Selected(plan_changed=False)
+    if hides_work or (not is_read and _may_reach(after, reaching)):
+        return Selected(plan_changed=False, is_watched=True)
     return None
 
 
@@ -96,3 +110,9 @@ def _lacks_memory(ran: Plan, limit_bytes: float) -> bool:
 def _writes_to(plan: Plan, names: Collection[tuple[str, str]]) -> bool:
     """Partitions that a write reaches are children of its ModifyTable node, so every relation of the plan counts."""
     return any(node.node_type == "ModifyTable" for node in plan.root.walk()) and bool(plan.relations & set(names))
+
+
+def _may_reach(plan: Plan, reaching: Collection[tuple[str, str, str]]) -> bool:
+    operations = {node.operation or "" for node in plan.root.walk() if node.node_type == "ModifyTable"}
+    fired = {fires for operation in operations for fires in _FIRES.get(operation, ("Insert", "Update", "Delete"))}
+    return any((*relation, operation) in reaching for relation in plan.relations for operation in fired)

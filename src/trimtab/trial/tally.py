@@ -6,6 +6,9 @@ sequential test has proven the required gain and no query is in doubt.
 The gain is looked at in two ways: on the weighted total of each round, and on each query's pairs one after the other,
 which finds a gain that many queries share in fewer rounds. Both are evidence against the same null, that the change
 does nothing; the mean of two such e-processes is one again, so the error rate stays what it is.
+
+Queries that are only watched may not become worse, like all others, but are no part of the gain: what the change does
+not touch would water it down.
 """
 
 from __future__ import annotations
@@ -54,15 +57,18 @@ class Tally:
         )
 
     def observe(self, pairs: Mapping[str, tuple[Measurement, Measurement]]) -> Tally:
-        """Return the tally with one more round: (before, after) of every series, or of those that are `due`."""
+        """Return the tally with one more round: (before, after) of every series, or of those that are `due`.
+
+        A round that leaves out a counted series says nothing of the total.
+        """
         series = tuple(one.observe(*pairs[one.query_id]) if one.query_id in pairs else one for one in self.series)
-        if len(pairs) < len(self.series):
+        if any(one.query_id not in pairs for one in self.counted):
             return replace(self, series=series)
-        before_ms = sum(one.weight * pairs[one.query_id][0].ms for one in self.series)
-        after_ms = sum(one.weight * pairs[one.query_id][1].ms for one in self.series)
+        before_ms = sum(one.weight * pairs[one.query_id][0].ms for one in self.counted)
+        after_ms = sum(one.weight * pairs[one.query_id][1].ms for one in self.counted)
         gain = log_gain(before_ms, after_ms)
         total, pooled = self.gain.observe(gain), self.pooled
-        for one in self.series:
+        for one in self.counted:
             before, after = pairs[one.query_id]
             pooled = pooled.observe(log_gain(before.ms, after.ms), one.slower.scale)
         return replace(
@@ -80,6 +86,11 @@ class Tally:
         return replace(self, series=tuple(one.check(*pairs[one.query_id]) for one in self.series))
 
     @property
+    def counted(self) -> tuple[QuerySeries, ...]:
+        """The series of which the total is made."""
+        return tuple(one for one in self.series if not one.is_watched)
+
+    @property
     def gain_is_proven(self) -> bool:
         """True once the evidence for the required gain has reached 1/alpha."""
         return self.peak >= 1.0 / self.gain.error_rate
@@ -87,19 +98,19 @@ class Tally:
     @property
     def before_ms(self) -> float:
         """The weighted sum of the medians of the before arm."""
-        return sum(one.weight * one.before_ms for one in self.series)
+        return sum(one.weight * one.before_ms for one in self.counted)
 
     @property
     def after_ms(self) -> float:
         """The weighted sum of the medians of the after arm."""
-        return sum(one.weight * one.after_ms for one in self.series)
+        return sum(one.weight * one.after_ms for one in self.counted)
 
     @property
     def due(self) -> frozenset[str]:
-        """The queries to measure next: all, or, once the gain has been shown, only those still in doubt."""
+        """The queries to measure next: all, or, of those watched and once the gain has been shown, those in doubt."""
         doubtful = frozenset(one.query_id for one in self.series if one.standing(is_final=False) is Standing.UNDECIDED)
         is_shown = self.gain_is_proven and self._saves_enough and len(doubtful) > 0
-        return doubtful if is_shown else frozenset(one.query_id for one in self.series)
+        return doubtful if is_shown else doubtful | {one.query_id for one in self.counted}
 
     def ruling(self, remaining_pairs: int, *, accept_neutral: bool) -> Ruling | None:
         """Return the ruling, or None to measure on. `remaining_pairs` 0 ends the trial: there is always a ruling then.
@@ -128,7 +139,7 @@ class Tally:
         """Many small gains may be proven yet; where the total saves too little that would not help."""
         if not self.gain.is_futile(remaining_pairs):
             return False
-        return not self._saves_enough or self.pooled.is_futile(remaining_pairs * len(self.series))
+        return not self._saves_enough or self.pooled.is_futile(remaining_pairs * len(self.counted))
 
     def _no_gain_to_come(self, remaining_pairs: int) -> bool:
         return self.gain.pairs >= 2 * len(self.gain.wealth) or self._is_futile(remaining_pairs)

@@ -1,5 +1,5 @@
-/* trimtab: what ran in this database, by text and over roles, the costliest first ({schema} holds the extension). What
-   Trimtab itself sent and what other roles hide are told apart by the reader. $1: at most so many */
+/* trimtab: what ran in this database, by text and over roles, the costliest first ({schema} holds the extension,
+   of version 1.9 or later). What Trimtab itself sent and what other roles hide are told apart by the reader. $1: at most so many */
 select s.query as text,
        s.queryid is null or s.query = '<insufficient privilege>' as is_hidden,
        case when s.queryid is null or s.query = '<insufficient privilege>'

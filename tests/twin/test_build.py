@@ -241,6 +241,25 @@ def test_what_acts_by_itself_or_reaches_another_server_is_left_out(scratch: str)
     run(scratch, "DROP EVENT TRIGGER cry")
 
 
+def test_a_table_in_a_collation_that_is_not_here_is_planned_all_the_same(scratch: str) -> None:
+    run(
+        scratch,
+        """CREATE COLLATION pg_catalog."xx_XX" (PROVIDER = libc, LOCALE = 'C.UTF-8');
+CREATE SCHEMA "Of texts";
+CREATE COLLATION "Of texts"."far away" (PROVIDER = libc, LOCALE = 'C.UTF-8');
+CREATE TABLE texts (a text COLLATE "xx_XX", b text COLLATE "Of texts"."far away");
+INSERT INTO texts SELECT n, n FROM generate_series(1, 3000) n;
+CREATE INDEX texts_a ON texts (a); CREATE INDEX texts_b ON texts (b);
+ANALYZE texts;
+UPDATE pg_collation SET collcollate = 'nowhere', collctype = 'nowhere' WHERE collname = 'far away'""",
+    )
+    with build(scratch) as twin:
+        [told] = twin.problems
+        assert told.endswith("may differ: Of texts.far away")  # The other one could be made as it is.
+        [plans] = twin.what_if([query(f"SELECT FROM texts WHERE {c} = '7'") for c in ("a", "b")], [()])
+        assert [set(plan.indexes) for plan in plans if isinstance(plan, Plan)] == [{"texts_a"}, {"texts_b"}]
+
+
 @pytest.mark.system_postgres
 def test_an_older_source_is_planned_by_the_wheel(older_source: Server) -> None:
     with build(older_source.dsn(DATABASE)) as twin:

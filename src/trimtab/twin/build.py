@@ -20,7 +20,15 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, SourceError
 from trimtab.twin.capture import Image
-from trimtab.twin.database import DATABASE, OWNER, create_database, create_extensions, place, store_counts
+from trimtab.twin.database import (
+    DATABASE,
+    OWNER,
+    create_collations,
+    create_database,
+    create_extensions,
+    place,
+    store_counts,
+)
 from trimtab.twin.dump import restore
 from trimtab.twin.extended import ExtendedValues, allow_storing, store_values
 from trimtab.twin.files import file_work
@@ -141,8 +149,10 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
     problems = create_database(server, source)
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
         done = create_extensions(twin, source)
+        collated, told = create_collations(twin, source)
+    problems += told
     harmless = make_conninfo(server.dsn(DATABASE), user=OWNER)
-    problems += restore(server, harmless, image.schema, done)
+    problems += restore(server, harmless, image.schema, done | collated)
     progress(3, 4, "twin: loading statistics")
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
         problems += place(server, twin, source)

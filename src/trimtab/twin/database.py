@@ -19,7 +19,7 @@ from trimtab.db.failures import source_error
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
 from trimtab.model.change import qualified, quote_identifier, quote_literal
-from trimtab.twin.source import RelationFacts, Source
+from trimtab.twin.source import Collation, RelationFacts, Source, names
 
 DATABASE = "twin"
 OWNER = "trimtab_owner"
@@ -93,6 +93,57 @@ def create_extensions(twin: Connection, source: Source) -> set[str]:
     for (wrapper,) in twin.execute("select fdwname from pg_catalog.pg_foreign_data_wrapper").fetchall():
         twin.execute(f"GRANT USAGE ON FOREIGN DATA WRAPPER {quote_identifier(wrapper)} TO {OWNER}".encode())
     return done
+
+
+def create_collations(twin: Connection, source: Source) -> tuple[set[str], list[str]]:
+    """Create the collations that the schema needs, or stand-ins for those that this installation does not know.
+
+    Return the entries of the archive that are done with this, as `create_extensions` does, and what could not be done.
+    """
+    done, replaced = set[str](), list[tuple[str, str]]()
+    for collation in source.collations:
+        name = qualified(collation.schema, collation.name)
+        if twin.execute("select pg_catalog.to_regcollation($1)", (name,)).fetchone() != (None,):
+            continue
+        if twin.execute(
+            "select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1))", (collation.schema,)
+        ).fetchone() == (None,):
+            twin.execute(f"CREATE SCHEMA {quote_identifier(collation.schema)} AUTHORIZATION {OWNER}".encode())
+            done.add(f"SCHEMA - {collation.schema}")
+        own, *others = _definitions(collation, twin.info.server_version // 10000)
+        statements = {options: f"CREATE COLLATION {name} ({options})" for options in (own, *others)}
+        made = next((options for options, statement in statements.items() if _is_made(twin, statement)), "")
+        if made:
+            done.add(f"COLLATION {collation.schema} {collation.name}")
+        if made != own:
+            replaced.append((collation.schema, collation.name))
+    told = f"collations that are not on this machine, estimates of text ranges may differ: {names(replaced)}"
+    return done, [told] if replaced else []
+
+
+def _definitions(collation: Collation, major: int) -> list[str]:
+    """Return the collation's own definition and what may stand in for it: not by bytes, or LIKE would gain indexes."""
+    provider = {"c": "libc", "i": "icu", "b": "builtin"}[collation.provider]
+    if collation.provider == "c":
+        sorts, ctype = quote_literal(collation.locale), quote_literal(collation.character_type)
+        own = f"PROVIDER = libc, LC_COLLATE = {sorts}, LC_CTYPE = {ctype}"
+    else:
+        own = f"PROVIDER = {provider}, LOCALE = {quote_literal(collation.locale)}"
+        own += "" if collation.is_deterministic else ", DETERMINISTIC = false"
+    stand_ins = [f"PROVIDER = libc, LOCALE = {quote_literal(locale)}" for locale in ("C.UTF-8", "en_US.UTF-8")]
+    plain = "PROVIDER = builtin, LOCALE = 'C.UTF-8'" if major >= 17 else "PROVIDER = libc, LOCALE = 'C'"
+    return [own, *stand_ins, plain]
+
+
+def _is_made(twin: Connection, statement: str) -> bool:
+    try:
+        with twin.transaction():
+            twin.execute(statement.encode())
+    except psycopg.Error:
+        if twin.closed:
+            raise
+        return False
+    return True
 
 
 def place(server: Server, twin: Connection, source: Source) -> list[str]:

@@ -20,6 +20,18 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Collation:
+    """A collation that something is in. `provider` is c (libc), i (ICU) or b (built in)."""
+
+    schema: str
+    name: str
+    provider: str
+    locale: str
+    character_type: str
+    is_deterministic: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RelationFacts:
     """A table, index, view with rows, or foreign table. `kind` is pg_class.relkind.
 
@@ -67,6 +79,7 @@ class Source:
     unreadable: tuple[tuple[str, str], ...]
     row_security: tuple[tuple[str, str], ...]
     problems: tuple[str, ...]
+    collations: tuple[Collation, ...] = ()
 
     @property
     def major(self) -> int:
@@ -105,6 +118,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         extensions=tuple(connection.execute(queries.load("extensions", version)).fetchall()),
         relations=_relations(connection, heights.levels),
         columns=tuple(read_columns(connection, with_values=with_values)),
+        collations=tuple(Collation(*row) for row in connection.execute(queries.load("twin_collations", version))),
         extended=tuple(extended if with_values else (values.without_values() for values in extended)),
         unreadable=unreadable,
         row_security=row_security,

@@ -18,6 +18,7 @@ from trimtab.errors import LedgerError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import Pending, applied_changes, pending
+from trimtab.lifecycle.same_server import require_same_server
 from trimtab.model.applied import Applied
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Workload
@@ -175,6 +176,7 @@ def _recovering(
         stack.enter_context(hold_database(source))
         writer = stack.enter_context(closing(connect(conninfo, read_only=False)))
         snapshot = read_facts(source, _NO_WORKLOAD)
+        require_same_server(writer, snapshot.server)
         enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, _NO_WORKLOAD), "recovery")
         yield ledger, enforcer, snapshot
 

@@ -210,12 +210,15 @@ def test_resume_does_not_answer_while_the_server_still_works_for_the_dead_progra
         body = {"intent_id": "i", "session": session, "change": change_to_dict(CREATE_INDEX)}
         intent = enforcer.ledger.append(Kind.APPLY_INTENDED, body, run_id="r")
         slept: list[float] = []
+        facts = shop.facts()
         patience = Patience(100, 1000, 1, 0.0)
         with pytest.raises(BusyError) as busy:
-            reconcile(enforcer.connection, enforcer.ledger, intent, patience, wait_seconds=2.0, sleep=slept.append)
+            reconcile(
+                enforcer.connection, enforcer.ledger, intent, patience, facts, wait_seconds=2.0, sleep=slept.append
+            )
         assert busy.value.code == "resume.still_running"
         assert sum(slept) == 2.0
-    assert reconcile(enforcer.connection, enforcer.ledger, intent, patience).is_done is False
+    assert reconcile(enforcer.connection, enforcer.ledger, intent, patience, facts).is_done is False
 
 
 def test_resume_leaves_other_databases_of_the_same_ledger_alone(shop: Shop, victims: Victims) -> None:
@@ -299,3 +302,25 @@ def test_revert_takes_back_what_was_kept_and_only_what_was_named(shop: Shop) -> 
     revert(shop.dsn, shop.ledger_path, None, None)
     assert (shop.picture(), shop.standing()) == (before, [])
     _assert_nothing_is_open(shop)
+
+
+def test_what_was_killed_before_its_answer_is_found_though_its_table_was_renamed(shop: Shop, victims: Victims) -> None:
+    before = shop.picture()
+    victims.run_until_killed(shop, CREATE_INDEX, killed_at="before apply_done")
+    shop.run("ALTER TABLE orders RENAME TO orders_old")
+    recovery = resume(shop.dsn, shop.ledger_path, None)
+    assert [applied.change.kind for applied in recovery.reverted] == ["create_index"]
+    shop.run("ALTER TABLE orders_old RENAME TO orders")
+    assert shop.picture() == before
+    _assert_nothing_is_open(shop)
+
+
+def test_a_killed_revert_of_an_index_that_was_renamed_is_not_taken_for_done(shop: Shop, victims: Victims) -> None:
+    before = shop.picture()
+    _apply_and_keep(shop, CREATE_INDEX)
+    victims.run_until_killed(shop, killed_at="after revert_intended", reverts=True)
+    shop.run(f"ALTER INDEX {CREATE_INDEX.name} RENAME TO another")
+    assert [each.is_done for each in resume(shop.dsn, shop.ledger_path, None).reconciled] == [False]
+    assert shop.standing() == [CREATE_INDEX]
+    revert(shop.dsn, shop.ledger_path, None, strategy(CREATE_INDEX).id)
+    assert (shop.picture(), shop.standing()) == (before, [])

@@ -57,7 +57,7 @@ def recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> Recovery:
 
     What cannot be mended now does not keep the rest from being mended; then the first reason is raised.
     """
-    recovery, problems = _recover(ledger, enforcer, database_body(snapshot.server))
+    recovery, problems = _recover(ledger, enforcer, snapshot)
     _raise_first(problems)
     return recovery
 
@@ -66,7 +66,7 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
     """Take back one strategy, or all that stands applied on this database, newest first. Raises TrimtabError."""
     with _recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
         database = database_body(snapshot.server)
-        first, problems = _recover(ledger, enforcer, database)
+        first, problems = _recover(ledger, enforcer, snapshot)
         standing = applied_changes(ledger.entries(), database=database, strategy_id=strategy_id)
         if strategy_id is not None and not standing and not problems:
             raise UsageError(
@@ -81,14 +81,15 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
         return Recovery(first.reconciled, first.reverted + taken)
 
 
-def _recover(ledger: Ledger, enforcer: Enforcer, database: Mapping[str, object]) -> tuple[Recovery, list[TrimtabError]]:
+def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Recovery, list[TrimtabError]]:
+    database = database_body(snapshot.server)
     open_now = pending(ledger.entries(), database=database)
     problems: list[TrimtabError] = []
     reconciled: list[Reconciled] = []
     patience = Patience.of(enforcer.specification.locks)
     for intent in open_now.intents:
         try:
-            reconciled.append(reconcile(enforcer.connection, ledger, intent, patience, sleep=enforcer.sleep))
+            reconciled.append(reconcile(enforcer.connection, ledger, intent, patience, snapshot, sleep=enforcer.sleep))
         except LedgerError:
             raise
         except TrimtabError as error:

@@ -11,7 +11,8 @@ from trimtab.model.change import Change
 class Applied:
     """One change of a strategy, done and verified. `inverse` takes it back; `seconds` is how long it took.
 
-    `database` is the name of the database that it stands on.
+    `database` is the name of the database that it stands on. `table_oid` and `object_oid` tell the table, and the
+    index or statistics object that was made, from others that have their names later; None where that is not known.
     """
 
     intent_id: str
@@ -20,3 +21,5 @@ class Applied:
     inverse: Change
     seconds: float
     database: str = ""
+    table_oid: int | None = None
+    object_oid: int | None = None

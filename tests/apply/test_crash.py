@@ -15,6 +15,7 @@ import pytest
 
 from trimtab.apply.patience import Patience
 from trimtab.apply.reconcile import reconcile
+from trimtab.cli.commands import _tell_recovery
 from trimtab.db.connection import connect
 from trimtab.db.locks import hold_database
 from trimtab.errors import BusyError, TrimtabError, UsageError
@@ -262,6 +263,35 @@ def test_what_cannot_be_put_back_does_not_keep_the_rest_from_being_taken_back(sh
     assert shop.standing() == [DROP_INDEX]
     shop.run(f"ALTER INDEX {DROP_INDEX.name} RENAME TO another")
     resume(shop.dsn, shop.ledger_path, None)
+    _assert_nothing_is_open(shop)
+
+
+@pytest.mark.parametrize(
+    "going",
+    [
+        "ALTER TABLE orders RENAME COLUMN city TO town",
+        "ALTER TABLE orders DROP COLUMN city",
+        "DROP TABLE orders",
+        "DROP TABLE orders; CREATE VIEW orders AS SELECT 1 AS city",
+    ],
+)
+def test_a_dropped_index_whose_table_or_column_is_gone_does_not_stay_open(
+    shop: Shop, going: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.enforcer().apply(strategy(DROP_INDEX))
+    shop.run(*going.split("; "))
+    after = shop.picture()
+    recovery = resume(shop.dsn, shop.ledger_path, None)
+    assert list(recovery.left_alone.values()) == ["subject_gone"]
+    _tell_recovery(recovery, "trimtab.resume/v1", as_json=False)
+    assert (
+        f"not put back, since its table or a column of it is gone or has another name: {strategy(DROP_INDEX).id}"
+        in (capsys.readouterr().out)
+    )
+    with Ledger.open(shop.ledger_path) as ledger:
+        (done,) = ledger.entries(Kind.REVERT_DONE)
+        assert done.body["subject_gone"] is True
+    assert (shop.picture(), shop.standing()) == (after, [])
     _assert_nothing_is_open(shop)
 
 

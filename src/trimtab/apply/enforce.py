@@ -17,12 +17,13 @@ from trimtab.apply.execute import Execution, UnfinishedError
 from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
 from trimtab.apply.refusals import (
+    LeftAlone,
+    reason_to_leave,
     refuse_forbidden,
     refuse_not_absent,
     refuse_partitioned,
     refuse_standby,
     refuse_without_inverse,
-    replaced_since,
 )
 from trimtab.apply.state import ChangeState, made_object, own_session, state_of
 from trimtab.db.connection import Connection
@@ -48,6 +49,14 @@ class _Kinds:
 
 _APPLY = _Kinds(Kind.APPLY_INTENDED, Kind.APPLY_DONE, Kind.APPLY_FAILED)
 _REVERT = _Kinds(Kind.REVERT_INTENDED, Kind.REVERT_DONE, Kind.REVERT_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What was taken back, under the names of that moment; or why nothing was done, and nothing needs to be."""
+
+    applied: Applied
+    left_alone: LeftAlone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +89,25 @@ class Enforcer:
             raise
         return done
 
-    def revert(self, applied: Applied) -> None:
+    def revert(self, applied: Applied) -> TakenBack:
         """Take the change back by its stored inverse, under the names that things have now.
 
-        What somebody else has replaced since is left alone, and the ledger says so. Raises ApplyError when the server
-        does not allow it now, or when a dropped index's name has been taken; also RefusedError and SourceError.
+        What somebody else has replaced since is left alone, and so is a dropped index whose table or column is gone;
+        the ledger says so. Raises ApplyError when the server does not allow it now, or when a dropped index's name has
+        been taken; also RefusedError and SourceError.
         """
         snapshot = self.look()
         refuse_standby(snapshot.server)
         applied = applied_now(self.connection, applied, snapshot)
-        is_replaced = replaced_since(self.connection, applied)
+        left_alone = reason_to_leave(self.connection, applied, snapshot)
         body = {"reverts": applied.intent_id, "intent_id": uuid.uuid4().hex}
         oid = applied.object_oid
         with self._intended(_REVERT, body, applied.strategy_id, applied.inverse, applied.change, snapshot, oid):
-            if is_replaced:
-                self._append(_REVERT.done, {**body, "seconds": 0.0, "replaced_by_others": True})
+            if left_alone is not None:
+                self._append(_REVERT.done, {**body, "seconds": 0.0, left_alone.value: True})
             else:
                 self._carry_out(_REVERT, body, applied.inverse)
+        return TakenBack(applied, left_alone)
 
     def _apply_one(
         self, strategy: Strategy, change: Change, done: tuple[Applied, ...], accepted: tuple[Strategy, ...]

@@ -81,7 +81,9 @@ class _Run:
         if found.is_empty:
             return
         recovery = recover(self.workshop.ledger, self._enforcer(snapshot), snapshot)
-        told = f"{len(recovery.reconciled)} interrupted changes answered, {len(recovery.reverted)} taken back"
+        left, taken = len(recovery.left_alone), len(recovery.reverted) - len(recovery.left_alone)
+        told = f"{len(recovery.reconciled)} interrupted changes answered, {taken} taken back"
+        told += f", {left} left alone" if left else ""
         self.workshop.watcher.stage(Stage.OBSERVE, f"an earlier run was interrupted: {told}")
 
     def carry_through(self) -> Report:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from trimtab.apply.enforce import Enforcer, database_body
+from trimtab.apply.enforce import Enforcer, TakenBack, database_body
 from trimtab.apply.patience import Patience
 from trimtab.apply.reconcile import Reconciled, reconcile
+from trimtab.apply.refusals import LeftAlone
 from trimtab.errors import LedgerError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -36,10 +37,20 @@ Ends: TypeAlias = dict[tuple[str | None, str], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a resume or a revert did: interrupted intents answered, changes taken back."""
+    """What a resume or a revert did: interrupted intents answered, changes taken back.
+
+    `left_alone` says, by intent id, for which of these there was nothing to take back, and why.
+    """
 
     reconciled: tuple[Reconciled, ...]
     reverted: tuple[Applied, ...]
+    left_alone: Mapping[str, LeftAlone] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reconciled: Sequence[Reconciled], taken: Sequence[TakenBack]) -> Recovery:
+        """Return the recovery that did this."""
+        left_alone = {each.applied.intent_id: each.left_alone for each in taken if each.left_alone is not None}
+        return cls(tuple(reconciled), tuple(each.applied for each in taken), left_alone)
 
 
 def resume(conninfo: str, ledger_path: Path, spec: str | Path | None) -> Recovery:
@@ -75,10 +86,12 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
                 next_step="See `trimtab status` for what stands applied.",
             )
         taken, more = _take_back(enforcer, standing)
-        ends: Ends = {(enforcer.run_id, applied.strategy_id): Outcome.REVERTED for applied in taken}
+        second = Recovery.of((), taken)
+        ends: Ends = {(enforcer.run_id, applied.strategy_id): Outcome.REVERTED for applied in second.reverted}
         _settle(ledger, ends, "taken back on request")
         _raise_first(problems + more)
-        return Recovery(first.reconciled, first.reverted + taken)
+        left_alone = {**first.left_alone, **second.left_alone}
+        return Recovery(first.reconciled, first.reverted + second.reverted, left_alone)
 
 
 def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Recovery, list[TrimtabError]]:
@@ -95,33 +108,31 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
         except TrimtabError as error:
             problems.append(error)
     unsettled = pending(ledger.entries(), database=database).unsettled
-    reverted, more = _take_back(enforcer, unsettled)
+    taken, more = _take_back(enforcer, unsettled)
     problems += more
-    _settle(
-        ledger, _ends(ledger, database, open_now.intents, reconciled, reverted), "the run ended before it was settled"
-    )
+    recovery = Recovery.of(reconciled, taken)
+    ends = _ends(ledger, database, open_now.intents, reconciled, recovery.reverted)
+    _settle(ledger, ends, "the run ended before it was settled")
     if not problems:
         for run_id in dict.fromkeys(open_now.runs):
             if run_id != enforcer.run_id:
-                counts = {"intents": len(reconciled), "reverted": len(reverted)}
+                counts = {"intents": len(reconciled), "reverted": len(taken)}
                 ledger.append(Kind.RECONCILED, counts, run_id=run_id)
-    return Recovery(tuple(reconciled), reverted), problems
+    return recovery, problems
 
 
-def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[tuple[Applied, ...], list[TrimtabError]]:
+def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[list[TakenBack], list[TrimtabError]]:
     """Revert the changes, newest first; return those that were, and why others were not."""
-    taken: list[Applied] = []
+    taken: list[TakenBack] = []
     problems: list[TrimtabError] = []
     for applied in reversed(standing):
         try:
-            enforcer.revert(applied)
+            taken.append(enforcer.revert(applied))
         except LedgerError:
             raise
         except TrimtabError as error:
             problems.append(error)
-        else:
-            taken.append(applied)
-    return tuple(taken), problems
+    return taken, problems
 
 
 def _ends(

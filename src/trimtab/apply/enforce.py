@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.execute import Execution, UnfinishedError
 from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
@@ -94,11 +95,13 @@ class Enforcer:
 
         What somebody else has replaced since is left alone, and so is a dropped index whose table or column is gone;
         the ledger says so. Raises ApplyError when the server does not allow it now, or when a dropped index's name has
-        been taken; also RefusedError and SourceError.
+        been taken; RefusedError `revert.rested_on` while a later change rests on it; also SourceError.
         """
         snapshot = self.look()
         refuse_standby(snapshot.server)
         applied = applied_now(self.connection, applied, snapshot)
+        standing = applied_changes(self.ledger.entries(), database=database_body(snapshot.server))
+        refuse_rested_on((applied,), standing, snapshot)
         left_alone = reason_to_leave(self.connection, applied, snapshot)
         body = {"reverts": applied.intent_id, "intent_id": uuid.uuid4().hex}
         oid = applied.object_oid

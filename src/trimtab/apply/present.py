@@ -68,11 +68,13 @@ def _index_now(
     if found is None:
         return change
     schema, name, tail = found
+    change = replace(change, schema=schema, name=name)
     shape = shape_of_tail(tail)
-    keys, included = (change.key_columns, change.include_columns)
-    if shape is not None:
-        keys, included = shape.key_columns, shape.include_columns
-    return replace(change, schema=schema, name=name, tail=tail, key_columns=keys, include_columns=included)
+    if shape is None:
+        return replace(change, tail=tail)
+    if shape == shape_of_tail(change.tail):
+        return change
+    return replace(change, tail=tail, key_columns=shape.key_columns, include_columns=shape.include_columns)
 
 
 def _statistics_now(
@@ -82,4 +84,6 @@ def _statistics_now(
     if found is None:
         return change
     schema, name, columns = found
+    if set(columns) == set(change.columns):
+        columns = change.columns
     return replace(change, schema=schema, name=name, columns=columns)

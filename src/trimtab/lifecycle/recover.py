@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.enforce import Enforcer, TakenBack, database_body
 from trimtab.apply.patience import Patience
+from trimtab.apply.present import applied_now
 from trimtab.apply.reconcile import Reconciled, reconcile
 from trimtab.apply.refusals import LeftAlone
 from trimtab.errors import LedgerError, TrimtabError, UsageError
@@ -74,24 +77,57 @@ def recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> Recovery:
 
 
 def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_id: str | None) -> Recovery:
-    """Take back one strategy, or all that stands applied on this database, newest first. Raises TrimtabError."""
+    """Take back one strategy, or all that stands applied on this database, newest first. Raises TrimtabError.
+
+    A strategy on which later ones rest is refused before anything of it is taken back: `revert.rested_on`.
+    """
     with _recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
         database = database_body(snapshot.server)
         first, problems = _recover(ledger, enforcer, snapshot)
-        standing = applied_changes(ledger.entries(), database=database, strategy_id=strategy_id)
-        if strategy_id is not None and not standing and not problems:
+        standing = applied_changes(ledger.entries(), database=database)
+        applications = _applications(standing, strategy_id)
+        if strategy_id is not None and not applications and not problems:
             raise UsageError(
                 f"{strategy_id} was not reverted: nothing of it stands applied on {snapshot.server.database}",
                 code="revert.not_applied",
                 next_step="See `trimtab status` for what stands applied.",
             )
-        taken, more = _take_back(enforcer, standing)
+        taken: list[TakenBack] = []
+        for application in applications:
+            try:
+                _refuse_rested_on(ledger, enforcer, application)
+            except TrimtabError as error:
+                problems.append(error)
+                break
+            done, more = _take_back(enforcer, application)
+            taken += done
+            problems += more
         second = Recovery.of((), taken)
-        ends: Ends = {(enforcer.run_id, applied.strategy_id): Outcome.REVERTED for applied in second.reverted}
+        left = {applied.strategy_id for applied in applied_changes(ledger.entries(), database=database)}
+        ends: Ends = {
+            (enforcer.run_id, applied.strategy_id): Outcome.REVERTED
+            for applied in second.reverted
+            if applied.strategy_id not in left
+        }
         _settle(ledger, ends, "taken back on request")
-        _raise_first(problems + more)
+        _raise_first(problems)
         left_alone = {**first.left_alone, **second.left_alone}
         return Recovery(first.reconciled, first.reverted + second.reverted, left_alone)
+
+
+def _applications(standing: Sequence[Applied], strategy_id: str | None) -> list[tuple[Applied, ...]]:
+    """Return what is to be taken back, newest first: each time that the strategy was applied, or all as one."""
+    if strategy_id is None:
+        return [tuple(standing)]
+    parts = groupby(standing, key=lambda applied: applied.strategy_id)
+    return [tuple(part) for name, part in parts if name == strategy_id][::-1]
+
+
+def _refuse_rested_on(ledger: Ledger, enforcer: Enforcer, application: Sequence[Applied]) -> None:
+    """The enforcement point refuses this of each change; asked before, it keeps strategies from being halved."""
+    facts = enforcer.look()
+    standing = applied_changes(ledger.entries(), database=database_body(facts.server))
+    refuse_rested_on([applied_now(enforcer.connection, each, facts) for each in application], standing, facts)
 
 
 def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Recovery, list[TrimtabError]]:

@@ -15,6 +15,7 @@ import pytest
 
 from trimtab.apply.patience import Patience
 from trimtab.apply.reconcile import reconcile
+from trimtab.cli.commands import _tell_recovery
 from trimtab.db.connection import connect
 from trimtab.db.locks import hold_database
 from trimtab.errors import BusyError, TrimtabError, UsageError
@@ -210,12 +211,15 @@ def test_resume_does_not_answer_while_the_server_still_works_for_the_dead_progra
         body = {"intent_id": "i", "session": session, "change": change_to_dict(CREATE_INDEX)}
         intent = enforcer.ledger.append(Kind.APPLY_INTENDED, body, run_id="r")
         slept: list[float] = []
+        facts = shop.facts()
         patience = Patience(100, 1000, 1, 0.0)
         with pytest.raises(BusyError) as busy:
-            reconcile(enforcer.connection, enforcer.ledger, intent, patience, wait_seconds=2.0, sleep=slept.append)
+            reconcile(
+                enforcer.connection, enforcer.ledger, intent, patience, facts, wait_seconds=2.0, sleep=slept.append
+            )
         assert busy.value.code == "resume.still_running"
         assert sum(slept) == 2.0
-    assert reconcile(enforcer.connection, enforcer.ledger, intent, patience).is_done is False
+    assert reconcile(enforcer.connection, enforcer.ledger, intent, patience, facts).is_done is False
 
 
 def test_resume_leaves_other_databases_of_the_same_ledger_alone(shop: Shop, victims: Victims) -> None:
@@ -262,6 +266,35 @@ def test_what_cannot_be_put_back_does_not_keep_the_rest_from_being_taken_back(sh
     _assert_nothing_is_open(shop)
 
 
+@pytest.mark.parametrize(
+    "going",
+    [
+        "ALTER TABLE orders RENAME COLUMN city TO town",
+        "ALTER TABLE orders DROP COLUMN city",
+        "DROP TABLE orders",
+        "DROP TABLE orders; CREATE VIEW orders AS SELECT 1 AS city",
+    ],
+)
+def test_a_dropped_index_whose_table_or_column_is_gone_does_not_stay_open(
+    shop: Shop, going: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.enforcer().apply(strategy(DROP_INDEX))
+    shop.run(*going.split("; "))
+    after = shop.picture()
+    recovery = resume(shop.dsn, shop.ledger_path, None)
+    assert list(recovery.left_alone.values()) == ["subject_gone"]
+    _tell_recovery(recovery, "trimtab.resume/v1", as_json=False)
+    assert (
+        f"not put back, since its table or a column of it is gone or has another name: {strategy(DROP_INDEX).id}"
+        in (capsys.readouterr().out)
+    )
+    with Ledger.open(shop.ledger_path) as ledger:
+        (done,) = ledger.entries(Kind.REVERT_DONE)
+        assert done.body["subject_gone"] is True
+    assert (shop.picture(), shop.standing()) == (after, [])
+    _assert_nothing_is_open(shop)
+
+
 def test_a_resumed_strategy_comes_to_an_end_in_the_history(shop: Shop, victims: Victims) -> None:
     victims.run_until_killed(shop, CREATE_INDEX, killed_at="after apply_intended")
     resume(shop.dsn, shop.ledger_path, None)
@@ -299,3 +332,25 @@ def test_revert_takes_back_what_was_kept_and_only_what_was_named(shop: Shop) -> 
     revert(shop.dsn, shop.ledger_path, None, None)
     assert (shop.picture(), shop.standing()) == (before, [])
     _assert_nothing_is_open(shop)
+
+
+def test_what_was_killed_before_its_answer_is_found_though_its_table_was_renamed(shop: Shop, victims: Victims) -> None:
+    before = shop.picture()
+    victims.run_until_killed(shop, CREATE_INDEX, killed_at="before apply_done")
+    shop.run("ALTER TABLE orders RENAME TO orders_old")
+    recovery = resume(shop.dsn, shop.ledger_path, None)
+    assert [applied.change.kind for applied in recovery.reverted] == ["create_index"]
+    shop.run("ALTER TABLE orders_old RENAME TO orders")
+    assert shop.picture() == before
+    _assert_nothing_is_open(shop)
+
+
+def test_a_killed_revert_of_an_index_that_was_renamed_is_not_taken_for_done(shop: Shop, victims: Victims) -> None:
+    before = shop.picture()
+    _apply_and_keep(shop, CREATE_INDEX)
+    victims.run_until_killed(shop, killed_at="after revert_intended", reverts=True)
+    shop.run(f"ALTER INDEX {CREATE_INDEX.name} RENAME TO another")
+    assert [each.is_done for each in resume(shop.dsn, shop.ledger_path, None).reconciled] == [False]
+    assert shop.standing() == [CREATE_INDEX]
+    revert(shop.dsn, shop.ledger_path, None, strategy(CREATE_INDEX).id)
+    assert (shop.picture(), shop.standing()) == (before, [])

@@ -137,6 +137,17 @@ def test_a_database_and_a_strategy_narrow_it() -> None:
     assert len(pending(story.entries, database=OTHER).intents) == 1
 
 
+def test_a_renamed_database_is_the_same_unless_nothing_but_its_name_tells_it() -> None:
+    story = Story()
+    unknown: dict[str, Json] = {**SHOP, "system_identifier": ""}
+    for number, on in enumerate((SHOP, unknown)):
+        story.add(Kind.RUN_STARTED, {"database": on}, f"r-{number}")
+        story.intend(f"i-{number}", on=on)
+        found = pending(story.entries, database={**on, "database": "market"})
+        assert (len(found.intents), found.runs) == ((1, ("r-0",)) if number == 0 else (0, ()))
+        assert len(pending(story.entries, database=on).intents) == 1
+
+
 def test_a_run_is_open_until_it_finished_failed_or_was_reconciled() -> None:
     story = Story()
     for run_id in ("r-1", "r-2", "r-3", "r-4"):

@@ -86,6 +86,18 @@ def test_what_was_not_applied_or_not_tried_has_nothing_to_answer_for() -> None:
     assert to_revert(lives, LOST) == {}
 
 
+def test_what_was_applied_later_and_rests_on_what_is_taken_back_goes_with_it() -> None:
+    guilty, bystander = _life("guilty", {"q1": True}), _life("bystander", {"q0": True})
+    drop = DropIndex("public", "t", "narrow", "USING btree (a)", ("a",))
+    strategy = Strategy((drop,), "test", "drop", "reason", ())
+    applied = Applied("drop", strategy.id, drop, CreateIndex("public", "t", "narrow", "USING btree (a)", ("a",)), 0.1)
+    resting = Life(strategy, applied=(applied,))
+    assert set(to_revert([bystander, resting, guilty], LOST)) == {guilty.strategy.id}
+    found = to_revert([bystander, guilty, resting], LOST)
+    assert set(found) == {guilty.strategy.id, strategy.id}
+    assert guilty.strategy.id in found[strategy.id]
+
+
 def test_the_reason_names_the_query_that_lost_most() -> None:
     life = _life("guilty", {"q2": True, "q1": True})
     assert to_revert([life], LOST)[life.strategy.id].startswith("q1 took 90.0 ms")

@@ -13,25 +13,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.execute import Execution, UnfinishedError
 from trimtab.apply.patience import Patience
+from trimtab.apply.present import applied_now
 from trimtab.apply.refusals import (
+    LeftAlone,
+    reason_to_leave,
     refuse_forbidden,
     refuse_not_absent,
     refuse_partitioned,
     refuse_standby,
     refuse_without_inverse,
-    replaced_since,
 )
-from trimtab.apply.state import ChangeState, own_session, state_of
+from trimtab.apply.state import ChangeState, made_object, own_session, state_of
 from trimtab.db.connection import Connection
-from trimtab.errors import ApplyError, LedgerError, TrimtabError
+from trimtab.errors import ApplyError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
-from trimtab.model.change import Change, change_digest, change_to_dict
+from trimtab.model.change import Change, change_digest, change_to_dict, touched_table
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
 
@@ -47,6 +50,14 @@ class _Kinds:
 
 _APPLY = _Kinds(Kind.APPLY_INTENDED, Kind.APPLY_DONE, Kind.APPLY_FAILED)
 _REVERT = _Kinds(Kind.REVERT_INTENDED, Kind.REVERT_DONE, Kind.REVERT_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What was taken back, under the names of that moment; or why nothing was done, and nothing needs to be."""
+
+    applied: Applied
+    left_alone: LeftAlone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +90,27 @@ class Enforcer:
             raise
         return done
 
-    def revert(self, applied: Applied) -> None:
-        """Take the change back by its stored inverse.
+    def revert(self, applied: Applied) -> TakenBack:
+        """Take the change back by its stored inverse, under the names that things have now.
 
-        What somebody else has replaced since is left alone, and the ledger says so. Raises ApplyError when the server
-        does not allow it now, or when a dropped index's name has been taken; also RefusedError and SourceError.
+        What somebody else has replaced since is left alone, and so is a dropped index whose table or column is gone;
+        the ledger says so. Raises ApplyError when the server does not allow it now, or when a dropped index's name has
+        been taken; RefusedError `revert.rested_on` while a later change rests on it; also SourceError.
         """
         snapshot = self.look()
         refuse_standby(snapshot.server)
-        is_replaced = replaced_since(self.connection, applied)
+        applied = applied_now(self.connection, applied, snapshot)
+        standing = applied_changes(self.ledger.entries(), database=database_body(snapshot.server))
+        refuse_rested_on((applied,), standing, snapshot)
+        left_alone = reason_to_leave(self.connection, applied, snapshot)
         body = {"reverts": applied.intent_id, "intent_id": uuid.uuid4().hex}
-        with self._intended(_REVERT, body, applied.strategy_id, applied.inverse, applied.change, snapshot):
-            if is_replaced:
-                self._append(_REVERT.done, {**body, "seconds": 0.0, "replaced_by_others": True})
+        oid = applied.object_oid
+        with self._intended(_REVERT, body, applied.strategy_id, applied.inverse, applied.change, snapshot, oid):
+            if left_alone is not None:
+                self._append(_REVERT.done, {**body, "seconds": 0.0, left_alone.value: True})
             else:
                 self._carry_out(_REVERT, body, applied.inverse)
+        return TakenBack(applied, left_alone)
 
     def _apply_one(
         self, strategy: Strategy, change: Change, done: tuple[Applied, ...], accepted: tuple[Strategy, ...]
@@ -107,8 +124,17 @@ class Enforcer:
         inverse = refuse_without_inverse(self.connection, change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
         with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot):
-            seconds = self._carry_out(_APPLY, body, change)
-        return Applied(body["intent_id"], strategy.id, change, inverse, seconds, snapshot.server.database)
+            seconds, made = self._carry_out(_APPLY, body, change)
+        return Applied(
+            body["intent_id"],
+            strategy.id,
+            change,
+            inverse,
+            seconds,
+            snapshot.server.database,
+            _table_oid(change, snapshot),
+            made.get("object_oid"),
+        )
 
     @contextmanager
     def _intended(
@@ -119,9 +145,10 @@ class Enforcer:
         change: Change,
         inverse: Change,
         snapshot: Snapshot,
+        object_oid: int | None = None,
     ) -> Iterator[None]:
         """Write the intent; within it the change is made. An intent that is not answered stays open for `resume`."""
-        intent = {
+        intent: dict[str, object] = {
             **body,
             "strategy_id": strategy_id,
             "database": database_body(snapshot.server),
@@ -131,6 +158,8 @@ class Enforcer:
             "change_digest": change_digest(change),
             "spec_digest": self.specification.digest,
         }
+        oids = {"table_oid": _table_oid(change, snapshot), "object_oid": object_oid}
+        intent.update((key, oid) for key, oid in oids.items() if oid is not None)
         try:
             self._append(kinds.intended, intent)
             yield
@@ -143,16 +172,23 @@ class Enforcer:
             self._answer_interrupted(kinds, body, change)
             raise
 
-    def _carry_out(self, kinds: _Kinds, body: Mapping[str, str], change: Change) -> float:
-        """Make the change, unless it is made already, and write that it is done; return how many seconds it took."""
+    def _carry_out(self, kinds: _Kinds, body: Mapping[str, str], change: Change) -> tuple[float, dict[str, int]]:
+        """Make the change, unless it is made already, and write that it is done; return its seconds, and oids."""
         puts_back = kinds is _REVERT
         execution = Execution(self.connection, Patience.of(self.specification.locks), self.sleep, puts_back)
         started = time.monotonic()
         if state_of(self.connection, change) is not ChangeState.DONE:
             execution.carry_out(change)
         seconds = time.monotonic() - started
-        self._append(kinds.done, {**body, "seconds": round(seconds, 6)})
-        return seconds
+        made = self._made(change)
+        self._append(kinds.done, {**body, "seconds": round(seconds, 6), **made})
+        return seconds, made
+
+    def _made(self, change: Change) -> dict[str, int]:
+        """The change has been seen to be done: a connection that is lost now takes only the oid from the ledger."""
+        with suppress(SourceError):
+            return made_object(self.connection, change)
+        return {}
 
     def _answer_interrupted(self, kinds: _Kinds, body: Mapping[str, str], change: Change) -> None:
         """Write what the catalog says now; half a change, or one that cannot be looked at, stays open."""
@@ -162,7 +198,7 @@ class Enforcer:
                 return  # the interrupt came before the intent was written, or after its answer
             found = state_of(self.connection, change)
             if found is ChangeState.DONE:
-                self._append(kinds.done, {**body, "seconds": 0.0, "interrupted": True})
+                self._append(kinds.done, {**body, "seconds": 0.0, "interrupted": True, **self._made(change)})
             elif found is not ChangeState.HALF:
                 message = "interrupted; nothing of the change was left"
                 self._append(kinds.failed, {**body, "code": "apply.interrupted", "message": message})
@@ -185,6 +221,12 @@ class Enforcer:
 
     def _append(self, kind: Kind, body: Mapping[str, object]) -> None:
         self.ledger.append(kind, body, run_id=self.run_id)
+
+
+def _table_oid(change: Change, snapshot: Snapshot) -> int | None:
+    touched = touched_table(change)
+    table = snapshot.table(*touched) if touched is not None else None
+    return table.oid if table is not None else None
 
 
 def database_body(server: ServerIdentity) -> dict[str, object]:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from trimtab.apply.execute import Execution
 from trimtab.apply.patience import Patience
-from trimtab.apply.state import ChangeState, session_at_work, state_of
+from trimtab.apply.present import intended_now
+from trimtab.apply.state import ChangeState, made_object, session_at_work, state_of
 from trimtab.db.connection import Connection
 from trimtab.errors import BusyError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.model.change import Change, change_from_dict
+from trimtab.model.catalog import Snapshot
+from trimtab.model.change import Change
 
 _LOOK_AGAIN_SECONDS = 0.5
 
@@ -36,29 +38,24 @@ def reconcile(
     ledger: Ledger,
     intent: Entry,
     patience: Patience,
+    snapshot: Snapshot,
     *,
     wait_seconds: float = 30.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reconciled:
-    """Finish or undo one interrupted intent, and write its result.
+    """Finish or undo one interrupted intent, and write its result. The snapshot says what tables are called now.
 
     Raises BusyError `resume.still_running` while the server works on it, UnfinishedError `apply.unfinished` while locks
     keep its leftover, SourceError, LedgerError.
     """
-    change = _change_of(intent)
+    change = intended_now(connection, intent, snapshot)
     _wait_for_session(connection, intent, change, wait_seconds, sleep)
     Execution(connection, patience, sleep).clear(change)
     is_done = state_of(connection, change) is ChangeState.DONE
     kind, result = _answer(intent, is_done)
-    ledger.append(kind, result, run_id=intent.run_id)
+    made = made_object(connection, change) if is_done else {}
+    ledger.append(kind, {**result, **made}, run_id=intent.run_id)
     return Reconciled(intent.text("intent_id"), change, is_done)
-
-
-def _change_of(intent: Entry) -> Change:
-    try:
-        return change_from_dict(intent.mapping("change"))
-    except (KeyError, TypeError):
-        raise intent.layout_error("change") from None
 
 
 def _answer(intent: Entry, is_done: bool) -> tuple[Kind, Mapping[str, object]]:

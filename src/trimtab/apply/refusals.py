@@ -6,6 +6,7 @@ The rules of the specification are `validate`'s; these are the facts of the mome
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 
 from trimtab.apply.state import (
     ChangeState,
@@ -17,9 +18,10 @@ from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, RefusedError
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
-from trimtab.model.change import Change, CreateIndex, DropIndex, SetSetting
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
+from trimtab.validate.definition import shape_of_tail
 from trimtab.validate.facts import facts_from
 from trimtab.validate.validate import validate
 
@@ -100,13 +102,23 @@ def refuse_without_inverse(connection: Connection, change: Change, snapshot: Sna
     return inverse
 
 
-def replaced_since(connection: Connection, applied: Applied) -> bool:
-    """True when somebody else has put another thing, or another value, in the place of what was applied.
+class LeftAlone(StrEnum):
+    """Why nothing is done to take a change back, as the ledger has it. SUBJECT_GONE: nothing is left to put it on."""
 
-    Then there is nothing of ours to take back. Raises ApplyError `apply.replaced` for a dropped index: what is in its
+    REPLACED = "replaced_by_others"
+    SUBJECT_GONE = "subject_gone"
+
+
+def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot) -> LeftAlone | None:
+    """Return why there is nothing to take back, or None.
+
+    Either somebody else has put another thing, or another value, in the place of what was applied; or the table of what
+    was dropped, or a column of it, is gone. Raises ApplyError `apply.replaced` for a dropped index: what is in its
     place now keeps it from being put back.
     """
     change, inverse = applied.change, applied.inverse
+    if isinstance(inverse, CreateIndex | CreateStatistics) and _is_subject_gone(inverse, snapshot):
+        return LeftAlone.SUBJECT_GONE
     target = state_of(connection, inverse)
     if isinstance(change, DropIndex):
         if target in (ChangeState.FOREIGN, ChangeState.HALF):
@@ -116,7 +128,21 @@ def replaced_since(connection: Connection, applied: Applied) -> bool:
                 code="apply.replaced",
                 next_step="Rename or drop that index, then run `trimtab resume` or `trimtab revert` again.",
             )
-        return False
+        return None
     if isinstance(change, SetSetting):
-        return target is not ChangeState.DONE and state_of(connection, change) is not ChangeState.DONE
-    return target is ChangeState.FOREIGN
+        is_ours = ChangeState.DONE in (target, state_of(connection, change))
+    else:
+        is_ours = target is not ChangeState.FOREIGN
+    return None if is_ours else LeftAlone.REPLACED
+
+
+def _is_subject_gone(change: CreateIndex | CreateStatistics, snapshot: Snapshot) -> bool:
+    table = snapshot.table(change.schema, change.table)
+    if table is None:
+        return True
+    if isinstance(change, CreateStatistics):
+        needed = {*change.columns}
+    else:
+        shape = shape_of_tail(change.tail)
+        needed = {*change.key_columns, *change.include_columns, *(shape.read_columns if shape is not None else ())}
+    return not needed - {""} <= {column.name for column in table.columns}

@@ -34,6 +34,7 @@ class _FoundIndex:
     is_usable: bool
     is_same: bool
     has_more: bool
+    oid: int
 
 
 def state_of(connection: Connection, change: Change) -> ChangeState:
@@ -64,6 +65,35 @@ def is_more_than_its_definition(connection: Connection, change: DropIndex) -> bo
     """True when the index holds what its definition does not tell, so that creating it again would lose something."""
     found = _index(connection, change)
     return found is not None and found.has_more
+
+
+def made_object(connection: Connection, change: Change) -> dict[str, int]:
+    """Return by what the ledger knows the index or statistics object that was made: {"object_oid": ...}, or {}."""
+    match change:
+        case CreateIndex():
+            index = _index(connection, change)
+            return {"object_oid": index.oid} if index is not None and index.is_same else {}
+        case CreateStatistics():
+            rows = _rows(connection, "statistics_state", (change.schema, change.name))
+            return {"object_oid": int(str(rows[0][-1]))} if rows else {}
+        case _:
+            return {}
+
+
+def name_of_index(connection: Connection, oid: int, table_oid: int) -> tuple[str, str, str] | None:
+    """Return (schema, name, tail) of the index now, or None when there is no such index on that table."""
+    for schema, name in _rows(connection, "index_name", (oid, table_oid)):
+        for _, _, _, tail, _, _ in _rows(connection, "index_state", (schema, name)):
+            return (str(schema), str(name), tail) if isinstance(tail, str) else None
+    return None
+
+
+def name_of_statistics(connection: Connection, oid: int, table_oid: int) -> tuple[str, str, tuple[str, ...]] | None:
+    """Return (schema, name, columns) of the statistics object now, or None when there is none on that table."""
+    for schema, name in _rows(connection, "statistics_name", (oid, table_oid)):
+        for _, _, columns, _, _ in _rows(connection, "statistics_state", (schema, name)):
+            return str(schema), str(name), tuple(sorted(_as_set(columns)))
+    return None
 
 
 def build_in_progress(connection: Connection, schema: str, table: str) -> int | None:
@@ -108,9 +138,9 @@ def _index(connection: Connection, change: CreateIndex | DropIndex) -> _FoundInd
     rows = _rows(connection, "index_state", (change.schema, change.name))
     if not rows:
         return None
-    is_usable, schema, table, tail, has_more = rows[0]
+    is_usable, schema, table, tail, has_more, oid = rows[0]
     is_same = (schema, table) == (change.schema, change.table) and _is_same_tail(change.tail, tail)
-    return _FoundIndex(bool(is_usable), is_same, bool(has_more))
+    return _FoundIndex(bool(is_usable), is_same, bool(has_more), int(str(oid)))
 
 
 def _is_same_tail(wanted: str, found: object) -> bool:
@@ -131,7 +161,7 @@ def _statistics_state(
     rows = _rows(connection, "statistics_state", (change.schema, change.name))
     if not rows:
         return if_gone
-    schema, table, columns, kinds = rows[0]
+    schema, table, columns, kinds, _ = rows[0]
     is_same = (
         (schema, table) == (change.schema, change.table)
         and _as_set(columns) == set(change.columns)

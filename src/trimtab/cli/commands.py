@@ -241,10 +241,22 @@ def _console(*, is_stderr: bool) -> Console:
     return Console(stderr=is_stderr, soft_wrap=True, width=_WIDE if "COLUMNS" not in os.environ else None)
 
 
+_LEFT_ALONE = {
+    "replaced_by_others": "left alone, since somebody else has put something in its place",
+    "subject_gone": "not put back, since its table or a column of it is gone or has another name",
+}
+
+
 def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
     reconciled = [{"kind": r.change.kind, "intent_id": r.intent_id, "stands": r.is_done} for r in recovery.reconciled]
     reverted = [
-        {"strategy_id": a.strategy_id, "kind": a.change.kind, "sql": a.inverse.sql()} for a in recovery.reverted
+        {
+            "strategy_id": applied.strategy_id,
+            "kind": applied.change.kind,
+            "sql": applied.inverse.sql(),
+            "left_alone": recovery.left_alone.get(applied.intent_id),
+        }
+        for applied in recovery.reverted
     ]
     if as_json:
         print_json({"schema": schema, "reconciled": reconciled, "reverted": reverted})
@@ -254,7 +266,9 @@ def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
         state = "stands" if item["stands"] else "was not made; nothing of it was left"
         console.print(f"interrupted {item['kind']}: {state}", highlight=False)
     for applied in recovery.reverted:
-        text = printable(f"taken back: {applied.strategy_id}  {applied.inverse.sql()}")
+        left_alone = recovery.left_alone.get(applied.intent_id)
+        told = "taken back" if left_alone is None else _LEFT_ALONE[left_alone.value]
+        text = printable(f"{told}: {applied.strategy_id}  {applied.inverse.sql()}")
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if not reconciled and not reverted:
         console.print("nothing to do: no change is interrupted, unsettled or applied", highlight=False)

@@ -66,6 +66,11 @@ class Entry:
             raise self.layout_error(key)
         return value
 
+    def number(self, key: str) -> int | None:
+        """Return the body's whole number under `key`, or None when there is none."""
+        value = self.body.get(key)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
     def mapping(self, key: str) -> Mapping[str, Json]:
         """Return the body's object under `key`. Raises LedgerError `ledger.layout` when there is none."""
         value = self.body.get(key)

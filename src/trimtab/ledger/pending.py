@@ -42,7 +42,7 @@ class Intent:
 
     def is_on(self, database: Mapping[str, object] | None) -> bool:
         """Return True when it is about this database; None stands for any."""
-        return database is None or dict(self.intended.mapping("database")) == dict(database)
+        return database is None or _is_same_database(self.intended.mapping("database"), database)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,8 @@ def applied_from(intent: Intent) -> Applied:
         inverse=inverse,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         database=str(intended.mapping("database").get("database", "")),
+        table_oid=intended.number("table_oid"),
+        object_oid=intent.result.number("object_oid") if intent.result is not None else None,
     )
 
 
@@ -156,5 +158,15 @@ def _open_runs(known: tuple[Entry, ...], database: Mapping[str, object] | None) 
         entry.run_id
         for entry in known
         if entry.kind is Kind.RUN_STARTED and entry.run_id is not None and entry.run_id not in ended
-        if database is None or entry.body.get("database") in (None, dict(database))
+        if database is None or _is_begun_on(entry.body.get("database"), database)
     )
+
+
+def _is_begun_on(named: object, database: Mapping[str, object]) -> bool:
+    return named is None or (isinstance(named, dict) and _is_same_database(named, database))
+
+
+def _is_same_database(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """A database can be renamed: its name counts only where the server's identifier could not be read."""
+    keys = ("system_identifier", "database_oid") if one.get("system_identifier") else (*one, *other)
+    return all(one.get(key) == other.get(key) for key in keys)

@@ -17,6 +17,7 @@ from trimtab.db.connection import Connection
 from trimtab.errors import BusyError, LedgerError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents, pending
+from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.anchor import Anchor, QueryLevel
@@ -148,7 +149,13 @@ class Landing:
         """A new session, so that settings made for the database or role are in force in it."""
         from trimtab.db.connection import connect
 
-        return connect(self.workshop.request.conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
+        conninfo = self.workshop.request.conninfo
+        connection = connect(conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
+        try:
+            return require_same_server(connection, self.snapshot.server)
+        except BaseException:
+            connection.close()
+            raise
 
 
 def _touched(lives: Sequence[Life], queries: Sequence[Query]) -> list[Query]:

@@ -25,6 +25,7 @@ from trimtab.lifecycle.land import Landing
 from trimtab.lifecycle.left_out import with_left_out
 from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
+from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage
 from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.anchor import Anchor
@@ -79,8 +80,10 @@ class _Run:
             return
         if found.is_empty:
             return
-        recovery = recover(self.workshop.ledger, self._enforcer(), snapshot)
-        told = f"{len(recovery.reconciled)} interrupted changes answered, {len(recovery.reverted)} taken back"
+        recovery = recover(self.workshop.ledger, self._enforcer(snapshot), snapshot)
+        left, taken = len(recovery.left_alone), len(recovery.reverted) - len(recovery.left_alone)
+        told = f"{len(recovery.reconciled)} interrupted changes answered, {taken} taken back"
+        told += f", {left} left alone" if left else ""
         self.workshop.watcher.stage(Stage.OBSERVE, f"an earlier run was interrupted: {told}")
 
     def carry_through(self) -> Report:
@@ -173,17 +176,18 @@ class _Run:
         proven = [life for life in lives if life.outcome is Outcome.PROVEN]
         if not proven:
             return lives, None
-        self.landing = Landing(self.workshop, snapshot, self._enforcer())
+        self.landing = Landing(self.workshop, snapshot, self._enforcer(snapshot))
         landed, anchor = self.landing.land(proven)
         by_id = {life.strategy.id: life for life in landed}
         return [by_id.get(life.strategy.id, life) for life in lives], anchor
 
-    def _enforcer(self) -> Enforcer:
+    def _enforcer(self, snapshot: Snapshot) -> Enforcer:
         """Open the writing session: only here, and only for a run that may apply."""
         from trimtab.db.connection import connect
 
         workshop = self.workshop
         writer = workshop.stack.enter_context(closing(connect(workshop.request.conninfo, read_only=False)))
+        require_same_server(writer, snapshot.server)
         return Enforcer(writer, workshop.ledger, workshop.specification, workshop.look_again(), workshop.run_id)
 
     def _finish(

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from trimtab.apply.enforce import Enforcer, database_body
+from trimtab.apply.dependence import refuse_rested_on
+from trimtab.apply.enforce import Enforcer, TakenBack, database_body
 from trimtab.apply.patience import Patience
+from trimtab.apply.present import applied_now
 from trimtab.apply.reconcile import Reconciled, reconcile
+from trimtab.apply.refusals import LeftAlone
 from trimtab.errors import LedgerError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import Pending, applied_changes, pending
+from trimtab.lifecycle.same_server import require_same_server
 from trimtab.model.applied import Applied
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Workload
@@ -35,10 +40,20 @@ Ends: TypeAlias = dict[tuple[str | None, str], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a resume or a revert did: interrupted intents answered, changes taken back."""
+    """What a resume or a revert did: interrupted intents answered, changes taken back.
+
+    `left_alone` says, by intent id, for which of these there was nothing to take back, and why.
+    """
 
     reconciled: tuple[Reconciled, ...]
     reverted: tuple[Applied, ...]
+    left_alone: Mapping[str, LeftAlone] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reconciled: Sequence[Reconciled], taken: Sequence[TakenBack]) -> Recovery:
+        """Return the recovery that did this."""
+        left_alone = {each.applied.intent_id: each.left_alone for each in taken if each.left_alone is not None}
+        return cls(tuple(reconciled), tuple(each.applied for each in taken), left_alone)
 
 
 def resume(conninfo: str, ledger_path: Path, spec: str | Path | None) -> Recovery:
@@ -56,70 +71,104 @@ def recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> Recovery:
 
     What cannot be mended now does not keep the rest from being mended; then the first reason is raised.
     """
-    recovery, problems = _recover(ledger, enforcer, database_body(snapshot.server))
+    recovery, problems = _recover(ledger, enforcer, snapshot)
     _raise_first(problems)
     return recovery
 
 
 def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_id: str | None) -> Recovery:
-    """Take back one strategy, or all that stands applied on this database, newest first. Raises TrimtabError."""
+    """Take back one strategy, or all that stands applied on this database, newest first. Raises TrimtabError.
+
+    A strategy on which later ones rest is refused before anything of it is taken back: `revert.rested_on`.
+    """
     with _recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
         database = database_body(snapshot.server)
-        first, problems = _recover(ledger, enforcer, database)
-        standing = applied_changes(ledger.entries(), database=database, strategy_id=strategy_id)
-        if strategy_id is not None and not standing and not problems:
+        first, problems = _recover(ledger, enforcer, snapshot)
+        standing = applied_changes(ledger.entries(), database=database)
+        applications = _applications(standing, strategy_id)
+        if strategy_id is not None and not applications and not problems:
             raise UsageError(
                 f"{strategy_id} was not reverted: nothing of it stands applied on {snapshot.server.database}",
                 code="revert.not_applied",
                 next_step="See `trimtab status` for what stands applied.",
             )
-        taken, more = _take_back(enforcer, standing)
-        ends: Ends = {(enforcer.run_id, applied.strategy_id): Outcome.REVERTED for applied in taken}
+        taken: list[TakenBack] = []
+        for application in applications:
+            try:
+                _refuse_rested_on(ledger, enforcer, application)
+            except TrimtabError as error:
+                problems.append(error)
+                break
+            done, more = _take_back(enforcer, application)
+            taken += done
+            problems += more
+        second = Recovery.of((), taken)
+        left = {applied.strategy_id for applied in applied_changes(ledger.entries(), database=database)}
+        ends: Ends = {
+            (enforcer.run_id, applied.strategy_id): Outcome.REVERTED
+            for applied in second.reverted
+            if applied.strategy_id not in left
+        }
         _settle(ledger, ends, "taken back on request")
-        _raise_first(problems + more)
-        return Recovery(first.reconciled, first.reverted + taken)
+        _raise_first(problems)
+        left_alone = {**first.left_alone, **second.left_alone}
+        return Recovery(first.reconciled, first.reverted + second.reverted, left_alone)
 
 
-def _recover(ledger: Ledger, enforcer: Enforcer, database: Mapping[str, object]) -> tuple[Recovery, list[TrimtabError]]:
+def _applications(standing: Sequence[Applied], strategy_id: str | None) -> list[tuple[Applied, ...]]:
+    """Return what is to be taken back, newest first: each time that the strategy was applied, or all as one."""
+    if strategy_id is None:
+        return [tuple(standing)]
+    parts = groupby(standing, key=lambda applied: applied.strategy_id)
+    return [tuple(part) for name, part in parts if name == strategy_id][::-1]
+
+
+def _refuse_rested_on(ledger: Ledger, enforcer: Enforcer, application: Sequence[Applied]) -> None:
+    """The enforcement point refuses this of each change; asked before, it keeps strategies from being halved."""
+    facts = enforcer.look()
+    standing = applied_changes(ledger.entries(), database=database_body(facts.server))
+    refuse_rested_on([applied_now(enforcer.connection, each, facts) for each in application], standing, facts)
+
+
+def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Recovery, list[TrimtabError]]:
+    database = database_body(snapshot.server)
     open_now = pending(ledger.entries(), database=database)
     problems: list[TrimtabError] = []
     reconciled: list[Reconciled] = []
     patience = Patience.of(enforcer.specification.locks)
     for intent in open_now.intents:
         try:
-            reconciled.append(reconcile(enforcer.connection, ledger, intent, patience, sleep=enforcer.sleep))
+            reconciled.append(reconcile(enforcer.connection, ledger, intent, patience, snapshot, sleep=enforcer.sleep))
         except LedgerError:
             raise
         except TrimtabError as error:
             problems.append(error)
     unsettled = pending(ledger.entries(), database=database).unsettled
-    reverted, more = _take_back(enforcer, unsettled)
+    taken, more = _take_back(enforcer, unsettled)
     problems += more
-    _settle(
-        ledger, _ends(ledger, database, open_now.intents, reconciled, reverted), "the run ended before it was settled"
-    )
+    recovery = Recovery.of(reconciled, taken)
+    ends = _ends(ledger, database, open_now.intents, reconciled, recovery.reverted)
+    _settle(ledger, ends, "the run ended before it was settled")
     if not problems:
         for run_id in dict.fromkeys(open_now.runs):
             if run_id != enforcer.run_id:
-                counts = {"intents": len(reconciled), "reverted": len(reverted)}
+                counts = {"intents": len(reconciled), "reverted": len(taken)}
                 ledger.append(Kind.RECONCILED, counts, run_id=run_id)
-    return Recovery(tuple(reconciled), reverted), problems
+    return recovery, problems
 
 
-def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[tuple[Applied, ...], list[TrimtabError]]:
+def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[list[TakenBack], list[TrimtabError]]:
     """Revert the changes, newest first; return those that were, and why others were not."""
-    taken: list[Applied] = []
+    taken: list[TakenBack] = []
     problems: list[TrimtabError] = []
     for applied in reversed(standing):
         try:
-            enforcer.revert(applied)
+            taken.append(enforcer.revert(applied))
         except LedgerError:
             raise
         except TrimtabError as error:
             problems.append(error)
-        else:
-            taken.append(applied)
-    return tuple(taken), problems
+    return taken, problems
 
 
 def _ends(
@@ -175,6 +224,7 @@ def _recovering(
         stack.enter_context(hold_database(source))
         writer = stack.enter_context(closing(connect(conninfo, read_only=False)))
         snapshot = read_facts(source, _NO_WORKLOAD)
+        require_same_server(writer, snapshot.server)
         enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, _NO_WORKLOAD), "recovery")
         yield ledger, enforcer, snapshot
 

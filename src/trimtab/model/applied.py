@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trimtab.model.change import Change
+from trimtab.model.change import Change, CreateIndex, DropIndex, SetSetting, touched_table
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     """One change of a strategy, done and verified. `inverse` takes it back; `seconds` is how long it took.
 
-    `database` is the name of the database that it stands on.
+    `database` is the name of the database that it stands on. `table_oid` and `object_oid` tell the table, and the
+    index or statistics object that was made, from others that have their names later; None where that is not known.
     """
 
     intent_id: str
@@ -20,3 +21,28 @@ class Applied:
     inverse: Change
     seconds: float
     database: str = ""
+    table_oid: int | None = None
+    object_oid: int | None = None
+
+    def rests_on(self, earlier: Applied) -> bool:
+        """True when this one is to be taken back before `earlier`, which was made before it.
+
+        It dropped the index that `earlier` made, or one whose keys are the first of that index; or it set the same
+        setting once more.
+        """
+        change, made = self.change, earlier.change
+        if isinstance(change, SetSetting) and isinstance(made, SetSetting):
+            # A run sets nothing for another database than its own, whatever that is called.
+            is_same_scope = change.scope == made.scope and (
+                change.scope == "database" or change.scope_name == made.scope_name
+            )
+            return is_same_scope and change.name.lower() == made.name.lower()
+        if not (isinstance(change, DropIndex) and isinstance(made, CreateIndex) and self._is_on_table_of(earlier)):
+            return False
+        return change.name == made.name or made.key_columns[: len(change.key_columns)] == change.key_columns
+
+    def _is_on_table_of(self, earlier: Applied) -> bool:
+        """A table is known by its oid where the ledger has it: it can have been renamed between the two."""
+        if None not in (self.table_oid, earlier.table_oid):
+            return self.table_oid == earlier.table_oid
+        return touched_table(self.change) == touched_table(earlier.change)

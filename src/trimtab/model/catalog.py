@@ -34,6 +34,11 @@ class ServerIdentity:
         """The version as people write it: "18.6"."""
         return f"{self.major}.{self.version % 10000}"
 
+    def is_same_as(self, other: ServerIdentity) -> bool:
+        """True when both are one database of one running server. An identifier that one may not read says nothing."""
+        identifiers = {self.system_identifier or "", other.system_identifier or ""} - {""}
+        return len(identifiers) < 2 and (self.database_oid, self.started_at) == (other.database_oid, other.started_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -45,16 +45,25 @@ def to_revert(lives: Sequence[Life], lost: Sequence[Regression]) -> dict[str, st
 
     A trial measures just the queries that its strategy touches: by another plan, by memory, or by an index to maintain.
 
-    The reason names the query that lost most. `lost` is as `regressions` returns it.
+    The reason names the query that lost most. `lost` is as `regressions` returns it. What was applied later and rests
+    on what is taken back goes with it; `lives` are in the order of their application.
     """
     reasons: dict[str, str] = {}
-    for life in lives:
-        if not life.applied or life.trial is None:
+    for number, life in enumerate(lives):
+        if not life.applied:
             continue
-        touched = {query.query_id for query in life.trial.queries}
+        touched = {query.query_id for query in life.trial.queries} if life.trial is not None else set()
         worst = next((regression for regression in lost if regression.query_id in touched), None)
         if worst is not None:
             reasons[life.strategy.id] = (
                 f"{worst.query_id} took {worst.after_ms:.1f} ms on the source after, {worst.before_ms:.1f} ms before"
             )
+            continue
+        base = next((each for each in lives[:number] if each.strategy.id in reasons and _rests_on(life, each)), None)
+        if base is not None:
+            reasons[life.strategy.id] = f"it rests on {base.strategy.id}, which was taken back"
     return reasons
+
+
+def _rests_on(later: Life, earlier: Life) -> bool:
+    return any(one.rests_on(other) for one in later.applied for other in earlier.applied)

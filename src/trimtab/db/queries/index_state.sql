@@ -24,5 +24,6 @@ select coalesce(f.is_usable, false) as is_usable,
                        where a.attrelid = f.oid and coalesce(a.attstattarget, -1) <> -1)
            or exists (select from pg_catalog.pg_depend d
                        where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = f.oid and d.deptype = 'x')
-           as has_more
+           as has_more,
+       f.oid
   from found f

@@ -6,7 +6,8 @@ select tn.nspname::text as table_schema,
                join pg_catalog.pg_attribute a on a.attrelid = s.stxrelid and a.attnum = k.number) as columns,
        array(select case kind when 'd' then 'ndistinct' when 'f' then 'dependencies' when 'm' then 'mcv'
                               when 'e' then 'expressions' else kind::text end
-               from pg_catalog.unnest(s.stxkind) as kind) as kinds
+               from pg_catalog.unnest(s.stxkind) as kind) as kinds,
+       s.oid
   from pg_catalog.pg_statistic_ext s
   join pg_catalog.pg_namespace n on n.oid = s.stxnamespace
   join pg_catalog.pg_class t on t.oid = s.stxrelid

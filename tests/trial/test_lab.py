@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from trimtab.db.connection import connect
 from trimtab.embedded.binaries import Binaries
@@ -170,6 +170,17 @@ def test_a_lab_that_cannot_be_reached_is_a_lab_error(source: Server, snapshot: S
     with pytest.raises(LabError) as refused:
         open_dsn_lab(source.dsn("no_such_database"), snapshot)
     assert refused.value.code == "lab.no_database"
+
+
+def test_a_plain_name_is_a_database_of_the_environments_server(
+    source: Server, snapshot: Snapshot, copy_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = conninfo_to_dict(copy_dsn)
+    for variable, key in (("PGHOST", "host"), ("PGUSER", "user")):
+        monkeypatch.setenv(variable, str(given[key]))
+    with open_dsn_lab("copy", snapshot) as lab:
+        assert lab.connection.info.dbname == "copy"
+        assert lab.describe() == f"database copy@{given['host']}:5432"
 
 
 def test_a_named_database_is_as_it_was_after_the_trials(snapshot: Snapshot, copy_dsn: str) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pickle
 import random
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +15,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from trimtab.db.connection import connect
 from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.processes import processes_in
 from trimtab.embedded.server import Server
+from trimtab.embedded.sweep import sweep
 from trimtab.errors import LabError, SourceError
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import CreateIndex
@@ -56,6 +62,24 @@ def copy_dsn(source: Server) -> Iterator[str]:
         yield source.dsn("copy")
         admin.execute("drop database copy with (force)")
         admin.execute("drop database elsewhere with (force)")
+
+
+OWNER = """
+import pickle, sys
+from trimtab.embedded.binaries import Binaries
+from trimtab.trial.lab import open_clone_lab
+open_clone_lab(sys.argv[1], pickle.load(sys.stdin.buffer), Binaries.find(), max_size_bytes=10**9)
+"""
+
+
+def wait_for_dumps(source: Server, which: str, count: int) -> None:
+    """Wait until so many sessions of pg_dump are like that."""
+    deadline = time.monotonic() + 60
+    asked = f"select from pg_stat_activity where application_name = 'pg_dump' and {which}"
+    with closing(connect(source.dsn(), read_only=True)) as connection:
+        while len(connection.execute(asked.encode()).fetchall()) != count:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def terminate(source_dsn: str, lab: Lab) -> None:
@@ -228,6 +252,27 @@ def test_closing_a_lab_twice_does_nothing(snapshot: Snapshot, copy_dsn: str) -> 
     with pytest.raises(LabError) as closed:
         Trials(lab, LIMITS, random.Random(1))
     assert closed.value.code == "lab.connection_lost"
+
+
+def test_a_dump_of_a_killed_run_ends_with_the_next_start(
+    source: Server, snapshot: Snapshot, binaries: Binaries, run_directory: Path
+) -> None:
+    """It runs where its caller is, and waits for a table that somebody holds."""
+    before = names(run_directory)
+    with closing(connect(source.dsn(), read_only=False)) as holder:
+        holder.execute("begin; lock table notes in access exclusive mode")
+        with subprocess.Popen([sys.executable, "-c", OWNER, source.dsn()], stdin=subprocess.PIPE) as owner:
+            assert owner.stdin is not None
+            pickle.dump(snapshot, owner.stdin)
+            owner.stdin.close()
+            wait_for_dumps(source, "wait_event_type = 'Lock'", 1)
+            owner.kill()
+        (left,) = (run_directory / name for name in names(run_directory) - before if "." not in name)
+        assert "pg_dump" in processes_in(left).values()
+        assert sweep(run_directory) == (left,)
+        assert processes_in(left) == {}
+        assert names(run_directory) == before
+        wait_for_dumps(source, "true", 0)  # the source works for it no longer, though the table is still held
 
 
 @pytest.mark.system_postgres

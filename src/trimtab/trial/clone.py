@@ -154,7 +154,7 @@ def _require_new_enough(binaries: Binaries, snapshot: Snapshot) -> None:
 def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, directory: Path) -> None:
     hidden = [f"--exclude-table={qualified(t.schema, t.name)}" for t in snapshot.tables if not t.is_readable]
     options = ("--format=directory", _JOBS, "--compress=0", "--no-sync", "--lock-wait-timeout=10s", "--no-password")
-    with for_programs(conninfo) as reachable:
+    with for_programs(conninfo, directory.parent) as reachable:
         target = (f"--file={directory}", f"--dbname={reachable}")
         done = binaries.run("pg_dump", *options, *_WITHOUT, *hidden, *target)
     if done.returncode != 0:

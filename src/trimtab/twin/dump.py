@@ -8,12 +8,12 @@ restored which one it was, never a value of it.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.scratch import scratch_directory
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
 from trimtab.model.change import qualified
@@ -47,8 +47,8 @@ _SHOWN = 20
 
 def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[str, str]]) -> bytes:
     """Return an archive of the schema, without the relations that may not be read. Raises LabError."""
-    with tempfile.TemporaryDirectory(prefix="trimtab-") as place, for_programs(conninfo) as reachable:
-        file, filters = Path(place) / "schema.dump", Path(place) / "schema.filter"
+    with scratch_directory() as place, for_programs(conninfo, place) as reachable:
+        file, filters = place / "schema.dump", place / "schema.filter"
         filters.write_text(
             "".join(f"exclude table {qualified(*relation)}\n" for relation in unreadable), encoding="utf-8"
         )

@@ -64,6 +64,16 @@ def copy_dsn(source: Server) -> Iterator[str]:
         admin.execute("drop database elsewhere with (force)")
 
 
+# Its check knows a customer where it was made, and no longer in the lab.
+STRICT = """
+create function known(who text) returns boolean language plpgsql as $$
+begin
+    if current_database() <> 'strict' then raise 'unknown customer %', who; end if;
+    return true;
+end $$;
+create table customer (email text check (known(email)));
+insert into customer values ('alice@example.org');
+"""
 OWNER = """
 import pickle, sys
 from trimtab.embedded.binaries import Binaries
@@ -145,6 +155,22 @@ def test_a_role_that_may_not_read_a_table_gets_no_clone_and_leaves_nothing(
     assert refused.value.code == "lab.dump_failed"
     assert "permission denied" in str(refused.value)
     assert names(run_directory) == before
+
+
+def test_what_could_not_be_restored_is_named_without_a_value(source: Server, binaries: Binaries) -> None:
+    with closing(connect(source.dsn(), read_only=False)) as admin:
+        admin.execute("create database strict template template0")
+        try:
+            with closing(connect(source.dsn("strict"), read_only=False)) as connection:
+                connection.execute(STRICT.encode())
+                strict = snapshot_of(connection)
+            with open_clone_lab(source.dsn("strict"), strict, binaries, max_size_bytes=10**9) as lab:
+                assert lab.notes == (
+                    "1 objects could not be restored in the lab, the first: "
+                    "TABLE DATA public customer: a function of the database's own failed",
+                )
+        finally:
+            admin.execute("drop database strict with (force)")
 
 
 def test_older_programs_than_the_source_are_refused(

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.db.parser import MAX_FILE_BYTES
 from trimtab.db.sql import Statement, split
 from trimtab.errors import WorkloadError
 from trimtab.model.workload import Query, QueryKind, Skipped, Workload
@@ -53,11 +54,7 @@ def _workload_of(text: str, name: str) -> Workload:
     try:
         statements = split(text)
     except WorkloadError as error:
-        raise WorkloadError(
-            f"{name} is refused: {error}",
-            code="workload.too_large",
-            next_step="Split it, or leave statements out.",
-        ) from None
+        raise _too_large(name, str(error)) from None
     entries = [_entry(statement, name) for statement in statements]
     usable = [entry for entry in entries if entry.statement.danger is None]
     skipped = tuple(_skipped(entry) for entry in entries if entry.statement.danger is not None)
@@ -66,15 +63,24 @@ def _workload_of(text: str, name: str) -> Workload:
     return Workload(_queries(usable), ORIGIN, skipped)
 
 
+def _too_large(name: str, found: str) -> WorkloadError:
+    return WorkloadError(
+        f"{name} is refused: {found}", code="workload.too_large", next_step="Split it, or leave statements out."
+    )
+
+
 def _text_of(path: Path) -> str:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise WorkloadError(
             f"workload file {path} cannot be read: {exc.strerror}",
             code="workload.unreadable",
             next_step="Check the path and its permissions, or leave --workload out to read pg_stat_statements.",
         ) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise _too_large(f"workload file {path}", f"it has more than {MAX_FILE_BYTES} bytes")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

@@ -101,6 +101,11 @@ def test_a_spec_file_is_meant_from_where_the_configuration_is(file: Path) -> Non
     assert load_config(file, {}).defaults.spec == str(file.parent / "rules.yaml")
 
 
+def test_what_is_too_long_to_be_a_file_is_an_id(file: Path) -> None:
+    file.write_text(f'[defaults]\nspec = "{300 * "s"}"\n')
+    assert load_config(file, {}).defaults.spec == 300 * "s"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -145,6 +150,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(file: Path, text: st
         (b"[defaults]\nlab = '\xff'\n", "line 2"),
         (b"lab = '", ""),
         (b"a = " + b"[" * 100_000, ""),
+        (b"[databases.a]\nport = " + b"9" * 5000, "too many digits"),
     ],
 )
 def test_broken_toml_is_refused_with_its_line(file: Path, text: bytes, line: str) -> None:

@@ -6,9 +6,7 @@ Everything here returns frozen values or raises TrimtabError.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -56,20 +54,19 @@ def optimize(
     from trimtab.lifecycle.request import Request
     from trimtab.paths import ledger_path as default_ledger_path
 
-    with _workload_file(workload) as workload_file:
-        request = Request(
-            conninfo=conninfo_for(dsn, database),
-            ledger_path=ledger_path or default_ledger_path(),
-            workload_file=workload_file,
-            objectives=_checked(objectives),
-            budget_bytes=budget_bytes,
-            spec=spec,
-            lab=lab,
-            apply=apply,
-            pg_bin=pg_bin,
-            seed=seed,
-        )
-        return run(request, watcher or Silent())
+    request = Request(
+        conninfo=conninfo_for(dsn, database),
+        ledger_path=ledger_path or default_ledger_path(),
+        workload=_given(workload),
+        objectives=_checked(objectives),
+        budget_bytes=budget_bytes,
+        spec=spec,
+        lab=lab,
+        apply=apply,
+        pg_bin=pg_bin,
+        seed=seed,
+    )
+    return run(request, watcher or Silent())
 
 
 def advise_indexes(
@@ -125,19 +122,18 @@ def advise_indexes(
         must_keep=tuple(must_keep),
         must_not=tuple(must_not),
     )
-    with _workload_file(workload) as workload_file:
-        request = Request(
-            conninfo=conninfo_for(dsn, database),
-            ledger_path=ledger_path or default_ledger_path(),
-            workload_file=workload_file,
-            objectives=_checked(objectives),
-            budget_bytes=budget_bytes,
-            spec=spec,
-            lab=lab,
-            pg_bin=pg_bin,
-            seed=seed,
-        )
-        return indexes.advise(request, wishes, watcher or Silent())
+    request = Request(
+        conninfo=conninfo_for(dsn, database),
+        ledger_path=ledger_path or default_ledger_path(),
+        workload=_given(workload),
+        objectives=_checked(objectives),
+        budget_bytes=budget_bytes,
+        spec=spec,
+        lab=lab,
+        pg_bin=pg_bin,
+        seed=seed,
+    )
+    return indexes.advise(request, wishes, watcher or Silent())
 
 
 def resume(*, dsn: str | None = None, spec: str | Path | None = None, ledger_path: Path | None = None) -> Recovery:
@@ -435,13 +431,8 @@ def _known_kinds(kinds: Sequence[str] | None) -> frozenset[str]:
     return frozenset(kinds)
 
 
-@contextmanager
-def _workload_file(workload: str | Path | Sequence[str] | None) -> Iterator[Path | None]:
-    """Yield a file for the workload: its own, or a private one that is gone afterwards for a sequence of statements."""
-    if workload is None or isinstance(workload, str | Path):
-        yield Path(workload) if workload is not None else None
-        return
-    with tempfile.NamedTemporaryFile("w", suffix=".sql", encoding="utf-8", prefix="trimtab-workload-") as file:
-        file.write("\n".join(statement.rstrip().rstrip(";") + "\n;" for statement in workload))
-        file.flush()
-        yield Path(file.name)
+def _given(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
+    """Return the workload's file, or its statements: these stay in memory, so that no death leaves a copy of them."""
+    if workload is None:
+        return None
+    return Path(workload) if isinstance(workload, str | Path) else tuple(workload)

@@ -19,6 +19,7 @@ from trimtab.ledger.redaction import SECRET_KEYS, holds_password
 from trimtab.spec.quantity import parse_size_bytes
 
 FILE_NAME = "trimtab.toml"
+MAX_BYTES = 256 * 1024
 OBJECTIVES = ("speed", "efficiency")
 _DATABASE_KEYS = ("dsn", "host", "port", "dbname", "user")
 _DEFAULT_KEYS = ("spec", "lab", "budget", "objectives", "pg_bin", "state")
@@ -67,13 +68,16 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     named = path or (Path(environ["TRIMTAB_CONFIG"]) if environ.get("TRIMTAB_CONFIG") else None)
     found = named or Path(FILE_NAME)
     try:
-        text = found.expanduser().read_bytes()
+        with found.expanduser().open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if named is None:
             return Config()
         raise _unreadable(found, "there is no such file") from None
     except (OSError, RuntimeError) as error:
         raise _unreadable(found, getattr(error, "strerror", None) or type(error).__name__) from None
+    if len(text) > MAX_BYTES:
+        raise _unreadable(found, f"it is larger than {MAX_BYTES // 1024} KiB")
     return _Reader(found.expanduser().absolute()).read(_parse(found, text))
 
 
@@ -223,7 +227,11 @@ class _Reader:
     def _spec(self, table: Mapping[str, object], key: str, where: str) -> str:
         """What looks like a file, or is one, is meant from where trimtab.toml is; all else is an id."""
         file, text = self._path(table, key, where), self._text(table, key, where)
-        return str(file) if "/" in text or text.endswith((".yaml", ".yml")) or file.is_file() else text
+        try:
+            is_file = "/" in text or text.endswith((".yaml", ".yml")) or file.is_file()
+        except OSError:  # longer than the name of a file may be
+            is_file = False
+        return str(file) if is_file else text
 
     def _objectives(self, table: Mapping[str, object], key: str, where: str) -> tuple[str, ...]:
         value = table[key]
@@ -266,6 +274,8 @@ def _parse(path: Path, text: bytes) -> Mapping[str, object]:
         raise _broken(path, f"{place[1]}: {found}" if place is not None else found) from None
     except UnicodeDecodeError as error:
         raise _broken(path, f"line {text[: error.start].count(10) + 1}: not UTF-8") from None
+    except ValueError:  # Python reads no integer of thousands of digits
+        raise _broken(path, "a number has too many digits") from None
     except RecursionError:
         raise _broken(path, "nested too deeply") from None
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from trimtab.embedded.sweep import sweep
 from trimtab.ledger.ledger import Ledger
 
 from .market import Market
@@ -15,6 +18,13 @@ from .program import Program, Strike
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
+KILLED_DEMO = """
+import os, signal
+import trimtab.demo.shop
+from trimtab.cli.demonstration import run
+trimtab.demo.shop.open_shop = lambda *arguments, **rest: os.kill(os.getpid(), signal.SIGKILL)
+run(seed=1, scale=0.01, keep=False, pg_bin=None, as_json=True, is_quiet=True)
+"""
 OPEN_NOTHING = {"intents": 0, "unsettled": 0, "runs": []}
 
 # Before anything is applied, while it is, and when it is but is not settled.
@@ -121,6 +131,15 @@ def test_what_a_killed_run_left_running_is_gone_after_the_next_one(
     program.succeed("optimize", market.dsn, *brief, "--lab", "none")
     program.assert_nothing_left()
     assert _status(program)["open"]["intents"] == 0
+
+
+def test_a_killed_demonstration_leaves_its_ledger_where_the_next_start_clears_it_away(program: Program) -> None:
+    command = [sys.executable, "-c", KILLED_DEMO]
+    done = subprocess.run(command, env=dict(program.environ), cwd=program.directory, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [path.suffix for path in sorted(program.run_directory.iterdir())] == ["", ".owner"]
+    sweep(program.run_directory)
+    program.assert_nothing_left()
 
 
 def test_killed_while_the_server_works_for_it(

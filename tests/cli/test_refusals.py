@@ -62,11 +62,18 @@ def test_options_that_mean_nothing_are_refused_before_any_server_is_asked(
     refused(2, "usage.objectives", "optimize", nowhere, "--objectives", "speed,fame", found="fame")
     refused(2, "dsn.invalid", "optimize", f"postgresql://me:{SECRET}@host:port/shop")
     refused(2, "spec.unknown_id", "optimize", nowhere, "--spec", "NO_SUCH_SPEC")
+    refused(2, "spec.unknown_id", "optimize", nowhere, "--spec", 300 * "S")
+    refused(2, "usage.arguments", "indexes", nowhere, "--seconds", "inf", found="--seconds")
+    refused(2, "usage.arguments", "demo", "--scale", "nan", found="--scale")
+    refused(2, "usage.arguments", "demo", "--seed", "-1", found="--seed")
+    refused(2, "usage.arguments", "twin", "build", nowhere, "--name", "shop", "--keep", "nan", found="--keep")
+    refused(4, "embedded.binaries_missing", "demo", "--pg-bin", "~nobody_at_all/bin")
     refused(5, "trial.required", "optimize", nowhere, "--lab", "none", "--apply")
     refused(2, "usage.revert", "revert")
     refused(2, "usage.revert", "revert", "s-1", nowhere, "--all")
     refused(2, "show.unknown", "show", "s-1")
     refused(2, "config.unreadable", "status", "--config", tmp_path / "none.toml")
+    refused(2, "config.unreadable", "status", "--config", "/dev/zero", found="larger than 256 KiB")
 
 
 def test_a_file_that_is_broken_is_refused_with_the_line(refused: Callable[..., Ended], program: Program) -> None:
@@ -103,6 +110,7 @@ def test_a_workload_file_that_is_broken_is_refused(
         file.write_bytes(content)
         refused(2, reason, "optimize", market.dsn, "--workload", file)
     refused(2, "workload.unreadable", "optimize", market.dsn, "--workload", tmp_path / "none.sql")
+    refused(2, "workload.too_large", "optimize", market.dsn, "--workload", "/dev/zero")
 
 
 def test_a_server_that_cannot_be_used_is_refused(

@@ -78,6 +78,7 @@ def test_a_broken_dsn_is_refused_without_repeating_it(dsn: str) -> None:
         ("service=prod password=secret", "service prod"),
         ("service=prod dbname=a", "a@service prod"),
         ("dbname=a", "a@local socket:5432"),
+        ("a", "a@local socket:5432"),
     ],
 )
 def test_a_description_names_the_place_and_no_secret(conninfo: str, expected: str) -> None:

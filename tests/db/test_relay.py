@@ -125,7 +125,7 @@ def test_pg_dump_of_the_wheel_reads_through_it(walled: Server, certificate: tupl
             sslrootcert=str(certificate[0]),
             channel_binding="disable",
         )
-        with for_programs(conninfo) as reachable:
+        with for_programs(conninfo, walled.directory) as reachable:
             done = Binaries.find().run("pg_dump", "--no-password", "--table=thing", f"--dbname={reachable}")
             directory = Path(str(conninfo_to_dict(reachable)["host"]))
             assert directory.stat().st_mode & 0o077 == 0
@@ -140,12 +140,12 @@ def test_a_certificate_that_is_not_trusted_ends_it(walled: Server, certificate: 
         conninfo = (
             f"host=localhost port={port} dbname=postgres user=reader sslmode=verify-full sslrootcert=/nowhere.crt"
         )
-        with pytest.raises(SourceError), for_programs(conninfo):
+        with pytest.raises(SourceError), for_programs(conninfo, walled.directory):
             raise AssertionError("it was let through")
 
 
 def test_without_tls_nothing_is_put_between(walled: Server) -> None:
-    with for_programs(walled.dsn()) as reachable:
+    with for_programs(walled.dsn(), walled.directory) as reachable:
         assert reachable == walled.dsn()
 
 
@@ -155,5 +155,5 @@ def test_an_empty_string_means_the_database_of_the_environment(walled: Server, m
     given = conninfo_to_dict(walled.dsn("my shop"))
     for variable, key in (("PGHOST", "host"), ("PGUSER", "user"), ("PGDATABASE", "dbname")):
         monkeypatch.setenv(variable, str(given[key]))
-    with for_programs("") as reachable:
+    with for_programs("", walled.directory) as reachable:
         assert conninfo_to_dict(reachable) == {"dbname": "my shop"}

@@ -42,6 +42,13 @@ def test_a_planted_link_is_refused(run_directory: Path, monkeypatch: pytest.Monk
     assert list((run_directory / "elsewhere").iterdir()) == []
 
 
+def test_a_home_that_is_not_known_is_refused() -> None:
+    for place, variable in ((run_root, "TRIMTAB_RUN_DIR"), (cache_root, "TRIMTAB_CACHE")):
+        with pytest.raises(EmbeddedError) as refused:
+            place(None, {variable: "~nobody_at_all/x"})
+        assert refused.value.code == "embedded.unsafe_directory"
+
+
 def test_a_directory_that_others_can_write_is_refused(run_directory: Path) -> None:
     (run_directory / "open").mkdir()
     (run_directory / "open").chmod(0o777)

@@ -12,6 +12,7 @@ import pytest
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.processes import processes_in
 from trimtab.embedded.residence import Residence
+from trimtab.embedded.scratch import scratch_directory
 from trimtab.embedded.server import Server
 from trimtab.embedded.sweep import sweep
 
@@ -28,6 +29,11 @@ _HOLD = """with Server.create(Binaries.find(), purpose="owner") as server:
         print(server.directory, flush=True)
         while True:
             time.sleep(0.05)"""
+_SCRATCH = """from trimtab.embedded.scratch import scratch_directory
+    with scratch_directory() as directory:
+        (directory / "secrets").write_text("of a run")
+        print(directory, flush=True)
+        time.sleep(600)"""
 _FORGET = """server = Server.create(Binaries.find(), purpose="owner")
     print(server.directory, flush=True)"""
 _FAIL = _FORGET + "\n    raise RuntimeError('on purpose')"
@@ -116,6 +122,25 @@ def test_a_killed_owner_leaves_nothing_after_the_next_start(
         assert processes_in(directory) == {}
         assert not directory.exists()
         assert {path.name.split(".")[0] for path in run_directory.iterdir()} == {server.directory.name}
+    assert list(run_directory.iterdir()) == []
+
+
+def test_scratch_files_go_with_their_owner_and_a_killed_ones_with_the_next_start(
+    start_owner: StartOwner, run_directory: Path
+) -> None:
+    told = start_owner(_OWNER.format(body=_SCRATCH))
+    killed = start_owner(_OWNER.format(body=_SCRATCH))
+    theirs, left = _directory(told), _directory(killed)
+    killed.kill()
+    killed.communicate(timeout=60)
+    assert (left / "secrets").exists()
+    with scratch_directory() as mine:
+        assert mine.stat().st_mode & 0o077 == 0
+        assert not left.exists()
+        assert (theirs / "secrets").exists()
+    told.terminate()
+    told.communicate(timeout=60)
+    assert told.returncode == 143
     assert list(run_directory.iterdir()) == []
 
 

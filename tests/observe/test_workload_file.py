@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trimtab.errors import WorkloadError
 from trimtab.model.workload import QueryKind, Workload
-from trimtab.observe.workload_file import workload_from_file
+from trimtab.observe.workload_file import workload_from_file, workload_from_texts
 
 Read: TypeAlias = Callable[[str | bytes], Workload]
 
@@ -88,6 +88,19 @@ def test_a_file_that_cannot_be_understood_is_refused_with_its_place(
     assert caught.value.code == code
     assert said in str(caught.value)
     assert caught.value.next_step
+
+
+def test_statements_in_memory_are_read_as_a_file_is(read: Read) -> None:
+    texts = (
+        "-- weight: 12.5\n-- name: by id\nSELECT * FROM t WHERE id = 1;",
+        "UPDATE t SET a = 2 -- all of them",
+        "VACUUM",
+    )
+    assert workload_from_texts(texts) == read("\n;\n".join(texts))
+    with pytest.raises(WorkloadError) as caught:
+        workload_from_texts(["SELECT 1;", "-- weight: many\nSELECT 2;"])
+    assert str(caught.value).startswith("the workload is refused: the weight of the statement on line 4")
+    assert caught.value.code == "workload.bad_weight"
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

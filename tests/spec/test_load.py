@@ -45,7 +45,14 @@ def test_the_shipped_one_is_complete_and_careful() -> None:
 
 @pytest.mark.parametrize(
     "spec_id",
-    ["QUANTUM_DB_PERFORMANCE_V2", "TIME_CRYSTAL_DB_ANCHOR_V1", "AI_DB_OPTIMIZER_SPEC_V3", "DB_GOVERNANCE_SPEC_V2", "x"],
+    [
+        "QUANTUM_DB_PERFORMANCE_V2",
+        "TIME_CRYSTAL_DB_ANCHOR_V1",
+        "AI_DB_OPTIMIZER_SPEC_V3",
+        "DB_GOVERNANCE_SPEC_V2",
+        "x",
+        "x" * 300,
+    ],
 )
 def test_an_id_that_is_not_shipped_is_refused_and_the_known_ones_named(spec_id: str) -> None:
     for find in (get_spec, load_spec):
@@ -115,6 +122,10 @@ def test_a_file_cannot_pass_for_a_shipped_specification(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere.yaml", "."])
 def test_what_cannot_be_read_is_said_so(tmp_path: Path, name: str) -> None:
     assert code_of(tmp_path / name) == "spec.unreadable"
+
+
+def test_a_parent_with_a_name_that_no_file_has_is_refused(tmp_path: Path) -> None:
+    assert code_of(write(tmp_path / "a.yaml", extends='"a\\0.yaml"')) == "spec.unreadable"
 
 
 def test_an_unknown_parent_is_refused(tmp_path: Path) -> None:

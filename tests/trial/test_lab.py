@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import pickle
 import random
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from trimtab.db.connection import connect
 from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.processes import processes_in
 from trimtab.embedded.server import Server
+from trimtab.embedded.sweep import sweep
 from trimtab.errors import LabError, SourceError
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import CreateIndex
@@ -56,6 +62,34 @@ def copy_dsn(source: Server) -> Iterator[str]:
         yield source.dsn("copy")
         admin.execute("drop database copy with (force)")
         admin.execute("drop database elsewhere with (force)")
+
+
+# Its check knows a customer where it was made, and no longer in the lab.
+STRICT = """
+create function known(who text) returns boolean language plpgsql as $$
+begin
+    if current_database() <> 'strict' then raise 'unknown customer %', who; end if;
+    return true;
+end $$;
+create table customer (email text check (known(email)));
+insert into customer values ('alice@example.org');
+"""
+OWNER = """
+import pickle, sys
+from trimtab.embedded.binaries import Binaries
+from trimtab.trial.lab import open_clone_lab
+open_clone_lab(sys.argv[1], pickle.load(sys.stdin.buffer), Binaries.find(), max_size_bytes=10**9)
+"""
+
+
+def wait_for_dumps(source: Server, which: str, count: int) -> None:
+    """Wait until so many sessions of pg_dump are like that."""
+    deadline = time.monotonic() + 60
+    asked = f"select from pg_stat_activity where application_name = 'pg_dump' and {which}"
+    with closing(connect(source.dsn(), read_only=True)) as connection:
+        while len(connection.execute(asked.encode()).fetchall()) != count:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def terminate(source_dsn: str, lab: Lab) -> None:
@@ -123,6 +157,22 @@ def test_a_role_that_may_not_read_a_table_gets_no_clone_and_leaves_nothing(
     assert names(run_directory) == before
 
 
+def test_what_could_not_be_restored_is_named_without_a_value(source: Server, binaries: Binaries) -> None:
+    with closing(connect(source.dsn(), read_only=False)) as admin:
+        admin.execute("create database strict template template0")
+        try:
+            with closing(connect(source.dsn("strict"), read_only=False)) as connection:
+                connection.execute(STRICT.encode())
+                strict = snapshot_of(connection)
+            with open_clone_lab(source.dsn("strict"), strict, binaries, max_size_bytes=10**9) as lab:
+                assert lab.notes == (
+                    "1 objects could not be restored in the lab, the first: "
+                    "TABLE DATA public customer: a function of the database's own failed",
+                )
+        finally:
+            admin.execute("drop database strict with (force)")
+
+
 def test_older_programs_than_the_source_are_refused(
     source: Server, snapshot: Snapshot, binaries: Binaries, run_directory: Path
 ) -> None:
@@ -172,6 +222,17 @@ def test_a_lab_that_cannot_be_reached_is_a_lab_error(source: Server, snapshot: S
     assert refused.value.code == "lab.no_database"
 
 
+def test_a_plain_name_is_a_database_of_the_environments_server(
+    source: Server, snapshot: Snapshot, copy_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = conninfo_to_dict(copy_dsn)
+    for variable, key in (("PGHOST", "host"), ("PGUSER", "user")):
+        monkeypatch.setenv(variable, str(given[key]))
+    with open_dsn_lab("copy", snapshot) as lab:
+        assert lab.connection.info.dbname == "copy"
+        assert lab.describe() == f"database copy@{given['host']}:5432"
+
+
 def test_a_named_database_is_as_it_was_after_the_trials(snapshot: Snapshot, copy_dsn: str) -> None:
     before = indexes(copy_dsn)
     with open_dsn_lab(copy_dsn, snapshot) as lab:
@@ -217,6 +278,27 @@ def test_closing_a_lab_twice_does_nothing(snapshot: Snapshot, copy_dsn: str) -> 
     with pytest.raises(LabError) as closed:
         Trials(lab, LIMITS, random.Random(1))
     assert closed.value.code == "lab.connection_lost"
+
+
+def test_a_dump_of_a_killed_run_ends_with_the_next_start(
+    source: Server, snapshot: Snapshot, binaries: Binaries, run_directory: Path
+) -> None:
+    """It runs where its caller is, and waits for a table that somebody holds."""
+    before = names(run_directory)
+    with closing(connect(source.dsn(), read_only=False)) as holder:
+        holder.execute("begin; lock table notes in access exclusive mode")
+        with subprocess.Popen([sys.executable, "-c", OWNER, source.dsn()], stdin=subprocess.PIPE) as owner:
+            assert owner.stdin is not None
+            pickle.dump(snapshot, owner.stdin)
+            owner.stdin.close()
+            wait_for_dumps(source, "wait_event_type = 'Lock'", 1)
+            owner.kill()
+        (left,) = (run_directory / name for name in names(run_directory) - before if "." not in name)
+        assert "pg_dump" in processes_in(left).values()
+        assert sweep(run_directory) == (left,)
+        assert processes_in(left) == {}
+        assert names(run_directory) == before
+        wait_for_dumps(source, "true", 0)  # the source works for it no longer, though the table is still held
 
 
 @pytest.mark.system_postgres

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,7 @@ from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.places import run_root
 from trimtab.embedded.server import Server
+from trimtab.embedded.sweep import sweep
 from trimtab.errors import LabError, SourceError
 from trimtab.model.change import CreateIndex, DropIndex
 from trimtab.model.plan import Plan
@@ -28,6 +31,15 @@ from trimtab.twin.twin import Twin
 from .shop import DATABASE, query, silent, snapshot, workload
 
 pytestmark = pytest.mark.server
+
+
+KILLED = """
+import os, signal, sys
+from trimtab.embedded.binaries import Binaries
+from trimtab.twin.dump import read_schema
+Binaries.run = lambda *arguments, **rest: os.kill(os.getpid(), signal.SIGKILL)
+read_schema(sys.argv[1], Binaries.find(), ())
+"""
 
 
 def build(conninfo: str, binaries: Binaries | None = None) -> Twin:
@@ -339,6 +351,19 @@ def test_a_failed_build_leaves_nothing(source: Server, monkeypatch: pytest.Monke
     assert caught.value.code == "twin.dump_failed"
     assert "a value" not in str(caught.value)
     assert set(run_root(serving_account()).iterdir()) == before
+
+
+def test_a_schema_that_a_killed_run_was_reading_goes_with_the_next_start(source: Server, tmp_path: Path) -> None:
+    root = run_root(serving_account())
+    before = set(root.iterdir())
+    command = [sys.executable, "-c", KILLED, source.dsn(DATABASE)]
+    done = subprocess.run(command, env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+    (left,) = (path for path in set(root.iterdir()) - before if path.is_dir())
+    assert (left / "schema.filter").exists()
+    assert sweep(root) == (left,)
+    assert set(root.iterdir()) == before
 
 
 def test_a_source_that_is_not_there_is_a_source_error() -> None:

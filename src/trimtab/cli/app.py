@@ -21,6 +21,7 @@ from trimtab.cli.app_options import (
     Seed,
     Spec,
     Workload,
+    finite,
 )
 from trimtab.cli.twin_app import twin_app
 
@@ -120,7 +121,10 @@ def indexes(
     ] = None,
     trial: Annotated[bool, typer.Option("--trial/--no-trial", help="Build and measure them in the lab.")] = True,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", help="How long to prove how good the set is; 0 for no proof.", min=0)
+        float | None,
+        typer.Option(
+            "--seconds", help="How long to prove how good the set is; 0 for no proof.", min=0, callback=finite
+        ),
     ] = None,
     solver: Annotated[
         str, typer.Option("--solver", help="exact; anneal or local are tried beside it, the better set is taken.")
@@ -185,8 +189,10 @@ def indexes(
 @app.command(epilog="Example: trimtab demo --keep   (leaves the server up until Ctrl-C, to look around with psql)")
 def demo(
     *,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed, another shop.")] = 42,
-    scale: Annotated[float, typer.Option("--scale", help="1.0 is two million rows.", min=0.01, max=20.0)] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**53 - 1, help="Another seed, another shop.")] = 42,
+    scale: Annotated[
+        float, typer.Option("--scale", help="1.0 is two million rows.", min=0.01, max=20.0, callback=finite)
+    ] = 1.0,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's server running until Ctrl-C.")] = False,
     pg_bin: PgBin = None,
     json: Json = False,

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse what is no number or no end, which the limits of an option may let through: a comparison with it fails."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
+
 
 Dsn = Annotated[str | None, typer.Argument(help="libpq DSN (URI or key=value) or database name; else PG* decide.")]
 Database = Annotated[str | None, typer.Option("--database", "-d", help="A database of trimtab.toml, or its name.")]

@@ -157,7 +157,7 @@ def _tell_init(path: Path, database: str, what: str, *, as_json: bool) -> None:
 
 
 def init_as_written(*, spec_id: str, quantum_enhanced: str, as_json: bool) -> None:
-    """Run `init` with the original's options. `quantum_enhanced` is accepted and has no effect yet, which is said."""
+    """Run `init` with the original's options. `quantum_enhanced` has no effect here, and what has is told."""
     from trimtab.spec.load import load_spec
 
     if quantum_enhanced.lower() not in ("true", "false"):
@@ -168,7 +168,9 @@ def init_as_written(*, spec_id: str, quantum_enhanced: str, as_json: bool) -> No
         )
     load_spec(spec_id)
     if quantum_enhanced.lower() == "true":
-        note = "quantum_enhanced: annealing samplers come with the index optimizer; the exact solver is used"
+        note = (
+            "quantum_enhanced: nothing here depends on it; `trimtab indexes --solver anneal` tries annealing samplers"
+        )
         stderr_console().print(note, highlight=False)
     init(
         database="production_db",

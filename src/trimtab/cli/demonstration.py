@@ -6,7 +6,6 @@ Nothing about the run is special: the traps are in the data, the traffic and the
 from __future__ import annotations
 
 import shlex
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,17 +24,18 @@ def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bo
     """Run the demonstration and print what came of it."""
     from trimtab.demo.shop import open_shop
     from trimtab.embedded.binaries import Binaries
+    from trimtab.embedded.scratch import scratch_directory
     from trimtab.paths import LEDGER_NAME
     from trimtab.report.document import optimize_document
 
     console = stderr_console()
     started = time.monotonic()
     with (
-        tempfile.TemporaryDirectory(prefix="trimtab-demo-") as directory,
+        scratch_directory() as directory,
         ConsoleWatcher(console, is_quiet=is_quiet) as watcher,
         open_shop(Binaries.find(pg_bin), seed=seed, scale=scale, watcher=watcher) as shop,
     ):
-        report = _optimize(shop, Path(directory) / LEDGER_NAME, pg_bin, watcher)
+        report = _optimize(shop, directory / LEDGER_NAME, pg_bin, watcher)
         if as_json:
             print_json(optimize_document(report))
         else:
@@ -75,14 +75,14 @@ def _show(report: Report, console: Console, seconds: float, *, was_told: bool, i
     )
 
 
-def _wait(shop: Server, directory: str, console: Console) -> None:
+def _wait(shop: Server, directory: Path, console: Console) -> None:
     from trimtab.demo.shop import DATABASE
     from trimtab.embedded.signals import INTERRUPTED, Interrupted
 
     text = f"""
 The shop and its ledger are there until Ctrl-C:
   psql "{shop.dsn(DATABASE)}"
-  TRIMTAB_STATE={shlex.quote(directory)} trimtab history"""
+  TRIMTAB_STATE={shlex.quote(str(directory))} trimtab history"""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     try:
         while True:

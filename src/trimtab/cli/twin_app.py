@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Database, Dsn, Json, PgBin, Quiet, Seed
+from trimtab.cli.app_options import Config, Database, Dsn, Json, PgBin, Quiet, Seed, finite
 
 twin_app = typer.Typer(
     help="Ask what-if of a copy that holds schema and planner statistics, and no row.",
@@ -49,7 +49,9 @@ def build(
     name: Annotated[str, typer.Option("--name", "-n", help="The name to keep it under.")],
     database: Database = None,
     file: From = None,
-    keep: Annotated[float, typer.Option("--keep", help="Days after which it goes.", min=0.01, max=3650)] = 7.0,
+    keep: Annotated[
+        float, typer.Option("--keep", help="Days after which it goes.", min=0.01, max=3650, callback=finite)
+    ] = 7.0,
     max_size: Annotated[str, typer.Option("--max-size", help="The most disk that it may take.")] = "2GB",
     no_values: NoValues = False,
     pg_bin: PgBin = None,

@@ -35,11 +35,14 @@ def conninfo_for(dsn: str | None, database: str | None) -> str:
 
 
 def describe(conninfo: str) -> str:
-    """Return "database@host:port" as libpq would connect, without user or secret; a service by its name."""
+    """Return "database@host:port" as libpq would connect, without user or secret; a service by its name.
+
+    It takes what `conninfo_for` takes, a plain database name too. Raises UsageError `dsn.invalid`.
+    """
     from psycopg import pq
     from psycopg.conninfo import conninfo_to_dict
 
-    given = {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value}
+    given = {name: str(value) for name, value in conninfo_to_dict(conninfo_for(conninfo, None)).items() if value}
     if "service" in given:
         database = f"{given['dbname']}@" if "dbname" in given else ""
         return f"{database}service {given['service']}"

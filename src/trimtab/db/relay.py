@@ -8,9 +8,9 @@ socket's directory (this user alone) still has to log in to the server.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 import struct
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -29,8 +29,11 @@ _PORT = "5432"
 
 
 @contextmanager
-def for_programs(conninfo: str) -> Iterator[str]:
-    """Yield a connection string with which client programs reach the same database. Raises SourceError."""
+def for_programs(conninfo: str, place: Path) -> Iterator[str]:
+    """Yield a connection string with which client programs reach the same database. Raises SourceError.
+
+    `place` is a private directory of the caller's with a short path: the socket's directory is made in there.
+    """
     from psycopg.conninfo import make_conninfo
 
     with closing(connect(conninfo, read_only=True)) as session:
@@ -40,11 +43,11 @@ def for_programs(conninfo: str) -> Iterator[str]:
     if not is_encrypted:
         yield conninfo or make_conninfo("", dbname=database)
         return
-    with tempfile.TemporaryDirectory(prefix="trimtab-tls-") as directory, _open(door, Path(directory)):
+    with _socket_directory(place) as directory, _open(door, directory):
         secret = {"password": password} if password else {}
         yield make_conninfo(
             "",
-            host=directory,
+            host=str(directory),
             port=_PORT,
             dbname=database,
             user=user,
@@ -53,6 +56,16 @@ def for_programs(conninfo: str) -> Iterator[str]:
             **secret,
             **({"options": door.options["options"]} if "options" in door.options else {}),
         )
+
+
+@contextmanager
+def _socket_directory(place: Path) -> Iterator[Path]:
+    directory = place / "t"
+    directory.mkdir(mode=0o700)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Binaries:
 
         Raises EmbeddedError: `embedded.binaries_missing`, `embedded.binaries_unusable`, `embedded.binaries_too_old`.
         """
-        directory = (_wheel_directory() if pg_bin is None else pg_bin).expanduser().resolve()
+        directory = _wheel_directory().resolve() if pg_bin is None else _expanded(pg_bin)
         _require_programs(directory, from_wheel=pg_bin is None)
         version = _version(directory / "postgres")
         if version[0] < OLDEST_MAJOR:
@@ -87,6 +87,13 @@ class Binaries:
         A password in a connection string moves to PGPASSWORD. A failure is told by `returncode`, not raised.
         """
         return run_client(self.program(program), args, text=input, environment={**os.environ, **(environment or {})})
+
+
+def _expanded(pg_bin: Path) -> Path:
+    try:
+        return pg_bin.expanduser().resolve()
+    except RuntimeError:  # the home directory of a user that there is not
+        raise _missing(pg_bin, list(REQUIRED), from_wheel=False) from None
 
 
 def _local_directories(major: int) -> Iterator[Path]:

@@ -30,7 +30,7 @@ def run_root(account: Account | None, environ: Mapping[str, str] = os.environ) -
     """
     named = environ.get("TRIMTAB_RUN_DIR")
     if named:
-        path = Path(named).expanduser().resolve()
+        path = _named(named)
         if not _is_short(path):
             raise EmbeddedError(
                 f"TRIMTAB_RUN_DIR is too long for a unix socket (at most {_SOCKET_BYTES} bytes): found {path}",
@@ -52,7 +52,7 @@ def cache_root(account: Account | None, environ: Mapping[str, str] = os.environ)
     """
     named = environ.get("TRIMTAB_CACHE")
     if named:
-        return _own_directory(Path(named).expanduser().resolve(), account)
+        return _own_directory(_named(named), account)
     for path in _cache_candidates(account, environ):
         if account is not None and not account.reaches(_existing(path) / "."):
             continue
@@ -61,6 +61,13 @@ def cache_root(account: Account | None, environ: Mapping[str, str] = os.environ)
         except (EmbeddedError, OSError):
             continue
     return _own_directory(Path(tempfile.gettempdir()).resolve() / f"trimtab-cache-{os.geteuid()}", account)
+
+
+def _named(text: str) -> Path:
+    try:
+        return Path(text).expanduser().resolve()
+    except RuntimeError:
+        raise _unsafe(Path(text), "a home directory that is not known") from None
 
 
 def _cache_candidates(account: Account | None, environ: Mapping[str, str]) -> Iterator[Path]:

@@ -1,7 +1,8 @@
 """Decides which processes belong to a directory of ours, and ends them.
 
 A process belongs when it is a PostgreSQL program (or the `cp` that fills a data directory) and works inside that
-directory; its number alone proves nothing, because numbers are reused. It never signals any other process.
+directory, or a dump or a restore whose file lies there: these may run where their caller is, whose connection strings
+name files from there. Its number alone proves nothing, because numbers are reused. It never signals any other process.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 
 _OURS = frozenset({"postgres", "initdb", "psql", "pgbench", "vacuumdb", "reindexdb", "cp"})
+_ARCHIVING = frozenset({"pg_dump", "pg_restore"})
 _QUIT_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 
 
 def processes_in(directory: Path) -> dict[int, str]:
-    """Return the number and the name of every PostgreSQL process that works in `directory` or below it."""
+    """Return the number and the name of every PostgreSQL process that works in `directory`, or on files in there."""
     if sys.platform == "linux":
         return _by_working_directory(directory)
     return _by_command_line(directory)
@@ -29,7 +31,8 @@ def processes_in(directory: Path) -> dict[int, str]:
 def end_processes(directory: Path) -> None:
     """End every process that belongs to `directory` and wait until they are gone (about ten seconds at most).
 
-    A postmaster is asked for an immediate shutdown first: so it removes its shared memory. The rest is killed.
+    A postmaster is asked for an immediate shutdown first: so it removes its shared memory. A dump is asked to end: so
+    it cancels what the source does for it. The rest is killed.
     """
     alive = processes_in(directory)
     if not alive:
@@ -41,7 +44,7 @@ def end_processes(directory: Path) -> None:
     else:
         others = set(alive)
     for pid in others:
-        _signal(pid, signal.SIGKILL, directory)
+        _signal(pid, signal.SIGTERM if alive[pid] == "pg_dump" else signal.SIGKILL, directory)
     if not _wait_gone(directory):
         for pid in processes_in(directory):
             _signal(pid, signal.SIGKILL, directory)
@@ -57,24 +60,31 @@ def _by_working_directory(directory: Path) -> dict[int, str]:
 def _name_inside(pid: int, root: str) -> str | None:
     try:
         where = os.readlink(f"/proc/{pid}/cwd")
-        if where != root and not where.startswith(root + os.sep):
-            return None
         name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        if where == root or where.startswith(root + os.sep):
+            return name if name in _OURS or name.startswith("pg_") else None
+        if name in _ARCHIVING and _names_a_file(Path(f"/proc/{pid}/cmdline").read_bytes(), root):
+            return name
     except OSError:  # It ended meanwhile, or it is another user's.
-        return None
-    return name if name in _OURS or name.startswith("pg_") else None
+        pass
+    return None
+
+
+def _names_a_file(arguments: bytes, root: str) -> bool:
+    inside = os.fsencode(root + os.sep)
+    return any(argument.startswith((inside, b"--file=" + inside)) for argument in arguments.split(b"\0"))
 
 
 def _by_command_line(directory: Path) -> dict[int, str]:
-    # Only the postmaster shows its directory there; its children follow when it goes.
+    # Of a server only the postmaster shows its directory there; its children follow when it goes.
     listing = subprocess.run(
         ["/bin/ps", "-axo", "pid=,command="], capture_output=True, check=False, encoding="utf-8", errors="replace"
     )
     found = {}
     for line in listing.stdout.splitlines():
         number, _, command = line.strip().partition(" ")
-        name = Path(command.split(" -D ")[0]).name
-        if name == "postgres" and f"{os.path.realpath(directory)}{os.sep}" in command:
+        name = Path(command.split(" -")[0]).name
+        if name in _ARCHIVING | {"postgres"} and f"{os.path.realpath(directory)}{os.sep}" in command:
             found[int(number)] = name
     return found
 

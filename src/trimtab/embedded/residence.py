@@ -1,4 +1,4 @@
-"""Decides where one server lives: its own directory, and the owner file that tells whether its owner is alive.
+"""Decides where one server, or scratch files, live: a directory, and the owner file that tells if its owner is alive.
 
 The owner file exists, locked, before the directory does and goes after it, so that nothing of ours is ever without
 one. It never starts or stops a server.
@@ -19,7 +19,7 @@ _REMOVE_ATTEMPTS = 3
 
 
 class Residence:
-    """The directory of one server, held by a lock for as long as this process lives."""
+    """A directory of one server's or of scratch files, held by a lock for as long as this process lives."""
 
     __slots__ = ("_descriptor", "_owner", "directory")
 
@@ -96,7 +96,7 @@ class Residence:
                 # A process that was just ended may have written its last file behind our back.
                 if attempt == _REMOVE_ATTEMPTS:
                     raise EmbeddedError(
-                        f"the embedded server's directory {self.directory} could not be removed: {error.strerror}",
+                        f"the private directory {self.directory} could not be removed: {error.strerror}",
                         code="embedded.not_removed",
                         next_step="Correct its permissions; the next start removes what is left.",
                     ) from error

@@ -1,4 +1,4 @@
-"""Decides which servers have lost their owner, and removes them: processes first, then the directory.
+"""Decides which servers and scratch files have lost their owner, and removes them: processes, then the directory.
 
 An owner holds a lock on its owner file as long as it lives; the kernel releases it however the owner ends. So what
 can be locked here belongs to a dead owner, and nothing that a living one holds is ever touched.
@@ -35,7 +35,7 @@ def sweep(root: Path | None = None) -> tuple[Path, ...]:
 
 
 def remove_directory(directory: Path, owner: Path) -> None:
-    """End the processes of a server's directory, remove it, and its owner file last.
+    """End the processes of a directory of ours, remove it, and its owner file last.
 
     The order matters: whatever is cut short here still has an owner file, by which the next sweep finds it.
     Raises OSError when something cannot be removed.

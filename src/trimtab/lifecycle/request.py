@@ -10,13 +10,14 @@ from pathlib import Path
 class Request:
     """A run of `trimtab optimize`.
 
-    `conninfo` is libpq's. `lab` is "clone", "none", or the DSN of a database that its owner gives for trials.
-    `budget_bytes` bounds the new indexes together. `seed` fixes every random choice.
+    `conninfo` is libpq's. `workload` is a file, or statements, or None for pg_stat_statements. `lab` is "clone",
+    "none", or the DSN of a database that its owner gives for trials. `budget_bytes` bounds the new indexes together.
+    `seed` fixes every random choice.
     """
 
     conninfo: str
     ledger_path: Path
-    workload_file: Path | None = None
+    workload: Path | tuple[str, ...] | None = None
     objectives: tuple[str, ...] = ("speed", "efficiency")
     budget_bytes: int | None = None
     spec: str | Path | None = None

@@ -49,7 +49,7 @@ class Workshop:
 
         return take_snapshot(
             self.source,
-            self.request.workload_file,
+            self.request.workload,
             seed=self.request.seed,
             progress=lambda done, total, what: self.watcher.progress(what, done, total),
         )

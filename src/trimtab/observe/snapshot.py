@@ -20,7 +20,7 @@ from trimtab.observe.parameters import with_parameters
 from trimtab.observe.plannable import check_plannable
 from trimtab.observe.server import read_clock, read_extensions, read_scoped_settings, read_server, read_settings
 from trimtab.observe.statements import workload_from_statements
-from trimtab.observe.workload_file import workload_from_file
+from trimtab.observe.workload_file import workload_from_file, workload_from_texts
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Told (done, total, what) whenever something begins or moves on."""
@@ -28,14 +28,14 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 _STEPS = 4
 
 
-def take_snapshot(conn: Connection, workload_file: Path | None, *, seed: int, progress: Progress) -> Snapshot:
-    """Return what the source is and runs now; the workload comes from the file, or without one from pg_stat_statements.
+def take_snapshot(conn: Connection, given: Path | tuple[str, ...] | None, *, seed: int, progress: Progress) -> Snapshot:
+    """Return what the source is and runs now; the workload is the given file or statements, else pg_stat_statements'.
 
     `seed` decides which parameters are drawn. Raises SourceError and WorkloadError.
     """
     progress(0, _STEPS, "reading the workload")
-    # A file is judged before the server is asked anything: it is the likelier mistake.
-    found = workload_from_file(workload_file) if workload_file is not None else workload_from_statements(conn)
+    # What is given is judged before the server is asked anything: it is the likelier mistake.
+    found = _workload(conn, given)
     progress(1, _STEPS, "reading the catalog")
     facts = read_facts(conn, found)
     progress(3, _STEPS, "drawing parameters")
@@ -54,6 +54,12 @@ def read_facts(conn: Connection, workload: Workload) -> Snapshot:
         scoped_settings=read_scoped_settings(conn),
         extensions=read_extensions(conn),
     )
+
+
+def _workload(conn: Connection, given: Path | tuple[str, ...] | None) -> Workload:
+    if given is None:
+        return workload_from_statements(conn)
+    return workload_from_file(given) if isinstance(given, Path) else workload_from_texts(given)
 
 
 def _checked(conn: Connection, workload: Workload, progress: Progress) -> Workload:

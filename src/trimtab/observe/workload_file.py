@@ -1,4 +1,4 @@
-"""Reads a workload from a .sql file: statements, how often each counts, and what is left out and why.
+"""Reads a workload from a .sql file, or from texts: statements, how often each counts, and what is left out and why.
 
 A statement that cannot be used never stops the others; a file or a directive that cannot be understood stops all, since
 guessing a weight would falsify every total.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.db.parser import MAX_FILE_BYTES
 from trimtab.db.sql import Statement, split
 from trimtab.errors import WorkloadError
 from trimtab.model.workload import Query, QueryKind, Skipped, Workload
@@ -37,32 +39,48 @@ def workload_from_file(path: Path) -> Workload:
     Raises WorkloadError: workload.unreadable, workload.not_utf8, workload.too_large, workload.bad_weight,
     workload.bad_name, workload.empty (no statement that can be used).
     """
-    text = _text_of(path)
+    return _workload_of(_text_of(path), f"workload file {path}")
+
+
+def workload_from_texts(texts: Iterable[str]) -> Workload:
+    """Return the workload of statements in memory, which may have directives above them as in a file.
+
+    Raises WorkloadError as `workload_from_file` does.
+    """
+    return _workload_of("\n".join(text.rstrip().rstrip(";") + "\n;" for text in texts), "the workload")
+
+
+def _workload_of(text: str, name: str) -> Workload:
     try:
         statements = split(text)
     except WorkloadError as error:
-        raise WorkloadError(
-            f"workload file {path} is refused: {error}",
-            code="workload.too_large",
-            next_step="Split the file, or leave statements out.",
-        ) from None
-    entries = [_entry(statement, path) for statement in statements]
+        raise _too_large(name, str(error)) from None
+    entries = [_entry(statement, name) for statement in statements]
     usable = [entry for entry in entries if entry.statement.danger is None]
     skipped = tuple(_skipped(entry) for entry in entries if entry.statement.danger is not None)
     if not usable:
-        raise _empty(path, skipped)
+        raise _empty(name, skipped)
     return Workload(_queries(usable), ORIGIN, skipped)
+
+
+def _too_large(name: str, found: str) -> WorkloadError:
+    return WorkloadError(
+        f"{name} is refused: {found}", code="workload.too_large", next_step="Split it, or leave statements out."
+    )
 
 
 def _text_of(path: Path) -> str:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise WorkloadError(
             f"workload file {path} cannot be read: {exc.strerror}",
             code="workload.unreadable",
             next_step="Check the path and its permissions, or leave --workload out to read pg_stat_statements.",
         ) from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise _too_large(f"workload file {path}", f"it has more than {MAX_FILE_BYTES} bytes")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -74,7 +92,7 @@ def _text_of(path: Path) -> str:
         ) from None
 
 
-def _entry(statement: Statement, path: Path) -> _Entry:
+def _entry(statement: Statement, name: str) -> _Entry:
     given: dict[str, str] = {}
     for comment in statement.leading_comment.splitlines():
         match = _DIRECTIVE.fullmatch(comment)
@@ -82,28 +100,28 @@ def _entry(statement: Statement, path: Path) -> _Entry:
             continue
         key = match["key"].lower()
         if key in given:
-            raise _bad(path, statement, key, "it is given twice")
+            raise _bad(name, statement, key, "it is given twice")
         given[key] = match["value"].strip()
-    weight = _weight(given["weight"], path, statement) if "weight" in given else 1.0
-    name = given.get("name")
-    if name is not None and not (name and name.isprintable()):
-        raise _bad(path, statement, "name", "it is empty or not printable")
-    return _Entry(statement, weight, name)
+    weight = _weight(given["weight"], name, statement) if "weight" in given else 1.0
+    title = given.get("name")
+    if title is not None and not (title and title.isprintable()):
+        raise _bad(name, statement, "name", "it is empty or not printable")
+    return _Entry(statement, weight, title)
 
 
-def _weight(text: str, path: Path, statement: Statement) -> float:
+def _weight(text: str, name: str, statement: Statement) -> float:
     try:
         weight = float(text)
     except ValueError:
-        raise _bad(path, statement, "weight", f"{text!r} is not a number") from None
+        raise _bad(name, statement, "weight", f"{text!r} is not a number") from None
     if not 0 < weight <= _LARGEST_WEIGHT:
-        raise _bad(path, statement, "weight", f"{text!r} is not a positive, finite number up to {_LARGEST_WEIGHT:g}")
+        raise _bad(name, statement, "weight", f"{text!r} is not a positive, finite number up to {_LARGEST_WEIGHT:g}")
     return weight
 
 
-def _bad(path: Path, statement: Statement, key: str, found: str) -> WorkloadError:
+def _bad(name: str, statement: Statement, key: str, found: str) -> WorkloadError:
     return WorkloadError(
-        f"workload file {path} is refused: the {key} of the statement on line {statement.line} is wrong: {found}",
+        f"{name} is refused: the {key} of the statement on line {statement.line} is wrong: {found}",
         code=f"workload.bad_{key}",
         next_step=_FORM if key == "weight" else _FORM.replace("weight: 12.5", "name: monthly report"),
     )
@@ -142,12 +160,12 @@ def _skipped(entry: _Entry) -> Skipped:
     )
 
 
-def _empty(path: Path, skipped: tuple[Skipped, ...]) -> WorkloadError:
+def _empty(name: str, skipped: tuple[Skipped, ...]) -> WorkloadError:
     found = "it holds no statement"
     if skipped:
         found = f"none of its {len(skipped)} statements can be used; the first, {skipped[0].reason}"
     return WorkloadError(
-        f"workload file {path} is refused: {found}",
+        f"{name} is refused: {found}",
         code="workload.empty",
         next_step="Write the SELECT, INSERT, UPDATE and DELETE statements of the workload, each ended by a semicolon.",
     )

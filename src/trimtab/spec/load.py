@@ -46,7 +46,10 @@ def load_spec(reference: str | Path | None = None) -> Specification:
 
 
 def _is_path(reference: str) -> bool:
-    return "/" in reference or reference.endswith((".yaml", ".yml")) or Path(reference).is_file()
+    try:
+        return "/" in reference or reference.endswith((".yaml", ".yml")) or Path(reference).is_file()
+    except OSError:  # longer than the name of a file may be
+        return False
 
 
 def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Specification:
@@ -99,9 +102,9 @@ def _from_file(path: Path) -> tuple[Stated, Path | None]:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # an ill-formed name is a ValueError
         raise SpecError(
-            f"specification {path} cannot be read: {error.strerror}",
+            f"specification {path} cannot be read: {getattr(error, 'strerror', None) or error}",
             code="spec.unreadable",
             next_step="Give the path of a YAML file that you may read, or one of: " + ", ".join(known_ids()) + ".",
         ) from None

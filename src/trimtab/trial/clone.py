@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.db.program_words import first_reason, restore_failures
 from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
@@ -54,7 +54,9 @@ select pg_catalog.to_jsonb(d) || pg_catalog.jsonb_build_object(
  where d.datname = current_database()"""
 _INHERITED_STATISTICS = """/* trimtab: partitioned tables that have statistics of their own */
 select distinct s.schemaname, s.tablename from pg_catalog.pg_stats s where s.inherited"""
-_ERROR = re.compile(r"^pg_(?:dump|restore): (?:error|\[archiver[^]]*\]).*?(?:ERROR: +)?([^\n]*)$", re.MULTILINE)
+_ENGLISH = {"LC_ALL": "C"}
+# What pg_restore says at its end when it has gone through all of the archive.
+_WENT_ON = "pg_restore: warning: errors ignored on restore"
 
 
 def require_room(size_bytes: int, *, max_size_bytes: int, free_bytes: int | None = None) -> None:
@@ -154,37 +156,33 @@ def _require_new_enough(binaries: Binaries, snapshot: Snapshot) -> None:
 def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, directory: Path) -> None:
     hidden = [f"--exclude-table={qualified(t.schema, t.name)}" for t in snapshot.tables if not t.is_readable]
     options = ("--format=directory", _JOBS, "--compress=0", "--no-sync", "--lock-wait-timeout=10s", "--no-password")
-    with for_programs(conninfo) as reachable:
+    with for_programs(conninfo, directory.parent) as reachable:
         target = (f"--file={directory}", f"--dbname={reachable}")
-        done = binaries.run("pg_dump", *options, *_WITHOUT, *hidden, *target)
+        done = binaries.run("pg_dump", *options, *_WITHOUT, *hidden, *target, environment=_ENGLISH)
     if done.returncode != 0:
         raise LabError(
-            f"the source could not be read for the lab: pg_dump said: {_first_error(done)}",
+            f"the source could not be read for the lab: pg_dump said: {first_reason(done.stderr)}",
             code="lab.dump_failed",
             next_step="The role needs SELECT on all tables and sequences (pg_read_all_data); or use --lab DSN.",
         )
 
 
 def _restore(server: Server, directory: Path) -> tuple[str, ...]:
-    contents, _ = chosen_contents(server, directory, _LEFT_OUT)
-    options = ("--format=directory", _JOBS, "--no-password", f"--use-list={contents}", f"--dbname={DATABASE}")
-    done = server.run("pg_restore", *options, *_WITHOUT, str(directory))
+    contents, listed = chosen_contents(server, directory, _LEFT_OUT, _ENGLISH)
+    # Verbose, so that it tells of which entry an error is.
+    options = ("--format=directory", _JOBS, "--verbose", "--no-password", f"--use-list={contents}")
+    done = server.run("pg_restore", *options, f"--dbname={DATABASE}", *_WITHOUT, str(directory), environment=_ENGLISH)
     if done.returncode == 0:
         return ()
-    if done.returncode < 0 or "No space left on device" in done.stderr:
+    failures = restore_failures(done.stderr, listed)
+    if not failures or _WENT_ON not in done.stderr or "No space left on device" in done.stderr:
         raise LabError(
-            f"the clone could not be restored: pg_restore said: {_first_error(done)}",
+            f"the clone could not be restored: pg_restore said: {first_reason(done.stderr)}",
             code="lab.restore_failed",
             next_step="Check the free disk space and memory of this machine, or use --lab DSN.",
         )
-    errors = len(_ERROR.findall(done.stderr))
-    return (f"{errors} objects could not be restored in the lab, the first: {_first_error(done)}",)
-
-
-def _first_error(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the first error's own words, without the statement and the row that pg_dump prints after it."""
-    found = re.search(r"ERROR: +([^\n]*)", done.stderr) or _ERROR.search(done.stderr)
-    return found[1].strip() if found is not None else f"exit status {done.returncode}"
+    first = f"{failures[0].entry or 'an object'}: {failures[0].reason}"
+    return (f"{len(failures)} objects could not be restored in the lab, the first: {first}",)
 
 
 def _locale_clause(locale: dict[str, object]) -> str:

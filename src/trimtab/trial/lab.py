@@ -139,11 +139,12 @@ def open_clone_lab(
 
 
 def open_dsn_lab(conninfo: str, snapshot: Snapshot) -> Lab:
-    """Return the named database as a lab. It stays as it is: every change in it is rolled back.
+    """Return the named database as a lab: a DSN, or a plain name on libpq's default server.
 
-    Raises LabError when it is the source itself (`lab.is_source`), a standby (`lab.standby`), read-only
-    (`lab.read_only`), lacks what the workload needs (`lab.schema_differs`), is not the role's to change
-    (`lab.permission`), or cannot be reached (`lab.unreachable` and the like).
+    It stays as it is: every change in it is rolled back. Raises LabError when it is the source itself
+    (`lab.is_source`), a standby (`lab.standby`), read-only (`lab.read_only`), lacks what the workload needs
+    (`lab.schema_differs`), is not the role's to change (`lab.permission`), or cannot be reached (`lab.unreachable` and
+    the like).
     """
     from trimtab.db.dsn import describe
 

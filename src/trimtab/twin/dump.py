@@ -8,12 +8,13 @@ restored which one it was, never a value of it.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from trimtab.db.program_words import entry_names, first_reason, restore_failures
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.scratch import scratch_directory
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
 from trimtab.model.change import qualified
@@ -37,9 +38,6 @@ _ENGLISH = {"LC_ALL": "C"}
 _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
 _MAPPING = re.compile(r"\d+; \d+ \d+ USER MAPPING ")
 _MAPPING_TEXT = "CREATE USER MAPPING "
-_ENTRY = re.compile(r"(?P<id>\d+); \d+ \d+ (?P<what>.*) \S*")
-_FROM_ENTRY = re.compile(r"pg_restore: from TOC entry (?P<id>\d+);")
-_FAILED = re.compile(r"pg_restore: error: .*?(?:ERROR|FATAL):\s+(?P<reason>.*)")
 # Sessions are set up for the newest version; an older twin does not know all of it, and needs none of it.
 _SET_UP = "unrecognized configuration parameter"
 _SHOWN = 20
@@ -47,8 +45,8 @@ _SHOWN = 20
 
 def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[str, str]]) -> bytes:
     """Return an archive of the schema, without the relations that may not be read. Raises LabError."""
-    with tempfile.TemporaryDirectory(prefix="trimtab-") as place, for_programs(conninfo) as reachable:
-        file, filters = Path(place) / "schema.dump", Path(place) / "schema.filter"
+    with scratch_directory() as place, for_programs(conninfo, place) as reachable:
+        file, filters = place / "schema.dump", place / "schema.filter"
         filters.write_text(
             "".join(f"exclude table {qualified(*relation)}\n" for relation in unreadable), encoding="utf-8"
         )
@@ -57,7 +55,7 @@ def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[st
         if done.returncode == 0 and file.exists():
             return _without_mappings(file, _programs(binaries))
     raise LabError(
-        f"the twin was not built: pg_dump could not read the source's schema: {_reason(done.stderr)}",
+        f"the twin was not built: pg_dump could not read the source's schema: {first_reason(done.stderr)}",
         code="twin.dump_failed",
         next_step="Run `trimtab init` for the SQL of a role that may read what the workload reads, then run again.",
     )
@@ -109,7 +107,7 @@ def restore(server: Server, conninfo: str, schema: bytes, done_already: Collecti
     problems, failures = _problems(done.stderr, listed)
     if done.returncode != 0 and not failures:
         raise LabError(
-            f"the twin was not built: pg_restore failed: {_reason(done.stderr)}",
+            f"the twin was not built: pg_restore failed: {first_reason(done.stderr)}",
             code="twin.restore_failed",
             next_step="Check the disk space of the temporary directory, then run again.",
         )
@@ -117,8 +115,7 @@ def restore(server: Server, conninfo: str, schema: bytes, done_already: Collecti
 
 
 def _is_wanted(line: str, done_already: Collection[str]) -> bool:
-    entry = _ENTRY.fullmatch(line)
-    return not _LEFT_OUT.match(line) and (entry is None or entry["what"] not in done_already)
+    return not _LEFT_OUT.match(line) and not any(what in done_already for what in entry_names(line).values())
 
 
 def _programs(binaries: Binaries) -> Binaries:
@@ -127,29 +124,13 @@ def _programs(binaries: Binaries) -> Binaries:
 
 def _problems(messages: str, contents: str) -> tuple[list[str], int]:
     """Return what was not restored in words, and how many errors there were."""
-    names = {match["id"]: match["what"] for line in contents.splitlines() if (match := _ENTRY.fullmatch(line))}
-    found: list[str] = []
-    failures, entry = 0, ""
-    for line in messages.splitlines():
-        if match := _FROM_ENTRY.match(line):
-            entry = names.get(match["id"], "an object")
-        elif match := _FAILED.match(line):
-            failures += 1
-            if entry or not match["reason"].startswith(_SET_UP):
-                found.append(f"not on the twin: {entry or 'an object'}: {_without_literals(match['reason'])}")
+    failures = restore_failures(messages, contents)
+    found = [
+        f"not on the twin: {failure.entry or 'an object'}: {failure.reason}"
+        for failure in failures
+        if failure.entry or not failure.reason.startswith(_SET_UP)
+    ]
     more = len(found) - _SHOWN
     if more > 0:
         found[_SHOWN:] = [f"not on the twin: {more} more objects, which depend on others"]
-    return found, failures
-
-
-def _reason(text: str) -> str:
-    found = re.search(r"(?:ERROR|FATAL|error):\s+(.*)", text)
-    if found is None:
-        return "it gave no reason"
-    # A refused connection is told with the connection's words, which name host and user only.
-    return _without_literals(re.sub(r"^.*(?:ERROR|FATAL):\s+", "", found.group(1)))
-
-
-def _without_literals(text: str) -> str:
-    return re.sub(r"'[^']*'", "'…'", text)[:300]
+    return found, len(failures)

@@ -173,6 +173,7 @@ def keep_twin(
     """Build a twin, or load what changed into the kept one of that name, and keep it. Raises TrimtabError."""
     from trimtab.lifecycle import twins
 
+    _not_negative("days", days)
     return twins.keep(origin, name, watcher or Silent(), days=days, most_bytes=most_bytes)
 
 

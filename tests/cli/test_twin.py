@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import zipfile
 from collections.abc import Callable
@@ -278,9 +279,12 @@ def test_a_damaged_file_is_refused(market: Market, program: Program, tmp_path: P
 
 
 def test_an_export_that_cannot_be_written_leaves_nothing(market: Market, program: Program, tmp_path: Path) -> None:
-    target = tmp_path / "absent" / "market.twin"
-    _refused(program.run("twin", "export", market.dsn, "--out", target), 2, "twin.unwritable")
-    assert list(tmp_path.glob("*.twin*")) == []
+    no_file = tmp_path / "device"
+    os.mkfifo(no_file)
+    for target in (tmp_path / "absent" / "market.twin", no_file):
+        _refused(program.run("twin", "export", market.dsn, "--out", target), 2, "twin.unwritable")
+    assert list(tmp_path.iterdir()) == [no_file]
+    assert no_file.is_fifo()
     program.assert_nothing_left()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import subprocess
@@ -287,7 +288,9 @@ def test_a_dump_of_a_killed_run_ends_with_the_next_start(
     before = names(run_directory)
     with closing(connect(source.dsn(), read_only=False)) as holder:
         holder.execute("begin; lock table notes in access exclusive mode")
-        with subprocess.Popen([sys.executable, "-c", OWNER, source.dsn()], stdin=subprocess.PIPE) as owner:
+        places = {**os.environ, "TRIMTAB_RUN_DIR": str(run_directory)}
+        command = [sys.executable, "-c", OWNER, source.dsn()]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, env=places) as owner:
             assert owner.stdin is not None
             pickle.dump(snapshot, owner.stdin)
             owner.stdin.close()

@@ -11,7 +11,7 @@ import pytest
 from trimtab.db.connection import Connection, connect
 from trimtab.db.explain import explain
 from trimtab.embedded.server import Server
-from trimtab.model.change import CreateIndex
+from trimtab.model.change import CreateIndex, change_digest
 from trimtab.model.plan import Plan
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.pages import PAGE_BYTES, SEGMENT_PAGES, length_of, set_length
@@ -155,7 +155,8 @@ def test_the_catalog_knows_the_rows_of_a_hypothetical_index(shared_twin: Twin, s
     with closing(connect(shared_twin._server.dsn(TWIN_DATABASE), read_only=True)) as connection:
         row = connection.execute(
             "select reltuples, relpages, pg_relation_size(oid), (select reltuples from pg_class where oid ="
-            " 'orders'::regclass) from pg_class where relname = 'orders_rows'"
+            " 'orders'::regclass) from pg_class where oid = any ($1)",
+            (shared_twin._indexes._oids[change_digest(change)],),
         ).fetchone()
     assert row is not None
     rows, pages, length, table_rows = row

@@ -45,6 +45,12 @@ def save(image: Image, path: Path) -> int:
     }
     members = {_ABOUT: json.dumps(about, indent=2, sort_keys=True).encode(), _FACTS: facts, _SCHEMA: image.schema}
     unfinished: Path | None = None
+    if path.exists() and not path.is_file():  # It would be replaced: a device, say.
+        raise UsageError(
+            f"{path} was not written: it is there, and is no file",
+            code="twin.unwritable",
+            next_step="Choose a file in a directory that you may write to, with enough room.",
+        )
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         unfinished = Path(name)

@@ -38,7 +38,7 @@ INSERT INTO place SELECT n, 'c ''"' || z / 5, z, 'r' || z / 40, z % 2 = 0, ('10.
        CASE WHEN n % 3 > 0 THEN 'w' || z % 30 END, array[z % 20, z % 7], to_tsvector('simple', 'a' || z % 90),
        int4range(z, z + 9), to_json(z), CASE WHEN n % 20 > 0 THEN repeat(md5(n::text), 1 + n % 2 * 40)
             ELSE (SELECT string_agg(md5((n * i)::text), '') FROM generate_series(1, 90) i) END
-  FROM (SELECT n, floor(400 * (n * 7919 % 20011 / 20011.0) ^ 2)::int AS z FROM generate_series(1, 20000) n) r;
+  FROM (SELECT n, floor(400 * (n * 7919 % 20011 / 20011.0) ^ 2)::int AS z FROM generate_series(1, 10000) n) r;
 CREATE TABLE nothing (a int, b int);
 CREATE TABLE secret (a int, b int);
 INSERT INTO secret SELECT n % 50, n % 50 FROM generate_series(1, 5000) n;

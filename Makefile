@@ -5,7 +5,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 
-.PHONY: demo test lint types imports unit bench bench-tpch bench-twin bench-indexes bench-footprint picture clean
+.PHONY: demo test lint types imports unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-footprint picture clean
 
 demo: .venv/.ready
 	$(RUN) trimtab demo
@@ -27,9 +27,9 @@ imports: .venv/.ready
 unit: .venv/.ready
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-bench: bench-tpch bench-twin bench-indexes bench-footprint
+bench: bench-tpch bench-twin bench-indexes bench-indexes-scale bench-footprint
 
-bench-tpch bench-twin bench-indexes bench-footprint: bench-%: .venv/.ready
+bench-tpch bench-twin bench-indexes bench-indexes-scale bench-footprint: bench-%: .venv/.ready
 	$(UV) run --frozen --group bench python -m bench.$(subst -,_,$*)
 
 picture: .venv/.ready

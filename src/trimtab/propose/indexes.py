@@ -38,6 +38,9 @@ _INDEXED_KINDS = ("r", "m")
 SIZE_RENT = 0.05
 # A part that is larger than this share of the whole index is not worth its restriction.
 MAX_PARTIAL_SHARE = 0.5
+# Where there are more, each query keeps so many of its own.
+MAX_CANDIDATES = 5000
+LEAST_OF_EACH = 2
 
 
 def propose(context: Context) -> list[Strategy]:
@@ -92,6 +95,7 @@ def choose(context: Context) -> Choice:
     pool = _Pool(context, queries, plans, _rent_per_byte(context, base_cost, value))
     constant = _constant_conditions(context, queries)
     wanted = {query.id: _candidates(context, plans[query.id], constant[query.id]) for query in queries}
+    wanted = _pruned(wanted, {query_id: value[query_id] * cost for query_id, cost in base_cost.items()})
     pool.add(_thought_of((parents.get(i, i), candidates) for i, candidates in wanted.items()))
     own = {i: [pool.names[one] for one in candidates if one in pool.names] for i, candidates in wanted.items()}
     problem = Problem(
@@ -249,6 +253,17 @@ class _Pool:
         )
 
 
+def _pruned(wanted: Mapping[str, list[Candidate]], spent: Mapping[str, float]) -> dict[str, list[Candidate]]:
+    """Return what is wanted without what goes beyond MAX_CANDIDATES: of light queries the less promising goes first."""
+    dearest_first = sorted(wanted, key=lambda query_id: -spent[query_id])
+    kept: dict[Candidate, None] = {}
+    for first, last in ((0, LEAST_OF_EACH), (LEAST_OF_EACH, None)):
+        for query_id in dearest_first:
+            if first == 0 or len(kept) < MAX_CANDIDATES:
+                kept.update(dict.fromkeys(wanted[query_id][first:last]))
+    return {query_id: [one for one in candidates if one in kept] for query_id, candidates in wanted.items()}
+
+
 def _thought_of(wanted: Iterable[tuple[str, Sequence[Candidate]]]) -> dict[Candidate, list[str]]:
     """Return each candidate with the ids of the queries that it was thought of for, from what each query wants."""
     found: dict[Candidate, list[str]] = {}
@@ -278,9 +293,13 @@ def _widen(
             for name in atom.indexes:
                 users.setdefault(name, set()).add(query_id)
     liked = {pool.candidates[name]: frozenset(query_ids) for name, query_ids in users.items()}
+    on_table: dict[tuple[str, str], list[Candidate]] = {}
+    for one in liked:
+        on_table.setdefault((one.schema, one.table), []).append(one)
     unions = {
-        union: sorted({parents.get(i, i) for one, ids in liked.items() if union.does_all_of(one) for i in ids})
+        union: sorted({parents.get(i, i) for one in there if union.does_all_of(one) for i in liked[one]})
         for union in merged(liked, context.snapshot, context.limits)
+        for there in (on_table[union.schema, union.table],)
     }
     pool.add(unions)
     names = {pool.candidates[name]: name for name in users}

@@ -44,8 +44,14 @@ def merged(users: Mapping[Candidate, frozenset[str]], snapshot: Snapshot, limits
 
 def replacements(candidates: Sequence[Candidate]) -> dict[Candidate, list[Candidate]]:
     """Return, for each candidate, those that do all that it does, the narrowest first."""
-    ordered = sorted(candidates, key=_order)
-    found = {one: [other for other in ordered if other != one and other.does_all_of(one)] for one in ordered}
+    alike: dict[tuple[str, str, tuple[str, ...]], list[Candidate]] = {}
+    for candidate in sorted(candidates, key=_order):
+        alike.setdefault((candidate.schema, candidate.table, candidate.predicate), []).append(candidate)
+    found = {
+        one: [other for other in some if other != one and other.does_all_of(one)]
+        for some in alike.values()
+        for one in some
+    }
     return {one: others[:MAX_REPLACEMENTS] for one, others in found.items() if others}
 
 

@@ -1,7 +1,7 @@
 """Chooses the set of indexes with the least workload time within the limits: the solver's set, checked by the planner.
 
 The planner is asked under the set that the solver chose. Where it differs from the model, its answer becomes an atom,
-and the program is solved again, until both agree. The order of the result says what each index adds to those before.
+and the program is solved again, until both agree. The order of the result says what each index adds to those before it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 from trimtab.model.change import CreateIndex
 from trimtab.propose.atoms import Planner
+from trimtab.propose.ordering import best_first
 from trimtab.propose.problem import Atom, Problem, Refused
 from trimtab.propose.proof import prove
 from trimtab.propose.solver import solve
 from trimtab.propose.solvers import Attempt, attempts
 
 MAX_ROUNDS = 6
-# Groups of one size that the planner is asked about, where the one that the model ranks first does not pay.
-MAX_ASKED = 12
 # Model and planner agree when a query's costs differ by no more.
 TOLERANCE = 0.002
 
@@ -74,7 +72,7 @@ def select(
     if proof_seconds > 0:
         proof = prove(problem, planner, best, truth.objective, seconds=proof_seconds)
         best, bound = proof.names, proof.lower_bound
-    groups = _best_first(problem, truth, best)
+    groups = best_first(problem, planner, best)
     while truth.worsened(_names(groups), is_asked=True):
         groups.pop()  # What was left out had hidden it.
     names = _names(groups)
@@ -177,42 +175,3 @@ def _corrected(atom: Atom, chosen: frozenset[str], cost: float) -> Atom | None:
         return atom
     others = chosen - atom.indexes
     return replace(atom, not_under=atom.not_under | {others}) if others else None
-
-
-def _best_first(problem: Problem, truth: Truth, chosen: Sequence[str]) -> list[tuple[tuple[str, ...], float]]:
-    """Order the chosen by what each adds to those before it; leave out what adds too little at the end.
-
-    Where none of the rest adds enough alone, but two of them or all do, these stay together as one group. The model
-    ranks; what a group adds is the planner's word.
-    """
-    left = sorted(chosen)
-    taken: list[str] = []
-    groups: list[tuple[tuple[str, ...], float]] = []
-    while left:
-        now = truth.workload_ms(taken)
-        group, gain = _best_group(problem, truth, taken, left, now)
-        if not group:
-            break
-        groups.append((group, gain))
-        taken += group
-        left = [name for name in left if name not in group]
-    return groups
-
-
-def _best_group(
-    problem: Problem, truth: Truth, taken: Sequence[str], left: Sequence[str], now: float
-) -> tuple[tuple[str, ...], float]:
-    """Return the best single index, else the best pair, else all that is left, and its gain; nothing when none pays."""
-    expected = problem.workload_ms(taken)
-    for size in sorted({1, min(2, len(left)), len(left)}):
-        groups = [tuple(group) for group in combinations(left, size)]
-        promised = {g: expected - problem.workload_ms([*taken, *g]) - sum(map(problem.charge_ms, g)) for g in groups}
-        ranked = sorted(groups, key=lambda group: -promised[group])
-        # Mostly the first; the model may not know what some are worth without others, and then more are asked.
-        for several in (ranked[:1], ranked[1:MAX_ASKED]):
-            gains = {group: now - truth.workload_ms([*taken, *group]) for group in several}
-            net = {group: gain - sum(map(problem.charge_ms, group)) for group, gain in gains.items()}
-            best = max(several, key=lambda group: net[group], default=())
-            if best and net[best] > 0:
-                return best, gains[best]
-    return (), 0.0

@@ -1,0 +1,133 @@
+"""Orders a chosen set by what each index adds to those before it, and leaves out what adds too little at the end.
+
+The model ranks; what is added is the planner's word. Only queries that an index could matter to are looked at, so that
+thousands of queries and of indexes can be ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import TypeAlias
+
+from trimtab.model.workload import Query
+from trimtab.propose.atoms import Planner
+from trimtab.propose.problem import Problem
+
+# Groups of one size that the planner is asked about, where the one that the model ranks first does not pay.
+MAX_ASKED = 12
+
+Group: TypeAlias = tuple[str, ...]
+
+
+def best_first(problem: Problem, planner: Planner, chosen: Sequence[str]) -> list[tuple[Group, float]]:
+    """Return the chosen in groups, best first, with what each adds, in the model's ms.
+
+    Where none of the rest adds enough alone, but two of them or all do, these stay together as one group.
+    """
+    left = sorted(chosen)
+    model, truth = _Model(problem, left), _Truth(problem, planner, left)
+    groups: list[tuple[Group, float]] = []
+    while left:
+        group, gain = _best_group(problem, model, truth, left)
+        if not group:
+            break
+        groups.append((group, gain))
+        model.take(group)
+        truth.take(group)
+        left = [name for name in left if name not in group]
+    return groups
+
+
+def _best_group(problem: Problem, model: _Model, truth: _Truth, left: Sequence[str]) -> tuple[Group, float]:
+    """Return the best single index, else the best pair, else all that is left, and its gain; nothing when none pays."""
+    for groups in (_singles(left), model.pairs(left), [tuple(left)]):
+        promised = {group: model.gain(group) - sum(map(problem.charge_ms, group)) for group in groups}
+        ranked = sorted(groups, key=lambda group: -promised[group])
+        # Mostly the first; the model may not know what some are worth without others, and then more are asked.
+        for several in (ranked[:1], ranked[1:MAX_ASKED]):
+            gains = {group: truth.gain(group) for group in several}
+            net = {group: gain - sum(map(problem.charge_ms, group)) for group, gain in gains.items()}
+            best = max(several, key=lambda group: net[group], default=())
+            if best and net[best] > 0:
+                return best, gains[best]
+    return (), 0.0
+
+
+def _singles(left: Sequence[str]) -> list[Group]:
+    return [(name,) for name in left]
+
+
+class _Model:
+    """What the atoms promise of groups beside those that were taken."""
+
+    def __init__(self, problem: Problem, names: Sequence[str]) -> None:
+        everything = frozenset(names)
+        self._value = problem.value
+        self._atoms = {q: [a for a in atoms if a.indexes <= everything] for q, atoms in problem.atoms.items()}
+        self._users: dict[str, list[str]] = {name: [] for name in names}
+        self._wanted: dict[str, set[str]] = {}
+        for query_id, atoms in self._atoms.items():
+            sets = [atom.indexes for atom in atoms] + [others for atom in atoms for others in atom.not_under]
+            self._wanted[query_id] = {name for some in sets for name in some if name in self._users}
+            for name in self._wanted[query_id]:
+                self._users[name].append(query_id)
+        self._taken: frozenset[str] = frozenset()
+        self._costs = {query_id: self._cost(query_id, self._taken) for query_id in self._atoms}
+        self._gains: dict[Group, float] = {}
+
+    def gain(self, group: Group) -> float:
+        """Return what the group would save now."""
+        if group not in self._gains:
+            there = self._taken | set(group)
+            users = dict.fromkeys(query_id for name in group for query_id in self._users[name])
+            self._gains[group] = sum(self._value[q] * (self._costs[q] - self._cost(q, there)) for q in users)
+        return self._gains[group]
+
+    def pairs(self, left: Sequence[str]) -> list[Group]:
+        """Return the pairs that share a query: of others each would pay alone."""
+        rest = set(left)
+        found: set[Group] = set()
+        for wanted in self._wanted.values():
+            found.update(combinations(sorted(wanted & rest), 2))
+        return sorted(found)
+
+    def take(self, group: Group) -> None:
+        """Let the group be there from now on."""
+        self._taken |= set(group)
+        users = {query_id for name in group for query_id in self._users[name]}
+        for query_id in users:
+            self._costs[query_id] = self._cost(query_id, self._taken)
+        stale = {name for query_id in users for name in self._wanted[query_id]}
+        self._gains = {known: gain for known, gain in self._gains.items() if stale.isdisjoint(known)}
+
+    def _cost(self, query_id: str, there: frozenset[str]) -> float:
+        return min(atom.cost for atom in self._atoms[query_id] if atom.holds_under(there))
+
+
+class _Truth:
+    """What the planner says of groups beside those that were taken."""
+
+    def __init__(self, problem: Problem, planner: Planner, names: Sequence[str]) -> None:
+        self._problem = problem
+        self._planner = planner
+        self._users: dict[str, list[Query]] = {name: [] for name in names}
+        for query in problem.queries:
+            for name in planner.usable(query) & self._users.keys():
+                self._users[name].append(query)
+        self._taken: Group = ()
+        self._costs = dict(problem.base_cost)
+
+    def gain(self, group: Group) -> float:
+        """Return what the group saves."""
+        return sum(self._problem.value[q] * (self._costs[q] - cost) for q, cost in self._with(group))
+
+    def take(self, group: Group) -> None:
+        """Let the group be there from now on."""
+        self._costs.update(self._with(group))
+        self._taken += group
+
+    def _with(self, group: Group) -> Iterable[tuple[str, float]]:
+        queries = list({query.id: query for name in group for query in self._users[name]}.values())
+        atoms = self._planner.atoms(queries, [*self._taken, *group])
+        return [(query.id, atom.cost) for query, atom in zip(queries, atoms, strict=True)]

@@ -32,6 +32,8 @@ from trimtab.twin.shaping import shape_new
 
 _Group = Mapping[str, CreateIndex]
 """Changes of one table by their digests, under the indexes' own names."""
+_LOCKS = 20_000
+"""Indexes that are made in one transaction, which keeps each of them locked to its end."""
 _PREFIX, _DIGITS = "trimtab_h_", 32
 _OWN = re.compile(rf'"Index Name": "({_PREFIX}[0-9a-f]{{{_DIGITS}}})(?:_\d+)?"')
 _PARSING = ("search_path", "DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config", "xmloption")
@@ -163,8 +165,12 @@ class HypotheticalIndexes:
             self._refused.update(dict.fromkeys(group, "its table is not on the twin"))
             return
         files = {oid: self._server.data_directory / str(path) for oid, path in relations if path is not None}
+        at_once = max(_LOCKS // len(relations), 1)
+        made: dict[str, list[int]] = {}
         with _cut(list(files.values())) as pages:
-            made = self._create(maker, group, [oid for oid, _ in relations])
+            for start in range(0, len(group), at_once):
+                some = dict(list(group.items())[start : start + at_once])
+                made |= self._create(maker, some, [oid for oid, _ in relations])
         shaped = shape_new(
             maker,
             self._server.data_directory,

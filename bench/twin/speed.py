@@ -40,14 +40,6 @@ TABLES = ("lineitem", "orders", "partsupp", "part", "customer", "supplier")
 
 Configuration: TypeAlias = tuple[CreateIndex, ...]
 
-_SHOW = b"""
-with shown as (
-    update pg_catalog.pg_index set indislive = true, indisvalid = true
-     where indexrelid = any ($1::text[]::regclass[]::oid[]) returning indrelid
-)
-update pg_catalog.pg_class set relhasindex = true where oid in (select indrelid from shown)
-"""
-
 
 def run(sources: Sources) -> dict[str, object]:
     tpch = next(database for database in sources.current.databases if database.name == "tpch")
@@ -65,11 +57,11 @@ def run(sources: Sources) -> dict[str, object]:
         with closing(connect(other.server.dsn(DATABASE), read_only=False)) as planner:
             warm, *measured = rounds
             _twin_seconds(one.twin, queries, warm)
-            _planning_seconds(planner, queries, warm)
+            _planning_seconds(planner, other.twin, queries, warm)
             for configurations in measured:
                 seconds, calls, costs = _twin_seconds(one.twin, queries, configurations)
                 started = time.perf_counter()
-                own, own_costs = _planning_seconds(planner, queries, configurations)
+                own, own_costs = _planning_seconds(planner, other.twin, queries, configurations)
                 rates.setdefault("explain_alone", []).append(calls / (time.perf_counter() - started))
                 if costs != own_costs:
                     raise SystemExit("the planner alone came to other costs than the twin: the arms differ")
@@ -139,14 +131,15 @@ def _twin_seconds(
 
 
 def _planning_seconds(
-    connection: Connection, queries: Sequence[Query], configurations: Sequence[Configuration]
+    connection: Connection, twin: Twin, queries: Sequence[Query], configurations: Sequence[Configuration]
 ) -> tuple[float, list[float]]:
     """Return the seconds that the planner itself took, as EXPLAIN tells them, and the costs."""
     milliseconds = 0.0
     costs = []
     for configuration in configurations:
         with connection.transaction(force_rollback=True):
-            connection.execute(_SHOW, ([change.name for change in configuration],))
+            for statement in twin._indexes.switches(configuration):
+                connection.execute(statement.text.encode(), statement.values)
             for query in queries:
                 row = connection.execute(f"explain (format json, summary) {query.text}".encode()).fetchone()
                 assert row is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -84,7 +84,9 @@ class HypotheticalIndexes:
     def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
         """Return why an ensured index is not there in a configuration of these, None when it is."""
         refused = self._refused.get(change_digest(change))
-        return refused or (f'relation "{change.name}" already exists' if self._is_barred(change, among) else None)
+        return refused or (
+            f'relation "{change.name}" already exists' if self._is_barred(change, _dropped(among)) else None
+        )
 
     def notes(self, change: CreateIndex) -> tuple[str, ...]:
         """Return what an ensured index's size and statistics rest on, where column statistics alone do not suffice."""
@@ -109,7 +111,8 @@ class HypotheticalIndexes:
 
         Those of partitions come and go with their parent. Indexes that were refused, or do not exist, stay as they are.
         """
-        made = [c for c in changes if isinstance(c, CreateIndex) and not self._is_barred(c, changes)]
+        dropped = _dropped(changes)
+        made = [c for c in changes if isinstance(c, CreateIndex) and not self._is_barred(c, dropped)]
         shown = [oid for change in made for oid in self._oids.get(change_digest(change), ())]
         hidden = self._existing([qualified(c.schema, c.name) for c in changes if isinstance(c, DropIndex)])
         return [
@@ -120,17 +123,21 @@ class HypotheticalIndexes:
 
     def named(self, text: str) -> str:
         """Return a plan's text with the changes' names of the indexes, also of those in partitions."""
-        return _OWN.sub(lambda found: f'"Index Name": {json.dumps(self._names[found[1]])}', text)
+        return (
+            text
+            if _PREFIX not in text
+            else _OWN.sub(lambda found: f'"Index Name": {json.dumps(self._names[found[1]])}', text)
+        )
 
     @property
     def switching_text(self) -> str:
         """The text of what `switches` returns."""
         return sql.load("twin_switch", self._connection.info.server_version)
 
-    def _is_barred(self, change: CreateIndex, among: Sequence[Hypothesis]) -> bool:
-        """Whether another relation has its name, which none of these takes away."""
+    def _is_barred(self, change: CreateIndex, dropped: Collection[tuple[str, str]]) -> bool:
+        """Whether another relation has its name, and is not among the dropped."""
         name = change.schema, change.name
-        return name in self._taken and name not in {(c.schema, c.name) for c in among if isinstance(c, DropIndex)}
+        return name in self._taken and name not in dropped
 
     def _existing(self, names: Sequence[str]) -> list[int]:
         """Return the oids of those that exist, and of those in partitions that belong to them."""
@@ -237,6 +244,10 @@ class HypotheticalIndexes:
             self._refused[digest] = str(source_error(error))
             return False
         return True
+
+
+def _dropped(changes: Iterable[Hypothesis]) -> set[tuple[str, str]]:
+    return {(change.schema, change.name) for change in changes if isinstance(change, DropIndex)}
 
 
 @contextmanager

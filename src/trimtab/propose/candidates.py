@@ -65,7 +65,7 @@ def candidates_for(
 
 
 def _is_allowed(candidate: Candidate, limits: Limits) -> bool:
-    return limits.allows(candidate.schema, candidate.table, held_columns(candidate))
+    return not limits.must_not or limits.allows(candidate.schema, candidate.table, held_columns(candidate))
 
 
 def _is_there(candidate: Candidate, there: list[Definition]) -> bool:

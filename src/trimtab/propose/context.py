@@ -60,7 +60,7 @@ class Limits:
 
     def allows(self, schema: str, table: str, columns: Iterable[str]) -> bool:
         """True when `must_not` names neither the table nor one of these columns of it."""
-        return not self.must_not or all((schema, table, column) not in self.must_not for column in ("", *columns))
+        return all((schema, table, column) not in self.must_not for column in ("", *columns))
 
 
 @dataclass(frozen=True, slots=True)

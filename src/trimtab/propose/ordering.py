@@ -6,7 +6,7 @@ thousands of queries and of indexes can be ordered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TypeAlias
 
@@ -41,7 +41,7 @@ def best_first(problem: Problem, planner: Planner, chosen: Sequence[str]) -> lis
 
 def _best_group(problem: Problem, model: _Model, truth: _Truth, left: Sequence[str]) -> tuple[Group, float]:
     """Return the best single index, else the best pair, else all that is left, and its gain; nothing when none pays."""
-    for groups in (_singles(left), model.pairs(left), [tuple(left)]):
+    for groups in _by_size(model, left):
         promised = {group: model.gain(group) - sum(map(problem.charge_ms, group)) for group in groups}
         ranked = sorted(groups, key=lambda group: -promised[group])
         # Mostly the first; the model may not know what some are worth without others, and then more are asked.
@@ -54,8 +54,11 @@ def _best_group(problem: Problem, model: _Model, truth: _Truth, left: Sequence[s
     return (), 0.0
 
 
-def _singles(left: Sequence[str]) -> list[Group]:
-    return [(name,) for name in left]
+def _by_size(model: _Model, left: Sequence[str]) -> Iterator[list[Group]]:
+    """Yield the single indexes, the pairs, and all together; larger groups are made only where they are wanted."""
+    yield [(name,) for name in left]
+    yield model.pairs(left)
+    yield [tuple(left)]
 
 
 class _Model:

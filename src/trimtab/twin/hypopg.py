@@ -18,9 +18,9 @@ from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.errors import SourceError
-from trimtab.model.change import CreateIndex, SetSetting, change_digest, quote_identifier
+from trimtab.model.change import CreateIndex, SetSetting, quote_identifier
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import Hypothesis, PlanFailure
+from trimtab.model.whatif import Hypothesis, PlanFailure, hypothesis_digest
 from trimtab.model.workload import Query
 from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Task
 from trimtab.twin.session import Session, question_of, setting_statement
@@ -111,17 +111,17 @@ class HypoPG:
         """Return HypoPG's estimates of their sizes; None for one that it refuses. Raises ServerError."""
         with self._told():
             self._measure(changes)
-        return [self._sizes.get(change_digest(change)) for change in changes]
+        return [self._sizes.get(hypothesis_digest(change)) for change in changes]
 
     def refusal(self, change: CreateIndex) -> str | None:
         """Return why HypoPG refuses the index, None when it does not. Raises ServerError."""
         with self._told():
             self._measure([change])
-        return self._refused.get(change_digest(change))
+        return self._refused.get(hypothesis_digest(change))
 
     def _ask(self, task: Task) -> list[Answer]:
         beyond = [c.kind for c in task.changes if not isinstance(c, CreateIndex | SetSetting)]
-        indexes = {change_digest(c): c for c in task.changes if isinstance(c, CreateIndex)}
+        indexes = {hypothesis_digest(c): c for c in task.changes if isinstance(c, CreateIndex)}
         if beyond or len(indexes) > _MOST_SHOWN:
             told = f"{beyond[0]}: it only adds indexes" if beyond else f"more than {_MOST_SHOWN} indexes at once"
             return [PlanFailure("0A000", f"HypoPG cannot imagine {told}")] * len(task.questions)
@@ -131,9 +131,9 @@ class HypoPG:
 
     def _measure(self, changes: Sequence[CreateIndex]) -> None:
         known = self._sizes.keys() | self._refused.keys()
-        unknown = [change for change in changes if change_digest(change) not in known]
+        unknown = [change for change in changes if hypothesis_digest(change) not in known]
         for start in range(0, len(unknown), _MOST_SHOWN):
-            self._show({change_digest(change): change for change in unknown[start : start + _MOST_SHOWN]})
+            self._show({hypothesis_digest(change): change for change in unknown[start : start + _MOST_SHOWN]})
 
     def _show(self, wanted: dict[str, CreateIndex]) -> None:
         """Let the session have these hypothetical indexes and no others."""

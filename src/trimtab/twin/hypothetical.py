@@ -23,8 +23,8 @@ from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.db.pipeline import Pipeline, Statement
 from trimtab.embedded.server import Server
-from trimtab.model.change import CreateIndex, DropIndex, change_digest, qualified
-from trimtab.model.whatif import Hypothesis
+from trimtab.model.change import CreateIndex, DropIndex, qualified
+from trimtab.model.whatif import Hypothesis, hypothesis_digest
 from trimtab.twin.build import DATABASE
 from trimtab.twin.pages import SEGMENT_PAGES, length_of, set_length
 from trimtab.twin.sample import SourceSample
@@ -62,7 +62,7 @@ class HypotheticalIndexes:
         """Make those that are not there yet, hidden. One that the server refuses is remembered with its reason."""
         by_table: dict[tuple[str, str], dict[str, CreateIndex]] = {}
         for change in changes:
-            digest = change_digest(change)
+            digest = hypothesis_digest(change)
             if digest not in self._oids and digest not in self._refused:
                 self._plan_making(by_table, digest, change)
         wanted = [(schema, change.name) for (schema, _), group in by_table.items() for change in group.values()]
@@ -79,18 +79,18 @@ class HypotheticalIndexes:
 
     def size_bytes(self, change: CreateIndex) -> int | None:
         """Return the estimated size of an ensured index, None when the server refused it."""
-        return self._sizes.get(change_digest(change))
+        return self._sizes.get(hypothesis_digest(change))
 
     def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
         """Return why an ensured index is not there in a configuration of these, None when it is."""
-        refused = self._refused.get(change_digest(change))
+        refused = self._refused.get(hypothesis_digest(change))
         return refused or (
             f'relation "{change.name}" already exists' if self._is_barred(change, _dropped(among)) else None
         )
 
     def notes(self, change: CreateIndex) -> tuple[str, ...]:
         """Return what an ensured index's size and statistics rest on, where column statistics alone do not suffice."""
-        return self._notes.get(change_digest(change), ())
+        return self._notes.get(hypothesis_digest(change), ())
 
     def sample_from(self, sample: SourceSample | None) -> None:
         """Let indexes that are made from now on rest on this sample."""
@@ -113,7 +113,7 @@ class HypotheticalIndexes:
         """
         dropped = _dropped(changes)
         made = [c for c in changes if isinstance(c, CreateIndex) and not self._is_barred(c, dropped)]
-        shown = [oid for change in made for oid in self._oids.get(change_digest(change), ())]
+        shown = [oid for change in made for oid in self._oids.get(hypothesis_digest(change), ())]
         hidden = self._existing([qualified(c.schema, c.name) for c in changes if isinstance(c, DropIndex)])
         return [
             Statement(self.switching_text, ("{" + ",".join(map(str, oids)) + "}", str(is_live)))

@@ -173,12 +173,12 @@ class Twin:
     def _answers(
         self, groups: Sequence[tuple[Sequence[Question | PlanFailure], tuple[Hypothesis, ...]]]
     ) -> list[list[Plan | PlanFailure]]:
-        sorted_changes = {changes: Configuration(changes) for changes in dict.fromkeys(c for _, c in groups)}
-        wanted = [([q for q in asked if isinstance(q, Question)], sorted_changes[c]) for asked, c in groups]
+        sorted_changes = [Configuration(changes) for _, changes in groups]
+        questions = [[question for question in asked if isinstance(question, Question)] for asked, _ in groups]
         with self._alive():
-            self._learn([question for questions, _ in wanted for question in questions])
-            self._ensure([c for changes in sorted_changes for c in changes if isinstance(c, CreateIndex)])
-            tasks = self._cache.missing(wanted)
+            self._learn([question for some in questions for question in some])
+            self._ensure(list(dict.fromkeys(c for _, changes in groups for c in changes if isinstance(c, CreateIndex))))
+            tasks = self._cache.missing(zip(questions, sorted_changes, strict=True))
             for task in tasks:
                 self._statistics.ensure(self.connection, task.changes)
             self._engines.spread(
@@ -186,7 +186,8 @@ class Twin:
                 lambda engine, task: engine.ask(task, self._statistics),
                 self._cache.keep,
             )
-            return [self._cache.answers_to(asked, sorted_changes[changes]) for asked, changes in groups]
+            pairs = zip(groups, sorted_changes, strict=True)
+            return [self._cache.answers_to(asked, configuration) for (asked, _), configuration in pairs]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""

@@ -7,13 +7,11 @@ plans use the chosen indexes; the evidence says of each index `size_bytes.NAME`,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from trimtab.db.parser import normalize
-from trimtab.model.catalog import Table
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
@@ -25,9 +23,9 @@ from trimtab.propose.context import LEAST_SHARE, Context
 from trimtab.propose.lookups import Lookup, lookups_of
 from trimtab.propose.merge import merged, replacements
 from trimtab.propose.needs import needs_of
-from trimtab.propose.problem import Cap, Problem
+from trimtab.propose.pool import Pool
+from trimtab.propose.problem import Problem
 from trimtab.propose.selection import Selection, select
-from trimtab.propose.writes import Write, own_ms, write_ms, writes_of
 
 NAME = "indexes"
 _Conditions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
@@ -36,8 +34,6 @@ _Conditions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
 _INDEXED_KINDS = ("r", "m")
 # With the objective "efficiency" an index as large as all tables together must save this share of the workload.
 SIZE_RENT = 0.05
-# A part that is larger than this share of the whole index is not worth its restriction.
-MAX_PARTIAL_SHARE = 0.5
 # Where there are more, each query keeps so many of its own.
 MAX_CANDIDATES = 5000
 LEAST_OF_EACH = 2
@@ -92,10 +88,11 @@ def choose(context: Context) -> Choice:
     parents = {lookup.query.id: lookup.parent.id for lookup in lookups}
     base_cost = {query.id: plans[query.id].cost for query in queries}
     value = _values(context, asked, lookups, base_cost)
-    pool = _Pool(context, queries, plans, _rent_per_byte(context, base_cost, value))
+    spent = {query_id: value[query_id] * cost for query_id, cost in base_cost.items()}
+    pool = Pool(context, queries, plans, _rent_per_byte(context, spent))
     constant = _constant_conditions(context, queries)
     wanted = {query.id: _candidates(context, plans[query.id], constant[query.id]) for query in queries}
-    wanted = _pruned(wanted, {query_id: value[query_id] * cost for query_id, cost in base_cost.items()})
+    wanted = _pruned(wanted, spent)
     pool.add(_thought_of((parents.get(i, i), candidates) for i, candidates in wanted.items()))
     own = {i: [pool.names[one] for one in candidates if one in pool.names] for i, candidates in wanted.items()}
     problem = Problem(
@@ -107,7 +104,7 @@ def choose(context: Context) -> Choice:
         base_cost=base_cost,
         budget_bytes=context.limits.budget_bytes,
         max_per_table=_room(context),
-        noise_ms=_noise(context, plans, base_cost, value),
+        noise_ms=_noise(context, plans, spent),
         special=pool.special,
         barred=_barred(pool, queries, constant),
         max_regression=context.limits.max_regression,
@@ -133,126 +130,6 @@ def choose(context: Context) -> Choice:
     )
 
 
-class _Pool:
-    """The candidates that may be made, by name: with their sizes, and what they are expected to cost."""
-
-    def __init__(
-        self, context: Context, queries: Sequence[Query], plans: Mapping[str, Plan], rent_per_byte: float
-    ) -> None:
-        self._context = context
-        self._writing = [query for query in queries if not query.is_read]
-        self._writes = writes_of(self._writing, plans)
-        self._rent_per_byte = rent_per_byte
-        self.names: dict[Candidate, str] = {}
-        self._left_out: dict[Candidate, str] = {}
-        self.candidates: dict[str, Candidate] = {}
-        self.origins: dict[str, Origin] = {}
-        self.changes: dict[str, CreateIndex] = {}
-        self.sizes: dict[str, int] = {}
-        self.write_ms: dict[str, float] = {}
-        self.keep_ms: dict[str, float] = {}
-
-    def add(self, thought_of: Mapping[Candidate, Sequence[str]]) -> None:
-        """Add those that the server would make and that are not too large, with the queries they were thought of for.
-
-        All at once, so that what a table's indexes need is looked up once.
-        """
-        fresh = [candidate for candidate in thought_of if candidate not in self.names]
-        changes = [candidate.change(self._context.limits.name_prefix) for candidate in fresh]
-        largest = min(self._context.limits.max_index_bytes, self._context.limits.budget_bytes)
-        whole = self._whole_sizes([candidate for candidate in fresh if candidate.predicate])
-        for candidate, change, size in zip(fresh, changes, self._context.what_if.size_bytes(changes), strict=True):
-            if size is None:
-                self._left_out[candidate] = "what it asks for is an index that the server would refuse"
-            elif size > largest:
-                self._left_out[candidate] = "what it asks for is larger than an index may be, or than the budget"
-            elif size > MAX_PARTIAL_SHARE * whole.get(candidate, math.inf):
-                self._left_out[candidate] = "what it asks for is a part of nearly all rows"
-            if candidate in self._left_out or size is None:
-                continue
-            self.names[candidate] = change.name
-            self.candidates[change.name] = candidate
-            self.changes[change.name] = change
-            self.sizes[change.name] = size
-            self.write_ms[change.name] = self._write_ms(candidate)
-            self.keep_ms[change.name] = self.write_ms[change.name] + self._rent_per_byte * size
-        for candidate, query_ids in thought_of.items():
-            if (name := self.names.get(candidate)) is not None:
-                known = self.origins.get(name, Origin(self.candidates[name].rule, ()))
-                self.origins[name] = Origin(known.rule, tuple(dict.fromkeys((*known.query_ids, *query_ids))))
-
-    def why_left_out(self, candidates: Sequence[Candidate]) -> str | None:
-        """Return why those of these that may not be made are left out: the reason of most of them."""
-        reasons = [self._left_out[one] for one in candidates if one in self._left_out]
-        return max(reasons, key=reasons.count, default=None)
-
-    def own_write_ms(self) -> dict[str, float]:
-        """Return the weighted ms of each query that writes: as measured, or without a lab by the prices of entries."""
-        if self._context.baseline_ms:
-            return {query.id: self._context.time_per_cost(query, 1.0) for query in self._writing}
-        found = dict.fromkeys((query.id for query in self._writing), 0.0)
-        for write in self._writes:
-            if (table := self._context.snapshot.table(write.schema, write.table)) is not None:
-                found[write.query_id] += own_ms(write, table) * self._context.units_per_ms
-        return found
-
-    def caps(self) -> list[Cap]:
-        """Return the limits on sums over the chosen."""
-        limits, own = self._context.limits, self.own_write_ms()
-        found = []
-        if limits.max_indexes is not None:
-            found.append(Cap("the number of indexes", dict.fromkeys(self.changes, 1.0), limits.max_indexes))
-        if limits.max_write_overhead is not None:
-            most = limits.max_write_overhead * sum(own.values())
-            found.append(Cap("the write overhead", self.write_ms, most))
-        if limits.max_regression is not None:
-            loads = self._loads()
-            found += [
-                Cap(f"what {query.name} may lose", loads[query.id], limits.max_regression * own[query.id])
-                for query in self._writing
-            ]
-        return found
-
-    def _loads(self) -> dict[str, dict[str, float]]:
-        """Return the weighted ms that each candidate adds to each query that writes, by query and name."""
-        on_table: dict[tuple[str, str], list[str]] = {}
-        for name, candidate in self.candidates.items():
-            on_table.setdefault((candidate.schema, candidate.table), []).append(name)
-        found: dict[str, dict[str, float]] = {query.id: {} for query in self._writing}
-        for write in self._writes:
-            if (table := self._context.snapshot.table(write.schema, write.table)) is not None:
-                loads = found[write.query_id]
-                for name in on_table.get((write.schema, write.table), ()):
-                    loads[name] = loads.get(name, 0.0) + self._price(self.candidates[name], table, [write])
-        return found
-
-    def _write_ms(self, candidate: Candidate) -> float:
-        table = self._context.snapshot.table(candidate.schema, candidate.table)
-        return 0.0 if table is None else self._price(candidate, table, self._writes)
-
-    def _price(self, candidate: Candidate, table: Table, writes: Sequence[Write]) -> float:
-        return write_ms(candidate, table, writes) * self._context.units_per_ms
-
-    def _whole_sizes(self, partial: Sequence[Candidate]) -> dict[Candidate, int]:
-        """Return how large the partial indexes would be over all rows."""
-        whole = [replace(candidate, predicate=()).change(self._context.limits.name_prefix) for candidate in partial]
-        sizes = zip(partial, self._context.what_if.size_bytes(whole), strict=True)
-        return {candidate: size for candidate, size in sizes if size is not None}
-
-    @property
-    def special(self) -> frozenset[str]:
-        """Those that are no plain B-trees."""
-        return frozenset(name for name, candidate in self.candidates.items() if not candidate.is_plain)
-
-    def barred(self, constant: _Conditions) -> frozenset[str]:
-        """Return the partial candidates whose predicate is not among a query's constant conditions."""
-        return frozenset(
-            name
-            for name, candidate in self.candidates.items()
-            if not constant.get((candidate.schema, candidate.table), frozenset()).issuperset(candidate.predicate)
-        )
-
-
 def _pruned(wanted: Mapping[str, list[Candidate]], spent: Mapping[str, float]) -> dict[str, list[Candidate]]:
     """Return what is wanted without what goes beyond MAX_CANDIDATES: of light queries the less promising goes first."""
     dearest_first = sorted(wanted, key=lambda query_id: -spent[query_id])
@@ -273,14 +150,14 @@ def _thought_of(wanted: Iterable[tuple[str, Sequence[Candidate]]]) -> dict[Candi
     return found
 
 
-def _barred(pool: _Pool, queries: Iterable[Query], constant: Mapping[str, _Conditions]) -> dict[str, frozenset[str]]:
+def _barred(pool: Pool, queries: Iterable[Query], constant: Mapping[str, _Conditions]) -> dict[str, frozenset[str]]:
     return {query.id: pool.barred(constant[query.id]) for query in queries if query.parameter_count}
 
 
 def _widen(
     context: Context,
     problem: Problem,
-    pool: _Pool,
+    pool: Pool,
     planner: Planner,
     plans: Mapping[str, Plan],
     constant: Mapping[str, _Conditions],
@@ -373,11 +250,8 @@ def _relevant(plans: Mapping[str, Plan], changes: Mapping[str, CreateIndex]) -> 
     }
 
 
-def _noise(
-    context: Context, plans: Mapping[str, Plan], base_cost: Mapping[str, float], value: Mapping[str, float]
-) -> dict[tuple[str, str], float]:
+def _noise(context: Context, plans: Mapping[str, Plan], spent: Mapping[str, float]) -> dict[tuple[str, str], float]:
     """Return what an index on each table must save, in ms: a share of the queries on it, and a smaller of all."""
-    spent = {query_id: value[query_id] * cost for query_id, cost in base_cost.items()}
     on_table: dict[tuple[str, str], float] = {}
     for query_id, ms in spent.items():
         for table in plans[query_id].relations:
@@ -387,12 +261,12 @@ def _noise(
     return {table: max(least_gain * ms, least) for table, ms in on_table.items()}
 
 
-def _rent_per_byte(context: Context, base_cost: Mapping[str, float], value: Mapping[str, float]) -> float:
+def _rent_per_byte(context: Context, spent: Mapping[str, float]) -> float:
     """Return what a byte must save, in ms, when efficiency is an objective; speed alone pays no rent."""
     stored = sum(table.size_bytes for table in context.snapshot.tables if table.kind != "p")
     if not context.limits.wants_efficiency or stored <= 0:
         return 0.0
-    return SIZE_RENT * sum(value[query_id] * cost for query_id, cost in base_cost.items()) / stored
+    return SIZE_RENT * sum(spent.values()) / stored
 
 
 def _room(context: Context) -> dict[tuple[str, str], int]:

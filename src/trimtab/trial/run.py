@@ -329,7 +329,7 @@ class Trials:
         query: Query,
         *,
         plan_changed: bool,
-        floor_ms: float = 0.0,
+        floor_ms: float,
         carried_ms: float = 0.0,
         is_watched: bool = False,
     ) -> QuerySeries:

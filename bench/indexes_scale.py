@@ -29,6 +29,7 @@ from trimtab.model.plan import Plan
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.propose.context import Context, Limits
 from trimtab.propose.indexes import choose
+from trimtab.propose.proof import gap_between
 from trimtab.twin.build import build
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.twin import Twin
@@ -89,7 +90,7 @@ def main() -> None:
             "indexes": len(changes),
             "size_mb": round(sum(choice.problem.sizes[change.name] for change in changes) / 1e6, 1),
             "cost_share": round(after / before, 4),
-            "gap": None if bound is None else round(max(0.0, 1 - bound / choice.selection.objective), 4),
+            "gap": None if bound is None else round(gap_between(bound, choice.selection.objective), 4),
             "planner_calls": calls,
             "seconds": round(seconds, 1),
             "memory_gb": round(memory.peak_bytes / 1e9, 2),

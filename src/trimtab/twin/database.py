@@ -75,11 +75,9 @@ def create_extensions(twin: Connection, source: Source) -> set[str]:
     """
     done = set()
     for name, schema in source.extensions:
-        is_new = twin.execute("select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1))", (schema,)).fetchone()
         try:
             with twin.transaction():
-                if is_new == (None,):
-                    twin.execute(f"CREATE SCHEMA {quote_identifier(schema)} AUTHORIZATION {OWNER}".encode())
+                is_new = _create_schema(twin, schema)
                 twin.execute(
                     f"CREATE EXTENSION {quote_identifier(name)} SCHEMA {quote_identifier(schema)} CASCADE".encode()
                 )
@@ -88,11 +86,20 @@ def create_extensions(twin: Connection, source: Source) -> set[str]:
                 raise
             continue  # The archive asks for it again, and what the server says then is told.
         done.add(f"EXTENSION - {name}")
-        if is_new == (None,):
+        if is_new:
             done.add(f"SCHEMA - {schema}")
     for (wrapper,) in twin.execute("select fdwname from pg_catalog.pg_foreign_data_wrapper").fetchall():
         twin.execute(f"GRANT USAGE ON FOREIGN DATA WRAPPER {quote_identifier(wrapper)} TO {OWNER}".encode())
     return done
+
+
+def _create_schema(twin: Connection, schema: str) -> bool:
+    """Create the schema where it is not there; return whether it was made."""
+    text = "select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) is null"
+    is_new = twin.execute(text, (schema,)).fetchone() == (True,)
+    if is_new:
+        twin.execute(f"CREATE SCHEMA {quote_identifier(schema)} AUTHORIZATION {OWNER}".encode())
+    return is_new
 
 
 def create_collations(twin: Connection, source: Source) -> tuple[set[str], list[str]]:
@@ -105,10 +112,7 @@ def create_collations(twin: Connection, source: Source) -> tuple[set[str], list[
         name = qualified(collation.schema, collation.name)
         if twin.execute("select pg_catalog.to_regcollation($1)", (name,)).fetchone() != (None,):
             continue
-        if twin.execute(
-            "select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1))", (collation.schema,)
-        ).fetchone() == (None,):
-            twin.execute(f"CREATE SCHEMA {quote_identifier(collation.schema)} AUTHORIZATION {OWNER}".encode())
+        if _create_schema(twin, collation.schema):
             done.add(f"SCHEMA - {collation.schema}")
         own, *others = _definitions(collation, twin.info.server_version // 10000)
         statements = {options: f"CREATE COLLATION {name} ({options})" for options in (own, *others)}

@@ -46,11 +46,7 @@ def save(image: Image, path: Path) -> int:
     members = {_ABOUT: json.dumps(about, indent=2, sort_keys=True).encode(), _FACTS: facts, _SCHEMA: image.schema}
     unfinished: Path | None = None
     if path.exists() and not path.is_file():  # It would be replaced: a device, say.
-        raise UsageError(
-            f"{path} was not written: it is there, and is no file",
-            code="twin.unwritable",
-            next_step="Choose a file in a directory that you may write to, with enough room.",
-        )
+        raise _unwritable(path, "it is there, and is no file")
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         unfinished = Path(name)
@@ -60,11 +56,7 @@ def save(image: Image, path: Path) -> int:
         size = unfinished.stat().st_size
         unfinished.replace(path)
     except OSError as error:
-        raise UsageError(
-            f"{path} was not written: {error.strerror}",
-            code="twin.unwritable",
-            next_step="Choose a file in a directory that you may write to, with enough room.",
-        ) from None
+        raise _unwritable(path, str(error.strerror)) from None
     finally:
         if unfinished is not None:
             with suppress(FileNotFoundError):
@@ -106,6 +98,14 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, most_bytes: int) ->
     if len(data) > most_bytes:
         raise _damaged(path, f"{name} is larger than {most_bytes} bytes")
     return data
+
+
+def _unwritable(path: Path, found: str) -> UsageError:
+    return UsageError(
+        f"{path} was not written: {found}",
+        code="twin.unwritable",
+        next_step="Choose a file in a directory that you may write to, with enough room.",
+    )
 
 
 def _damaged(path: Path, found: str) -> LabError:

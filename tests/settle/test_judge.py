@@ -10,7 +10,7 @@ from trimtab.model.applied import Applied
 from trimtab.model.change import CreateIndex, DropIndex
 from trimtab.model.report import Life
 from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
-from trimtab.settle.judge import Regression, regressions, to_revert
+from trimtab.settle.judge import Regression, regressions, to_revert, unused
 
 milliseconds = st.floats(min_value=0.0, max_value=1e7, allow_nan=False)
 ids = st.sampled_from([f"q{number}" for number in range(6)])
@@ -111,3 +111,33 @@ def test_nothing_is_taken_back_without_a_loss_and_nothing_but_what_was_applied(
     found = to_revert(lives, [Regression(query_id, 1.0, 9.0) for query_id in lost_ids])
     assert found.keys() <= {life.strategy.id for life in lives}
     assert to_revert(lives, []) == {}
+
+
+def _shapes(**shapes: str) -> dict[str, QueryLevel]:
+    return {query_id: QueryLevel(query_id, 1.0, 0, 0.0, 0.0, 0.0, shape) for query_id, shape in shapes.items()}
+
+
+def test_an_index_for_which_the_source_changes_no_plan_is_taken_back() -> None:
+    life = _life("idle", {"q0": True, "q1": True, "q2": False})
+    before = _shapes(q0="scan", q1="scan", q2="scan")
+    assert unused([life], before, before) == [life.strategy.id]
+    # The plan of q2 is not where its gain comes from.
+    assert unused([life], before, _shapes(q0="scan", q1="scan", q2="index")) == [life.strategy.id]
+    assert unused([life], before, _shapes(q0="scan", q1="index", q2="scan")) == []
+    [reason] = to_revert([life], [], unused([life], before, before)).values()
+    assert reason.startswith("the source plans every query as before")
+
+
+def test_where_no_plan_is_known_or_the_gain_is_no_plan_nothing_is_said() -> None:
+    before = _shapes(q0="scan")
+    for life in (
+        _life("unplanned", {"q5": True}),
+        _life("maintained", {"q0": False}),
+        _life("untried", {"q0": True}, is_tried=False),
+        _life("refused", {"q0": True}, is_applied=False),
+    ):
+        assert unused([life], before, before) == []
+    drop = DropIndex("public", "t", "narrow", "USING btree (a)", ("a",))
+    dropped = _life("other", {"q0": True})
+    strategy = Strategy((drop,), "test", "drop", "reason", ())
+    assert unused([Life(strategy, trial=dropped.trial, applied=dropped.applied)], before, before) == []

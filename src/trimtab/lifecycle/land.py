@@ -26,7 +26,7 @@ from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Query
 from trimtab.observe.snapshot import read_facts
-from trimtab.settle.judge import regressions, to_revert
+from trimtab.settle.judge import regressions, to_revert, unused
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Landing:
         lost = regressions(
             before, after, max_slowdown_percent=limits.max_slowdown_percent, floor_ms=limits.slowdown_floor_ms
         )
-        bad = to_revert(lives, lost)
+        bad = to_revert(lives, lost, unused(lives, before, after))
         settled = []
         for life in reversed(lives):
             if life.applied:

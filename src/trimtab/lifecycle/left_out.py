@@ -18,16 +18,25 @@ if TYPE_CHECKING:
 def with_left_out(workload: Workload, trials: Trials | None, *, is_applying: bool) -> Workload:
     """Return the workload with the queries that were not run, in the lab or on the source, among the skipped."""
     failures = trials.failures if trials is not None else {}
+    unlike = trials.unlike if trials is not None else {}
     is_clone = trials is None or trials.clone_dsn is not None
-    found = tuple(_left_out(workload, failures=failures, is_clone=is_clone, is_applying=is_applying))
+    found = tuple(_left_out(workload, failures=failures, unlike=unlike, is_clone=is_clone, is_applying=is_applying))
     return replace(workload, skipped=(*workload.skipped, *found))
 
 
 def _left_out(
-    workload: Workload, *, failures: Mapping[str, str], is_clone: bool, is_applying: bool
+    workload: Workload,
+    *,
+    failures: Mapping[str, str],
+    unlike: Mapping[str, str],
+    is_clone: bool,
+    is_applying: bool,
 ) -> Iterator[Skipped]:
     for query in workload.queries:
-        if query.id in failures:
+        if query.id in unlike:
+            reason = f"the lab lacks {unlike[query.id]}: the query was planned only, no trial and no total knows it"
+            yield _skipped(query, "query.lab_differs", reason)
+        elif query.id in failures:
             reason = f"the lab could not run it (SQLSTATE {failures[query.id]}): no trial and no total knows it"
             yield _skipped(query, "query.not_run", reason)
         elif query.clone_only and not is_clone:

@@ -70,6 +70,7 @@ class Workshop:
     def open_lab(self, snapshot: Snapshot) -> Trials | None:
         """Return the lab, ready for trials, or None when the request wants none."""
         from trimtab.trial.lab import open_clone_lab, open_dsn_lab
+        from trimtab.trial.likeness import lacking
         from trimtab.trial.run import TrialLimits, Trials
 
         if self.request.lab == "none":
@@ -86,7 +87,8 @@ class Workshop:
         else:
             lab = open_dsn_lab(self.request.lab, snapshot)
         self.stack.enter_context(lab)
-        return Trials(lab, TrialLimits.of(limits), random.Random(self.request.seed))  # noqa: S311 - coins, not secrets
+        coins = random.Random(self.request.seed)  # noqa: S311 - coins, not secrets
+        return Trials(lab, TrialLimits.of(limits), coins, lacking=lacking(self.source, lab.connection))
 
     def let_sample(self, twin: Twin, trials: Trials | None) -> None:
         """Let hypothetical indexes rest on samples of the rows: the clone's where there is one, else the source's."""

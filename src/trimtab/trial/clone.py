@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.db.program_words import first_reason, restore_failures
+from trimtab.db.program_words import Failure, first_reason, restore_failures
 from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
@@ -55,6 +55,8 @@ select pg_catalog.to_jsonb(d) || pg_catalog.jsonb_build_object(
 _INHERITED_STATISTICS = """/* trimtab: partitioned tables that have statistics of their own */
 select distinct s.schemaname, s.tablename from pg_catalog.pg_stats s where s.inherited"""
 _ENGLISH = {"LC_ALL": "C"}
+_SELDOM_MISSED = ("EXTENSION", "COMMENT", "PROCEDURAL LANGUAGE", "ACL")
+_NAMED = 3
 # What pg_restore says at its end when it has gone through all of the archive.
 _WENT_ON = "pg_restore: warning: errors ignored on restore"
 
@@ -181,8 +183,14 @@ def _restore(server: Server, directory: Path) -> tuple[str, ...]:
             code="lab.restore_failed",
             next_step="Check the free disk space and memory of this machine, or use --lab DSN.",
         )
-    first = f"{failures[0].entry or 'an object'}: {failures[0].reason}"
-    return (f"{len(failures)} objects could not be restored in the lab, the first: {first}",)
+    return (_not_restored(failures),)
+
+
+def _not_restored(failures: Sequence[Failure]) -> str:
+    """Name the first few, those that trials may miss before what most databases can do without."""
+    ranked = sorted(failures, key=lambda one: one.entry.startswith(_SELDOM_MISSED))
+    first = "; ".join(f"{one.entry or 'an object'}: {one.reason}" for one in ranked[:_NAMED])
+    return f"not restored in the lab: {first}" + (f"; {len(ranked) - _NAMED} more" if len(ranked) > _NAMED else "")
 
 
 def _locale_clause(locale: dict[str, object]) -> str:

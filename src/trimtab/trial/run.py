@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from trimtab.model.change import CreateIndex
@@ -21,6 +22,7 @@ from trimtab.model.workload import Query
 from trimtab.trial.arms import Arm, arm
 from trimtab.trial.baseline import Baseline, take_baseline
 from trimtab.trial.build import Built, build, family_of
+from trimtab.trial.likeness import Lacking, first_lack, tables_of, unlike_queries
 from trimtab.trial.limits import TrialLimits
 from trimtab.trial.measurement import QuerySeries, Standing
 from trimtab.trial.reach import writes_reaching
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["TrialLimits", "Trials"]
 
 _FINAL_PAIRS = 3
+_LACKS_NAMED = 3
 # A query called slower that is not loses us a gain, never a level: so it takes less evidence than to accept.
 SLOWER_ERROR_RATE = 0.05
 # The floor under a loss is for what nobody notices: no query's loss, times its executions, is that large a share.
@@ -54,13 +57,22 @@ class _Measured:
 class Trials:
     """Trials of one lab, one after the other; each on top of the strategies that were accepted before it.
 
-    `rng` throws the coins, `clock` gives seconds. Raises LabError when the lab fails; then nothing is left in it.
+    `rng` throws the coins, `clock` gives seconds; `lacking` is what the lab lacks, by table: no query that reads one of
+    those is measured, and no change to one is tried. Raises LabError when the lab fails; then nothing is left in it.
     """
 
     def __init__(
-        self, lab: Lab, limits: TrialLimits, rng: random.Random, clock: Callable[[], float] = time.monotonic
+        self,
+        lab: Lab,
+        limits: TrialLimits,
+        rng: random.Random,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        lacking: Lacking = MappingProxyType({}),
     ) -> None:
         self._lab = lab
+        self._lacking = lacking
+        self._unlike: dict[str, str] = {}  # what the lab lacks of a query's tables, by query
         self._limits = limits
         self._rng = rng
         self._clock = clock
@@ -93,7 +105,16 @@ class Trials:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the lab could not do as the source does."""
-        return self._lab.notes
+        if not self._lacking:
+            return self._lab.notes
+        first = "; ".join(list(self._lacking.values())[:_LACKS_NAMED])
+        more = f", and of {len(self._lacking) - _LACKS_NAMED} more tables" if len(self._lacking) > _LACKS_NAMED else ""
+        return (*self._lab.notes, f"no trial says anything of what the lab lacks: {first}{more}")
+
+    @property
+    def unlike(self) -> Mapping[str, str]:
+        """What the lab lacks of the tables of a query, by query id: no trial and no total knows these queries."""
+        return self._unlike
 
     @property
     def failures(self) -> Mapping[str, str]:
@@ -107,6 +128,7 @@ class Trials:
 
         The first baseline also gives the trials their noise scale and their time limits.
         """
+        self._unlike.update(unlike_queries(plans(self.connection, queries, arm(())), self._lacking))
         found = take_baseline(
             self.connection,
             [query for query in queries if self._may_run(query)],
@@ -171,10 +193,14 @@ class Trials:
         parameters, those that may run in a clone alone where the lab is none, those that failed in the baseline, and
         those whose plan is the same in both arms (except writes to a table whose indexes change, and what is watched).
         With `accept_neutral` what is shown to be not slower is accepted too, and so is what changes no plan and meets
-        no write: for changes whose gain is not time.
+        no write: for changes whose gain is not time. Then what cannot be run must keep its plan.
         """
         from trimtab.db.failures import ServerError
 
+        with guarded(self.connection):
+            lack = first_lack(family_of(self.connection, tables_of(strategy)), self._lacking)
+        if lack is not None:
+            return self._failed(f"it cannot be tried: the lab lacks {lack}")
         try:
             with guarded(self.connection):
                 built = self.make(strategy)
@@ -228,6 +254,8 @@ class Trials:
 
     def _measure(self, strategy: Strategy, affected: Sequence[Query], built: Built, *, accept_neutral: bool) -> Trial:
         before_arm, after_arm = arm(self._kept, (strategy,)), arm((*self._kept, strategy))
+        if accept_neutral and (query_id := self._may_depend(affected, before_arm, after_arm)) is not None:
+            return self._failed(f"query {query_id} may depend on what is changed, and cannot be run in the lab")
         measured = self._select(strategy, affected, before_arm, after_arm)
         if not measured or _can_only_cost(strategy, measured):
             return self._without_measuring(built, accept_neutral=accept_neutral)
@@ -316,7 +344,11 @@ class Trials:
         return self._may_run(query) and query.id not in self._baseline.failures
 
     def _may_run(self, query: Query) -> bool:
-        return query.is_runnable and (not query.clone_only or self._lab.clone_dsn is not None)
+        return (
+            query.is_runnable
+            and query.id not in self._unlike
+            and (not query.clone_only or self._lab.clone_dsn is not None)
+        )
 
     def _limit_ms(self, query: Query) -> int:
         return self._baseline.limit_ms(query.id, self._limits.statement_timeout_ms)
@@ -342,6 +374,13 @@ class Trials:
             freed = f"; frees {-built.size_bytes} bytes" if built.size_bytes < 0 else ""
             return self._trial(tally, Ruling(Decision.ACCEPTED, f"no plan changes{freed}"), built)
         return self._trial(tally, Ruling(Decision.NO_GAIN, "no plan uses it"), built)
+
+    def _may_depend(self, queries: Sequence[Query], before_arm: Arm, after_arm: Arm) -> str | None:
+        """Return the first query that cannot be run here and whose plan does not show that the change leaves it be."""
+        unmeasured = [query for query in queries if not self._can_run(query)]
+        before, after = plans(self.connection, unmeasured, before_arm), plans(self.connection, unmeasured, after_arm)
+        same = {id_ for id_ in before.keys() & after.keys() if before[id_].shape_hash == after[id_].shape_hash}
+        return next((query.id for query in unmeasured if query.id not in same), None)
 
     def _failed(self, reason: str) -> Trial:
         tally = Tally.start((), self._limits, self._baseline.total_scale({}))

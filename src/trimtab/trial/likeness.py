@@ -1,0 +1,66 @@
+"""What a lab lacks of what planning rests on, by table: there its plans and times say nothing of the source.
+
+A dump that could not be restored whole, a copy that somebody made by hand: an index that is missing there would be
+proven anew, and kept. It compares two catalogs, and changes neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from trimtab.db import queries as sql
+from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics
+from trimtab.model.plan import Plan
+from trimtab.trial.build import family_of
+
+if TYPE_CHECKING:
+    from trimtab.db.connection import Connection
+    from trimtab.model.strategy import Strategy
+
+Lacking: TypeAlias = Mapping[tuple[str, str], str]
+"""What is missing in the lab, in words, by (schema, table)."""
+
+
+def lacking(source: Connection, lab: Connection) -> Lacking:
+    """Return what the lab lacks, by table; what hangs by partitions or children that it lacks, too."""
+    missing: dict[tuple[str, str], list[str]] = {}
+    parted = set()
+    for schema, table, what in sorted(_objects(source) - _objects(lab)):
+        missing.setdefault((schema, table), []).append(what)
+        if what.startswith("part "):
+            parted.add((schema, table))
+    told = {table: _told(table, what) for table, what in missing.items()}
+    for parent in parted:  # A plan names the parts alone.
+        for member in family_of(lab, {parent}):
+            told.setdefault(member, told[parent])
+    return told
+
+
+def unlike_queries(plans: Mapping[str, Plan], lacking: Lacking) -> dict[str, str]:
+    """Return, by query id, what the lab lacks of the tables in the query's plan; without those it lacks nothing of."""
+    found = {query_id: first_lack(plan.relations, lacking) for query_id, plan in plans.items()} if lacking else {}
+    return {query_id: what for query_id, what in found.items() if what is not None}
+
+
+def first_lack(tables: Collection[tuple[str, str]], lacking: Lacking) -> str | None:
+    """Return what the lab lacks of the first of these tables that it lacks anything of, or None."""
+    return next((lacking[table] for table in sorted(tables) if table in lacking), None)
+
+
+def tables_of(strategy: Strategy) -> frozenset[tuple[str, str]]:
+    """Return (schema, table) of the tables whose indexes or statistics the strategy changes."""
+    kinds = CreateIndex | DropIndex | CreateStatistics | DropStatistics
+    return frozenset((change.schema, change.table) for change in strategy.changes if isinstance(change, kinds))
+
+
+def _objects(connection: Connection) -> set[tuple[str, str, str]]:
+    rows = connection.execute(sql.load("planning_objects", connection.info.server_version).encode()).fetchall()
+    return {(str(schema), str(table), str(what)) for schema, table, what in rows}
+
+
+def _told(table: tuple[str, str], what: list[str]) -> str:
+    if "the table itself" in what:
+        return f"table {'.'.join(table)}"
+    more = f" and {len(what) - 1} more" if len(what) > 1 else ""
+    return f"{what[0]}{more} of {'.'.join(table)}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,12 @@ from trimtab.twin.size import IndexedColumn
 from trimtab.twin.size_brin import brin_size
 from trimtab.twin.size_gin import gin_pages, known_groups
 from trimtab.twin.size_hash import hash_pages
+
+
+def counts(rows: float, found: tuple[tuple[int, int], ...]) -> KeyCounts:
+    """Counts of keys of which no two rows lie in one place."""
+    return KeyCounts(rows, tuple((times, keys, times * keys) for times, keys in found))
+
 
 OCCURRENCES = st.dictionaries(st.integers(1, 500), st.integers(1, 1000), min_size=1, max_size=20).map(
     lambda found: tuple(found.items())
@@ -29,12 +38,12 @@ def test_there_are_as_many_keys_as_were_seen_or_more_but_not_more_than_rows(
 @given(OCCURRENCES, st.floats(0.01, 1e4))
 def test_the_groups_of_all_keys_have_all_rows(found: tuple[tuple[int, int], ...], scale: float) -> None:
     items = sum(times * keys for times, keys in found)
-    groups = key_groups(KeyCounts(float(items), found), items * scale)
+    groups = key_groups(counts(float(items), found), items * scale)
     assert sum(keys * times for keys, times in groups) == pytest.approx(items * scale, rel=1e-6)
 
 
 def test_a_sample_of_all_rows_is_exact() -> None:
-    assert key_groups(KeyCounts(9.0, ((1, 3), (2, 3))), 9.0) == [(3.0, 1.0), (3.0, 2.0)]
+    assert key_groups(counts(9.0, ((1, 3), (2, 3))), 9.0) == [(3.0, 1.0), (3.0, 2.0)]
 
 
 @given(
@@ -77,3 +86,34 @@ def test_a_brin_index_has_a_summary_for_each_range(pages: int, per_range: int, r
     assert found.map_pages >= 1
     assert found.pages >= 2 + found.map_pages - 1
     assert found.pages <= 3 + found.map_pages + pages / per_range
+
+
+def sampled(rows_of_keys: list[int], share: float, seed: int) -> KeyCounts:
+    """Counts of a sample that has each row with the chance `share`."""
+    coins = random.Random(seed)
+    found = Counter(sum(coins.random() < share for _ in range(rows)) for rows in rows_of_keys)
+    del found[0]
+    return counts(share * sum(rows_of_keys), tuple(found.items()))
+
+
+@pytest.mark.parametrize(
+    ("rows_of_keys", "share"),
+    [
+        ([5] * 20_000, 0.05),
+        ([1] * 50_000 + [200] * 500, 0.05),
+        ([max(30_000 // rank, 1) for rank in range(1, 20_000)], 0.05),
+        ([1] * 20_000 + [30] * 1000, 0.6),
+    ],
+    ids=["even", "two kinds", "by rank", "most of them"],
+)
+def test_keys_that_differ_in_frequency_are_found_too(rows_of_keys: list[int], share: float) -> None:
+    groups = key_groups(sampled(rows_of_keys, share, seed=3), float(sum(rows_of_keys)))
+    assert sum(keys for keys, _ in groups) == pytest.approx(len(rows_of_keys), rel=0.25)
+    assert sum(keys * rows for keys, rows in groups) == pytest.approx(sum(rows_of_keys), rel=0.05)
+
+
+def test_rows_of_a_key_that_lie_in_one_place_are_one_occurrence() -> None:
+    # A hundredth of the blocks: a thousand keys with four rows each, and none of them in two of the blocks.
+    [(keys, rows)] = key_groups(KeyCounts(4000.0, ((1, 1000, 4000),)), 400_000.0)
+    assert keys == pytest.approx(100_000)
+    assert rows == pytest.approx(4.0)

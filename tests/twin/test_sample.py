@@ -28,4 +28,31 @@ def test_an_array_s_null_elements_are_items_without_bytes(source: Server) -> Non
             connection.execute(b"DROP TABLE bags")
     [counts] = measured.item_counts
     assert counts is not None
-    assert sorted(counts.occurrences) == [(30, 3), (90, 1)]
+    assert sorted(counts.occurrences) == [(30, 3, 90), (90, 1, 90)]
+
+
+def test_keys_are_counted_in_blocks_and_rows(source: Server) -> None:
+    with closing(connect(source.dsn(DATABASE), read_only=False)) as connection:
+        # 4 rows of each number side by side, and 3 letters everywhere.
+        connection.execute(
+            b"CREATE TABLE sorted AS SELECT n / 4 AS number, chr(97 + n % 3) AS letter FROM generate_series(0, 3999) n"
+        )
+        connection.execute(b"ANALYZE sorted")
+        blocks = connection.execute(
+            b"SELECT count(DISTINCT b), count(DISTINCT b) FILTER (WHERE number < 500)"
+            b" FROM (SELECT number, (ctid::text::point)[0] AS b FROM sorted) s"
+        ).fetchone()
+        try:
+            wanted = [Wanted(keys=('"number"',)), Wanted(keys=('"letter"',), predicate="number < 500")]
+            numbers, letters = SourceSample(source.dsn(DATABASE)).measure(("public", "sorted"), wanted)
+        finally:
+            connection.execute(b"DROP TABLE sorted")
+    assert blocks is not None
+    assert numbers.key_counts is not None
+    assert letters.key_counts is not None
+    assert numbers.key_counts.rows == 4000
+    assert sum(keys for _, keys, _ in numbers.key_counts.occurrences) == 1000
+    assert sum(keys for times, keys, _ in numbers.key_counts.occurrences if times == 1) > 1000 - blocks[0]
+    assert letters.key_counts.rows == 2000
+    assert sum(keys for _, keys, _ in letters.key_counts.occurrences) == 3
+    assert {times for times, _, _ in letters.key_counts.occurrences} == {blocks[1]}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
-from trimtab.twin.size import IndexedColumn
+from trimtab.twin.size import TRIED_WIDTHS, IndexedColumn
 
 _ENDS, _ENDS_WITH_NULL = 2, 3
 """The shares of the most common elements end with the least and the greatest, and for arrays with that of NULL."""
@@ -64,8 +64,21 @@ def index_columns(connection: Connection, oids: Sequence[int], *, with_widths: b
         for numbers, count in json.loads(text).items():
             found[oid].groups[frozenset(int(number) for number in numbers.split(","))] = float(count)
     if with_widths:
-        for oid, position, widths in connection.execute(queries.load("twin_index_widths", version), (list(oids),)):
+        for oid, position, *known in connection.execute(queries.load("twin_index_widths", version), (list(oids),)):
             keys, included = found[oid].keys, found[oid].included
             part, place = (keys, position - 1) if position <= len(keys) else (included, position - 1 - len(keys))
-            part[place] = replace(part[place], widths=tuple(widths))
+            part[place] = replace(part[place], widths=_widths(part[place].null_share, *known))
     return found
+
+
+def _widths(
+    null_share: float, common: Sequence[int], shares: Sequence[float], others: Sequence[int]
+) -> tuple[int, ...]:
+    """Return TRIED_WIDTHS widths, as many of each as its share of the values, those of a histogram being equal."""
+    rest = max(1.0 - null_share - sum(shares), 0.0) if others else 0.0
+    weighted = [*zip(common, shares, strict=True), *((width, rest / len(others)) for width in others)]
+    total, found, reached = sum(weight for _, weight in weighted), list[int](), 0.0
+    for width, weight in weighted:
+        reached += weight
+        found += [width] * (round(TRIED_WIDTHS * reached / total) - len(found))
+    return tuple(found)

@@ -6,25 +6,27 @@ finite population" (1998), estimator Duj1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp, expm1, lgamma, log, log1p
 
 _SURE = 10
 """A key that occurs so often in a sample occurs in all rows as often as its share says."""
+_CLASSES, _ROUNDS, _HIGHEST, _FAR_LIKELIER = 20, 100, 1.5 * _SURE, 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCounts:
-    """Of `rows` sampled rows: for each number of occurrences, how many keys had it. `width` is a key's mean bytes."""
+    """Of `rows` sampled rows, how often keys occur: (times, keys that occur so often, rows that these have together).
+
+    What is counted is where a key occurs: in rows, or in blocks when whole blocks were sampled. Rows of one key often
+    lie together, so that a sample of blocks has all of them or none: counted one by one they would tell of far too few
+    keys. `width` is a key's mean bytes.
+    """
 
     rows: float
-    occurrences: tuple[tuple[int, int], ...]
+    occurrences: tuple[tuple[int, int, int], ...]
     width: float = 0.0
-
-    @property
-    def items(self) -> float:
-        """Occurrences of all keys together."""
-        return float(sum(times * keys for times, keys in self.occurrences))
 
 
 def estimated_distinct(occurrences: Sequence[tuple[float, int]], scale: float) -> float:
@@ -44,16 +46,79 @@ def key_groups(counts: KeyCounts, rows: float) -> list[tuple[float, float]]:
     """Return (distinct keys, rows of each) for all `rows` from which the sample was taken, or for a part of them."""
     scale = rows / counts.rows if counts.rows else 1.0
     if scale < 1:
-        return [_in_part(float(keys), times, scale) for times, keys in counts.occurrences]
-    sure = [(float(keys), times * scale) for times, keys in counts.occurrences if times >= _SURE or scale == 1]
-    rest = [(times, keys) for times, keys in counts.occurrences if times < _SURE and scale > 1]
-    distinct = estimated_distinct(rest, scale)
-    if distinct >= 1:
-        sure.append((distinct, sum(times * keys for times, keys in rest) * scale / distinct))
-    return sure
+        return [_in_part(float(keys), found / keys, scale) for _, keys, found in counts.occurrences]
+    groups: list[tuple[float, float]] = []
+    seldom: dict[int, int] = {}
+    left = 0.0
+    for times, keys, found in counts.occurrences:
+        if times >= _SURE or scale == 1:
+            groups.append((float(keys), found * scale / keys))
+        else:
+            seldom[times] = seldom.get(times, 0) + keys
+            left += found * scale
+    return [*groups, *_seldom_seen(seldom, scale, left)] if seldom else groups
 
 
-def _in_part(keys: float, times: int, share: float) -> tuple[float, float]:
+def _seldom_seen(occurrences: Mapping[int, int], scale: float, rows: float) -> list[tuple[float, float]]:
+    """Return the groups of the keys of which a sample shows few occurrences; together they have so many rows.
+
+    All keys are taken to be of one frequency, unless what was seen is far likelier with several.
+    """
+    distinct = estimated_distinct(tuple(occurrences.items()), scale)
+    if distinct < 1:
+        return []
+    places = sum(times * keys for times, keys in occurrences.items())
+    classes, log_likelihood = _fitted(occurrences, scale)
+    if log_likelihood < _log_likelihood_of_one(occurrences, places / distinct) + _FAR_LIKELIER:
+        return [(distinct, rows / distinct)]
+    total = sum(keys * times for keys, times in classes)
+    return [(keys, times / total * rows) for keys, times in classes]
+
+
+def _log_likelihood_of_one(occurrences: Mapping[int, int], rate: float) -> float:
+    """Return it for keys that all have this rate in the sample, by Poisson's law without its zero."""
+    unseen = log(-expm1(-rate))
+    return sum(keys * (times * log(rate) - rate - lgamma(times + 1) - unseen) for times, keys in occurrences.items())
+
+
+def _fitted(occurrences: Mapping[int, int], scale: float) -> tuple[list[tuple[float, float]], float]:
+    """Return (keys, places where each of them occurs) of all rows, by maximum likelihood, and the log of that.
+
+    A key in `n` places occurs in the sample by the binomial law of `n` draws, without its zero. A mixture of such laws
+    is fitted by expectation-maximization, as in Norris and Pollock, "Non-parametric MLE for Poisson species abundance
+    models" (1998), from even shares of the classes. It is stopped early: the end would be the spikiest mixture of all.
+    """
+    share = 1.0 / scale
+    steps = range(_CLASSES)
+    classes = sorted({round((_HIGHEST * scale) ** (step / (_CLASSES - 1))) for step in steps})
+    seen = [-expm1(places * log1p(-share)) for places in classes]
+    likely = {
+        times: [_binomial(times, places, share) / chance for places, chance in zip(classes, seen, strict=True)]
+        for times in occurrences
+    }
+    total = sum(occurrences.values())
+    shares = [1.0 / len(classes)] * len(classes)
+    log_likelihood = 0.0
+    for _ in range(_ROUNDS):
+        parts, log_likelihood = [0.0] * len(classes), 0.0
+        for times, keys in occurrences.items():
+            joint = [one * chance for one, chance in zip(shares, likely[times], strict=True)]
+            weight = keys / (total * sum(joint))
+            log_likelihood += keys * log(sum(joint))
+            parts = [part + weight * one for part, one in zip(parts, joint, strict=True)]
+        shares = parts
+    found = [(one * total / chance, float(n)) for one, chance, n in zip(shares, seen, classes, strict=True)]
+    return found, log_likelihood
+
+
+def _binomial(times: int, draws: int, chance: float) -> float:
+    if times > draws:
+        return 0.0
+    ways = lgamma(draws + 1) - lgamma(times + 1) - lgamma(draws - times + 1)
+    return exp(ways + times * log(chance) + (draws - times) * log1p(-chance))
+
+
+def _in_part(keys: float, times: float, share: float) -> tuple[float, float]:
     """Return the keys that still occur, and how often, when each row stays with the chance `share`."""
     present = max(keys * (1 - (1 - share) ** times), keys * 1e-9)
     return present, keys * times * share / present

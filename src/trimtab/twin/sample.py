@@ -1,8 +1,9 @@
 """Counts on the source what column statistics do not tell, over a bounded sample of a table: no row ever travels.
 
 Everything is computed by the source, in SQL, in one read-only transaction under a time limit, from at most 30,000 rows
-of at most 30,000 pages, as ANALYZE reads them; for statistics targets above 100 from up to ten times as many. What the
-source refuses is told and not guessed.
+of at most 30,000 pages, as ANALYZE reads them; for statistics targets above 100 from up to ten times as many. How often
+keys repeat is counted in as many rows of whole blocks: where equal keys lie together, rows from many blocks would show
+pairs of them as often as if there were few keys. What the source refuses is told and not guessed.
 """
 
 # ruff: noqa: S608 - what is put together are expressions that the twin's server wrote out of its catalog
@@ -30,6 +31,7 @@ ROWS, MOST_ROWS = 30_000, 300_000
 """Rows, and as many pages, that a sample has at most: ordinarily, and for a high statistics target."""
 _TIMEOUT_MS, _LOCK_TIMEOUT_MS = 20_000, 2_000
 _AT_ONCE = 20
+_LEAST_BLOCKS = 100
 
 Answer = TypeVar("Answer")
 
@@ -129,10 +131,14 @@ class SourceSample:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What is read: FROM and after of the sample, and all rows of the table; 0 where the sample is the whole table."""
+    """What is read: FROM and after of the sample, and all rows of the table; 0 where the sample is the whole table.
+
+    `blocks` is the same for a sample of as many rows that is made of whole blocks.
+    """
 
     text: str
     all_rows: float
+    blocks: str
 
 
 def sampled(
@@ -144,11 +150,14 @@ def sampled(
     """
     share = min(most_rows / max(pages, 1.0), 1.0)
     kept = min(most_rows / max(rows * share, 1.0), 1.0)
-    only = "" if is_whole_tree else "ONLY "
-    text = f"FROM {only}{qualified(*table)} TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (1)"
-    if kept < 1:
-        text += f" WHERE pg_catalog.random() < {kept:.9f}"
-    return Sampled(f"{text} LIMIT {2 * most_rows}", rows if min(share, kept) < 1 else 0.0)
+    whole = min(max(most_rows / max(rows, 1.0), _LEAST_BLOCKS / max(pages, 1.0)), share)
+    name = f"FROM {'' if is_whole_tree else 'ONLY '}{qualified(*table)} TABLESAMPLE SYSTEM"
+    thinned = f" WHERE pg_catalog.random() < {kept:.9f}" if kept < 1 else ""
+    return Sampled(
+        text=f"{name} ({100 * share:.6f}) REPEATABLE (1){thinned} LIMIT {2 * most_rows}",
+        all_rows=rows if min(share, kept) < 1 else 0.0,
+        blocks=f"{name} ({100 * whole:.6f}) REPEATABLE (1) LIMIT {2 * most_rows}",
+    )
 
 
 @contextmanager
@@ -188,6 +197,8 @@ class _Reading:
 
     def _asked(self, wanted: Sequence[Wanted]) -> list[Measured]:
         rows = sampled_rows(self.connection, _statement(self.source, wanted))
+        if any(want.keys for want in wanted):
+            rows += sampled_rows(self.connection, _keys_statement(self.source, wanted))
         found = {(place, part): value for place, part, value in rows}
         return [self._answer(place, want, found) for place, want in enumerate(wanted)]
 
@@ -210,7 +221,7 @@ class _Reading:
             f"sampled {rows:.0f} rows of the source",
             rows=rows,
             share=None if want.predicate is None or not rows else passed / rows,
-            key_counts=_counts(found.get((place, _KEYS)), base) if want.keys else None,
+            key_counts=_counts(found.get((place, _KEYS))) if want.keys else None,
             item_counts=tuple(_counts(found.get((place, _ITEMS + n)), base) for n in range(len(want.items))),
             statistics=statistics,
         )
@@ -234,29 +245,45 @@ def _statement(source: Sampled, wanted: Sequence[Wanted]) -> str:
         selects.append(
             f"SELECT {place}, {_SHARE}, pg_catalog.jsonb_build_array(count(*), count(*) FILTER (WHERE {where})) FROM s"
         )
-        if want.keys:
-            names = ", ".join(column(key) for key in want.keys)
-            selects.append(
-                _counted(place, _KEYS, f"SELECT count(*) AS times, 0 AS bytes FROM s WHERE {where} GROUP BY {names}")
-            )
         for number, (expression, schema, name) in enumerate(want.items):
             value = column(expression)
             items = items_query(f"s.{value}", schema, name)
             rows = (
-                f"SELECT count(*) AS times, coalesce(avg({bytes_of('i.item')}), 0) AS bytes"
+                f"SELECT count(*) AS times, count(*) AS rows, coalesce(avg({bytes_of('i.item')}), 0) AS bytes"
                 f" FROM s CROSS JOIN LATERAL ({items}) i WHERE {where} AND s.{value} IS NOT NULL GROUP BY i.item"
-                f" UNION ALL SELECT count(*), 0 FROM s WHERE {where} AND s.{value} IS NULL HAVING count(*) > 0"
+                f" UNION ALL SELECT count(*), count(*), 0 FROM s"
+                f" WHERE {where} AND s.{value} IS NULL HAVING count(*) > 0"
             )
             selects.append(_counted(place, _ITEMS + number, rows))
     listed = ", ".join(f"({expression}) AS {name}" for expression, name in columns.items()) or "1"
     return f"WITH s AS MATERIALIZED (SELECT {listed} {source.text}) {' UNION ALL '.join(selects)}"
 
 
+def _keys_statement(source: Sampled, wanted: Sequence[Wanted]) -> str:
+    """Return one statement that reads whole blocks once: (place, part, JSON) rows, in how many blocks each key is."""
+    columns: dict[str, str] = {}
+    selects: list[str] = []
+
+    def column(expression: str) -> str:
+        return columns.setdefault(expression, f"c{len(columns)}")
+
+    for place, want in enumerate(wanted):
+        if want.keys:
+            where = "true" if want.predicate is None else column(f"(({want.predicate}) IS TRUE)")
+            names = ", ".join(column(key) for key in want.keys)
+            keys = "SELECT count(DISTINCT b) AS times, count(*) AS rows, 0 AS bytes FROM s"
+            selects.append(_counted(place, _KEYS, f"{keys} WHERE {where} GROUP BY {names}"))
+    listed = ", ".join(f"({expression}) AS {name}" for expression, name in columns.items())
+    block = "(tableoid::bigint << 32) + (ctid::pg_catalog.text::pg_catalog.point)[0]::bigint"
+    return f"WITH s AS MATERIALIZED (SELECT {block} AS b, {listed} {source.blocks}) {' UNION ALL '.join(selects)}"
+
+
 def _counted(place: int, part: int, keys: str) -> str:
-    """Return the query for how many keys occur how often, and their mean bytes."""
+    """Return the query for how many keys occur how often, in how many rows, and their mean bytes."""
     return (
-        f"SELECT {place}, {part}, (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(times, keys, bytes))"
-        f" FROM (SELECT k.times, count(*) AS keys, avg(k.bytes) AS bytes FROM ({keys}) k GROUP BY k.times) g)"
+        f"SELECT {place}, {part}, (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(times, keys, rows, bytes))"
+        f" FROM (SELECT k.times, count(*) AS keys, sum(k.rows) AS rows, avg(k.bytes) AS bytes"
+        f" FROM ({keys}) k GROUP BY k.times, k.rows) g)"
     )
 
 
@@ -265,9 +292,11 @@ def _numbers(value: object) -> tuple[float, float]:
     return float(value[0]), float(value[1])
 
 
-def _counts(value: object, rows: float) -> KeyCounts | None:
-    if not isinstance(value, list) or not rows:
+def _counts(value: object, rows: float | None = None) -> KeyCounts | None:
+    """Return the counts over so many rows, those of the keys together where nothing is said."""
+    if not isinstance(value, list) or rows == 0:
         return None
     keys = sum(int(row[1]) for row in value)
-    width = sum(float(row[1]) * float(row[2]) for row in value) / keys
-    return KeyCounts(rows, tuple((int(row[0]), int(row[1])) for row in value), width)
+    occurrences = tuple((int(row[0]), int(row[1]), int(row[2])) for row in value)
+    width = sum(float(row[1]) * float(row[3]) for row in value) / keys
+    return KeyCounts(rows or float(sum(of for _, _, of in occurrences)), occurrences, width)

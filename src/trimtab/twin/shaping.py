@@ -17,7 +17,7 @@ from trimtab.twin.columns import IndexColumns, index_columns
 from trimtab.twin.estimate import METHODS, WITH_FACTS, IndexFacts, Shape, estimate, write_shape
 from trimtab.twin.expression_statistics import store
 from trimtab.twin.pages import is_deduplicated, pages_per_range
-from trimtab.twin.sample import Measured, SourceSample, Wanted
+from trimtab.twin.sample import ROWS, Measured, SourceSample, Wanted
 
 _FRESH_FILES = 1 << 31
 """Added to an index's oid: numbers of files that the server does not give out itself."""
@@ -25,6 +25,8 @@ _FEW_SAMPLED = 10
 _SAMPLED_APART = 16
 """Up to so many partitions each is sampled on its own; of more, a sample of the whole table stands for each."""
 _UNIQUE = -0.9
+_MANY_REPEATS = 500
+"""From so many on, a key's rows fill whole posting lists: how many there are of them hardly matters."""
 _NO_SAMPLE = "no sample of the source: estimated from column statistics"
 
 
@@ -78,7 +80,7 @@ def shape_new(
             shaped.refused[digests[index.oid]] = f"the size of a {index.method} index cannot be estimated"
     indexes = [index for index in indexes if digests[index.oid] not in shaped.refused]
     planned = _planned_rows(maker, {(i.table, p) for i in indexes for p in (None, i.predicate)})
-    measured = _measure(maker, table, indexes, digests, columns, sample, shaped)
+    measured = _measure(maker, table, indexes, digests, columns, planned, sample, shaped)
     shapes = {
         index.oid: _shape(
             index, columns[index.oid], table_pages.get(index.table_oid, 0), planned, measured.get(index.oid)
@@ -129,11 +131,13 @@ def _measure(
     indexes: Sequence[_Made],
     digests: Mapping[int, str],
     columns: dict[int, IndexColumns],
+    planned: _Planned,
     sample: SourceSample | None,
     shaped: Shaped,
 ) -> dict[int, Measured]:
     """Ask the sample, keep the statistics of expressions, and note what was or was not measured. By index."""
-    wanted = {i.oid: want for i in indexes if (want := _wanted(i, columns[i.oid])) is not None}
+    asking = {index.oid: _wanted(index, columns[index.oid], planned[index.table, None]) for index in indexes}
+    wanted = {oid: want for oid, want in asking.items() if want is not None}
     if sample is None:
         shaped.notes.update({digests[oid]: (_NO_SAMPLE,) for oid in wanted})
         return {}
@@ -164,15 +168,20 @@ def _measure(
     return measured
 
 
-def _wanted(index: _Made, columns: IndexColumns) -> Wanted | None:
-    """Return what column statistics do not tell of this index; None when they tell all."""
+def _wanted(index: _Made, columns: IndexColumns, table_rows: float) -> Wanted | None:
+    """Return what column statistics do not tell of this index; None when they tell all.
+
+    Of a large table ANALYZE finds far too few distinct values where equal ones lie together, or differ in frequency.
+    """
     pairs = list(zip(columns.expressions, columns.keys, strict=True))
     expressions = tuple((n, e) for n, (e, key) in enumerate(pairs, 1) if key.number == 0)
     items: tuple[tuple[str, str, str], ...] = ()
     if index.method == "gin":
         items = tuple((e, *of) for e, of in zip(columns.expressions, columns.classes, strict=True))
     numbers = frozenset(key.number for key in columns.keys)
-    is_told = len(pairs) == 1 and index.predicate is None and not expressions
+    is_plain = index.predicate is None and not expressions
+    is_told = is_plain and len(pairs) == 1 and 0 < pairs[0][1].distinct * _MANY_REPEATS <= table_rows
+    is_told |= is_plain and table_rows <= ROWS and len(pairs) == 1
     is_told |= len(numbers) > 1 and numbers in columns.groups and index.predicate is None
     is_told |= any(key.distinct <= _UNIQUE and key.number for key in columns.keys)
     counts_keys = index.method == "btree" and not is_told and is_deduplicated(index.path)

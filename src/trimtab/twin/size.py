@@ -20,7 +20,7 @@ _MAX_POSTING_BYTES = 808
 _NULL_BITMAP = 8
 _TUPLE_HEADER = 8
 _MEAN_PADDING = 3.5
-_TRIED_WIDTHS, _PACES, _SHORT_BYTES = 101, (1, 37, 59, 83), 127
+TRIED_WIDTHS, _PACES, _SHORT_BYTES = 101, (1, 37, 59, 83), 127
 _NULLABLE = 4
 """Of so many columns, those with most NULLs, the patterns of NULLs are told apart."""
 _UNEVEN_REPEATS = 30
@@ -257,7 +257,7 @@ def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
 def _ragged_bytes(columns: Sequence[IndexedColumn], ragged: Sequence[IndexedColumn]) -> float:
     """Return the mean bytes after the header, over values whose widths are known."""
     total, share = 0.0, prod(1.0 - column.null_share for column in columns)
-    for number in range(_TRIED_WIDTHS):
+    for number in range(TRIED_WIDTHS):
         end = 0.0
         for place, column in enumerate(columns):
             width = column.width
@@ -266,7 +266,7 @@ def _ragged_bytes(columns: Sequence[IndexedColumn], ragged: Sequence[IndexedColu
                 end = aligned(end, 4) if width > _SHORT_BYTES else end
             end = end + width if column in ragged else aligned(end, column.alignment) + width
         total += aligned(max(end, 1.0))
-    full = total / _TRIED_WIDTHS
+    full = total / TRIED_WIDTHS
     if share == 1.0:
         return full
     known = sum(column.width * (1.0 - column.null_share) for column in columns)

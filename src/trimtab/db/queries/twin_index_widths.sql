@@ -1,12 +1,23 @@
-/* trimtab: bytes of the values in the histograms of indexes' text and numeric columns, as they are in an index */
-select i.indexrelid::bigint as oid, k.position::int as position,
+/* trimtab: bytes of the values that statistics hold of indexes' text and numeric columns, as they are in an index: of the
+   most common, with their shares of the rows, and of the histogram's */
+select i.indexrelid::bigint as oid,
+       k.position::int as position,
+       array(select pg_catalog.octet_length(v.value) + 1
+               from pg_catalog.unnest(h.common::text::text[]) with ordinality as v(value, place)
+              where t.typcategory = 'S'
+              order by v.place) ||
+       array(select pg_catalog.pg_column_size(v.value::numeric) - 3
+               from pg_catalog.unnest(h.common::text::text[]) with ordinality as v(value, place)
+              where t.oid = 'pg_catalog.numeric'::regtype
+              order by v.place) as common,
+       coalesce(h.shares, '{}') as shares,
        array(select pg_catalog.octet_length(v.value) + 1
                from pg_catalog.unnest(h.bounds::text::text[]) as v(value)
               where t.typcategory = 'S'
              union all
              select pg_catalog.pg_column_size(v.value::numeric) - 3
                from pg_catalog.unnest(h.bounds::text::text[]) as v(value)
-              where t.oid = 'pg_catalog.numeric'::regtype) as widths
+              where t.oid = 'pg_catalog.numeric'::regtype) as others
   from pg_catalog.pg_index i
  cross join lateral pg_catalog.generate_series(1, i.indnatts) as k(position)
   join pg_catalog.pg_attribute a on a.attrelid = i.indexrelid and a.attnum = k.position
@@ -15,10 +26,16 @@ select i.indexrelid::bigint as oid, k.position::int as position,
     on s.starelid = case when i.indkey[k.position - 1] = 0 then i.indexrelid else i.indrelid end
    and s.staattnum = case when i.indkey[k.position - 1] = 0 then a.attnum else i.indkey[k.position - 1] end
    and not s.stainherit
- -- kind 2: the histogram
- cross join lateral (select case 2 when s.stakind1 then s.stavalues1 when s.stakind2 then s.stavalues2
+ -- kinds 1 and 2: the most common values, the histogram
+ cross join lateral (select case 1 when s.stakind1 then s.stavalues1 when s.stakind2 then s.stavalues2
                                    when s.stakind3 then s.stavalues3 when s.stakind4 then s.stavalues4
-                                   when s.stakind5 then s.stavalues5 end) as h(bounds)
+                                   when s.stakind5 then s.stavalues5 end,
+                            case 1 when s.stakind1 then s.stanumbers1 when s.stakind2 then s.stanumbers2
+                                   when s.stakind3 then s.stanumbers3 when s.stakind4 then s.stanumbers4
+                                   when s.stakind5 then s.stanumbers5 end,
+                            case 2 when s.stakind1 then s.stavalues1 when s.stakind2 then s.stavalues2
+                                   when s.stakind3 then s.stavalues3 when s.stakind4 then s.stavalues4
+                                   when s.stakind5 then s.stavalues5 end) as h(common, shares, bounds)
  where i.indexrelid = any ($1::bigint[]::oid[])
-   and h.bounds is not null
+   and (h.bounds is not null or h.common is not null)
    and (t.typcategory = 'S' or t.oid = 'pg_catalog.numeric'::regtype)

@@ -13,7 +13,10 @@ ALTER ROLE trimtab_observe SET statement_timeout = '60s';
 ALTER ROLE trimtab_observe SET idle_in_transaction_session_timeout = '60s';
 GRANT pg_monitor TO trimtab_observe;          -- pg_stat_statements with query texts, settings, sizes
 GRANT pg_read_all_data TO trimtab_observe;    -- planner statistics for the twin, rows for the clone (14 and later)
--- Narrower: instead of pg_read_all_data grant SELECT on the tables that Trimtab may see.
+-- Narrower: instead of pg_read_all_data grant SELECT on the tables and sequences that Trimtab may see. What it may not
+-- see is not in the clone, and is named.
+-- Row-level security: tables that have it are not in the clone, unless the role sees all of their rows:
+-- ALTER ROLE trimtab_observe BYPASSRLS;
 
 -- 2. Applying: `--apply`, `revert` and `resume`. Building an index needs membership in the role that owns the table,
 --    and ALTER DATABASE ... SET needs membership in the role that owns the database. Name only those owners:
@@ -21,6 +24,7 @@ CREATE ROLE trimtab_apply LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION L
 ALTER ROLE trimtab_apply SET lock_timeout = '5s';
 GRANT pg_monitor TO trimtab_apply;
 GRANT pg_read_all_data TO trimtab_apply;
+-- ALTER ROLE trimtab_apply BYPASSRLS;        -- as above: `--apply` makes a clone too
 -- GRANT table_owner TO trimtab_apply;
 
 -- 3. What runs: Trimtab reads the workload from pg_stat_statements unless it is given a file. It needs

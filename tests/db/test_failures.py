@@ -27,6 +27,7 @@ def _error(conn: Connection, text: str) -> ServerError:
         ("DO $$ BEGIN RAISE 'secret-7'; END $$", "source.error", "P0001"),
         ("DO $$ BEGIN RAISE 'secret-7' USING ERRCODE = '42P01'; END $$", "query.failed", "42P01"),
         ("SET work_mem = 'secret-7'", "query.failed", "22023"),
+        ("SELECT pg_catalog.convert('secret-\u65e5', 'UTF8', 'LATIN1')", "source.encoding", "22P05"),
     ],
 )
 def test_an_error_has_a_code_its_sqlstate_and_no_value(conn: Connection, text: str, code: str, sqlstate: str) -> None:

@@ -127,6 +127,17 @@ def test_a_role_sees_what_it_may_read_and_owns(reader: Connection, conn: Connect
     assert all(table.is_owned and table.is_readable for table in tables(conn).values())
 
 
+def test_row_level_security_is_known_for_the_role_that_it_binds(owner: Connection, reader: Connection) -> None:
+    assert not any(table.has_row_security for table in tables(reader).values())
+    owner.execute("ALTER TABLE sale ENABLE ROW LEVEL SECURITY")
+    try:
+        bound, free = tables(reader)["public", "sale"], tables(owner)["public", "sale"]
+    finally:
+        owner.execute("ALTER TABLE sale DISABLE ROW LEVEL SECURITY")
+    assert (bound.has_row_security, bound.is_readable) == (True, False)
+    assert (free.has_row_security, free.is_readable) == (False, True)
+
+
 def test_an_exclusively_locked_table_does_not_hold_up_the_reading(conn: Connection, owner: Connection) -> None:
     with owner.transaction(force_rollback=True):
         owner.execute("LOCK TABLE sale IN ACCESS EXCLUSIVE MODE")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from trimtab.model.catalog import Snapshot
 from trimtab.model.change import CreateIndex
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Workload
+from trimtab.observe.catalog import read_tables
+from trimtab.trial.clone import create_database
 from trimtab.trial.lab import Lab, open_clone_lab, open_dsn_lab
 from trimtab.trial.run import Trials
 
@@ -74,6 +76,30 @@ begin
 end $$;
 create table customer (email text check (known(email)));
 insert into customer values ('alice@example.org');
+"""
+# Names, values, a table that nobody else may read, and a partitioned table with statistics of its own.
+STREETS = """
+create table straße (id integer primary key, größe text);
+insert into straße select g, case when g % 3 = 0 then 'Äpfel' else 'Öl ' || g end from generate_series(1, 3000) g;
+create table geheim_ö (id integer);
+revoke all on geheim_ö from public;
+create table städte (ort text) partition by list (ort);
+create table köln partition of städte for values in ('Köln');
+insert into städte select 'Köln' from generate_series(1, 100);
+grant select on straße, städte, köln to lodger;
+analyze;
+"""
+# One of each sort of table that a role may not see all of, and a large object.
+GUARDED = """
+create table open (id integer); insert into open values (1);
+create table guarded (id integer, who text); insert into guarded values (1, 'a');
+alter table guarded enable row level security;
+create policy mine on guarded using (who = current_user);
+create table closed (id serial, other integer generated always as identity);
+create sequence turns;
+select setval('turns', 7);
+select lo_create(0);
+grant select on open, guarded to lodger;
 """
 OWNER = """
 import pickle, sys
@@ -171,6 +197,102 @@ def test_what_could_not_be_restored_is_named_without_a_value(source: Server, bin
                 )
         finally:
             admin.execute("drop database strict with (force)")
+
+
+@contextmanager
+def database_of(server: Server, options: str, script: str) -> Iterator[str]:
+    """A database of its own, and the role `lodger`; yields the DSN of its owner."""
+    with closing(connect(server.dsn(), read_only=False)) as admin:
+        admin.execute("create role lodger login")
+        admin.execute(f"create database house template template0 {options}".encode())
+        try:
+            with closing(connect(server.dsn("house"), read_only=False)) as connection:
+                connection.execute(script.encode())
+            yield server.dsn("house")
+        finally:
+            admin.execute("drop database house with (force)")
+            admin.execute("drop role lodger")
+
+
+def seen_by(dsn: str) -> Snapshot:
+    with closing(connect(dsn, read_only=True)) as connection:
+        return replace(snapshot_of(connection), tables=read_tables(connection))
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "UTF8"])
+def test_a_source_in_any_encoding_is_cloned_with_its_names_values_and_order(
+    source: Server, binaries: Binaries, encoding: str
+) -> None:
+    options = f"encoding '{encoding}' locale_provider libc locale 'C'"
+    with database_of(source, options, STREETS) as dsn:
+        lodger = make_conninfo(dsn, user="lodger")
+        with open_clone_lab(lodger, seen_by(lodger), binaries, max_size_bytes=10**9) as lab:
+            for text, found in (
+                ("select count(*), max(größe) from straße", (3000, "Öl 998")),
+                ("select reltuples from pg_class where relname = 'städte'", (100.0,)),
+                (
+                    "select pg_encoding_to_char(encoding), datlocprovider, datcollate, datctype from pg_database"
+                    " where datname = current_database()",
+                    (encoding, "c", "C", "C"),
+                ),
+            ):
+                assert lab.connection.execute(text.encode()).fetchone() == found
+            assert [note.rpartition(": ")[2] for note in lab.notes] == ["public.geheim_ö"]
+
+
+def test_a_locale_that_is_not_known_here_leaves_the_encoding_as_it_is(binaries: Binaries, run_directory: Path) -> None:
+    wanted = {"encoding_name": "LATIN1", "datlocprovider": "c", "datcollate": "xx_XX", "datctype": "xx_XX"}
+    with Server.create(binaries, purpose="strange locale") as server:
+        with closing(connect(server.dsn(), read_only=False)) as admin:
+            note = create_database(admin, wanted)
+        with closing(connect(server.dsn("lab"), read_only=True)) as connection:
+            row = connection.execute(
+                "select pg_encoding_to_char(encoding), datlocprovider, datcollate from pg_database"
+                " where datname = current_database()"
+            ).fetchone()
+    assert note == "the lab sorts text by byte: this machine does not know the source's locale xx_XX"
+    assert row == ("LATIN1", "c", "C")
+
+
+@pytest.fixture(params=["bundled", pytest.param("system", marks=pytest.mark.system_postgres)])
+def programs(request: pytest.FixtureRequest, binaries: Binaries) -> Binaries:
+    """What both the source and its lab run on."""
+    if request.param == "bundled":
+        return binaries
+    if not Path(SYSTEM_BIN, "postgres").exists():
+        pytest.skip(f"no PostgreSQL in {SYSTEM_BIN}")
+    return Binaries.find(Path(SYSTEM_BIN))
+
+
+def test_what_a_role_may_not_see_and_large_objects_are_left_out_and_named(
+    programs: Binaries, run_directory: Path
+) -> None:
+    with (
+        Server.create(programs, purpose="guarded source") as server,
+        database_of(server, "", GUARDED) as dsn,
+    ):
+        lodger = make_conninfo(dsn, user="lodger")
+        with open_clone_lab(lodger, seen_by(lodger), programs, max_size_bytes=10**9) as lab:
+            tables = lab.connection.execute("select relname from pg_stat_user_tables").fetchall()
+            assert tables == [("open",)]
+            guarded, closed, anew, large = lab.notes
+            assert lab.connection.execute("select nextval('turns')").fetchone() == (1,)
+        assert "row-level security" in guarded
+        assert "BYPASSRLS" in guarded
+        assert guarded.endswith(": public.guarded")
+        assert "may not read" in closed
+        assert closed.endswith(": public.closed")
+        assert anew.endswith(": public.turns")
+        assert "large objects" in large
+        with closing(connect(dsn, read_only=False)) as owner:
+            owner.execute(
+                "alter role lodger bypassrls; grant select on closed to lodger;"
+                " grant select on all sequences in schema public to lodger;"
+                " select lo_unlink(oid) from pg_largeobject_metadata"
+            )
+        with open_clone_lab(lodger, seen_by(lodger), programs, max_size_bytes=10**9) as lab:
+            assert lab.connection.execute("select count(*) from guarded").fetchone() == (1,)
+            assert lab.notes == ()
 
 
 def test_older_programs_than_the_source_are_refused(

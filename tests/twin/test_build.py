@@ -38,7 +38,7 @@ import os, signal, sys
 from trimtab.embedded.binaries import Binaries
 from trimtab.twin.dump import read_schema
 Binaries.run = lambda *arguments, **rest: os.kill(os.getpid(), signal.SIGKILL)
-read_schema(sys.argv[1], Binaries.find(), ())
+read_schema(sys.argv[1], Binaries.find(), (), encoding="UTF8")
 """
 
 
@@ -142,6 +142,32 @@ def test_a_hidden_statistic_is_told(scratch: str, source: Server) -> None:
     )
     with build(f"{scratch} user=reader") as twin:
         assert any("row-level security" in problem and "public.diary" in problem for problem in twin.problems)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_source_in_another_encoding_has_a_twin_with_its_names_and_values(source: Server, encoding: str) -> None:
+    with closing(connect(source.dsn(), read_only=False)) as admin:
+        options = f"ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C'"
+        admin.execute(f"CREATE DATABASE streets TEMPLATE template0 {options}".encode())
+        try:
+            run(
+                source.dsn("streets"),
+                "CREATE TABLE straße AS SELECT n AS id, CASE WHEN n % 3 = 0 THEN 'Äpfel' ELSE 'Öl ' || n END AS größe"
+                " FROM generate_series(1, 3000) n;\nCREATE INDEX ON straße (größe);\nANALYZE;\n"
+                "CREATE TABLE geheim_ö (id int);\nGRANT SELECT ON straße TO reader",
+            )
+            conninfo = f"{source.dsn('streets')} user=reader"
+            with build(conninfo) as twin, closing(connect(conninfo, read_only=True)) as reader:
+                asked = [
+                    query(f"SELECT * FROM straße WHERE größe {condition}")
+                    for condition in ("= 'Äpfel'", "= 'Öl 7'", "> 'Öl 2'", "LIKE 'Öl 77%'")
+                ]
+                found = twin.fidelity(reader, asked)
+                assert twin.problems == ("not on the twin, because this role may not read them: public.geheim_ö",)
+                assert [q.source_cost for q in found.queries] == [q.twin_cost for q in found.queries]
+                assert all(q.same_shape for q in found.queries)
+        finally:
+            admin.execute(b"DROP DATABASE streets WITH (FORCE)")
 
 
 def test_a_column_that_was_dropped_does_not_shift_extended_statistics(shared_twin: Twin, shop: Connection) -> None:

@@ -31,6 +31,11 @@ _LOST = ("source.unreachable", "Check that the server is up and try again; what 
 _RIGHTS = ("source.permission", "Grant the missing right; `trimtab init` prints the SQL for least-privilege roles.")
 _LOCKED = ("source.locked", "Another session holds a lock; try again in a quieter moment.")
 _UNSUITABLE = ("query.failed", "Check the statement on its own with EXPLAIN, on this database and search_path.")
+_NOT_UTF8 = (
+    "source.encoding",
+    "Some text of this database is not what its encoding says (SQL_ASCII checks nothing), or has no form in UTF-8: "
+    "dump it, and restore it into a database with the true encoding of its text.",
+)
 
 # Looked up by the whole SQLSTATE, then by its class (the first two characters).
 _MEANING: dict[str, tuple[str, str]] = {
@@ -55,6 +60,8 @@ _MEANING: dict[str, tuple[str, str]] = {
     "0A": ("query.unsupported", "This server cannot do it; a newer version or another statement form may."),
     "42": _UNSUITABLE,
     "22": _UNSUITABLE,
+    "22021": _NOT_UTF8,
+    "22P05": _NOT_UTF8,
     "23": _UNSUITABLE,
     "XX": ("source.internal", "The server met an internal fault; its log has the details."),
 }

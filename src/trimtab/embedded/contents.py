@@ -18,5 +18,6 @@ def chosen_contents(
     """
     listed = server.run("pg_restore", "--list", str(dump), environment=environment).stdout
     file = server.directory / "contents.list"
-    file.write_text("\n".join(line for line in listed.splitlines() if not left_out.match(line)), encoding="utf-8")
+    chosen = "\n".join(line for line in listed.splitlines() if not left_out.match(line))
+    file.write_text(chosen, encoding="utf-8", errors="surrogateescape")
     return file, listed

@@ -5,10 +5,19 @@ A Snapshot is all that a proposer knows of the source. It holds no row, and of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.model.workload import Workload
+
+_NAMED = 5
+
+
+def names(relations: Sequence[Sequence[str]]) -> str:
+    """Return the first of these (schema, name) in words, and how many more there are."""
+    shown = ", ".join(f"{schema}.{name}" for schema, name in relations[:_NAMED])
+    more = len(relations) - _NAMED
+    return shown if more <= 0 else f"{shown} and {more} more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,11 @@ class StatisticsObject:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An ordinary table, a partition or a materialized view that user queries can read."""
+    """An ordinary table, a partition or a materialized view that user queries can read.
+
+    `is_readable` is true when the role that looked may read all of its rows and their statistics. `has_row_security` is
+    true when row-level security binds that role there, so that rows may be hidden from it.
+    """
 
     schema: str
     name: str
@@ -129,6 +142,7 @@ class Table:
     deletes: int = 0
     is_readable: bool = True
     is_owned: bool = True
+    has_row_security: bool = False
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""

@@ -31,6 +31,7 @@ _TABLE_FIELDS = [
     "deletes",
     "is_readable",
     "is_owned",
+    "has_row_security",
 ]
 _INDEX_FIELDS = [
     "schema",

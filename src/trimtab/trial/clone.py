@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.db.program_encoding import program_encoding
 from trimtab.db.program_words import Failure, first_reason, restore_failures
 from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
@@ -19,7 +21,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.contents import chosen_contents
 from trimtab.embedded.places import run_root
 from trimtab.errors import LabError
-from trimtab.model.catalog import Snapshot
+from trimtab.model.catalog import Snapshot, names
 from trimtab.model.change import qualified, quote_identifier, quote_literal
 
 if TYPE_CHECKING:
@@ -43,22 +45,55 @@ _WITHOUT = (
     "--no-security-labels",
     "--no-tablespaces",
 )
+# No large objects: before version 18 pg_read_all_data does not let a role read them. The option's long name is another
+# one since version 16.
+_NO_LARGE_OBJECTS = "-B"
 # What would let the lab act by itself, reach another server, or run a program here.
 _LEFT_OUT = re.compile(
     r"\d+; \d+ \d+ (?:EVENT TRIGGER|USER MAPPING|EXTENSION - (?:dblink|file_fdw|pg_cron|pg_net|http|plpython3u|plsh)\b)"
 )
-_LOCALE = """/* trimtab: how does this database sort and encode? */
-select pg_catalog.to_jsonb(d) || pg_catalog.jsonb_build_object(
-           'encoding_name', pg_catalog.pg_encoding_to_char(d.encoding), 'size', pg_catalog.pg_database_size(d.oid))
+_DATABASE = """/* trimtab: how does this database sort and encode, how large is it, does it hold large objects? */
+select pg_catalog.to_jsonb(d)
+           || pg_catalog.jsonb_build_object('encoding_name', pg_catalog.pg_encoding_to_char(d.encoding)),
+       pg_catalog.pg_database_size(d.oid),
+       exists (select from pg_catalog.pg_largeobject_metadata)
   from pg_catalog.pg_database d
  where d.datname = current_database()"""
 _INHERITED_STATISTICS = """/* trimtab: partitioned tables that have statistics of their own */
 select distinct s.schemaname, s.tablename from pg_catalog.pg_stats s where s.inherited"""
+_UNREADABLE_SEQUENCES = """/* trimtab: sequences that this role may not read, and the table that owns each, if any */
+select n.nspname, c.relname, d.refobjid
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  left join pg_catalog.pg_depend d
+    on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.objsubid = 0
+   and d.refclassid = 'pg_catalog.pg_class'::regclass and d.deptype in ('a', 'i')
+ where c.relkind = 'S' and c.relpersistence <> 't' and n.nspname !~ '^pg_'
+   and not (pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_sequence_privilege(c.oid, 'select'))
+   and not exists (select from pg_catalog.pg_depend e
+                    where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e')
+ order by 1, 2"""
 _ENGLISH = {"LC_ALL": "C"}
+_UTF8 = {"PGCLIENTENCODING": "UTF8"}
 _SELDOM_MISSED = ("EXTENSION", "COMMENT", "PROCEDURAL LANGUAGE", "ACL")
 _NAMED = 3
 # What pg_restore says at its end when it has gone through all of the archive.
 _WENT_ON = "pg_restore: warning: errors ignored on restore"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What making a clone needs to know of the source beside its snapshot.
+
+    `database` is its row of pg_database with `encoding_name`. `analyzed_parents` are the (schema, table) of the
+    partitioned tables that were analysed as a whole, `unreadable_sequences` (schema, name, oid of the owning table).
+    """
+
+    database: Mapping[str, object]
+    size_bytes: int
+    has_large_objects: bool
+    analyzed_parents: tuple[tuple[str, str], ...]
+    unreadable_sequences: tuple[tuple[str, str, int | None], ...]
 
 
 def require_room(size_bytes: int, *, max_size_bytes: int, free_bytes: int | None = None) -> None:
@@ -82,37 +117,81 @@ def require_room(size_bytes: int, *, max_size_bytes: int, free_bytes: int | None
         )
 
 
-def source_locale(source: Connection) -> dict[str, object]:
-    """Return how the source database sorts and encodes, and its `size` in bytes."""
-    row = source.execute(_LOCALE).fetchone()
+def read_facts(source: Connection) -> SourceFacts:
+    """Return what the catalog says of the source's database, as this session's role sees it."""
+    row = source.execute(_DATABASE).fetchone()
     assert row is not None
-    return dict(row[0])
+    parents = source.execute(_INHERITED_STATISTICS).fetchall()
+    sequences = source.execute(_UNREADABLE_SEQUENCES).fetchall()
+    return SourceFacts(
+        database=row[0],
+        size_bytes=row[1],
+        has_large_objects=row[2],
+        analyzed_parents=tuple((schema, table) for schema, table in parents),
+        unreadable_sequences=tuple((schema, name, table) for schema, name, table in sequences),
+    )
 
 
-def analyzed_parents(source: Connection) -> tuple[tuple[str, str], ...]:
-    """Return (schema, table) of the partitioned tables that the source has analysed as a whole."""
-    return tuple((str(schema), str(table)) for schema, table in source.execute(_INHERITED_STATISTICS).fetchall())
+def left_out(snapshot: Snapshot, facts: SourceFacts) -> tuple[str, ...]:
+    """Return notes on what of the source is not copied, why, and what would let it be."""
+    hidden = [table for table in snapshot.tables if not table.is_readable]
+    guarded = [(table.schema, table.name) for table in hidden if table.has_row_security]
+    forbidden = [(table.schema, table.name) for table in hidden if not table.has_row_security]
+    notes = []
+    if guarded:
+        notes.append(
+            "row-level security hides rows from this role, and the lab is without these tables: use a role with "
+            f"BYPASSRLS, or their owner, or --lab DSN: {names(guarded)}"
+        )
+    if forbidden:
+        notes.append(
+            "this role may not read these tables, and the lab is without them: grant it SELECT on them, or "
+            f"pg_read_all_data, or use --lab DSN: {names(forbidden)}"
+        )
+    absent = {table.oid for table in hidden}
+    anew = [(schema, name) for schema, name, table in facts.unreadable_sequences if table not in absent]
+    if anew:
+        notes.append(
+            "this role may not read these sequences, and they start anew in the lab: grant it SELECT on them, or "
+            f"pg_read_all_data, or use --lab DSN: {names(anew)}"
+        )
+    if facts.has_large_objects:
+        notes.append("the lab is without the source's large objects: queries that read them fail there")
+    return tuple(notes)
 
 
-def create_database(admin: Connection, locale: dict[str, object]) -> str | None:
+def create_database(admin: Connection, database: Mapping[str, object]) -> str | None:
     """Create the lab's database with the source's encoding and locale; return a note when the locale is not known here.
 
-    Sort order decides which indexes serve LIKE and how long text sorts take, so a difference is worth telling.
+    Sort order decides which indexes serve LIKE and how long text sorts take, so a difference is worth telling. Raises
+    LabError `lab.restore_failed`.
     """
     import psycopg
 
-    encoding = quote_literal(str(locale["encoding_name"]))
+    from trimtab.db.failures import source_error
+
+    encoding = quote_literal(str(database["encoding_name"]))
     wanted = f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0 ENCODING {encoding}"
+    # Without a provider, template0's is taken, and its locale: the same names would sort in another way.
+    libc = " LOCALE_PROVIDER libc" if admin.info.server_version >= 150000 else ""
     try:
-        admin.execute((wanted + _locale_clause(locale)).encode())
+        admin.execute((wanted + _locale_clause(database, libc)).encode())
     except psycopg.Error:
-        admin.execute((wanted + " LC_COLLATE 'C' LC_CTYPE 'C'").encode())
-        return f"the lab sorts text by byte: this machine does not know the source's locale {locale['datcollate']}"
+        try:
+            admin.execute(f"{wanted}{libc} LC_COLLATE 'C' LC_CTYPE 'C'".encode())
+        except psycopg.Error as error:
+            raise LabError(
+                f"the lab's database could not be created: {source_error(error)}",
+                code="lab.restore_failed",
+                next_step="Check the free disk space and memory of this machine, or use --lab DSN.",
+            ) from None
+        name = _provider_locale(database) or database["datcollate"]
+        return f"the lab sorts text by byte: this machine does not know the source's locale {name}"
     return None
 
 
 def copy_rows(
-    server: Server, binaries: Binaries, conninfo: str, snapshot: Snapshot, progress: Progress
+    server: Server, binaries: Binaries, conninfo: str, snapshot: Snapshot, facts: SourceFacts, progress: Progress
 ) -> tuple[str, ...]:
     """Dump the source and restore it into the lab's database; return notes on what could not be restored.
 
@@ -122,7 +201,7 @@ def copy_rows(
     dump = server.directory / "dump"
     try:
         progress(1, LAB_STEPS, "lab: reading the source")
-        _dump(binaries, conninfo, snapshot, dump)
+        _dump(binaries, conninfo, snapshot, facts, dump)
         progress(2, LAB_STEPS, "lab: restoring")
         return _restore(server, dump)
     finally:
@@ -141,7 +220,8 @@ def refresh_statistics(server: Server, parents: Sequence[tuple[str, str]], progr
         )
     if parents:
         statements = [f"ANALYZE {qualified(schema, table)};" for schema, table in parents]
-        server.run("psql", "--no-psqlrc", "--quiet", f"--dbname={DATABASE}", input="\n".join(statements))
+        script = "\n".join(statements)
+        server.run("psql", "--no-psqlrc", "--quiet", f"--dbname={DATABASE}", input=script, environment=_UTF8)
     progress(LAB_STEPS, LAB_STEPS, "lab: ready")
 
 
@@ -155,17 +235,21 @@ def _require_new_enough(binaries: Binaries, snapshot: Snapshot) -> None:
         )
 
 
-def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, directory: Path) -> None:
+def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, facts: SourceFacts, directory: Path) -> None:
     hidden = [f"--exclude-table={qualified(t.schema, t.name)}" for t in snapshot.tables if not t.is_readable]
+    hidden += [f"--exclude-table-data={qualified(schema, name)}" for schema, name, _ in facts.unreadable_sequences]
+    encoding = program_encoding(str(facts.database["encoding_name"]))
     options = ("--format=directory", _JOBS, "--compress=0", "--no-sync", "--lock-wait-timeout=10s", "--no-password")
+    without = (*_WITHOUT, *hidden, _NO_LARGE_OBJECTS, f"--encoding={encoding}")
     with for_programs(conninfo, directory.parent) as reachable:
         target = (f"--file={directory}", f"--dbname={reachable}")
-        done = binaries.run("pg_dump", *options, *_WITHOUT, *hidden, *target, environment=_ENGLISH)
+        done = binaries.run("pg_dump", *options, *without, *target, environment=_ENGLISH)
     if done.returncode != 0:
         raise LabError(
             f"the source could not be read for the lab: pg_dump said: {first_reason(done.stderr)}",
             code="lab.dump_failed",
-            next_step="The role needs SELECT on all tables and sequences (pg_read_all_data); or use --lab DSN.",
+            next_step="The role needs SELECT on the tables (pg_read_all_data), and BYPASSRLS for tables "
+            "with row-level security; or use --lab DSN.",
         )
 
 
@@ -193,16 +277,22 @@ def _not_restored(failures: Sequence[Failure]) -> str:
     return f"not restored in the lab: {first}" + (f"; {len(ranked) - _NAMED} more" if len(ranked) > _NAMED else "")
 
 
-def _locale_clause(locale: dict[str, object]) -> str:
-    clause = f" LC_COLLATE {quote_literal(str(locale['datcollate']))} LC_CTYPE {quote_literal(str(locale['datctype']))}"
-    name = locale.get("datlocale") or locale.get("daticulocale")
-    match locale.get("datlocprovider"):
+def _locale_clause(database: Mapping[str, object], libc: str) -> str:
+    sorts, ctype = quote_literal(str(database["datcollate"])), quote_literal(str(database["datctype"]))
+    clause = f" LC_COLLATE {sorts} LC_CTYPE {ctype}"
+    name = _provider_locale(database)
+    match database.get("datlocprovider"):
         case "i" if name:
             return f"{clause} LOCALE_PROVIDER icu ICU_LOCALE {quote_literal(str(name))}"
         case "b" if name:
             return f"{clause} LOCALE_PROVIDER builtin BUILTIN_LOCALE {quote_literal(str(name))}"
         case _:
-            return clause
+            return libc + clause
+
+
+def _provider_locale(database: Mapping[str, object]) -> object:
+    """Return the locale of ICU or of PostgreSQL's own provider, None for libc."""
+    return database.get("datlocale") or database.get("daticulocale")
 
 
 def _size(size_bytes: int) -> str:

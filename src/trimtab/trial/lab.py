@@ -119,23 +119,22 @@ def open_clone_lab(
 
     progress(0, clone.LAB_STEPS, "lab: starting")
     with closing(connect(conninfo, read_only=True)) as source:
-        locale = clone.source_locale(source)
-        parents = clone.analyzed_parents(source)
-    size_bytes = int(str(locale["size"]))
-    clone.require_room(size_bytes, max_size_bytes=max_size_bytes)
+        facts = clone.read_facts(source)
+    clone.require_room(facts.size_bytes, max_size_bytes=max_size_bytes)
     server = Server.create(binaries, purpose="lab", settings=server_settings(snapshot.settings, memory_bytes()))
     try:
         with closing(connect(server.dsn(), read_only=False)) as admin:
-            note = clone.create_database(admin, locale)
-        notes = clone.copy_rows(server, binaries, conninfo, snapshot, progress)
-        clone.refresh_statistics(server, parents, progress)
+            note = clone.create_database(admin, facts.database)
+        notes = ((note,) if note else ()) + clone.left_out(snapshot, facts)
+        notes += clone.copy_rows(server, binaries, conninfo, snapshot, facts, progress)
+        clone.refresh_statistics(server, facts.analyzed_parents, progress)
         connection = _session(server.dsn(clone.DATABASE), snapshot)
     except BaseException:
         server.destroy()
         raise
     version = ".".join(map(str, binaries.version))
     description = f"clone in an embedded PostgreSQL {version}"
-    return Lab(connection, description, size_bytes=size_bytes, notes=((note,) if note else ()) + notes, server=server)
+    return Lab(connection, description, size_bytes=facts.size_bytes, notes=notes, server=server)
 
 
 def open_dsn_lab(conninfo: str, snapshot: Snapshot) -> Lab:

@@ -19,6 +19,7 @@ from trimtab.db.failures import source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, SourceError
+from trimtab.model.catalog import names
 from trimtab.twin.capture import Image
 from trimtab.twin.database import (
     DATABASE,
@@ -32,7 +33,7 @@ from trimtab.twin.database import (
 from trimtab.twin.dump import restore
 from trimtab.twin.extended import ExtendedValues, allow_storing, store_values
 from trimtab.twin.files import file_work
-from trimtab.twin.source import RelationFacts, Source, names
+from trimtab.twin.source import RelationFacts, Source
 from trimtab.twin.statistics import StoredColumn, store_columns
 
 __all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "programs_for", "refresh"]

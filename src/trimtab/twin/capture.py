@@ -86,7 +86,7 @@ def read_image(
         except psycopg.Error as error:
             raise source_error(error) from None
     progress(1, 4, "twin: reading the schema")
-    return Image(source, read_schema(conninfo, binaries, source.unreadable))
+    return Image(source, read_schema(conninfo, binaries, source.unreadable, encoding=source.encoding))
 
 
 def _extended(values: Mapping[str, Any]) -> ExtendedValues:

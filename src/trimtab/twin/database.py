@@ -18,8 +18,9 @@ from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
+from trimtab.model.catalog import names
 from trimtab.model.change import qualified, quote_identifier, quote_literal
-from trimtab.twin.source import Collation, RelationFacts, Source, names
+from trimtab.twin.source import Collation, RelationFacts, Source
 
 DATABASE = "twin"
 OWNER = "trimtab_owner"
@@ -62,10 +63,13 @@ def _locales(source: Source, major: int) -> list[str]:
     if major >= 17:
         own["b"] = f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {quote_literal(source.locale)} LOCALE 'C'"
     choices = [f"ENCODING {quote_literal(source.encoding)} {own[source.provider]}"] if source.provider in own else []
+    # Any text can be in UTF-8, but for that of a database which does not say what its bytes mean.
+    any_text = "ENCODING 'SQL_ASCII'" if source.encoding == "SQL_ASCII" else "ENCODING 'UTF8'"
     if not source.has_plain_order:
-        choices += [f"ENCODING 'UTF8' {libc}LOCALE '{name}'" for name in ("C.UTF-8", "en_US.UTF-8")]
-    plain = "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'" if major >= 17 else f"{libc}LOCALE 'C'"
-    return [*choices, f"ENCODING 'UTF8' {plain}"]
+        choices += [f"{any_text} {libc}LOCALE '{name}'" for name in ("C.UTF-8", "en_US.UTF-8")]
+    is_builtin = major >= 17 and source.encoding != "SQL_ASCII"
+    plain = "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'" if is_builtin else f"{libc}LOCALE 'C'"
+    return [*choices, f"{any_text} {plain}"]
 
 
 def create_extensions(twin: Connection, source: Source) -> set[str]:

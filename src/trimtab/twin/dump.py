@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from trimtab.db.program_encoding import program_encoding
 from trimtab.db.program_words import entry_names, first_reason, restore_failures
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
@@ -43,14 +44,18 @@ _SET_UP = "unrecognized configuration parameter"
 _SHOWN = 20
 
 
-def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[str, str]]) -> bytes:
-    """Return an archive of the schema, without the relations that may not be read. Raises LabError."""
+def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[str, str]], *, encoding: str) -> bytes:
+    """Return an archive of the schema, without the relations that may not be read. Raises LabError.
+
+    `encoding` is the source's, by PostgreSQL's name.
+    """
     with scratch_directory() as place, for_programs(conninfo, place) as reachable:
         file, filters = place / "schema.dump", place / "schema.filter"
         filters.write_text(
             "".join(f"exclude table {qualified(*relation)}\n" for relation in unreadable), encoding="utf-8"
         )
-        options = (*_OPTIONS, f"--filter={filters}", f"--file={file}")
+        talk = f"--encoding={program_encoding(encoding)}"
+        options = (*_OPTIONS, talk, f"--filter={filters}", f"--file={file}")
         done = _programs(binaries).run("pg_dump", *options, f"--dbname={reachable}", environment=_ENGLISH)
         if done.returncode == 0 and file.exists():
             return _without_mappings(file, _programs(binaries))

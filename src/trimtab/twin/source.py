@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.model.catalog import names
 from trimtab.twin.extended import ExtendedValues, hidden_values, read_values
 from trimtab.twin.heights import read_heights
 from trimtab.twin.settings import PLANNER_SETTINGS
 from trimtab.twin.statistics import StoredColumn, hidden_ranges, read_columns
 
 BLOCK_BYTES = 8192
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +174,3 @@ def _problems(
         yield "built without values: most common values, histograms and lists of elements are not on the twin"
     if block_bytes != BLOCK_BYTES:
         yield f"the source's pages are {block_bytes} bytes, the twin's {BLOCK_BYTES}: costs differ"
-
-
-def names(relations: Sequence[Sequence[str]]) -> str:
-    """Return the first of these (schema, name) in words, and how many more there are."""
-    shown = ", ".join(f"{schema}.{name}" for schema, name in relations[:_NAMED])
-    more = len(relations) - _NAMED
-    return shown if more <= 0 else f"{shown} and {more} more"

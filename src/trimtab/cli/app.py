@@ -1,7 +1,6 @@
 """The commands and their options. Each body gathers its options, calls one function of `commands`, and is done."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: Typer would evaluate every annotation again, twice, at each start.
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -5,7 +5,6 @@ No traceback reaches a user; a fault of our own says so and where to report it.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -83,6 +82,8 @@ def wants_json() -> bool:
 
 def _tell(error: TrimtabError) -> int:
     """Say what was refused and return its exit code. A DSN may stand where none belongs: passwords are taken out."""
+    import json
+
     from trimtab.cli.text import tell
     from trimtab.db.dsn import redact
 

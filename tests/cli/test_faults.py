@@ -73,6 +73,30 @@ def test_a_broken_ledger_is_one_document_and_an_exit_code(program: Program) -> N
     assert ended.document["ledger"]["first_bad"] == 2
 
 
+def test_a_strategy_is_shown_as_one_run_had_it_and_the_others_are_named(program: Program) -> None:
+    with Ledger.open(program.ledger_path) as ledger:
+        for run, database, outcome in (("r-1", "shop", "kept"), ("r-2", "other", "refused"), ("r-3", "shop", "proven")):
+            ledger.append(Kind.RUN_STARTED, {"database": {"database": database}}, run_id=run)
+            body = {"strategy_id": "s-1", "title": "index p (v)", "proposer": "indexes"}
+            ledger.append(Kind.STRATEGY_PROPOSED, body, run_id=run)
+            settled = {"strategy_id": "s-1", "outcome": outcome, "note": ""}
+            ledger.append(Kind.STRATEGY_SETTLED, settled, run_id=run)
+    newest = program.succeed("show", "s-1", "--json").document
+    assert (newest["run_id"], newest["database"], newest["outcome"]) == ("r-3", "shop", "proven")
+    assert {entry["run_id"] for entry in newest["entries"]} == {"r-3"}
+    assert [(other["run_id"], other["database"], other["outcome"]) for other in newest["others"]] == [
+        ("r-2", "other", "refused"),
+        ("r-1", "shop", "reverted"),
+    ]
+    told = program.succeed("show", "s-1").stdout
+    assert "in r-3 on shop\nalso in r-2 on other, r-1 on shop. next: trimtab show s-1 --run r-2\n" in told
+    older = program.succeed("show", "s-1", "--run", "r-2").stdout
+    assert older.startswith("s-1  refused  index p (v)\nin r-2 on other\n")
+    assert program.run("show", "s-1", "--run", "r-4").reason == "show.unknown"
+    whole = program.succeed("show", "r-2", "--json").document
+    assert (whole["run_id"], whole["database"], whole["outcome"], whole["others"]) == ("r-2", "other", None, [])
+
+
 def test_the_originals_first_line_may_be_run_again(program: Program) -> None:
     line = ("init_db_optimization", "--spec_id=DATABASE_OPTIMIZATION_SPEC_V4", "--quantum_enhanced=true")
     assert "trimtab indexes --solver anneal" in program.succeed(*line).stderr

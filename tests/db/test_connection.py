@@ -199,7 +199,6 @@ def test_a_full_server_is_busy(server: Server) -> None:
 
 def test_nobody_at_the_address_is_unreachable(tmp_path: Path) -> None:
     assert _refused(f"host={tmp_path} dbname=a").code == "source.unreachable"
-    assert _refused("service=not-there dbname=a").code == "source.unreachable"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert (
@@ -207,6 +206,51 @@ def test_nobody_at_the_address_is_unreachable(tmp_path: Path) -> None:
             == "source.unreachable"
         )
     assert _refused(f"host=127.0.0.1 port={port} dbname=a").code == "source.unreachable"
+
+
+def _invalid(conninfo: str) -> UsageError:
+    with pytest.raises(UsageError) as refused:
+        connect(conninfo, read_only=True)
+    assert refused.value.code == "dsn.invalid"
+    return refused.value
+
+
+def test_a_service_without_a_definition_is_told_as_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    services = tmp_path / "services"
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    missing = _invalid("service=password dbname=a")
+    assert "service password was not found: there is no such file" in str(missing)
+    services.write_text("[other]\nhost=/nowhere\n[bad]\nhost=/nowhere\nbogus=1\n")
+    refused = _invalid("service=password dbname=a")
+    assert "service password was not found: it is not defined" in str(refused)
+    for place in ("PGSERVICEFILE", "~/.pg_service.conf", "PGSYSCONFDIR"):
+        assert place in refused.next_step
+    assert "service bad cannot be read" in str(_invalid("service=bad"))
+    monkeypatch.setenv("PGSERVICE", "mine")
+    assert "service mine was not found" in str(_invalid(""))
+    monkeypatch.delenv("PGSERVICE")
+    assert _refused("service=other").code == "source.unreachable"
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "environ", "found"),
+    [
+        ("host=127.0.0.1 port=99999", {}, "its port is not between 1 and 65535"),
+        ("postgresql://h1:5432,h2:0/a", {}, "its port is not between 1 and 65535"),
+        ("host=127.0.0.1", {"PGPORT": "99999"}, "libpq does not take its port"),
+        ("host=/nowhere", {"PGPORT": "abc"}, "libpq does not take its port"),
+        ("host=127.0.0.1 sslmode=secret", {}, "libpq does not take its sslmode"),
+        ("host=127.0.0.1 connect_timeout=secret", {}, "a value in it is not of its kind"),
+    ],
+)
+def test_a_value_that_libpq_refuses_is_no_unreachable_server(
+    monkeypatch: pytest.MonkeyPatch, conninfo: str, environ: dict[str, str], found: str
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    refused = _invalid(conninfo)
+    assert found in str(refused)
+    assert "secret" not in str(refused) + refused.next_step
 
 
 def test_what_is_no_connection_string_is_refused_without_repeating_it() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+import trimtab
 from trimtab.db.dsn import conninfo_for, describe, redact
 from trimtab.errors import UsageError
 
@@ -53,6 +57,8 @@ def test_every_form_that_psql_reads_is_read(dsn: str | None, database: str | Non
         "postgresql://u:h?un/ter2@h/a",
         "host=h password=hun ter2",
         "host=h port=ter2",
+        "host=h port=65536 user=ter2",
+        "postgresql://ter2@h:0/a",
         "host=h passwort=ter2",
         "postgresql://u:%zzter2@h/a",
         "shop\0ter2",
@@ -108,10 +114,23 @@ def test_a_description_knows_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ("'u:secret@h/db'", "'u:***@h/db'"),
         ("shop@db.example:5432 at 12:30:00, a@b", "shop@db.example:5432 at 12:30:00, a@b"),
         ("nothing to hide", "nothing to hide"),
+        ("Write postgresql://user@host:port/database, or", "Write postgresql://user@host:port/database, or"),
+        ("postgresql://u@h/a and postgresql://u:secret@h/a", "postgresql://u@h/a and postgresql://u:***@h/a"),
+        ("postgresql://u://secret@h/a", "postgresql://u:***@h/a"),
+        ("postgresql://:secret@h/a", "postgresql://:***@h/a"),
+        ("u:/secret@h/a", "u:***@h/a"),
     ],
 )
 def test_passwords_are_cut_out_of_text(text: str, expected: str) -> None:
     assert redact(text) == expected
+
+
+def test_the_form_of_a_uri_is_told_as_it_is_written() -> None:
+    trees = (ast.parse(path.read_text("utf-8")) for path in Path(trimtab.__file__).parent.rglob("*.py"))
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    advice = [node.value for node in nodes if isinstance(node.value, str) and "://user@" in node.value]
+    assert advice
+    assert [step for step in advice if redact(step) != step] == []
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))

@@ -6,7 +6,7 @@ import pytest
 
 from trimtab.errors import LedgerError
 from trimtab.ledger.entry import Kind
-from trimtab.ledger.history import RunState, runs, strategies, strategy_life
+from trimtab.ledger.history import RunState, StrategyLife, runs, strategies, strategy_lives
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.change import SetSetting, change_to_dict
 from trimtab.model.strategy import Outcome
@@ -32,6 +32,12 @@ def apply(ledger: Ledger, intent: str, strategy: str, *, run: str = "r-1", rever
 
 def settle(ledger: Ledger, strategy: str, outcome: str, run: str = "r-1") -> None:
     ledger.append(Kind.STRATEGY_SETTLED, {"strategy_id": strategy, "outcome": outcome, "note": ""}, run_id=run)
+
+
+def strategy_life(ledger: Ledger, strategy: str) -> StrategyLife:
+    """The only one."""
+    [life] = strategy_lives(ledger.entries(), strategy)
+    return life
 
 
 def test_a_finished_run_is_summed_up(ledger: Ledger) -> None:
@@ -78,33 +84,45 @@ def test_a_strategys_life_holds_every_entry_about_it_and_no_other(ledger: Ledger
     apply(ledger, "a", "s-2")
     ledger.append(Kind.ANCHOR_RECORDED, {"anchor_id": "x", "change_ids": ["a"]}, run_id="r-1")
     settle(ledger, "s-2", "kept")
-    life = strategy_life(ledger.entries(), "s-2")
-    assert life is not None
+    life = strategy_life(ledger, "s-2")
     assert [entry.seq for entry in life.entries] == [5, 6, 7, 8, 9, 10, 11]
     assert (life.title, life.proposer, life.outcome, life.standing) == ("title of s-2", "settings", Outcome.KEPT, 1)
-    proven = strategy_life(ledger.entries(), "s-1")
-    assert proven is not None
+    proven = strategy_life(ledger, "s-1")
     assert (proven.outcome, proven.standing) == (Outcome.PROVEN, 0)
     assert [each.strategy_id for each in strategies(ledger.entries())] == ["s-1", "s-2"]
-    assert strategy_life(ledger.entries(), "s-3") is None
+    assert strategy_lives(ledger.entries(), "s-3") == ()
 
 
 def test_what_was_kept_and_is_taken_back_later_is_reverted(ledger: Ledger) -> None:
     apply(ledger, "a", "s-1")
     settle(ledger, "s-1", "kept")
     apply(ledger, "b", "s-1", run="r-2", reverts="a")
-    life = strategy_life(ledger.entries(), "s-1")
-    assert life is not None
+    life = strategy_life(ledger, "s-1")
     assert (life.outcome, life.standing, life.run_ids) == (Outcome.REVERTED, 0, ("r-1", "r-2"))
 
 
-def test_a_strategy_that_is_tried_anew_has_no_outcome_yet(ledger: Ledger) -> None:
+def test_a_strategy_that_is_tried_anew_has_another_life(ledger: Ledger) -> None:
     propose(ledger, "s-1")
     settle(ledger, "s-1", "rejected")
     propose(ledger, "s-1", run="r-2")
-    life = strategy_life(ledger.entries(), "s-1")
-    assert life is not None
-    assert life.outcome is None
+    lives = strategy_lives(ledger.entries(), "s-1")
+    assert [(life.run_id, life.outcome) for life in lives] == [("r-1", Outcome.REJECTED), ("r-2", None)]
+
+
+def test_one_strategy_on_two_databases_has_two_lives(ledger: Ledger) -> None:
+    """What takes it back on one of them, in a run of its own, belongs to the run that made the change."""
+    for run, database in (("r-1", "shop"), ("r-2", "other")):
+        ledger.append(Kind.RUN_STARTED, {"database": {**SHOP, "database": database}}, run_id=run)
+        propose(ledger, "s-1", run=run)
+        apply(ledger, f"of {run}", "s-1", run=run)
+        settle(ledger, "s-1", "kept", run=run)
+    apply(ledger, "back", "s-1", run="recovery", reverts="of r-1")
+    settle(ledger, "s-1", "reverted", run="recovery")
+    first, second = strategy_lives(ledger.entries(), "s-1")
+    assert (first.run_id, first.database, first.outcome, first.standing) == ("r-1", "shop", Outcome.REVERTED, 0)
+    assert (second.run_id, second.database, second.outcome, second.standing) == ("r-2", "other", Outcome.KEPT, 1)
+    assert [entry.seq for entry in first.entries] == [2, 3, 4, 5, 11, 12, 13]
+    assert [entry.seq for entry in second.entries] == [7, 8, 9, 10]
 
 
 def test_an_outcome_that_this_version_does_not_know_is_named(ledger: Ledger) -> None:

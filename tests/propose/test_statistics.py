@@ -31,6 +31,13 @@ def test_columns_that_go_together_are_measured_together() -> None:
     assert proposed(TABLE, q=scan("t", BOTH, rows=10, actual=1000)) == [(("a", "b"), ("dependencies", "mcv"))]
 
 
+def test_the_title_names_the_schema_unless_it_is_public() -> None:
+    read = scan("t", BOTH, rows=10, actual=1000)
+    tables = (TABLE, replace(TABLE, schema="app"))
+    found = propose(context(*tables, plans={"q": read, "r": replace(read, schema="app")}))
+    assert [strategy.title for strategy in found] == ["statistics on app.t (a, b)", "statistics on t (a, b)"]
+
+
 @pytest.mark.parametrize(("rows", "actual"), [(250, 1000), (1000, 250), (1, 99), (99, 1)])
 def test_small_errors_and_few_rows_are_no_reason(rows: float, actual: float) -> None:
     assert proposed(TABLE, q=scan("t", BOTH, rows=rows, actual=actual)) == []

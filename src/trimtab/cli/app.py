@@ -1,7 +1,6 @@
 """The commands and their options. Each body gathers its options, calls one function of `commands`, and is done."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: Typer would evaluate every annotation again, twice, at each start.
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -245,13 +244,16 @@ def history(
 def show(
     id: Annotated[str, typer.Argument(help="A run (r-...) or a strategy (s-...).")],
     *,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Of a strategy: the run (r-...) to show it in; else the newest.")
+    ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Tell the life of a run or a strategy, entry by entry."""
+    """Tell the life of a run, or of a strategy in a run, entry by entry."""
     from trimtab.cli import records
 
-    records.show(id, config=config, as_json=json)
+    records.show(id, run=run, config=config, as_json=json)
 
 
 @app.command(epilog="Example: trimtab revert s-3f9c2a10bd service=shop")

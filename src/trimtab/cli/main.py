@@ -5,11 +5,9 @@ No traceback reaches a user; a fault of our own says so and where to report it.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 
 from trimtab.errors import TrimtabError, UsageError
 
@@ -19,9 +17,13 @@ _ENDED_BY_SIGNAL = (129, 130, 143)
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    from trimtab.cli.output import take_over
     from trimtab.embedded.signals import cleanup_on_signals
 
-    _never_fail_to_print()
+    try:
+        finish_output = take_over()
+    except UsageError as error:
+        sys.exit(_tell(error))
     try:
         with cleanup_on_signals():
             code = _run()
@@ -29,7 +31,10 @@ def main() -> None:
         code = leaving.code if isinstance(leaving.code, int) else INTERNAL
         if code in _ENDED_BY_SIGNAL:
             _tell_interrupt(leaving.__cause__ or leaving)
-    _leave(code)
+    lost = finish_output()
+    if lost is not None and code == 0:
+        code = _tell(lost)
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -42,8 +47,6 @@ def _run() -> int:
         code = int(app(prog_name="trimtab", standalone_mode=False) or 0)
     except TrimtabError as error:
         return _tell(error)
-    except BrokenPipeError:
-        return 0
     except Exception as error:
         for earlier in _contexts(error):
             if isinstance(earlier, Interrupted):  # and what then failed was on its way out
@@ -79,6 +82,8 @@ def wants_json() -> bool:
 
 def _tell(error: TrimtabError) -> int:
     """Say what was refused and return its exit code. A DSN may stand where none belongs: passwords are taken out."""
+    import json
+
     from trimtab.cli.text import tell
     from trimtab.db.dsn import redact
 
@@ -118,34 +123,3 @@ def _usage_or_fault(error: Exception) -> int:
             next_step="Run again with TRIMTAB_DEBUG=1 to see where, and report it.",
         )
     )
-
-
-def _never_fail_to_print() -> None:
-    """Where the encoding of stdout lacks a character, print its escape, as Python does on stderr."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _leave(code: int) -> None:
-    """Exit. A reader that has gone is no error; an output that cannot be written is one."""
-    if sys.stdout is None:
-        sys.exit(code)
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            code = code or _unwritable(error)
-    sys.exit(code)
-
-
-def _unwritable(error: OSError) -> int:
-    from trimtab.cli.text import tell
-
-    told = UsageError(
-        f"the output cannot be written: {error.strerror}",
-        code="usage.output",
-        next_step="Check where stdout goes; the work itself is done.",
-    )
-    tell(told)
-    return told.exit_code

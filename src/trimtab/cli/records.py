@@ -12,12 +12,14 @@ from rich.table import Table
 from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
 from trimtab.cli.text import duration, percent, printable, tell
 from trimtab.errors import LedgerError, UsageError
-from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_life
+from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_lives
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
 
 if TYPE_CHECKING:
     from trimtab.ledger.entry import Entry
+
+OTHERS = 5
 
 
 def status(*, config: Path | None, as_json: bool) -> int:
@@ -90,24 +92,33 @@ def history(*, limit: int, config: Path | None, as_json: bool) -> None:
     stdout_console().print(table if found else "no run yet. next: trimtab optimize DSN, or trimtab demo")
 
 
-def show(subject: str, *, config: Path | None, as_json: bool) -> None:
-    """Print the life of a run or a strategy."""
+def show(subject: str, *, run: str | None, config: Path | None, as_json: bool) -> None:
+    """Print the life of a run, or of a strategy in one run: the one named, else the newest that had it."""
     with _ledger(config) as ledger:
         known = tuple(ledger.entries())
-    life = strategy_life(known, subject)
-    entries = life.entries if life is not None else tuple(entry for entry in known if entry.run_id == subject)
+    lives = strategy_lives(known, subject)
+    life = next((each for each in reversed(lives) if run in (None, each.run_id)), None)
+    entries = life.entries if life is not None else ()
+    if not lives and run is None:
+        entries = tuple(entry for entry in known if entry.run_id == subject)
     if not entries:
         raise UsageError(
-            f"{subject} is not in the ledger",
+            f"{subject} is not in the ledger" + (f" as a strategy of run {run}" if run is not None else ""),
             code="show.unknown",
             next_step="`trimtab history` lists the runs (r-...); `trimtab show` of a run lists its strategies (s-...).",
         )
+    others = [each for each in reversed(lives) if each is not life]
     if as_json:
         print_json(
             {
                 "schema": "trimtab.show/v1",
                 "id": subject,
-                "outcome": life.outcome.value if life is not None and life.outcome is not None else None,
+                "outcome": _outcome(life) if life is not None else None,
+                "run_id": life.run_id if life is not None else subject,
+                "database": life.database if life is not None else _database(known, subject),
+                "others": [
+                    {"run_id": each.run_id, "database": each.database, "outcome": _outcome(each)} for each in others
+                ],
                 "entries": [_entry_document(entry) for entry in entries],
             }
         )
@@ -115,6 +126,12 @@ def show(subject: str, *, config: Path | None, as_json: bool) -> None:
     console = stdout_console()
     if life is not None:
         console.print(_life_heading(life), markup=False, highlight=False)
+        console.print(f"in {_run_of(life)}", markup=False, highlight=False, soft_wrap=True)
+        if others:
+            text = f"also in {', '.join(_run_of(each) for each in others[:OTHERS])}"
+            text += f" and {len(others) - OTHERS} more" if len(others) > OTHERS else ""
+            text += f". next: trimtab show {subject} --run {others[0].run_id}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
     else:
         for other in strategies(entries):
             console.print(f"  {_life_heading(other)}", markup=False, highlight=False)
@@ -128,8 +145,19 @@ def _ledger(config: Path | None) -> Ledger:
 
 
 def _life_heading(life: StrategyLife) -> str:
-    outcome = life.outcome.value if life.outcome is not None else "open"
-    return f"{life.strategy_id}  {outcome}  {printable(life.title)}"
+    return f"{life.strategy_id}  {_outcome(life) or 'open'}  {printable(life.title)}"
+
+
+def _outcome(life: StrategyLife) -> str | None:
+    return life.outcome.value if life.outcome is not None else None
+
+
+def _run_of(life: StrategyLife) -> str:
+    return f"{life.run_id} on {printable(life.database)}" if life.database else str(life.run_id)
+
+
+def _database(known: tuple[Entry, ...], run_id: str) -> str:
+    return next((run.database for run in runs(known) if run.run_id == run_id), "")
 
 
 def _summary(entry: Entry) -> str:

@@ -1,7 +1,6 @@
 """The options of the `trimtab twin` commands. Each body gathers them, calls one function of `twins`, and is done."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: Typer would evaluate every annotation again, twice, at each start.
 from pathlib import Path
 from typing import Annotated
 

@@ -23,9 +23,9 @@ from psycopg.errors import Diagnostic
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
-from trimtab.db.dsn import conninfo_for, describe
+from trimtab.db.dsn import conninfo_for, describe, invalid
 from trimtab.db.failures import QueryTimeout, ServerError, source_error
-from trimtab.errors import SourceError
+from trimtab.errors import SourceError, UsageError
 
 __all__ = ["Connection", "Notice", "QueryTimeout", "ServerError", "connect", "notices", "source_error"]
 
@@ -100,7 +100,8 @@ def connect(conninfo: str, *, read_only: bool, statement_timeout_ms: int = 0, lo
 
     Timeouts are milliseconds, 0 is none, and replace what the role or the database has set. `read_only` makes every
     transaction read-only. Raises SourceError: source.unreachable, source.authentication, source.no_database,
-    source.permission, source.too_old (before 13), source.busy; UsageError `dsn.invalid` for what is no conninfo.
+    source.permission, source.too_old (before 13), source.busy; UsageError `dsn.invalid` for what is no conninfo, for
+    a service that is not defined, and for a value that libpq refuses, wherever it comes from.
     """
     conninfo = conninfo_for(conninfo, None)
     where = describe(conninfo)
@@ -112,7 +113,7 @@ def connect(conninfo: str, *, read_only: bool, statement_timeout_ms: int = 0, lo
             prepare_threshold=None,
         )
     except psycopg.Error as exc:
-        raise _connect_error(exc, where) from None
+        raise _untried(exc, conninfo) or _connect_error(exc, where) from None
     try:
         _require_version(connection, where)
         _NOTICES[connection] = deque(maxlen=_KEPT_NOTICES)
@@ -183,6 +184,43 @@ def _keeper(kept: deque[Notice]) -> Callable[[Diagnostic], None]:
     return keep
 
 
+# What libpq says before it tries to connect.
+_UNTRIED = r"^connection is bad: "
+_NO_SERVICE = re.compile(_UNTRIED + 'definition of service ".*" not found')
+_NO_SERVICE_FILE = re.compile(_UNTRIED + 'service file ".*" not found')
+_BAD_SERVICE_FILE = re.compile(_UNTRIED + r".* (?:not supported |too long )?in service file \"")
+_BAD_VALUE = re.compile(
+    _UNTRIED + r'invalid (?:integer value ".*" for connection option "(?P<option>\w+)"|(?P<name>\w+) (?:value|number):)'
+)
+
+
+def _untried(exc: psycopg.Error, conninfo: str) -> UsageError | None:
+    """Return the refusal of what no connection was tried with, by libpq's words; None when it has tried."""
+    words = str(exc)
+    service = conninfo_to_dict(conninfo).get("service") or os.environ.get("PGSERVICE")
+    if _NO_SERVICE.search(words) or _NO_SERVICE_FILE.search(words):
+        found = (
+            "there is no such file as PGSERVICEFILE names" if _NO_SERVICE_FILE.search(words) else "it is not defined"
+        )
+        return invalid(
+            f"service {service} was not found: {found}",
+            next_step=f"Define [{service}] in ~/.pg_service.conf (PGSERVICEFILE names another file), "
+            "or in pg_service.conf of libpq's system directory (PGSYSCONFDIR names another).",
+        )
+    if _BAD_SERVICE_FILE.search(words):
+        return invalid(
+            f"service {service} cannot be read: its file holds a line that libpq does not take",
+            next_step="Write one libpq parameter a line there, as in host=db.example; a service names no other one.",
+        )
+    if refused := _BAD_VALUE.search(words):
+        found = f"libpq does not take its {refused['option'] or refused['name']}"
+    elif isinstance(exc, psycopg.ProgrammingError):
+        found = "a value in it is not of its kind"
+    else:
+        return None
+    return invalid(found, next_step="Correct it where it is set: in the DSN, in its service or in a PG* variable.")
+
+
 # The server's message is in its own language (lc_messages); what libpq itself knows is asked first.
 _NO_DATABASE = re.compile(r'database ".*" (?:does not exist|is not currently accepting connections)')
 _TOO_MANY = re.compile(r"too many (?:clients|connections)|remaining connection slots")
@@ -231,6 +269,4 @@ def _unreachable(exc: psycopg.Error, words: str) -> str:
         return "the host name is not known"
     if "No such file" in words:
         return "there is no server at this socket"
-    if "service" in words:
-        return "the service file or the service in it cannot be read"
     return "no server answered"

@@ -11,6 +11,7 @@ import re
 from trimtab.errors import UsageError
 
 _URI_SCHEMES = ("postgresql://", "postgres://")
+_LARGEST_PORT = 65535
 _SECRETS = ("password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret")
 
 _NAMES = "|".join((*_SECRETS, "PGPASSWORD", "PGSSLPASSWORD"))
@@ -20,7 +21,11 @@ _KEYWORD_SECRET = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _URI_PARAMETER_SECRET = re.compile(rf"(?P<key>[?&](?:{_NAMES})=)[^&\s]*", re.IGNORECASE)
-_URI_SECRET = re.compile(r"(?P<user>(?:\b[a-z][\w+.-]*:/{1,2})?[^\s:/?#@'\"]*):[^\s]*@", re.IGNORECASE)
+# The colon of `scheme://user@host` has no password behind it.
+_URI_SECRET = re.compile(
+    r"""(?P<user> \b[a-z][\w+.-]*:/{1,2} [^\s:/?#@'"]* (?=:) | [^\s:/?#@'"]* (?=:(?!//)) ) : [^\s]*@""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def conninfo_for(dsn: str | None, database: str | None) -> str:
@@ -68,9 +73,9 @@ def _parsed(text: str, *, database: str | None) -> str:
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     if "\0" in text or (database is not None and "\0" in database):
-        raise _invalid("it holds a NUL")
+        raise invalid("it holds a NUL")
     if not _is_conninfo(text) and ("://" in text or re.search(r":[^\s]*@", text)):
-        raise _invalid("it looks like a URI, but begins with neither postgresql:// nor postgres://")
+        raise invalid("it looks like a URI, but begins with neither postgresql:// nor postgres://")
     if text.startswith(_URI_SCHEMES):
         _check_uri(text)
     try:
@@ -80,25 +85,30 @@ def _parsed(text: str, *, database: str | None) -> str:
         _check_port(str(fields.get("port") or ""))
         return make_conninfo("", **fields)
     except psycopg.ProgrammingError:
-        raise _invalid("libpq cannot read it") from None
+        raise invalid("libpq cannot read it") from None
 
 
 def _check_uri(uri: str) -> None:
     """With a bare "/" or "@" in the password libpq takes parts of it for a host, a port or a database."""
     authority, _, rest = uri.partition("://")[2].partition("/")
     if authority.count("@") > 1 or "@" in rest.partition("?")[0]:
-        raise _invalid("its user part holds a character that must be percent-encoded")
+        raise invalid("its user part holds a character that must be percent-encoded")
 
 
 def _check_port(ports: str) -> None:
-    if any(port.strip() and not port.strip().isdecimal() for port in ports.split(",")):
-        raise _invalid("its port is not a number")
+    for port in filter(None, map(str.strip, ports.split(","))):
+        if not port.isdecimal():
+            raise invalid("its port is not a number")
+        if not 0 < int(port) <= _LARGEST_PORT:
+            raise invalid(f"its port is not between 1 and {_LARGEST_PORT}")
 
 
-def _invalid(found: str) -> UsageError:
-    return UsageError(
-        f"the connection string is refused: {found}",
-        code="dsn.invalid",
-        next_step="Write postgresql://user@host:port/database (special characters percent-encoded), "
-        "key=value pairs, or a database name; leave the password to a passfile or PGPASSWORD.",
-    )
+_FORMS = (
+    "Write postgresql://user@host:port/database (special characters percent-encoded), "
+    "key=value pairs, or a database name; leave the password to a passfile or PGPASSWORD."
+)
+
+
+def invalid(found: str, *, next_step: str = _FORMS) -> UsageError:
+    """Return the error `dsn.invalid` for a connection string of which no connection can be tried."""
+    return UsageError(f"the connection string is refused: {found}", code="dsn.invalid", next_step=next_step)

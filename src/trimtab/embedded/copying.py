@@ -32,7 +32,14 @@ def copy_contents(source: Path, target: Path, account: Account | None) -> None:
             break
     raise failed(
         f"the data directory {source} could not be copied",
-        done.stderr,
+        _first(done.stderr),
         code="embedded.copy_failed",
         next_step="Read the message of cp above; check permissions and free space.",
     )
+
+
+def _first(messages: str) -> str:
+    """Return the first message, of a full disk if any, and how many others there are."""
+    lines = [line for line in messages.splitlines() if line.strip()]
+    told = [line for line in lines if "No space left" in line][:1] or lines[:1]
+    return "\n".join([*told, *([f"(and {len(lines) - 1} more messages)"] if len(lines) > 1 else [])])

@@ -56,12 +56,16 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class StrategyLife:
-    """All that the ledger knows of a strategy, over all runs: every entry about it, in order.
+    """A strategy's way through one run: every entry about it, in order, and those by which it was taken back later.
 
-    `outcome` is None while it has not come to an end. `standing` counts its changes that stand applied now.
+    `run_id` is the run and `database` the name of its database, "" where the ledger names none. `outcome` is None while
+    it has not come to an end. `standing` counts its changes of this run that stand applied now. `run_ids` are all runs
+    that wrote the entries.
     """
 
     strategy_id: str
+    run_id: str | None
+    database: str
     title: str
     proposer: str
     outcome: Outcome | None
@@ -83,22 +87,38 @@ def runs(entries: Iterable[Entry]) -> tuple[RunSummary, ...]:
     )
 
 
-def strategy_life(entries: Iterable[Entry], strategy_id: str) -> StrategyLife | None:
-    """Return the strategy's life, or None when no entry is about it."""
-    return next((life for life in strategies(entries) if life.strategy_id == strategy_id), None)
+def strategy_lives(entries: Iterable[Entry], strategy_id: str) -> tuple[StrategyLife, ...]:
+    """Return the strategy's lives, one for each run that had it, on whichever database; the newest is the last."""
+    return tuple(life for life in strategies(entries) if life.strategy_id == strategy_id)
 
 
 def strategies(entries: Iterable[Entry]) -> tuple[StrategyLife, ...]:
-    """Return the life of every strategy, in the order in which they were first met."""
+    """Return the life of every strategy in every run, in the order in which they were first met."""
     known = tuple(entries)
-    all_intents = intents(known)
-    strategy_of = {intent.id: intent.intended.text("strategy_id") for intent in all_intents}
-    lives: dict[str, list[Entry]] = {}
+    intent_of = {intent.id: intent.intended for intent in intents(known)}
+    strategy_of = {intent_id: intended.text("strategy_id") for intent_id, intended in intent_of.items()}
+    lives: dict[tuple[str, str | None], list[Entry]] = {}
+    newest: dict[str, str | None] = {}
     for entry in known:
         for strategy_id in _subjects(entry, strategy_of):
-            lives.setdefault(strategy_id, []).append(entry)
-    standing = Counter(applied.strategy_id for applied in applied_changes(known))
-    return tuple(_life(strategy_id, found, standing[strategy_id]) for strategy_id, found in lives.items())
+            run_id = _reverted_run(entry, intent_of)
+            if entry.kind is Kind.STRATEGY_SETTLED and (strategy_id, run_id) not in lives:
+                run_id = newest.get(strategy_id, run_id)  # settled by who took it back
+            newest[strategy_id] = run_id
+            lives.setdefault((strategy_id, run_id), []).append(entry)
+    standing = Counter((applied.strategy_id, intent_of[applied.intent_id].run_id) for applied in applied_changes(known))
+    databases = {run.run_id: run.database for run in runs(known)}
+    return tuple(
+        _life(strategy_id, run_id, databases.get(run_id or "", ""), found, standing[strategy_id, run_id])
+        for (strategy_id, run_id), found in lives.items()
+    )
+
+
+def _reverted_run(entry: Entry, intent_of: Mapping[str, Entry]) -> str | None:
+    """Return the run whose strategy an entry is about: of a revert that which made the change, else the entry's own."""
+    intended = intent_of.get(_text(entry.body.get("intent_id")), entry)
+    made = intent_of.get(_text(intended.body.get("reverts")), entry)
+    return made.run_id
 
 
 def _subjects(entry: Entry, strategy_of: Mapping[str, str]) -> tuple[str, ...]:
@@ -112,10 +132,12 @@ def _subjects(entry: Entry, strategy_of: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(strategy_of[str(each)] for each in change_ids if str(each) in strategy_of))
 
 
-def _life(strategy_id: str, entries: list[Entry], standing: int) -> StrategyLife:
+def _life(strategy_id: str, run_id: str | None, database: str, entries: list[Entry], standing: int) -> StrategyLife:
     proposed = next((entry for entry in reversed(entries) if entry.kind is Kind.STRATEGY_PROPOSED), None)
     return StrategyLife(
         strategy_id=strategy_id,
+        run_id=run_id,
+        database=database,
         title=_text(proposed.body.get("title")) if proposed is not None else "",
         proposer=_text(proposed.body.get("proposer")) if proposed is not None else "",
         outcome=_outcome(entries, standing),

@@ -22,6 +22,7 @@ from trimtab.propose.candidates import candidates_for
 from trimtab.propose.context import LEAST_SHARE, Context
 from trimtab.propose.lookups import Lookup, lookups_of
 from trimtab.propose.merge import merged, replacements
+from trimtab.propose.names import titled
 from trimtab.propose.needs import needs_of
 from trimtab.propose.pool import Pool
 from trimtab.propose.problem import Problem
@@ -280,7 +281,7 @@ def _strategy(changes: tuple[CreateIndex, ...], gain_ms: float, choice: Choice) 
     return Strategy(
         changes=changes,
         proposer=NAME,
-        title="index " + " and ".join(_describe(choice.candidates[change.name]) for change in changes),
+        title="index " + " and ".join(describe(choice.candidates[change.name]) for change in changes),
         reason=f"part of the best set that planner and solver agree on; {how_many}",
         query_ids=query_ids,
         size_bytes=sum(choice.problem.sizes[change.name] for change in changes),
@@ -298,13 +299,13 @@ def _evidence(changes: Iterable[CreateIndex], choice: Choice) -> dict[str, int |
     return found
 
 
-def _describe(candidate: Candidate) -> str:
+def describe(candidate: Candidate) -> str:
     """Return the index for people, without literals."""
     method = "" if candidate.method == "btree" else f" by {candidate.method}"
     keys = ", ".join(key.column or _without_literals(key.expression) for key in candidate.keys)
     included = f" include ({', '.join(candidate.included)})" if candidate.included else ""
     part = f" where {_without_literals(' AND '.join(candidate.predicate))}" if candidate.predicate else ""
-    return f"{candidate.table}{method} ({keys}){included}{part}"
+    return f"{titled(candidate.schema, candidate.table)}{method} ({keys}){included}{part}"
 
 
 def _without_literals(expression: str) -> str:

@@ -1,6 +1,7 @@
 """Names for what Trimtab makes: readable, within PostgreSQL's 63 bytes, and equal whenever the definition is equal.
 
-Never looks at which names are taken: the digest keeps two definitions apart.
+Also how a title names a table, so that tables of one name in two schemas are told apart. Never looks at which names are
+taken: the digest keeps two definitions apart.
 """
 
 from __future__ import annotations
@@ -19,3 +20,8 @@ def object_name(prefix: str, words: Iterable[str], definition: str) -> str:
     stem = re.sub(r"[^a-z0-9_]+", "_", "_".join(words).lower())
     room = MAX_NAME_BYTES - len(prefix.encode()) - 1 - _DIGEST_LENGTH
     return f"{prefix}{stem[: max(room, 0)]}_{digest}"
+
+
+def titled(schema: str, table: str) -> str:
+    """Return the table as a title names it: the schema is told unless it is `public`, whatever else is there."""
+    return table if schema == "public" else f"{schema}.{table}"

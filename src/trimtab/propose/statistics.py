@@ -15,7 +15,7 @@ from trimtab.model.change import CreateStatistics
 from trimtab.model.plan import Plan, PlanNode
 from trimtab.model.strategy import Strategy
 from trimtab.propose.context import Context
-from trimtab.propose.names import object_name
+from trimtab.propose.names import object_name, titled
 
 NAME = "statistics"
 # An estimate that is off by less than this does not explain a bad plan.
@@ -137,7 +137,7 @@ def _strategy(miss: Misestimate, kinds: tuple[str, ...], query_ids: tuple[str, .
     return Strategy(
         changes=(CreateStatistics(miss.schema, miss.table, name, miss.columns, kinds),),
         proposer=NAME,
-        title=f"statistics on {miss.table} ({', '.join(miss.columns)})",
+        title=f"statistics on {titled(miss.schema, miss.table)} ({', '.join(miss.columns)})",
         reason=f"the planner's row estimate was off by a factor of {miss.factor:.0f} where these columns meet",
         query_ids=query_ids,
         evidence={"factor": round(miss.factor, 2)},

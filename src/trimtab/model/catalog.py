@@ -13,7 +13,10 @@ from trimtab.model.workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
-    """Which server and database this is. `version` is server_version_num (180006), `started_at` ISO 8601."""
+    """Which server and database this is. `version` is server_version_num (180006), `started_at` ISO 8601.
+
+    `forbidden_tablespace` is the session's default_tablespace where the role may not create in it, else None.
+    """
 
     version: int
     database: str
@@ -23,6 +26,7 @@ class ServerIdentity:
     started_at: str
     is_standby: bool
     is_superuser: bool
+    forbidden_tablespace: str | None = None
 
     @property
     def major(self) -> int:
@@ -110,7 +114,10 @@ class StatisticsObject:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An ordinary table, a partition or a materialized view that user queries can read."""
+    """An ordinary table, a partition or a materialized view that user queries can read.
+
+    `is_owned`: the session's role is its owner or a member of it. `may_create`: the role has CREATE on its schema.
+    """
 
     schema: str
     name: str
@@ -129,6 +136,7 @@ class Table:
     deletes: int = 0
     is_readable: bool = True
     is_owned: bool = True
+    may_create: bool = True
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""
@@ -152,7 +160,8 @@ class Snapshot:
     """The source at one moment: identity, catalog, settings, workload. `taken_at` is UTC, ISO 8601.
 
     `scoped_settings` maps (database or role name, setting name) to what ALTER DATABASE/ROLE SET holds; the key's first
-    part is "database:NAME" or "role:NAME". `extensions` maps the installed ones to their schemas.
+    part is "database:NAME" or "role:NAME". `settable_scopes` are those, of this form, for which the session's role may
+    set settings. `extensions` maps the installed ones to their schemas.
     """
 
     server: ServerIdentity
@@ -161,6 +170,7 @@ class Snapshot:
     workload: Workload
     taken_at: str
     scoped_settings: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    settable_scopes: frozenset[str] = frozenset()
     extensions: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, schema: str, name: str) -> Table | None:

@@ -31,6 +31,7 @@ _TABLE_FIELDS = [
     "deletes",
     "is_readable",
     "is_owned",
+    "may_create",
 ]
 _INDEX_FIELDS = [
     "schema",

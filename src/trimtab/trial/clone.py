@@ -156,9 +156,11 @@ def _require_new_enough(binaries: Binaries, snapshot: Snapshot) -> None:
 def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, directory: Path) -> None:
     hidden = [f"--exclude-table={qualified(t.schema, t.name)}" for t in snapshot.tables if not t.is_readable]
     options = ("--format=directory", _JOBS, "--compress=0", "--no-sync", "--lock-wait-timeout=10s", "--no-password")
+    # Large objects have rights of their own, which pg_read_all_data does not cover; no plan depends on them.
+    without = (*_WITHOUT, "--no-blobs")
     with for_programs(conninfo, directory.parent) as reachable:
         target = (f"--file={directory}", f"--dbname={reachable}")
-        done = binaries.run("pg_dump", *options, *_WITHOUT, *hidden, *target, environment=_ENGLISH)
+        done = binaries.run("pg_dump", *options, *without, *hidden, *target, environment=_ENGLISH)
     if done.returncode != 0:
         raise LabError(
             f"the source could not be read for the lab: pg_dump said: {first_reason(done.stderr)}",

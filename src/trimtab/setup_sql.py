@@ -18,14 +18,21 @@ GRANT pg_read_all_data TO trimtab_observe;    -- planner statistics for the twin
 -- Row-level security: tables that have it are not in the clone, unless the role sees all of their rows:
 -- ALTER ROLE trimtab_observe BYPASSRLS;
 
--- 2. Applying: `--apply`, `revert` and `resume`. Building an index needs membership in the role that owns the table,
---    and ALTER DATABASE ... SET needs membership in the role that owns the database. Name only those owners:
-CREATE ROLE trimtab_apply LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 4;
+-- 2. Applying: `--apply`, `revert` and `resume`. As the first role, and the right to make these changes; none to rows.
+CREATE ROLE trimtab_apply LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 8;
 ALTER ROLE trimtab_apply SET lock_timeout = '5s';
 GRANT pg_monitor TO trimtab_apply;
 GRANT pg_read_all_data TO trimtab_apply;
 -- ALTER ROLE trimtab_apply BYPASSRLS;        -- as above: `--apply` makes a clone too
+--    a) Only a table's owner may index it or make statistics on it: membership in the roles that own the tables. It
+--       brings all that these roles may do; PostgreSQL has no smaller right. Name only those owners:
 -- GRANT table_owner TO trimtab_apply;
+--    b) Besides, CREATE on the schema of the tables: to own a table is not enough, neither to index it nor to put back
+--       an index that was dropped. Not needed where the owner named in a) has it, as the owner of a schema does. On
+--       schema public PostgreSQL 15 and later give it to the database's owner alone. In each database, for each schema:
+-- GRANT CREATE ON SCHEMA public TO trimtab_apply;
+--    c) Only a database's owner may run ALTER DATABASE ... SET. Leave this out, and settings are refused, not tried:
+-- GRANT database_owner TO trimtab_apply;
 
 -- 3. What runs: Trimtab reads the workload from pg_stat_statements unless it is given a file. It needs
 --    shared_preload_libraries = 'pg_stat_statements' in postgresql.conf (a restart), and then, in each database:

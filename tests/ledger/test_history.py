@@ -9,6 +9,7 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.history import RunState, StrategyLife, runs, strategies, strategy_lives
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.change import SetSetting, change_to_dict
+from trimtab.model.report import OnSource
 from trimtab.model.strategy import Outcome
 
 SHOP = {"system_identifier": "7", "database": "shop", "database_oid": 16384}
@@ -56,6 +57,28 @@ def test_a_finished_run_is_summed_up(ledger: Ledger) -> None:
     assert (run.applied, run.reverted) == (2, 1)
     assert (run.before_ms, run.after_ms, run.improvement) == (200.0, 50.0, 0.75)
     assert run.error_code is None
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "is_applying", "expected"),
+    [
+        ({"kept": 2, "rejected": 3}, True, OnSource.ALL),
+        ({"kept": 1, "failed": 1}, True, OnSource.SOME),
+        ({"kept": 1, "reverted": 1}, True, OnSource.SOME),
+        ({"failed": 2, "refused": 1}, True, OnSource.NONE),
+        ({"reverted": 1}, True, OnSource.NONE),
+        ({"refused": 1, "rejected": 1}, True, OnSource.NOTHING_PROVEN),
+        ({"proven": 2}, False, OnSource.NOT_ASKED),
+    ],
+)
+def test_how_much_of_the_labs_gain_the_source_has_is_told(
+    ledger: Ledger, outcomes: dict[str, int], is_applying: bool, expected: OnSource
+) -> None:
+    ledger.append(Kind.RUN_STARTED, {"database": SHOP, "apply": is_applying}, run_id="r-1")
+    body = {"outcomes": outcomes, "before_ms": 200.0, "after_ms": 50.0}
+    ledger.append(Kind.RUN_FINISHED, body, run_id="r-1")
+    [run] = runs(ledger.entries())
+    assert run.on_source is expected
 
 
 def test_runs_that_did_not_finish_are_told_by_what_was_settled(ledger: Ledger) -> None:

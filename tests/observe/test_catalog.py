@@ -122,6 +122,8 @@ def test_a_role_sees_what_it_may_read_and_owns(reader: Connection, conn: Connect
     assert {name for (_, name), table in found.items() if table.is_readable} == {"sale", "city"}
     assert not found[WEIRD, "sale"].is_readable
     assert not any(table.is_owned for table in found.values())
+    assert all(table.may_create for table in tables(conn).values())
+    assert not any(table.may_create for (schema, _), table in found.items() if schema == WEIRD)
     hidden = found["public", "part"]
     assert all(column.average_width is None for column in hidden.columns)
     assert all(table.is_owned and table.is_readable for table in tables(conn).values())

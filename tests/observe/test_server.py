@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from trimtab.db.connection import Connection
-from trimtab.observe.server import read_clock, read_scoped_settings, read_server, read_settings
+from trimtab.observe.server import read_clock, read_scoped_settings, read_server, read_settable_scopes, read_settings
 
 
 def test_the_server_is_known_by_version_database_and_role(conn: Connection, reader: Connection) -> None:
@@ -13,6 +13,12 @@ def test_the_server_is_known_by_version_database_and_role(conn: Connection, read
     assert (other.user, other.is_superuser) == ("reader", False)
     assert owner.system_identifier == other.system_identifier
     assert datetime.fromisoformat(owner.started_at) < datetime.fromisoformat(read_clock(conn))
+
+
+def test_settings_may_be_set_for_what_the_role_is_or_administers(conn: Connection, reader: Connection) -> None:
+    assert read_settable_scopes(reader) == {"role:reader"}
+    assert {"database:postgres", "role:reader"} < read_settable_scopes(conn)
+    assert read_server(reader).forbidden_tablespace is None
 
 
 def test_a_revoked_right_on_the_identifier_leaves_it_out(owner: Connection, reader: Connection) -> None:

@@ -76,7 +76,14 @@ def snapshot(*tables: Table, is_standby: bool = False) -> Snapshot:
         "random_page_cost": Setting("random_page_cost", "4", None, "user", "default", True),
         "jit": Setting("jit", "on", None, "user", "default", True),
     }
-    return Snapshot(server, tables or (ORDERS, PAYMENTS), settings, Workload((), "file"), "2026-01-01T00:00:00Z")
+    return Snapshot(
+        server,
+        tables or (ORDERS, PAYMENTS),
+        settings,
+        Workload((), "file"),
+        "2026-01-01T00:00:00Z",
+        settable_scopes=frozenset({"database:shop", "role:reporting"}),
+    )
 
 
 def spec(**sections: dict[str, object]) -> Specification:

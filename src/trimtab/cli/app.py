@@ -83,7 +83,7 @@ def optimize(
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Carry a workload through the lifecycle; without --apply nothing changes on the source."""
     from trimtab.cli import commands
 
@@ -100,7 +100,7 @@ def optimize(
         seed=seed,
         config=config,
     )
-    commands.optimize(options, as_json=json, is_quiet=quiet)
+    return commands.optimize(options, as_json=json, is_quiet=quiet)
 
 
 @app.command(
@@ -196,11 +196,11 @@ def demo(
     pg_bin: PgBin = None,
     json: Json = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Show the whole lifecycle on a generated shop database, on a server of its own."""
     from trimtab.cli import demonstration
 
-    demonstration.run(seed=seed, scale=scale, keep=keep, pg_bin=pg_bin, as_json=json, is_quiet=quiet)
+    return demonstration.run(seed=seed, scale=scale, keep=keep, pg_bin=pg_bin, as_json=json, is_quiet=quiet)
 
 
 @app.command(epilog="Example: trimtab init --database shop --dsn service=shop")
@@ -308,9 +308,9 @@ def optimize_queries(
     apply: Annotated[bool, typer.Option("--apply")] = False,
     config: Config = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Run `optimize` under the original's name."""
-    optimize(
+    return optimize(
         database=database,
         workload=workload,
         objectives=objectives,

@@ -39,10 +39,11 @@ class OptimizeOptions:
     config: Path | None = None
 
 
-def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> None:
-    """Run the lifecycle and print its report."""
+def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
+    """Run the lifecycle and print its report. Return the exit code: what could not be applied has one."""
     from trimtab import api
     from trimtab.cli.present import present
+    from trimtab.cli.standing import tell_unapplied
     from trimtab.cli.watch import ConsoleWatcher
     from trimtab.config import load_config, parse_size
     from trimtab.report.document import optimize_document
@@ -69,6 +70,7 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> None
         print_json(optimize_document(report))
     else:
         present(report, stdout_console(), was_told=not is_quiet)
+    return tell_unapplied(report)
 
 
 def revert(

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from trimtab.model.report import Report
 
 
-def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bool, is_quiet: bool) -> None:
-    """Run the demonstration and print what came of it."""
+def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bool, is_quiet: bool) -> int:
+    """Run the demonstration and print what came of it. Return the exit code, as `optimize` does."""
+    from trimtab.cli.standing import tell_unapplied
     from trimtab.demo.shop import open_shop
     from trimtab.embedded.binaries import Binaries
     from trimtab.embedded.scratch import scratch_directory
@@ -43,6 +44,7 @@ def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bo
         if keep:
             watcher.__exit__(None, None, None)
             _wait(shop, directory, console)
+    return tell_unapplied(report)
 
 
 def _optimize(shop: Server, ledger: Path, pg_bin: Path | None, watcher: ConsoleWatcher) -> Report:

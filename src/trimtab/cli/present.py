@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from trimtab.cli.standing import standing
 from trimtab.cli.text import duration, percent, printable
 from trimtab.cli.watch import life_lines
-from trimtab.model.report import Life, Report
+from trimtab.model.report import Life, OnSource, Report
 from trimtab.model.strategy import Outcome, QueryTrial
 from trimtab.model.workload import Query
 
@@ -50,7 +51,10 @@ def _refusal(life: Life, console: Console) -> None:
 
 def _levels(report: Report) -> Table:
     weights = {query.id: query.weight for query in report.workload.queries}
-    table = Table(title="The workload, measured in the lab", title_justify="left", pad_edge=False)
+    title = "The workload, measured in the lab"
+    if report.on_source in (OnSource.SOME, OnSource.NONE):
+        title += f" with all that was proven there; on the source: {standing(report.on_source, report.outcomes)}"
+    table = Table(title=title, title_justify="left", pad_edge=False)
     table.add_column("")
     for name in ("total (weighted)", "p50", "p95", "p99"):
         table.add_column(name, justify="right")
@@ -144,7 +148,9 @@ def _closing(report: Report, console: Console, *, ledger_stays: bool) -> None:
     kept, proven = len(report.lives_with(Outcome.KEPT)), len(report.lives_with(Outcome.PROVEN))
     if report.applied:
         hint = f". next: trimtab history, trimtab show {report.run_id}" if ledger_stays else ""
-        console.print(f"kept: {kept} strategies{hint}", highlight=False)
+        failed = len(report.lives_with(Outcome.FAILED))
+        trouble = f"; could not be applied: {failed}" if failed else ""
+        console.print(f"kept: {kept} strategies{trouble}{hint}", highlight=False)
     elif proven:
         hint = f"proven, not applied: {proven} strategies. next: the same command with --apply"
         console.print(hint, highlight=False)

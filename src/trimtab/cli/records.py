@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
+from trimtab.cli.standing import standing
 from trimtab.cli.text import duration, percent, printable, tell
 from trimtab.errors import LedgerError, UsageError
 from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_lives
@@ -85,7 +86,17 @@ def history(*, limit: int, config: Path | None, as_json: bool) -> None:
         print_json({"schema": "trimtab.history/v1", "runs": [_run_document(run) for run in found]})
         return
     table = Table(pad_edge=False)
-    for name in ("run", "started (UTC)", "database", "state", "strategies", "before", "after", "change"):
+    for name in (
+        "run",
+        "started (UTC)",
+        "database",
+        "state",
+        "strategies",
+        "lab before",
+        "lab after",
+        "lab change",
+        "on source",
+    ):
         table.add_column(name, overflow="fold", no_wrap=name == "run")
     for run in found:
         table.add_row(*_run_row(run))
@@ -191,6 +202,8 @@ def _run_document(run: RunSummary) -> dict[str, object]:
         "before_ms": run.before_ms,
         "after_ms": run.after_ms,
         "error_code": run.error_code,
+        "measured_in": "lab",
+        "on_source": run.on_source.value,
     }
 
 
@@ -206,6 +219,7 @@ def _run_row(run: RunSummary) -> tuple[str, ...]:
         duration(run.before_ms) if run.before_ms is not None else "",
         duration(run.after_ms) if run.after_ms is not None else "",
         percent(run.improvement) if run.improvement is not None else "",
+        standing(run.on_source, run.outcomes) if run.before_ms is not None else "",
     )
 
 

@@ -74,6 +74,13 @@ class ConsoleWatcher:
         self._console.print(life_lines(life), highlight=False)
 
 
+# What was measured in the lab is no gain of the source where the source does not have the change.
+_LAB_ONLY = {
+    Outcome.FAILED: "not applied; in the lab",
+    Outcome.REVERTED: "taken back; in the lab",
+}
+
+
 def life_lines(life: Life) -> str:
     """Return a strategy as two lines of rich markup: what it is and how it ended; what was predicted and measured."""
     trial = life.trial
@@ -85,7 +92,8 @@ def life_lines(life: Life) -> str:
         parts.append(_predicted(life))
     if trial is not None and trial.pairs:
         change = f"{duration(trial.before_ms)} → {duration(trial.after_ms)} ({percent(trial.improvement)})"
-        parts.append(f"measured {change}" + (f", {size(trial.size_bytes)}" if trial.size_bytes else ""))
+        where = _LAB_ONLY.get(life.outcome, "measured")
+        parts.append(f"{where} {change}" + (f", {size(trial.size_bytes)}" if trial.size_bytes else ""))
     if life.note:
         parts.append(escape(printable(life.note, limit=200)))
     return f"{head}\n[dim]{'':>24}{'; '.join(parts)}[/]"

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from trimtab.ledger.entry import Entry, Json, Kind
 from trimtab.ledger.pending import Intent, applied_changes, intents
+from trimtab.model.report import OnSource, on_source
 from trimtab.model.strategy import Decision, Outcome
 
 _ENDS = {Kind.RUN_FINISHED: "finished", Kind.RUN_FAILED: "failed", Kind.RECONCILED: "reconciled"}
@@ -28,9 +29,10 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run. Times are UTC nanoseconds; `before_ms` and `after_ms` are the workload's measured totals, or None.
+    """One run. Times are UTC nanoseconds; `before_ms` and `after_ms` are the workload's totals in the lab, or None.
 
-    `outcomes` counts strategies by outcome; `applied` and `reverted` count changes. `error_code` is of a failed run.
+    `on_source` tells how much of what the lab proved stood on the source at the run's end. `outcomes` counts strategies
+    by outcome; `applied` and `reverted` count changes. `error_code` is of a failed run.
     """
 
     run_id: str
@@ -45,10 +47,11 @@ class RunSummary:
     before_ms: float | None
     after_ms: float | None
     error_code: str | None
+    on_source: OnSource
 
     @property
     def improvement(self) -> float | None:
-        """Measured share of the workload's time saved, None when nothing was measured."""
+        """Share of the workload's time saved in the lab, None when nothing was measured."""
         if self.before_ms is None or self.after_ms is None or self.before_ms <= 0:
             return None
         return 1.0 - self.after_ms / self.before_ms
@@ -175,6 +178,7 @@ def _summary(run_id: str, entries: list[Entry]) -> RunSummary:
     end = next((entry for entry in reversed(entries) if entry.kind in _ENDS), None)
     finished = end.body if end is not None and end.kind is Kind.RUN_FINISHED else {}
     carried_out = [intent for intent in intents(entries) if intent.is_done]
+    outcomes = _outcomes(finished, entries)
     return RunSummary(
         run_id=run_id,
         state=RunState.OPEN if end is None else RunState(_ENDS[end.kind]),
@@ -182,12 +186,13 @@ def _summary(run_id: str, entries: list[Entry]) -> RunSummary:
         ended_ns=None if end is None else end.at_ns,
         database=_database(started, carried_out),
         spec_id=_text(started.body.get("spec_id")),
-        outcomes=_outcomes(finished, entries),
+        outcomes=outcomes,
         applied=sum(not intent.is_revert for intent in carried_out),
         reverted=sum(intent.is_revert for intent in carried_out),
         before_ms=_number(finished.get("before_ms")),
         after_ms=_number(finished.get("after_ms")),
         error_code=_text(end.body.get("code")) or None if end is not None else None,
+        on_source=on_source(outcomes, is_applying=started.body.get("apply") is True),
     )
 
 

@@ -30,11 +30,13 @@ from trimtab.lifecycle.stages import Stage
 from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import Snapshot
-from trimtab.model.report import LedgerState, Life, Report
+from trimtab.model.report import LedgerState, Life, Report, on_source
 from trimtab.model.strategy import Outcome, QueryTrial, Strategy
 from trimtab.model.watch import Watcher
 from trimtab.propose.context import Context
 from trimtab.propose.proposers import all_proposers
+from trimtab.validate.facts import facts_from
+from trimtab.validate.rights import missing_rights
 
 if TYPE_CHECKING:
     from trimtab.trial.run import Trials
@@ -108,7 +110,11 @@ class _Run:
             anchor,
             trials,
             fidelity=fidelity,
-            messages=(*twin.problems, *(trials.notes if trials is not None else ())),
+            messages=(
+                *twin.problems,
+                *(trials.notes if trials is not None else ()),
+                *self._missing_rights(snapshot, lives),
+            ),
         )
 
     def give_up(self, error: BaseException, snapshot: Snapshot) -> None:
@@ -181,6 +187,21 @@ class _Run:
         by_id = {life.strategy.id: life for life in landed}
         return [by_id.get(life.strategy.id, life) for life in lives], anchor
 
+    def _missing_rights(self, snapshot: Snapshot, lives: Sequence[Life]) -> tuple[str, ...]:
+        """Say of a dry run what keeps this role from applying what was proven, if anything does."""
+        if self.workshop.request.apply:
+            return ()
+        facts = facts_from(snapshot)
+        proven = [life.strategy for life in lives if life.outcome is Outcome.PROVEN]
+        missing = [v for strategy in proven for v in missing_rights(strategy, self.workshop.specification, facts)]
+        if not missing:
+            return ()
+        first: dict[str, str] = {}
+        for violation in missing:
+            first.setdefault(violation.rule_id, violation.message)
+        rules, told = ", ".join(first), "; ".join(first.values())
+        return (f"with --apply this role would be refused by {rules}; see `trimtab init`: {told}",)
+
     def _enforcer(self, snapshot: Snapshot) -> Enforcer:
         """Open the writing session: only here, and only for a run that may apply."""
         from trimtab.db.connection import connect
@@ -205,11 +226,14 @@ class _Run:
         weights = {query.id: query.weight for query in snapshot.workload.queries}
         before = sum(weights[q.query_id] * q.before_ms for q in compared) if compared else None
         after = sum(weights[q.query_id] * q.after_ms for q in compared) if compared else None
+        outcomes = dict(Counter(life.outcome.value for life in lives))
         workshop.journal.finished(
             {
-                "outcomes": dict(Counter(life.outcome.value for life in lives)),
+                "outcomes": outcomes,
                 "before_ms": round(before, 3) if before is not None else None,
                 "after_ms": round(after, 3) if after is not None else None,
+                "measured_in": "lab",
+                "on_source": on_source(outcomes, is_applying=workshop.request.apply).value,
             }
         )
         verified = workshop.ledger.verify()

@@ -22,7 +22,10 @@ def names(relations: Sequence[Sequence[str]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
-    """Which server and database this is. `version` is server_version_num (180006), `started_at` ISO 8601."""
+    """Which server and database this is. `version` is server_version_num (180006), `started_at` ISO 8601.
+
+    `forbidden_tablespace` is the session's default_tablespace where the role may not create in it, else None.
+    """
 
     version: int
     database: str
@@ -32,6 +35,7 @@ class ServerIdentity:
     started_at: str
     is_standby: bool
     is_superuser: bool
+    forbidden_tablespace: str | None = None
 
     @property
     def major(self) -> int:
@@ -123,6 +127,7 @@ class Table:
 
     `is_readable` is true when the role that looked may read all of its rows and their statistics. `has_row_security` is
     true when row-level security binds that role there, so that rows may be hidden from it.
+    `is_owned`: the session's role is its owner or a member of it. `may_create`: the role has CREATE on its schema.
     """
 
     schema: str
@@ -143,6 +148,7 @@ class Table:
     is_readable: bool = True
     is_owned: bool = True
     has_row_security: bool = False
+    may_create: bool = True
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""
@@ -166,7 +172,8 @@ class Snapshot:
     """The source at one moment: identity, catalog, settings, workload. `taken_at` is UTC, ISO 8601.
 
     `scoped_settings` maps (database or role name, setting name) to what ALTER DATABASE/ROLE SET holds; the key's first
-    part is "database:NAME" or "role:NAME". `extensions` maps the installed ones to their schemas.
+    part is "database:NAME" or "role:NAME". `settable_scopes` are those, of this form, for which the session's role may
+    set settings. `extensions` maps the installed ones to their schemas.
     """
 
     server: ServerIdentity
@@ -175,6 +182,7 @@ class Snapshot:
     workload: Workload
     taken_at: str
     scoped_settings: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    settable_scopes: frozenset[str] = frozenset()
     extensions: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, schema: str, name: str) -> Table | None:

@@ -5,8 +5,10 @@ The faces print it; nothing here is computed twice elsewhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from trimtab.model.anchor import Anchor
 from trimtab.model.applied import Applied
@@ -33,6 +35,37 @@ class Life:
     note: str = ""
 
 
+class OnSource(StrEnum):
+    """How much of what the lab proved stands on the source at the end of a run.
+
+    NOTHING_PROVEN: there was nothing that could stand there. NOT_ASKED: the run was a dry one.
+    """
+
+    ALL = "all"
+    SOME = "some"
+    NONE = "none"
+    NOTHING_PROVEN = "nothing_proven"
+    NOT_ASKED = "not_asked"
+
+
+def proven_of(outcomes: Mapping[str, int]) -> int:
+    """Return how many strategies the lab proved, whatever came of them then, from the counts by outcome."""
+    later = (Outcome.PROVEN, Outcome.KEPT, Outcome.REVERTED, Outcome.FAILED)
+    return sum(outcomes.get(outcome.value, 0) for outcome in later)
+
+
+def on_source(outcomes: Mapping[str, int], *, is_applying: bool) -> OnSource:
+    """Return how much of the proven stands on the source, from the counts of strategies by outcome."""
+    if not is_applying:
+        return OnSource.NOT_ASKED
+    kept, proven = outcomes.get(Outcome.KEPT.value, 0), proven_of(outcomes)
+    if not proven:
+        return OnSource.NOTHING_PROVEN
+    if kept == proven:
+        return OnSource.ALL
+    return OnSource.SOME if kept else OnSource.NONE
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerState:
     """How many entries the ledger holds, whether its chain verifies, and the hash of its last entry."""
@@ -47,8 +80,9 @@ class LedgerState:
 class Report:
     """One run of the lifecycle. `queries` compares the whole workload in the lab, before against after, in pairs.
 
-    Totals are ms weighted by executions. `stages` maps a stage's name to the seconds that it took. `applied` tells
-    whether the run was allowed to change the source; `fidelity` is the share of plan costs on the twin within 1 %.
+    Totals are ms weighted by executions, in the lab with all that was proven there: `on_source` tells how much of that
+    the source has. `stages` maps a stage's name to the seconds that it took. `applied` tells whether the run was
+    allowed to change the source; `fidelity` is the share of plan costs on the twin within 1 %.
     """
 
     run_id: str
@@ -67,8 +101,23 @@ class Report:
     messages: tuple[str, ...] = ()
 
     @property
+    def outcomes(self) -> dict[str, int]:
+        """How many strategies ended in each outcome."""
+        return dict(Counter(life.outcome.value for life in self.lives))
+
+    @property
+    def on_source(self) -> OnSource:
+        """How much of what the lab proved stands on the source."""
+        return on_source(self.outcomes, is_applying=self.applied)
+
+    @property
+    def changes_standing(self) -> int:
+        """How many changes of this run stand on the source."""
+        return sum(len(life.applied) for life in self.lives_with(Outcome.KEPT))
+
+    @property
     def improvement(self) -> float | None:
-        """Measured share of the workload's time saved, None when nothing was measured."""
+        """Share of the workload's time saved in the lab, None when nothing was measured."""
         if self.before_ms is None or self.after_ms is None or self.before_ms <= 0:
             return None
         return 1.0 - self.after_ms / self.before_ms

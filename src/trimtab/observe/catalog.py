@@ -32,6 +32,7 @@ _TABLE_FIELDS = [
     "is_readable",
     "is_owned",
     "has_row_security",
+    "may_create",
 ]
 _INDEX_FIELDS = [
     "schema",

@@ -25,6 +25,7 @@ def read_server(conn: Connection) -> ServerIdentity:
         started_at=row["started_at"],
         is_standby=row["is_standby"],
         is_superuser=row["is_superuser"],
+        forbidden_tablespace=row["forbidden_tablespace"],
     )
 
 
@@ -45,6 +46,14 @@ def read_scoped_settings(conn: Connection) -> Mapping[tuple[str, str], str]:
     "all roles". Settings of extensions and applications are left out: they can hold secrets.
     """
     return {(row["scope"], row["name"]): row["value"] for row in read(conn, "scoped_settings")}
+
+
+def read_settable_scopes(conn: Connection) -> frozenset[str]:
+    """Return the scopes ("database:NAME", "role:NAME") for which the session's role may set settings.
+
+    Raises SourceError.
+    """
+    return frozenset(row["scope"] for row in read(conn, "settable_scopes"))
 
 
 def read_extensions(conn: Connection) -> Mapping[str, str]:

@@ -18,7 +18,14 @@ from trimtab.observe.catalog import read_tables
 from trimtab.observe.functions import with_functions
 from trimtab.observe.parameters import with_parameters
 from trimtab.observe.plannable import check_plannable
-from trimtab.observe.server import read_clock, read_extensions, read_scoped_settings, read_server, read_settings
+from trimtab.observe.server import (
+    read_clock,
+    read_extensions,
+    read_scoped_settings,
+    read_server,
+    read_settable_scopes,
+    read_settings,
+)
 from trimtab.observe.statements import workload_from_statements
 from trimtab.observe.workload_file import workload_from_file, workload_from_texts
 
@@ -52,6 +59,7 @@ def read_facts(conn: Connection, workload: Workload) -> Snapshot:
         workload=workload,
         taken_at=read_clock(conn),
         scoped_settings=read_scoped_settings(conn),
+        settable_scopes=read_settable_scopes(conn),
         extensions=read_extensions(conn),
     )
 

@@ -25,6 +25,8 @@ class Facts:
     tables: Mapping[tuple[str, str], Table]
     settings: Mapping[str, Setting]
     scoped_settings: Mapping[tuple[str, str], str]
+    settable_scopes: frozenset[str]
+    forbidden_tablespace: str | None
     accepted: tuple[Strategy, ...] = ()
     done: tuple[Change, ...] = ()
     is_applying: bool = True
@@ -57,6 +59,8 @@ def facts_from(
         tables={(table.schema, table.name): table for table in snapshot.tables},
         settings=snapshot.settings,
         scoped_settings=snapshot.scoped_settings,
+        settable_scopes=snapshot.settable_scopes,
+        forbidden_tablespace=snapshot.server.forbidden_tablespace,
         accepted=accepted,
         done=done,
         is_applying=is_applying,

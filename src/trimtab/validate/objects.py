@@ -1,5 +1,5 @@
-"""Rules on what a change touches or makes: schemas, tables, columns, owners and names. Most are facts of the catalog,
-which no specification can switch off.
+"""Rules on what a change touches or makes: schemas, tables, columns and names. Most are facts of the catalog, which no
+specification can switch off.
 """
 
 from __future__ import annotations
@@ -91,26 +91,6 @@ def unknown_table(case: Case) -> Findings:
                 actual="none of that name",
             )
             if case.facts.table(change.schema, change.table) is None
-            else None
-        ),
-    )
-
-
-def not_owner(case: Case) -> Findings:
-    """Indexes and statistics are made by the table's owner, so the session must be one of its members."""
-    if not case.facts.is_applying:
-        return None
-    return _on_tables(
-        case,
-        lambda path, change: (
-            broken(
-                "objects.not_owner",
-                f"{label(change.schema, change.table)} cannot be changed by this role",
-                f"{path}.table",
-                expected="its owner, or a member of it",
-                actual="another role",
-            )
-            if (table := case.facts.table(change.schema, change.table)) is not None and not table.is_owned
             else None
         ),
     )

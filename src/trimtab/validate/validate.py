@@ -11,6 +11,7 @@ from trimtab.spec.specification import Specification
 from trimtab.validate import changes, drops, indexes, objects, settings, statistics
 from trimtab.validate.case import Case, Rule
 from trimtab.validate.facts import Facts
+from trimtab.validate.rights import RIGHTS
 
 RULES: tuple[Rule, ...] = (
     Rule("servers.allow_standby", changes.allow_standby),
@@ -23,7 +24,7 @@ RULES: tuple[Rule, ...] = (
     Rule("objects.denied_tables", objects.denied_tables),
     Rule("objects.unknown_table", objects.unknown_table),
     Rule("objects.unknown_column", objects.unknown_column),
-    Rule("objects.not_owner", objects.not_owner),
+    *RIGHTS,
     Rule("objects.name", objects.name),
     Rule("objects.name_taken", objects.name_taken),
     Rule("objects.index_exists", indexes.exists),

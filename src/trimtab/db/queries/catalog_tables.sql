@@ -53,7 +53,8 @@ select n.nspname::text as schema,
                 and pg_catalog.has_table_privilege('pg_catalog.pg_stats', 'select')
                 and not pg_catalog.row_security_active(c.oid), false) as is_readable,
        coalesce(pg_catalog.pg_has_role(c.relowner, 'usage'), false) as is_owned,
-       coalesce(pg_catalog.row_security_active(c.oid), false) as has_row_security
+       coalesce(pg_catalog.row_security_active(c.oid), false) as has_row_security,
+       coalesce(pg_catalog.has_schema_privilege(n.oid, 'create'), false) as may_create
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join total t on t.root = c.oid

@@ -184,21 +184,6 @@ def test_a_role_that_may_not_read_a_table_gets_no_clone_and_leaves_nothing(
     assert names(run_directory) == before
 
 
-def test_large_objects_of_others_do_not_keep_a_role_from_a_clone(source: Server, binaries: Binaries) -> None:
-    with closing(connect(source.dsn(), read_only=False)) as admin:
-        admin.execute("create database attached template template0")
-        try:
-            with closing(connect(source.dsn("attached"), read_only=False)) as connection:
-                connection.execute("select lo_from_bytea(0, 'a scanned letter')")
-                attached = snapshot_of(connection)
-            reader = make_conninfo(source.dsn("attached"), user="reader")
-            with open_clone_lab(reader, attached, binaries, max_size_bytes=10**9) as lab:
-                rows = lab.connection.execute("select count(*) from pg_largeobject_metadata").fetchall()
-                assert (rows, lab.notes) == ([(0,)], ())
-        finally:
-            admin.execute("drop database attached with (force)")
-
-
 def test_what_could_not_be_restored_is_named_without_a_value(source: Server, binaries: Binaries) -> None:
     with closing(connect(source.dsn(), read_only=False)) as admin:
         admin.execute("create database strict template template0")

@@ -14,8 +14,8 @@ from trimtab.model.workload import Query
 from trimtab.propose.problem import Atom, Problem, useful
 
 # Questions per query, beside one for each candidate alone.
-MAX_HIDDEN = 24
-MAX_REPLACED = 32
+MAX_HIDDEN = 6
+MAX_REPLACED = 12
 # A plan that saves less than this is no reason to look below it, or for others like it.
 LEAST_SAVING = 0.02
 
@@ -105,10 +105,14 @@ def gather_atoms(problem: Problem, planner: Planner, own: Mapping[str, Sequence[
     everything = [_Search(problem, query, (names[query.id],)) for query in with_special]
     for several in (searches, everything):
         _carry_out(planner, several)
-    singles = [(query, frozenset({name})) for query in problem.queries for name in sorted(names[query.id])]
+    peels = [_Peel(query, names[query.id]) for query in problem.queries]
+    _carry_out(planner, peels)
+    singles = [(peel.query, frozenset({name})) for peel in peels for name in sorted(peel.liked)]
     found: dict[str, list[Atom]] = {query.id: [] for query in problem.queries}
     for search in (*searches, *everything):
         found[search.query.id] += search.found
+    for peel in peels:
+        found[peel.query.id] += peel.found
     for (query, _), atom in zip(singles, planner.each(singles), strict=True):
         found[query.id].append(atom)
     for query in problem.queries:
@@ -141,7 +145,32 @@ class _Search:
                     self._open.append(rest)
 
 
-def _carry_out(planner: Planner, searches: Sequence[_Search]) -> None:
+class _Peel:
+    """All that a query could ever use: everything is visible, then all that a plan used is hidden, until none is used.
+
+    What is left is of no use alone either, so that most of the candidates are never asked about one by one.
+    """
+
+    def __init__(self, query: Query, names: frozenset[str]) -> None:
+        self.query = query
+        self.found: list[Atom] = []
+        self.liked: set[str] = set()
+        self._left = names
+
+    def ask(self) -> list[frozenset[str]]:
+        """Return the set to ask about next; none when the last plan used nothing of it."""
+        is_over = bool(self.found) and not self.found[-1].indexes
+        return [] if is_over or not self._left else [self._left]
+
+    def learn(self, _visible: Sequence[frozenset[str]], atoms: Sequence[Atom]) -> None:
+        """Take the answer."""
+        [atom] = atoms
+        self.found.append(atom)
+        self.liked |= atom.indexes
+        self._left -= atom.indexes
+
+
+def _carry_out(planner: Planner, searches: Sequence[_Search | _Peel]) -> None:
     """Ask for all searches together, step by step: so there is always much to share out."""
     while asked := [(search, sets) for search in searches if (sets := search.ask())]:
         answers = iter(planner.each([(search.query, one) for search, sets in asked for one in sets]))

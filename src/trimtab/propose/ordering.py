@@ -1,7 +1,7 @@
 """Orders a chosen set by what each index adds to those before it, and leaves out what adds too little at the end.
 
-The model ranks; what is added is the planner's word. Only queries that an index could matter to are looked at, so that
-thousands of queries and of indexes can be ordered.
+The model ranks; what is added is the planner's word. Only queries that the model knows a better plan for are asked
+about: another could only add to the gain. So thousands of queries and of indexes can be ordered.
 """
 
 from __future__ import annotations
@@ -114,12 +114,18 @@ class _Truth:
     def __init__(self, problem: Problem, planner: Planner, names: Sequence[str]) -> None:
         self._problem = problem
         self._planner = planner
-        self._users: dict[str, list[Query]] = {name: [] for name in names}
-        for query in problem.queries:
-            for name in planner.usable(query) & self._users.keys():
-                self._users[name].append(query)
         self._taken: Group = ()
         self._costs = dict(problem.base_cost)
+        self._least: dict[str, list[tuple[Query, float]]] = {name: [] for name in names}
+        """For each index the queries with a plan that uses it and others of these, and the least cost of such."""
+        there = frozenset(names)
+        for query in problem.queries:
+            least: dict[str, float] = {}
+            for atom in problem.atoms[query.id]:
+                if atom.indexes <= there:
+                    least |= {name: min(least.get(name, atom.cost), atom.cost) for name in atom.indexes}
+            for name, cost in least.items():
+                self._least[name].append((query, cost))
 
     def gain(self, group: Group) -> float:
         """Return what the group saves."""
@@ -131,6 +137,7 @@ class _Truth:
         self._taken += group
 
     def _with(self, group: Group) -> Iterable[tuple[str, float]]:
-        queries = list({query.id: query for name in group for query in self._users[name]}.values())
+        users = (user for name in group for user in self._least[name])
+        queries = list({query.id: query for query, least in users if least < self._costs[query.id]}.values())
         atoms = self._planner.atoms(queries, [*self._taken, *group])
         return [(query.id, atom.cost) for query, atom in zip(queries, atoms, strict=True)]

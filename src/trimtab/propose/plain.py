@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import permutations
 
 from trimtab.model.catalog import Column, Index, Table
 from trimtab.propose.candidate import Candidate, Key, Keys
@@ -15,6 +16,7 @@ from trimtab.propose.context import Limits
 from trimtab.propose.needs import Need, OrderKey
 
 MAX_COVERED_WIDTH_BYTES = 240
+MAX_JOINED_PAIRWISE = 6
 # An entry of a B-tree must fit into a third of a page, and a row that is too wide can then no longer be written. So
 # columns without a limit are taken only while their values are far from that.
 MAX_UNBOUNDED_KEY_BYTES = 256
@@ -122,6 +124,8 @@ def _unlimited_key_lists(need: Need, table: Table) -> Iterator[Keys]:
     yield from orders
     yield group
     yield from (order + r for order in orders for r in ranges)
+    # A look-up by what several relations give, once these are joined.
+    yield from permutations([Key(column) for column in need.join_columns[:MAX_JOINED_PAIRWISE]], 2)
 
 
 def _joins(need: Need, table: Table) -> list[Keys]:

@@ -6,7 +6,7 @@ what policies guard belongs to the same owners. Nobody logs in as one of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -21,6 +21,8 @@ from trimtab.model.change import qualified, quote_identifier
 from trimtab.twin.database import OWNER
 from trimtab.twin.settings import PLANNER_SETTINGS
 from trimtab.twin.source import Role, Source
+
+_PLANNER = "trimtab_planner"
 
 
 def create_roles(twin: Connection, source: Source) -> list[str]:
@@ -37,10 +39,8 @@ def give_to_owners(twin: Connection, source: Source) -> list[str]:
         role = quote_identifier(name_on_twin(owner.role))
         if not _is_done(twin, f"ALTER TABLE IF EXISTS {qualified(owner.schema, owner.name)} OWNER TO {role}"):
             refused.append((owner.schema, owner.name))
-    if source.owners:  # Functions with the rights of their owner read tables that are not their owner's any more.
-        _let_plan(twin, OWNER)
-    for name in sorted({owner.role for owner in source.owners}):
-        _let_plan(twin, name_on_twin(name))
+    if source.owners:  # Functions with their owner's rights are still the first owner's, and may read these tables.
+        _let_plan(twin, {OWNER, *(name_on_twin(owner.role) for owner in source.owners)})
     return [f"policies may bind the owners of these otherwise than on the source: {names(refused)}"] if refused else []
 
 
@@ -66,13 +66,13 @@ def planning_role(source: Source, wanted: str | None) -> Role | None:
 def admit(twin: Connection, role: Role) -> list[str]:
     """Let the role plan on the twin, which is the first server's; return in words what could not be done."""
     problems = [*_create(twin, role), *_join(twin, role)]
-    _let_plan(twin, name_on_twin(role.name))
+    _let_plan(twin, {name_on_twin(role.name)})
     return problems
 
 
 def name_on_twin(role: str) -> str:
     """Return what a role of the source is called on the twin: so too, unless the twin has a role of that name."""
-    return f"{role} of the source" if role in (SUPERUSER, OWNER) else role
+    return f"{role} of the source" if role in (SUPERUSER, OWNER, _PLANNER) else role
 
 
 def search_as(twin: Connection, role: str) -> None:
@@ -164,14 +164,20 @@ def _join(twin: Connection, role: Role) -> list[str]:
     return [f"the role {role.name} does not act as {', '.join(refused)} on the twin"] if refused else []
 
 
-def _let_plan(twin: Connection, name: str) -> None:
-    """Give it the rights that EXPLAIN asks for: what it may not do on the source is not in its workload."""
-    row = twin.execute(queries.load("twin_schemas", twin.info.server_version)).fetchone()
-    schemas = ", ".join(map(quote_identifier, row[0])) if row else ""
-    if schemas:
-        quoted = quote_identifier(name)
-        _is_done(twin, f"GRANT USAGE ON SCHEMA {schemas} TO {quoted}")
-        _is_done(twin, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schemas} TO {quoted}")
+def _let_plan(twin: Connection, roles: Collection[str]) -> None:
+    """Give them the rights that EXPLAIN asks for: what a role may not do on the source is not in its workload.
+
+    They have them of one role that has all, because a right of each on every table would take long to grant.
+    """
+    if _is_done(twin, f"CREATE ROLE {_PLANNER} NOLOGIN"):
+        row = twin.execute(queries.load("twin_schemas", twin.info.server_version)).fetchone()
+        schemas = ", ".join(map(quote_identifier, row[0])) if row else ""
+        if schemas:
+            twin.execute(f"GRANT USAGE ON SCHEMA {schemas} TO {_PLANNER}".encode())
+            rights = "SELECT, INSERT, UPDATE, DELETE"
+            twin.execute(f"GRANT {rights} ON ALL TABLES IN SCHEMA {schemas} TO {_PLANNER}".encode())
+    for role in sorted(roles):
+        _is_done(twin, f"GRANT {_PLANNER} TO {quote_identifier(role)}")
 
 
 def _is_done(twin: Connection, statement: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,7 +22,7 @@ from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 from trimtab.twin.build import build, refresh
 from trimtab.twin.capture import Image, read_image
-from trimtab.twin.image import load, save
+from trimtab.twin.image import _adapter, load, save
 from trimtab.twin.roles import asked_as
 from trimtab.twin.twin import Twin
 
@@ -286,7 +287,11 @@ def test_a_file_knows_the_roles_and_an_older_one_does_not(tenants: Server, image
     assert Image.from_dict(image.to_dict()) == image
     with opened(tenants, load(tmp_path / "tenants.twin"), "tenant_app") as twin:
         assert told(twin.what_if(QUERIES, [()])[0]) == told(asked(tenants, "tenant_app"))
-    older = replace(image, source=replace(image.source, roles=(), owners=()))
+    facts = json.loads(_adapter().dump_json(image.source))
+    for name in ("roles", "owners", "policy_settings", "written_search_path"):
+        del facts[name]
+    older = replace(image, source=_adapter().validate_json(json.dumps(facts)))
+    assert older.source.relations == image.source.relations
     with pytest.raises(UsageError, match="knows no roles"):
         Twin.open(build(older, tenants.binaries, progress=silent), role="tenant_app")
 
@@ -323,7 +328,13 @@ def test_a_refresh_builds_anew_where_policies_owners_or_rights_changed(tenants: 
 def test_without_values_no_tenant_is_told(tenants: Server, image: Image) -> None:
     assert image.source.policy_settings == {"app.other_tenant": "18", "app.tenant": "17"}
     bare = read_image(conninfo_of(tenants), Binaries.find(), with_values=False, progress=silent)
-    assert bare.source.policy_settings == {}
+    assert bare.source.policy_settings == {"app.other_tenant": None, "app.tenant": None}
+    with Twin.open(build(bare, tenants.binaries, progress=silent), 1, role="tenant_app") as twin:
+        [missing] = [problem for problem in twin.problems if problem not in bare.source.problems]
+        assert "not known: app.other_tenant, app.tenant." in missing
+        [[failed]] = twin.what_if([query("SELECT * FROM invoice")], [()])
+        assert isinstance(failed, PlanFailure)
+        assert failed.sqlstate == "42704"
 
 
 def test_roles_that_are_called_as_the_twins_own_are_no_obstacle(tenants: Server, image: Image) -> None:

@@ -63,10 +63,17 @@ def planning_role(source: Source, wanted: str | None) -> Role | None:
     return known[wanted]
 
 
-def admit(twin: Connection, role: Role) -> list[str]:
-    """Let the role plan on the twin, which is the first server's; return in words what could not be done."""
+def admit(twin: Connection, source: Source, role: Role) -> list[str]:
+    """Let a role of the source plan on the twin; return in words what could not be done, or is missing for it."""
     problems = [*_create(twin, role), *_join(twin, role)]
     _let_plan(twin, {name_on_twin(role.name)})
+    own = {} if role.name == source.role else source.role_settings.get(role.name, {})
+    missing = [name for name, value in source.policy_settings.items() if value is None and name not in own]
+    if missing and not role.is_unbound:
+        problems.append(
+            f"policies read settings that are not known: {', '.join(missing)}. Give them to the session that reads the"
+            f" source, as in options='-c {missing[0]}=...' in its DSN"
+        )
     return problems
 
 

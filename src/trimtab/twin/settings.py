@@ -28,7 +28,8 @@ _OWN = {"jit": "off"}
 
 def take_over_settings(connection: Connection, source: Source, role: str | None = None) -> list[str]:
     """Set what the source's session has, or would have as `role`; return in words what this version refused."""
-    wanted = {**_unknown_to(source, connection), **source.settings, **source.policy_settings, **source.parsing}
+    of_policies = {name: value for name, value in source.policy_settings.items() if value is not None}
+    wanted = {**_unknown_to(source, connection), **source.settings, **of_policies, **source.parsing}
     if role not in (None, source.role):  # What the session has is what its own role has, or goes before it.
         wanted["search_path"] = source.written_search_path or source.parsing["search_path"]
         wanted |= source.role_settings.get(role or "", {})

@@ -80,7 +80,8 @@ class Source:
     them; `role_settings` are what roles would have instead. `tablespaces` are the costs of those that have their own,
     '' is the database's default. `extensions` are (name, schema). `row_security` are tables whose policies bind the
     session's role, which then is not shown their statistics. `policy_settings` are those of users' own that policies
-    read, in the session that read them. `written_search_path` is what `parsing` has resolved for the session's role.
+    read, in the session that read them, None where it had none or values were left out. `written_search_path` is what
+    `parsing` has resolved for the session's role.
     """
 
     version: int
@@ -105,7 +106,7 @@ class Source:
     collations: tuple[Collation, ...] = ()
     roles: tuple[Role, ...] = ()
     owners: tuple[Owner, ...] = ()
-    policy_settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    policy_settings: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     written_search_path: str = ""
 
     @property
@@ -164,7 +165,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
             for name, is_unbound, acts_as in connection.execute(queries.load("twin_roles", version))
         ),
         owners=tuple(Owner(*row) for row in connection.execute(queries.load("twin_owners", version))),
-        policy_settings={n: v for n, v in policy_settings.items() if with_values and v is not None},
+        policy_settings=policy_settings if with_values else dict.fromkeys(policy_settings),
         written_search_path=written,
         unreadable=unreadable,
         row_security=row_security,
@@ -209,7 +210,7 @@ def _problems(
     if row_security:
         yield (
             f"row-level security hides the statistics of {names(row_security)} from this role: its plans are guesses."
-            f" Connect as a role that no policies bind, and let the twin plan --as-role {role}"
+            f" A twin that a role read which no policies bind has them: `trimtab twin explain --as-role {role}`"
         )
     if hidden := hidden_values(connection):
         yield f"extended statistics are shown to their table's owner only, and missing on the twin: {names(hidden)}"

@@ -112,7 +112,7 @@ class Twin:
 
         try:
             planning = planning_role(built.source, role)
-            told = [] if planning is None else _admitted(built.server, planning)
+            told = [] if planning is None else _admitted(built, planning)
             name = None if planning is None else planning.name
             twin = cls(built.server, open_session, built.source, built.problems, workers=workers, role=name)
         except BaseException:
@@ -330,10 +330,10 @@ class Twin:
             raise lost(psycopg.OperationalError()) from error
 
 
-def _admitted(server: Server, role: Role) -> list[str]:
+def _admitted(built: Built, role: Role) -> list[str]:
     """Let the role plan on a server that will be copied; return in words what could not be done."""
     try:
-        with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
-            return admit(twin, role)
+        with closing(connect(built.server.dsn(DATABASE), read_only=False)) as twin:
+            return admit(twin, built.source, role)
     except psycopg.Error as error:
         raise lost(error) from None

@@ -6,10 +6,11 @@ import json
 import os
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from .market import CANARY, Market
 from .program import Ended, Program
@@ -24,6 +25,7 @@ SUMMARY = {
     "planner_calls",
     "build_seconds",
     "engine",
+    "role",
     "source_version",
     "twin_version",
 }
@@ -305,3 +307,97 @@ def test_a_reader_with_rights_on_some_tables_gets_a_twin_of_those(
         assert all(q["same_shape"] for q in document["queries"] if q["source_cost"] is not None)
     finally:
         market.execute("DROP OWNED BY some_reader", "DROP ROLE some_reader")
+
+
+@pytest.fixture
+def tenants(market: Market) -> Iterator[Market]:
+    """The market with row-level security, and roles that it binds."""
+    roles = "market_app, market_reader"
+    market.execute(
+        "CREATE ROLE market_app LOGIN",
+        "CREATE ROLE market_reader LOGIN BYPASSRLS",
+        f"GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO {roles}",
+        "ALTER ROLE market_app SET enable_bitmapscan = off",
+        "ALTER TABLE stock ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY own ON stock TO market_app USING (warehouse = current_setting('app.warehouse', true)::int)",
+        "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY every ON orders USING (note = current_user)",
+    )
+    yield market
+    market.execute(f"DROP OWNED BY {roles}", f"DROP ROLE {roles}")
+
+
+def _of_warehouse(dsn: str) -> str:
+    return make_conninfo(dsn, options="-c app.warehouse=7")
+
+
+def test_check_compares_as_the_role_on_both_sides(tenants: Market, program: Program, workload: Path) -> None:
+    dsn = _of_warehouse(tenants.dsn)
+    arguments = ("twin", "check", dsn, "--workload", workload, "--as-role", "market_app")
+    document = program.succeed(*arguments, "--json").document
+    assert document["summary"]["role"] == "market_app"
+    assert document["summary"]["within_1_percent"] == document["summary"]["same_shape"] == 1.0
+    as_owner = program.succeed("twin", "check", dsn, "--workload", workload, "--json").document
+    assert as_owner["summary"]["role"] is None
+    assert as_owner["summary"]["same_shape"] == 1.0
+    costs = [{q["name"]: q["twin_cost"] for q in found["queries"]} for found in (document, as_owner)]
+    assert costs[0]["orders of a customer"] != costs[1]["orders of a customer"]
+    assert "planned as the role market_app" in program.succeed(*arguments).stdout
+    program.assert_nothing_left()
+
+
+def test_check_plans_as_the_connecting_role_where_policies_bind_it(
+    tenants: Market, program: Program, workload: Path, tmp_path: Path
+) -> None:
+    own = _of_warehouse(tenants.dsn_of("market_app"))
+    document = program.succeed("twin", "check", own, "--workload", workload, "--json").document
+    assert document["summary"]["role"] == "market_app"
+    assert any("row-level security hides the statistics of public.orders" in told for told in document["problems"])
+    assert all(q["reason"] or q["source_cost"] == q["twin_cost"] for q in document["queries"])
+    # With a twin that was read by a role which may see the statistics nothing is missing.
+    file = tmp_path / "market.twin"
+    program.succeed("twin", "export", _of_warehouse(tenants.dsn_of("market_reader")), "--out", file)
+    document = program.succeed("twin", "check", own, "--from", file, "--workload", workload, "--json").document
+    assert document["summary"]["role"] == "market_app"
+    assert document["summary"]["within_1_percent"] == document["summary"]["same_shape"] == 1.0
+
+
+def test_explain_as_a_role_sees_what_its_policies_need(tenants: Market, program: Program, tmp_path: Path) -> None:
+    workload = tmp_path / "all.sql"
+    workload.write_text("-- name: all stock\nSELECT sku FROM stock;\n")
+    file = tmp_path / "market.twin"
+    dsn = _of_warehouse(tenants.dsn_of("market_reader"))
+    program.succeed("twin", "export", dsn, "--out", file)
+    program.succeed("twin", "build", dsn, "--name", "tenants")
+    change = ("--index", "CREATE INDEX wish ON stock (warehouse) INCLUDE (sku)", "--workload", workload, "--json")
+    found = []
+    for origin in ((dsn,), ("--from", file), ("--twin", "tenants")):
+        as_owner = program.succeed("twin", "explain", *origin, *change).document
+        assert (as_owner["summary"]["role"], as_owner["queries"][0]["uses"]) == (None, [])
+        as_app = program.succeed("twin", "explain", *origin, *change, "--as-role", "market_app").document
+        assert as_app["summary"]["role"] == "market_app"
+        [query] = as_app["queries"]
+        assert query["uses"] == ["wish"]
+        assert query["cost_after"] < query["cost_before"] / 5
+        found.append((query["cost_before"], query["cost_after"]))
+    assert len(set(found)) == 1
+    program.succeed("twin", "drop", "--all")
+    program.assert_nothing_left()
+
+
+def test_a_role_that_cannot_be_planned_as_is_refused(
+    tenants: Market, program: Program, workload: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "market.twin"
+    program.succeed("twin", "export", tenants.dsn, "--out", file)
+    reader = tenants.dsn_of("market_reader")
+    wish = ("--index", INDEX)
+    for arguments, code, reason in (
+        (("explain", reader, *wish, "--as-role", "nobody"), 2, "twin.unknown_role"),
+        (("explain", "--from", file, *wish, "--as-role", "nobody"), 2, "twin.unknown_role"),
+        (("check", reader, "--as-role", "nobody"), 2, "twin.unknown_role"),
+        (("check", reader, "--as-role", "market_app"), 3, "source.not_a_member"),
+        (("check", reader, "--from", file, "--as-role", "market_app"), 3, "source.not_a_member"),
+    ):
+        _refused(program.run("twin", *arguments, "--workload", workload), code, reason)
+    program.assert_nothing_left()

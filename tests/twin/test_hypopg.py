@@ -144,6 +144,32 @@ def test_a_reading_role_suffices_and_the_server_is_left_alone(hypopg_source: Ser
         assert connection.execute(facts.encode()).fetchall() == before
 
 
+def test_a_role_plans_with_its_policies_and_settings(hypopg_source: Server) -> None:
+    wish = CreateIndex("public", "guarded", "guarded_tenant", "(tenant)", ("tenant",))
+    asked = query("SELECT * FROM guarded")
+    with closing(connect(hypopg_source.dsn(DATABASE), read_only=False)) as owner:
+        owner.execute(
+            b"create role guarded_app; alter role guarded_app set enable_bitmapscan = off;"
+            b"create table guarded as select n as id, n % 900 as tenant from generate_series(1, 30000) n;"
+            b"alter table guarded enable row level security; create policy own on guarded using (tenant = 7);"
+            b"grant select on guarded to guarded_app; analyze guarded"
+        )
+        try:
+            for role, indexes in ((None, frozenset[str]()), ("guarded_app", frozenset({"guarded_tenant"}))):
+                with HypoPG.connect(hypopg_source.dsn(DATABASE), role=role) as engine:
+                    [[before], [after]] = engine.what_if([asked], [(), (wish,)])
+                    assert isinstance(before, Plan)
+                    assert isinstance(after, Plan)
+                    assert after.indexes == indexes
+                    assert {n.node_type for n in after.root.walk()} <= {"Seq Scan", "Index Scan"}
+            conninfo = hypopg_source.dsn(DATABASE).replace("user=trimtab", "user=reader")
+            with pytest.raises(SourceError) as refused:
+                HypoPG.connect(conninfo, role="guarded_app")
+            assert refused.value.code == "source.not_a_member"
+        finally:
+            owner.execute(b"drop owned by guarded_app; drop table guarded; drop role guarded_app")
+
+
 def test_a_server_without_the_extension_is_told(source: Server) -> None:
     with pytest.raises(SourceError) as caught:
         HypoPG.connect(source.dsn(DATABASE))

@@ -18,6 +18,9 @@ twin_app = typer.Typer(
 From = Annotated[Path | None, typer.Option("--from", help="A file that `twin export` wrote, instead of a server.")]
 Kept = Annotated[str | None, typer.Option("--twin", help="A kept twin, instead of a server.")]
 Workload = Annotated[Path | None, typer.Option("--workload", help="A .sql file; else pg_stat_statements is read.")]
+AsRole = Annotated[
+    str | None, typer.Option("--as-role", help="Plan as this role: its row-level security and settings.")
+]
 NoValues = Annotated[
     bool, typer.Option("--no-values", help="Leave out most-common values and histograms: plans are less exact.")
 ]
@@ -73,6 +76,7 @@ def check(
     workload: Workload = None,
     file: From = None,
     twin: Kept = None,
+    as_role: AsRole = None,
     no_values: NoValues = False,
     pg_bin: PgBin = None,
     seed: Seed = 1,
@@ -84,7 +88,14 @@ def check(
     from trimtab.cli import twins
 
     origin = twins.Asked(
-        dsn=dsn, database=database, file=file, kept=twin, config=config, no_values=no_values, pg_bin=pg_bin
+        dsn=dsn,
+        database=database,
+        file=file,
+        kept=twin,
+        config=config,
+        no_values=no_values,
+        pg_bin=pg_bin,
+        as_role=as_role,
     )
     twins.check(origin, workload, seed=seed, as_json=json, is_quiet=quiet)
 
@@ -116,6 +127,7 @@ def explain(
     engine: Annotated[str, typer.Option("--engine", help="twin; or hypopg on a server that has it.")] = "twin",
     file: From = None,
     twin: Kept = None,
+    as_role: AsRole = None,
     no_values: NoValues = False,
     pg_bin: PgBin = None,
     seed: Seed = 1,
@@ -127,7 +139,14 @@ def explain(
     from trimtab.cli import twins
 
     origin = twins.Asked(
-        dsn=dsn, database=database, file=file, kept=twin, config=config, no_values=no_values, pg_bin=pg_bin
+        dsn=dsn,
+        database=database,
+        file=file,
+        kept=twin,
+        config=config,
+        no_values=no_values,
+        pg_bin=pg_bin,
+        as_role=as_role,
     )
     twins.explain(
         origin,

@@ -43,6 +43,7 @@ class Asked:
     config: Path | None = None
     no_values: bool = False
     pg_bin: Path | None = None
+    as_role: str | None = None
 
     def origin(self) -> Origin:
         """Return the origin. Raises UsageError `usage.two_twins` when a file and a kept twin are named."""
@@ -56,6 +57,7 @@ class Asked:
             kept=self.kept,
             pg_bin=self.pg_bin or load(self.config).defaults.pg_bin,
             has_values=not self.no_values,
+            as_role=self.as_role,
         )
 
     def conninfo(self) -> str:
@@ -217,6 +219,7 @@ def _show_check(done: Checked, console: Console) -> None:
     text = f"{len(done.fidelity.queries)} queries: {within:.1f} % of costs within 1 %, {shape:.1f} % of shapes equal; "
     text += f"twin {version_text(done.twin_version)} of a source {version_text(done.source_version)}, "
     console.print(text + f"ready in {done.build_seconds:.2f} s", highlight=False)
+    _role(done.role, console)
     _skipped(done.workload.skipped, console)
     _problems(done.problems, console)
 
@@ -243,8 +246,14 @@ def _show_explained(done: Explained, console: Console) -> None:
     for sql, refusal, note in imagined:
         text = printable(f"{sql}: " + (f"refused: {refusal}" if refusal else note))
         console.print(text, markup=False, highlight=False, soft_wrap=True)
+    _role(done.role, console)
     _skipped(done.workload.skipped, console)
     _problems(done.problems, console)
+
+
+def _role(role: str | None, console: Console) -> None:
+    if role is not None:
+        console.print(printable(f"planned as the role {role}", limit=200), markup=False, highlight=False)
 
 
 def _cell(text: str, limit: int = 200) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.db.connection import Connection, connect
@@ -28,6 +28,7 @@ from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.hypopg import HypoPG
 from trimtab.twin.image import load, save
+from trimtab.twin.roles import asked_as, bound_role, planning_role
 from trimtab.twin.shelf import KeptTwin, Shelf, expiry
 from trimtab.twin.twin import Twin
 
@@ -36,13 +37,17 @@ READ_TIMEOUT_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a twin comes from: a live source, or a portable file, or a kept twin's name; the first that is given."""
+    """Where a twin comes from: a live source, or a portable file, or a kept twin's name; the first that is given.
+
+    `as_role` is the role of the source that it plans as, as in `Twin.open`.
+    """
 
     conninfo: str | None = None
     file: Path | None = None
     kept: str | None = None
     pg_bin: Path | None = None
     has_values: bool = True
+    as_role: str | None = None
 
     @property
     def is_live(self) -> bool:
@@ -75,7 +80,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The fidelity of a twin on a workload."""
+    """The fidelity of a twin on a workload. `role` is who planned, None for one whom no policies bind."""
 
     workload: Workload
     fidelity: Fidelity
@@ -85,6 +90,7 @@ class Checked:
     source_version: int
     twin_version: int
     problems: tuple[str, ...]
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,7 @@ class TargetExplained:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What hypothetical changes would do to a workload."""
+    """What hypothetical changes would do to a workload. `role` is as in Checked."""
 
     workload: Workload
     queries: tuple[QueryExplained, ...]
@@ -142,6 +148,7 @@ class Explained:
     build_seconds: float
     engine: str
     problems: tuple[str, ...]
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +229,11 @@ def drop(names: Sequence[str], *, every: bool = False) -> list[str]:
 def check(origin: Origin, conninfo: str, workload: Path | None, watcher: Watcher, *, seed: int) -> Checked:
     """Compare the twin's plans of a workload with the source's own. Raises SourceError, LabError, WorkloadError."""
     with closing(_source(conninfo)) as source:
+        if origin.as_role is None and not origin.is_live:
+            origin = replace(origin, as_role=bound_role(source))
+        if origin.as_role is not None:
+            with asked_as(source, origin.as_role):
+                pass  # Whether it may be asked is told before there is anything to wait for.
         found = take_snapshot(source, workload, seed=seed, progress=_told(watcher)).workload
         with _open(origin, watcher) as (twin, seconds):
             fidelity = twin.fidelity(source, found.queries)
@@ -234,6 +246,7 @@ def check(origin: Origin, conninfo: str, workload: Path | None, watcher: Watcher
                 source_version=source.info.server_version,
                 twin_version=twin.version,
                 problems=twin.problems,
+                role=twin.role,
             )
 
 
@@ -281,6 +294,7 @@ def explain(
             build_seconds=asked.seconds,
             engine=engine,
             problems=asked.twin.problems if asked.twin is not None else (),
+            role=asked.twin.role if asked.twin is not None else origin.as_role,
         )
 
 
@@ -316,7 +330,7 @@ def _asked(origin: Origin, engine: str, watcher: Watcher) -> Iterator[_Asked]:
             next_step="Write --engine twin, or --engine hypopg and the DSN of a server that has the extension.",
         )
     started = time.perf_counter()
-    with HypoPG.connect(origin.conninfo) as hypopg:
+    with HypoPG.connect(origin.conninfo, role=origin.as_role) as hypopg:
         seconds = time.perf_counter() - started
         with closing(_source(origin.conninfo)) as reader:
             yield _Asked(hypopg, reader, seconds, None)
@@ -353,12 +367,14 @@ def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
     if origin.kept is not None:
         shelf = Shelf()
         kept, image = shelf.find(origin.kept), shelf.image(origin.kept)
+        planning_role(image.source, origin.as_role)  # Told before there is anything to wait for.
         built = Built(_copy_of(shelf, kept, origin.pg_bin), image.source, kept.problems)
     else:
         image = _image(origin, watcher)
+        planning_role(image.source, origin.as_role)
         binaries = Binaries.for_major(image.source.major, origin.pg_bin)
         built = build(image, binaries, progress=_told(watcher))
-    with Twin.open(built) as twin:
+    with Twin.open(built, role=origin.as_role) as twin:
         if origin.is_live:
             twin.sample_from(origin.conninfo)
         yield twin, time.perf_counter() - started

@@ -33,6 +33,7 @@ from trimtab.twin.database import (
 from trimtab.twin.dump import restore
 from trimtab.twin.extended import ExtendedValues, allow_storing, store_values
 from trimtab.twin.files import file_work
+from trimtab.twin.roles import create_roles, give_to_owners
 from trimtab.twin.source import RelationFacts, Source
 from trimtab.twin.statistics import StoredColumn, store_columns
 
@@ -53,7 +54,10 @@ SETTINGS = {
 }
 
 
-_PLACE = ("version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces", "has_values")
+_PLACE = (
+    "version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces", "has_values",
+    "acting_roles", "owners",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,12 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
         done = create_extensions(twin, source)
         collated, told = create_collations(twin, source)
-    problems += told
+        problems += [*told, *create_roles(twin, source)]
     harmless = make_conninfo(server.dsn(DATABASE), user=OWNER)
     problems += restore(server, harmless, image.schema, done | collated)
     progress(3, 4, "twin: loading statistics")
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
-        problems += place(server, twin, source)
+        problems += [*place(server, twin, source), *give_to_owners(twin, source)]
         allow_storing(twin)
         problems += _load(twin, source, source.relations, source.columns, source.extended)
         work = file_work(twin, source, server.data_directory)
@@ -181,7 +185,7 @@ def _load(
 
 
 def _is_same_place(old: Source, new: Source) -> bool:
-    """Whether what a refresh leaves alone is the same: version, locale, what is where.
+    """Whether what a refresh leaves alone is the same: version, locale, what is where, who owns what policies guard.
 
     And whether there are values: deleted ones would stay in the files.
     """

@@ -20,7 +20,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.twin.common_values import CommonValues
 from trimtab.twin.dump import read_schema
 from trimtab.twin.extended import ExtendedValues
-from trimtab.twin.source import Collation, RelationFacts, Source, read_source
+from trimtab.twin.source import Collation, Owner, RelationFacts, Role, Source, read_source
 from trimtab.twin.statistics import ColumnStatistics, StoredColumn
 
 _LOCK_TIMEOUT_MS = 30_000
@@ -64,6 +64,8 @@ class Image:
             facts[name] = tuple((schema, relation) for schema, relation in facts[name])
         facts["problems"] = tuple(facts["problems"])
         facts["collations"] = tuple(Collation(**collation) for collation in facts["collations"])
+        facts["roles"] = tuple(Role(**{**role, "acts_as": tuple(role["acts_as"])}) for role in facts["roles"])
+        facts["owners"] = tuple(Owner(**owner) for owner in facts["owners"])
         return cls(Source(**facts), bytes(data["schema"]))
 
 

@@ -27,7 +27,6 @@ _OPTIONS = (
     "--no-statistics",
     "--no-owner",
     "--no-privileges",
-    "--no-policies",
     "--no-comments",
     "--no-publications",
     "--no-subscriptions",

@@ -21,11 +21,15 @@ from trimtab.twin.session import Session, setting_statement
 
 
 class Engine:
-    """A running server of the twin. `open_session` connects to such a server with the source's settings."""
+    """A running server of the twin. `open_session` connects to such a server with the source's settings.
 
-    def __init__(self, server: Server, open_session: Callable[[Server], Connection]) -> None:
+    `role` is the one that plans, where it is not the superuser.
+    """
+
+    def __init__(self, server: Server, open_session: Callable[[Server], Connection], role: str | None = None) -> None:
         self.server = server
         self._open_session = open_session
+        self._role = role
         self._session = self._open(server)
         self.indexes = HypotheticalIndexes(server, self.connection)
         self._session.prepare(self.indexes.switching_text)
@@ -47,7 +51,7 @@ class Engine:
         copies: list[Server] = []
         try:
             copies.append(self.server.clone(self.server.purpose))
-            other = Engine(copies[0], self._open_session)
+            other = Engine(copies[0], self._open_session, self._role)
             other.indexes = self.indexes.moved(other.server, other.connection)
         except BaseException:
             for copy in copies:
@@ -78,7 +82,9 @@ class Engine:
         self.server.destroy()
 
     def _open(self, server: Server) -> Session:
-        return Session(self._open_session(server), read=lambda text: Plan.unread(self.indexes.named(text)))
+        return Session(
+            self._open_session(server), read=lambda text: Plan.unread(self.indexes.named(text)), role=self._role
+        )
 
     def _set_up(self, changes: Sequence[Hypothesis], statistics: HypotheticalStatistics) -> None:
         for statement in self.indexes.switches(changes):

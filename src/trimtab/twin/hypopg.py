@@ -23,6 +23,7 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure, hypothesis_digest
 from trimtab.model.workload import Query
 from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Task
+from trimtab.twin.roles import asked_as, settings_of
 from trimtab.twin.session import Session, question_of, setting_statement
 
 _MOST_SHOWN = 500
@@ -35,10 +36,10 @@ _OWN_WORDS = re.compile(r'hypopg: (?:access method|column) "[^"]*" (?:is not sup
 class HypoPG:
     """A session on the source, pinned. Use it as a context manager."""
 
-    def __init__(self, connection: Connection, schema: str) -> None:
+    def __init__(self, connection: Connection, schema: str, role: str | None = None) -> None:
         self._connection = connection
         self._schema = quote_identifier(schema)
-        self._session = Session(connection, read=self._read)
+        self._session = Session(connection, read=self._read, role=role)
         self._cache = PlanCache()
         self._shown: dict[str, int] = {}  # oids by digest
         self._names: dict[int, str] = {}  # what the changes call them
@@ -46,14 +47,21 @@ class HypoPG:
         self._refused: dict[str, str] = {}
 
     @classmethod
-    def connect(cls, conninfo: str, *, statement_timeout_ms: int = 60_000) -> HypoPG:
+    def connect(cls, conninfo: str, *, statement_timeout_ms: int = 60_000, role: str | None = None) -> HypoPG:
         """Return the engine on this server; a role that may read the tables suffices.
 
-        Raises SourceError: those of `connect`, and `source.no_hypopg`.
+        With `role` it plans as that one, of which the connecting role has to be a member. Raises SourceError: those of
+        `connect`, `source.no_hypopg`, and what `asked_as` raises.
         """
         connection = connect(conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
         try:
-            return cls(connection, _schema(connection))
+            schema = _schema(connection)
+            if role is not None:
+                with asked_as(connection, role):
+                    pass
+                for setting in settings_of(connection, role):
+                    connection.execute("select pg_catalog.set_config($1, $2, false)", setting)
+            return cls(connection, schema, role)
         except psycopg.Error as error:
             connection.close()
             raise source_error(error) from None

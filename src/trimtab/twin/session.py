@@ -44,11 +44,15 @@ def setting_statement(change: SetSetting) -> Statement:
 
 
 class Session:
-    """Plans on one connection. `read` makes a Plan of EXPLAIN's text."""
+    """Plans on one connection. `read` makes a Plan of EXPLAIN's text; `role` is who plans, where it is another one."""
 
-    def __init__(self, connection: Connection, *, read: Callable[[str], Plan] = Plan.unread) -> None:
+    def __init__(
+        self, connection: Connection, *, read: Callable[[str], Plan] = Plan.unread, role: str | None = None
+    ) -> None:
         self.connection = connection
         self._read = read
+        # What a question is set up with may be more than the role may do.
+        self._become = [] if role is None else [Statement(f"SET LOCAL ROLE {quote_identifier(role)}")]
         self._pipeline = Pipeline(connection)
         self._relations = Statement(queries.load("plan_relations", connection.info.server_version))
         # For our own statements; a query is planned by EXPLAIN, which does not look at it.
@@ -61,7 +65,7 @@ class Session:
 
     def learn(self, question: Question) -> tuple[Answer, Relations | None]:
         """Return the plan as things are, and what the planner looked at for it; None when it failed."""
-        setting = [GENERIC_SETTING] if question.is_generic else []
+        setting = [*self._become, *([GENERIC_SETTING] if question.is_generic else [])]
         explain = explain_statements(question.query, is_generic=question.is_generic)
         self._be_idle()
         try:
@@ -80,7 +84,7 @@ class Session:
 
     def ask(self, questions: Sequence[Question], set_up: Sequence[Statement]) -> list[Answer]:
         """Return the plans with `set_up` in force. What cannot be set up fails all of them."""
-        setting = [GENERIC_SETTING] if any(q.is_generic for q in questions) else []
+        setting = [*self._become, *([GENERIC_SETTING] if any(q.is_generic for q in questions) else [])]
         explains = [explain_statements(q.query, is_generic=q.is_generic) for q in questions]
         together = [_BEGIN, *set_up, *setting, *(s for statements in explains for s in statements), _ROLLBACK]
         self._be_idle()
@@ -102,7 +106,7 @@ class Session:
         with self.connection.transaction(force_rollback=True):
             try:
                 set_up()
-                self._run([GENERIC_SETTING])
+                self._run([*self._become, GENERIC_SETTING])
             except (psycopg.Error, ValueError) as error:
                 if self.connection.closed:
                     raise

@@ -5,7 +5,6 @@ What the source's planner could not do yet is switched off. Settings that change
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -29,8 +28,12 @@ _OWN = {"jit": "off"}
 
 def take_over_settings(connection: Connection, source: Source, role: str | None = None) -> list[str]:
     """Set what the source's session has, or would have as `role`; return in words what this version refused."""
-    of_role: Mapping[str, str] = {} if role is None else source.role_settings.get(role, {})
-    wanted = {**_unknown_to(source, connection), **source.settings, **of_role, **source.parsing, **_OWN}
+    of_policies = {name: value for name, value in source.policy_settings.items() if value is not None}
+    wanted = {**_unknown_to(source, connection), **source.settings, **of_policies, **source.parsing}
+    if role not in (None, source.role):  # What the session has is what its own role has, or goes before it.
+        wanted["search_path"] = source.written_search_path or source.parsing["search_path"]
+        wanted |= source.role_settings.get(role or "", {})
+    wanted |= _OWN
     refused = []
     for name, value in wanted.items():
         try:

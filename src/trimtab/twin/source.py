@@ -6,7 +6,7 @@ Read-only queries of the catalog. SELECT rights suffice; what they do not show b
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
@@ -51,13 +51,37 @@ class RelationFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """A role, and what decides which policies bind it: none when it `is_unbound` (a superuser, or BYPASSRLS).
+
+    `acts_as` are the roles whose rights it has, of those that policies name and those in `Source.owners`; a role of
+    these is among its own.
+    """
+
+    name: str
+    is_unbound: bool
+    acts_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns a table that has row-level security, or a view of such a table."""
+
+    schema: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The facts of one database at one time, plain values only.
 
     `parsing` are settings that decide what a text means, `settings` those of the planner in the session that read
     them; `role_settings` are what roles would have instead. `tablespaces` are the costs of those that have their own,
     '' is the database's default. `extensions` are (name, schema). `row_security` are tables whose policies bind the
-    session's role: the twin plans without them.
+    session's role, which then is not shown their statistics. `policy_settings` are those of users' own that policies
+    read, in the session that read them, None where it had none or values were left out. `written_search_path` is what
+    `parsing` has resolved for the session's role.
     """
 
     version: int
@@ -80,6 +104,16 @@ class Source:
     row_security: tuple[tuple[str, str], ...]
     problems: tuple[str, ...]
     collations: tuple[Collation, ...] = ()
+    roles: tuple[Role, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    policy_settings: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    written_search_path: str = ""
+
+    @property
+    def acting_roles(self) -> tuple[Role, ...]:
+        """The roles that policies name, and those that own what is in `owners`."""
+        names = {name for role in self.roles for name in role.acts_as}
+        return tuple(role for role in self.roles if role.name in names)
 
     @property
     def major(self) -> int:
@@ -97,11 +131,15 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
     version = connection.info.server_version
     facts = connection.execute(queries.load("twin_source", version)).fetchone()
     assert facts is not None, "a session is in a database"
-    encoding, provider, collation, character_type, locale, block_bytes, search_path, parsing, role = facts
+    encoding, provider, collation, character_type, locale, block_bytes, search_path, written, parsing, role = facts
     rights = connection.execute(queries.load("twin_rights", version)).fetchall()
     unreadable = tuple((schema, name) for schema, name, may_read in rights if not may_read)
     row_security = tuple((schema, name) for schema, name, may_read in rights if may_read)
     extended, heights = read_values(connection), read_heights(connection)
+    policy_settings: dict[str, str | None] = dict(
+        connection.execute(queries.load("twin_policy_settings", version)).fetchall()
+    )
+    own_settings = ["search_path", *(policy_settings if with_values else ())]
     return Source(
         version=version,
         encoding=encoding,
@@ -113,17 +151,26 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         has_values=with_values,
         parsing={**parsing, "search_path": search_path},
         settings=dict(connection.execute(queries.load("twin_settings", version), (PLANNER_SETTINGS,)).fetchall()),
-        role_settings=_nested(connection.execute(queries.load("twin_role_settings", version), (PLANNER_SETTINGS,))),
+        role_settings=_nested(
+            connection.execute(queries.load("twin_role_settings", version), (PLANNER_SETTINGS, own_settings))
+        ),
         tablespaces=_nested(connection.execute(queries.load("twin_tablespaces", version))),
         extensions=tuple(connection.execute(queries.load("extensions", version)).fetchall()),
         relations=_relations(connection, heights.levels),
         columns=tuple(read_columns(connection, with_values=with_values)),
         collations=tuple(Collation(*row) for row in connection.execute(queries.load("twin_collations", version))),
         extended=tuple(extended if with_values else (values.without_values() for values in extended)),
+        roles=tuple(
+            Role(name, is_unbound, tuple(acts_as))
+            for name, is_unbound, acts_as in connection.execute(queries.load("twin_roles", version))
+        ),
+        owners=tuple(Owner(*row) for row in connection.execute(queries.load("twin_owners", version))),
+        policy_settings=policy_settings if with_values else dict.fromkeys(policy_settings),
+        written_search_path=written,
         unreadable=unreadable,
         row_security=row_security,
         problems=(
-            *_problems(connection, unreadable, row_security, block_bytes, with_values),
+            *_problems(connection, unreadable, row_security, role, block_bytes, with_values),
             *_guessed(heights.refused),
         ),
     )
@@ -153,6 +200,7 @@ def _problems(
     connection: Connection,
     unreadable: Sequence[tuple[str, str]],
     row_security: Sequence[tuple[str, str]],
+    role: str,
     block_bytes: int,
     with_values: bool,
 ) -> Iterable[str]:
@@ -161,8 +209,8 @@ def _problems(
         yield f"not on the twin, because this role may not read them: {names(unreadable)}"
     if row_security:
         yield (
-            f"row-level security hides the statistics of {names(row_security)} from this role,"
-            " and the twin plans without its policies"
+            f"row-level security hides the statistics of {names(row_security)} from this role: its plans are guesses."
+            f" A twin that a role read which no policies bind has them: `trimtab twin explain --as-role {role}`"
         )
     if hidden := hidden_values(connection):
         yield f"extended statistics are shown to their table's owner only, and missing on the twin: {names(hidden)}"

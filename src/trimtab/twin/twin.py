@@ -7,7 +7,7 @@ configuration that asks for it. Every answer is a plan of PostgreSQL's own plann
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from types import TracebackType
 
 import psycopg
@@ -32,10 +32,11 @@ from trimtab.twin.extended import may_read_values, read_values
 from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
+from trimtab.twin.roles import admit, asked_as, name_on_twin, planning_role, search_as
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
-from trimtab.twin.source import Source
+from trimtab.twin.source import Role, Source
 
 _PLANNING_LIMIT_MS = 60_000
 """A function that the planner calls may read a table, and the twin's are as long as the source's."""
@@ -52,9 +53,16 @@ class Twin:
         problems: tuple[str, ...],
         *,
         workers: int | None = None,
+        role: str | None = None,
     ) -> None:
-        """Take over a running server. `open_session` connects to it, or to a copy, with the source's settings."""
-        self._engines = Engines(Engine(server, open_session), workers)
+        """Take over a running server. `open_session` connects to it, or to a copy, with the source's settings.
+
+        `role` is the one of the source that plans, and is there already; None is a superuser.
+        """
+        planning = None if role is None else name_on_twin(role)
+        self._engines = Engines(Engine(server, open_session, planning), workers)
+        self._open_session = open_session
+        self._role = role
         self._statistics = HypotheticalStatistics(has_values=source.has_values)
         self._cache = PlanCache()
         self._source = source
@@ -69,36 +77,48 @@ class Twin:
         *,
         progress: Callable[[int, int, str], None],
         workers: int | None = None,
+        role: str | None = None,
     ) -> Twin:
         """Return the twin of the source. `problems` tells what could not be carried over. Raises LabError.
 
         It plans on `workers` servers at once when there is work enough: as many as there are processors by default.
+        `role` is as in `open`.
         """
-        return cls.open(build(read_image(conninfo, binaries, progress=progress), binaries, progress=progress), workers)
+        image = read_image(conninfo, binaries, progress=progress)
+        planning_role(image.source, role)  # Told before there is anything to wait for.
+        return cls.open(build(image, binaries, progress=progress), workers, role=role)
 
     @classmethod
-    def open(cls, built: Built, workers: int | None = None) -> Twin:
+    def open(cls, built: Built, workers: int | None = None, *, role: str | None = None) -> Twin:
         """Return the twin of a server that was built, which it takes over: it goes with the twin, or at a failure.
 
-        Raises LabError.
+        It plans as this role of the source: with its settings, and the policies of row-level security that bind it.
+        Without one it plans as the role that read the source where policies bind that, else without any policies.
+        Raises LabError, and UsageError `twin.unknown_role`.
         """
         refused: list[str] = []
+        planning: Role | None = None
 
         def open_session(server: Server) -> Connection:
             connection = connect(server.dsn(DATABASE), read_only=False, statement_timeout_ms=_PLANNING_LIMIT_MS)
             try:
-                refused[:] = take_over_settings(connection, built.source)
+                refused[:] = take_over_settings(connection, built.source, None if planning is None else planning.name)
+                if planning is not None:
+                    search_as(connection, planning.name)
             except BaseException:
                 connection.close()
                 raise
             return connection
 
         try:
-            twin = cls(built.server, open_session, built.source, built.problems, workers=workers)
+            planning = planning_role(built.source, role)
+            told = [] if planning is None else _admitted(built, planning)
+            name = None if planning is None else planning.name
+            twin = cls(built.server, open_session, built.source, built.problems, workers=workers, role=name)
         except BaseException:
             built.server.destroy()
             raise
-        twin._problems += tuple(refused)
+        twin._problems += (*told, *refused)
         return twin
 
     def __enter__(self) -> Twin:
@@ -123,6 +143,11 @@ class Twin:
     def version(self) -> int:
         """The version of its servers, as server_version_num: 180006."""
         return self.connection.info.server_version
+
+    @property
+    def role(self) -> str | None:
+        """The role of the source that it plans as; None is a superuser, whom no policies bind."""
+        return self._role
 
     @property
     def connection(self) -> Connection:
@@ -230,8 +255,8 @@ class Twin:
 
     def connect_read_only(self) -> Connection:
         """Return a new session of the first server, for a reader of its catalog; it ends when more engines start."""
-        connection = connect(self._server.dsn(DATABASE), read_only=True)
-        take_over_settings(connection, self._source)
+        connection = self._open_session(self._server)
+        connection.execute("select pg_catalog.set_config('default_transaction_read_only', 'on', false)")
         return connection
 
     def import_statistics(self, change: CreateStatistics, lab: Connection) -> None:
@@ -250,16 +275,20 @@ class Twin:
         self._cache.forget(change)
 
     def fidelity(self, source: Connection, queries: Sequence[Query]) -> Fidelity:
-        """Compare the twin's plans with the source's own, as it is. Raises ServerError when the source is lost."""
+        """Compare the twin's plans with the source's own, as it is, asked as the same role where the twin has one.
+
+        Raises ServerError when the source is lost, and what `asked_as` raises.
+        """
         [mine] = self.what_if(queries, [()])
         theirs: list[Plan | PlanFailure] = []
-        for query in queries:
-            try:
-                theirs.append(explain(source, query))
-            except TrimtabError as error:
-                if source.closed:
-                    raise
-                theirs.append(PlanFailure(error.sqlstate if isinstance(error, ServerError) else "", str(error)))
+        with nullcontext() if self._role is None else asked_as(source, self._role):
+            for query in queries:
+                try:
+                    theirs.append(explain(source, query))
+                except TrimtabError as error:
+                    if source.closed:
+                        raise
+                    theirs.append(PlanFailure(error.sqlstate if isinstance(error, ServerError) else "", str(error)))
         circumstances = Circumstances(
             source_version=source.info.server_version,
             twin_version=self.version,
@@ -299,3 +328,12 @@ class Twin:
             if all(engine.is_alive for engine in self._engines.all):
                 raise
             raise lost(psycopg.OperationalError()) from error
+
+
+def _admitted(built: Built, role: Role) -> list[str]:
+    """Let the role plan on a server that will be copied; return in words what could not be done."""
+    try:
+        with closing(connect(built.server.dsn(DATABASE), read_only=False)) as twin:
+            return admit(twin, built.source, role)
+    except psycopg.Error as error:
+        raise lost(error) from None

@@ -8,6 +8,7 @@ select pg_catalog.pg_encoding_to_char(d.encoding)::text as encoding,
        pg_catalog.array_to_string(
            array(select pg_catalog.quote_ident(s) from pg_catalog.unnest(pg_catalog.current_schemas(false)) s), ', '
        ) as search_path,
+       pg_catalog.current_setting('search_path') as written_search_path,
        (select pg_catalog.jsonb_object_agg(s.name, s.setting)
           from pg_catalog.pg_settings s
          where s.name in ('DateStyle', 'IntervalStyle', 'TimeZone', 'array_nulls', 'backslash_quote',

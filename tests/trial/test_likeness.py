@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -116,8 +117,9 @@ def test_a_drop_is_not_proven_while_a_query_that_cannot_be_run_may_depend_on_it(
 
 
 def test_a_drop_is_proven_where_a_query_that_cannot_be_run_is_seen_to_keep_its_plan(trials: Trials) -> None:
-    assert set(trials.baseline([ON_LETTER, ON_PARCEL], runs=1).times) == {"on_letter"}
-    assert trials.trial(DROP, [ON_PARCEL], accept_neutral=True).decision is Decision.ACCEPTED
+    joined = read("joined", "select count(*) from letter join parcel using (id)")
+    assert trials.baseline([joined], runs=1).times == {}
+    assert trials.trial(DROP, [joined], accept_neutral=True).decision is Decision.ACCEPTED
 
 
 def test_missing_parts_rows_and_statistics_are_found_with_all_that_hangs_by_them(source: Server) -> None:
@@ -126,12 +128,36 @@ def test_missing_parts_rows_and_statistics_are_found_with_all_that_hangs_by_them
         part.execute("drop table visit_2")
         part.execute("truncate letter")
         part.execute("analyze letter")
+        part.execute("drop index parcel_home")
+        part.execute("create index parcel_home on parcel (shelf desc)")
         whole.execute("create statistics parcel_s on shelf, weight from parcel")
         whole.execute("alter table parcel add constraint light check (weight < 10)")
         assert lacking(whole, part) == {
             ("public", "letter"): "rows of public.letter",
-            ("public", "parcel"): "check light and 1 more of public.parcel",
+            ("public", "parcel"): "check light and 2 more of public.parcel",
             ("public", "visit"): "part public.visit_2 of public.visit",
             ("public", "visit_1"): "part public.visit_2 of public.visit",
             ("public", "visit_2"): "table public.visit_2",
         }
+
+
+def test_half_of_the_rows_are_too_few(source: Server) -> None:
+    with database(source, "all_rows") as whole, database(source, "few_rows") as few:
+        few.execute("delete from letter where id > 15000")
+        few.execute("delete from parcel where id > 9000")
+        few.execute("vacuum full analyze")
+        assert lacking(whole, few) == {("public", "parcel"): "rows of public.parcel"}
+
+
+def test_a_query_that_calls_functions_may_read_what_is_lacking(trials: Trials) -> None:
+    hiding = replace(read("hiding", "select 1"), hides_work=True)
+    assert set(trials.baseline([hiding, ON_LETTER], runs=1).times) == {"on_letter"}
+    assert set(trials.unlike) == {"hiding"}
+
+
+def test_an_index_is_not_dropped_where_no_query_is_on_its_table(trials: Trials) -> None:
+    elsewhere = read("elsewhere", "select count(*) from visit")
+    trials.baseline([elsewhere], runs=1)
+    trial = trials.trial(DROP, [elsewhere], accept_neutral=True)
+    assert trial.decision is Decision.FAILED
+    assert trial.reason == "no query of the workload is on its table: nothing shows what it does"

@@ -41,7 +41,8 @@ def test_a_failure_on_either_side_is_neither_faithful_nor_hidden() -> None:
         "not planned on the source: no such table",
         "not planned on the twin: no such table",
     ]
-    assert found.summary() == {"queries": 2, "within_1_percent": 0.0, "same_shape": 0.0}
+    # What the source does not plan for this role says nothing of the twin.
+    assert found.summary() == {"queries": 1, "within_1_percent": 0.0, "same_shape": 0.0}
 
 
 def test_an_empty_workload_is_faithful() -> None:

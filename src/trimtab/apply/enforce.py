@@ -22,6 +22,7 @@ from trimtab.apply.refusals import (
     reason_to_leave,
     refuse_forbidden,
     refuse_not_absent,
+    refuse_other_table,
     refuse_partitioned,
     refuse_standby,
     refuse_without_inverse,
@@ -65,7 +66,7 @@ class Enforcer:
     """Applies and reverts changes on one source database.
 
     `look` reads a fresh Snapshot of the source; `connection` is the writing session, in autocommit, its own; `sleep` is
-    called between tries.
+    called between tries. `observed` is the snapshot that the strategies were proven for, where they were in this run.
     """
 
     connection: Connection
@@ -74,6 +75,7 @@ class Enforcer:
     look: Callable[[], Snapshot]
     run_id: str
     sleep: Callable[[float], None] = time.sleep
+    observed: Snapshot | None = None
 
     def apply(self, strategy: Strategy, accepted: tuple[Strategy, ...] = ()) -> list[Applied]:
         """Apply the strategy's changes in order; all of them, or none: a failure or an interrupt takes back the others.
@@ -119,6 +121,8 @@ class Enforcer:
         refuse_standby(snapshot.server)
         changes_done = tuple(applied.change for applied in done)
         refuse_forbidden(strategy, self.specification, snapshot, accepted=accepted, done=changes_done)
+        if self.observed is not None:
+            refuse_other_table(change, self.observed, snapshot)
         refuse_partitioned(change, snapshot)
         refuse_not_absent(self.connection, change)
         inverse = refuse_without_inverse(self.connection, change, snapshot)

@@ -18,7 +18,7 @@ from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, RefusedError
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting, touched_table
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
 from trimtab.validate.definition import shape_of_tail
@@ -52,6 +52,18 @@ def refuse_forbidden(
             f"strategy {strategy.id} was refused on fresh facts: {rules}",
             code="apply.specification",
             next_step=f"See `trimtab show {strategy.id}` for each rule, what it allows and what was found.",
+        )
+
+
+def refuse_other_table(change: Change, observed: Snapshot, snapshot: Snapshot) -> None:
+    """Refuse a change to a table that is not the one which was observed, only of its name: `apply.other_table`."""
+    name = touched_table(change)
+    before, now = (None if name is None else one.table(*name) for one in (observed, snapshot))
+    if before is not None and now is not None and before.oid != now.oid:
+        raise RefusedError(
+            f"{change.kind} was refused: {now.schema}.{now.name} is another table than the one that was observed",
+            code="apply.other_table",
+            next_step="Run again: the proof was of the table that had this name before.",
         )
 
 

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trimtab.apply.enforce import Enforcer, database_body
@@ -182,7 +182,7 @@ class _Run:
         proven = [life for life in lives if life.outcome is Outcome.PROVEN]
         if not proven:
             return lives, None
-        self.landing = Landing(self.workshop, snapshot, self._enforcer(snapshot))
+        self.landing = Landing(self.workshop, snapshot, replace(self._enforcer(snapshot), observed=snapshot))
         landed, anchor = self.landing.land(proven)
         by_id = {life.strategy.id: life for life in landed}
         return [by_id.get(life.strategy.id, life) for life in lives], anchor

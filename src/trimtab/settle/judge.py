@@ -5,7 +5,7 @@ A query that got slower than the margin allows is laid at the door of the strate
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.model.anchor import QueryLevel
@@ -43,24 +43,31 @@ def regressions(
     return sorted(lost, key=lambda r: (r.before_ms - r.after_ms, r.query_id))
 
 
-def unused(lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mapping[str, QueryLevel]) -> list[str]:
-    """Return the ids of the applied strategies whose gain is another plan, and the source plans as before.
+def unused(lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mapping[str, QueryLevel]) -> dict[str, str]:
+    """Return, by id, why an applied strategy whose gain is another plan has none on the source.
 
-    Indexes and statistics are such changes, settings need not be. A trial says of which queries the plan changed; where
-    none of them could be planned both times, nothing is known and nothing is said.
+    Indexes and statistics are such changes, settings need not be. A trial says of which queries the plan changed.
     """
-    found = []
+    found: dict[str, str] = {}
     for life in lives:
         changes = life.strategy.changes
         if not life.applied or life.trial is None or not all(isinstance(c, _GAINS_BY_PLANS) for c in changes):
             continue
-        ids = {query.query_id for query in life.trial.queries if query.plan_changed} & before.keys() & after.keys()
-        if ids and all(before[query_id].plan_shape == after[query_id].plan_shape for query_id in ids):
-            found.append(life.strategy.id)
+        ids = {query.query_id for query in life.trial.queries if query.plan_changed}
+        planned = ids & before.keys() & after.keys()
+        if not all(before[query_id].plan_shape == after[query_id].plan_shape for query_id in planned) or not ids:
+            continue
+        found[life.strategy.id] = (
+            "the source plans every query as before: it differs from the lab"
+            if planned
+            else "none of the queries that it is for can be planned on the source now"
+        )
     return found
 
 
-def to_revert(lives: Sequence[Life], lost: Sequence[Regression], unused: Collection[str] = ()) -> dict[str, str]:
+def to_revert(
+    lives: Sequence[Life], lost: Sequence[Regression], unused: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return, by strategy id, why it must be taken back: what touches a regressed query, and what is `unused`.
 
     A trial measures just the queries that its strategy touches: by another plan, by memory, or by an index to maintain.
@@ -79,8 +86,8 @@ def to_revert(lives: Sequence[Life], lost: Sequence[Regression], unused: Collect
                 f"{worst.query_id} took {worst.after_ms:.1f} ms on the source after, {worst.before_ms:.1f} ms before"
             )
             continue
-        if life.strategy.id in unused:
-            reasons[life.strategy.id] = "the source plans every query as before: it differs from the lab"
+        if unused is not None and life.strategy.id in unused:
+            reasons[life.strategy.id] = unused[life.strategy.id]
             continue
         base = next((each for each in lives[:number] if each.strategy.id in reasons and _rests_on(life, each)), None)
         if base is not None:

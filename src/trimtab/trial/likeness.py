@@ -6,7 +6,7 @@ proven anew, and kept. It compares two catalogs, and changes neither.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from trimtab.db import queries as sql
@@ -17,6 +17,10 @@ from trimtab.trial.build import family_of
 if TYPE_CHECKING:
     from trimtab.db.connection import Connection
     from trimtab.model.strategy import Strategy
+    from trimtab.model.workload import Query
+
+_ROWS, _ENOUGH = "rows", 0.5
+"""Of the rows that statistics tell of, the share that a lab must have: fewer, and other plans are the best."""
 
 Lacking: TypeAlias = Mapping[tuple[str, str], str]
 """What is missing in the lab, in words, by (schema, table)."""
@@ -26,7 +30,11 @@ def lacking(source: Connection, lab: Connection) -> Lacking:
     """Return what the lab lacks, by table; what hangs by partitions or children that it lacks, too."""
     missing: dict[tuple[str, str], list[str]] = {}
     parted = set()
-    for schema, table, what in sorted(_objects(source) - _objects(lab)):
+    there = _objects(lab)
+    for (schema, table, what), detail in sorted(_objects(source).items()):
+        found = there.get((schema, table, what))
+        if found is not None and (found == detail if what != _ROWS else float(found) >= _ENOUGH * float(detail)):
+            continue
         missing.setdefault((schema, table), []).append(what)
         if what.startswith("part "):
             parted.add((schema, table))
@@ -37,9 +45,13 @@ def lacking(source: Connection, lab: Connection) -> Lacking:
     return told
 
 
-def unlike_queries(plans: Mapping[str, Plan], lacking: Lacking) -> dict[str, str]:
-    """Return, by query id, what the lab lacks of the tables in the query's plan; without those it lacks nothing of."""
-    found = {query_id: first_lack(plan.relations, lacking) for query_id, plan in plans.items()} if lacking else {}
+def unlike_queries(queries: Sequence[Query], plans: Mapping[str, Plan], lacking: Lacking) -> dict[str, str]:
+    """Return, by query id, what the lab lacks of the tables in the query's plan; without those it lacks nothing of.
+
+    What a function of the user's reads stands in no plan, so it may be anything that is lacking.
+    """
+    found = {query_id: first_lack(plan.relations, lacking) for query_id, plan in plans.items()}
+    found |= {query.id: first_lack(lacking, lacking) for query in queries if query.hides_work}
     return {query_id: what for query_id, what in found.items() if what is not None}
 
 
@@ -54,9 +66,10 @@ def tables_of(strategy: Strategy) -> frozenset[tuple[str, str]]:
     return frozenset((change.schema, change.table) for change in strategy.changes if isinstance(change, kinds))
 
 
-def _objects(connection: Connection) -> set[tuple[str, str, str]]:
+def _objects(connection: Connection) -> dict[tuple[str, str, str], str]:
+    """Return what it is alike by, of each object, by (schema, table, what it is)."""
     rows = connection.execute(sql.load("planning_objects", connection.info.server_version).encode()).fetchall()
-    return {(str(schema), str(table), str(what)) for schema, table, what in rows}
+    return {(str(schema), str(table), str(what)): str(detail) for schema, table, what, detail in rows}
 
 
 def _told(table: tuple[str, str], what: list[str]) -> str:

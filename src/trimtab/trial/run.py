@@ -128,7 +128,7 @@ class Trials:
 
         The first baseline also gives the trials their noise scale and their time limits.
         """
-        self._unlike.update(unlike_queries(plans(self.connection, queries, arm(())), self._lacking))
+        self._unlike.update(unlike_queries(queries, plans(self.connection, queries, arm(())), self._lacking))
         found = take_baseline(
             self.connection,
             [query for query in queries if self._may_run(query)],
@@ -254,8 +254,8 @@ class Trials:
 
     def _measure(self, strategy: Strategy, affected: Sequence[Query], built: Built, *, accept_neutral: bool) -> Trial:
         before_arm, after_arm = arm(self._kept, (strategy,)), arm((*self._kept, strategy))
-        if accept_neutral and (query_id := self._may_depend(affected, before_arm, after_arm)) is not None:
-            return self._failed(f"query {query_id} may depend on what is changed, and cannot be run in the lab")
+        if accept_neutral and (doubt := self._doubt(strategy, affected, before_arm, after_arm)) is not None:
+            return self._failed(doubt)
         measured = self._select(strategy, affected, before_arm, after_arm)
         if not measured or _can_only_cost(strategy, measured):
             return self._without_measuring(built, accept_neutral=accept_neutral)
@@ -375,12 +375,18 @@ class Trials:
             return self._trial(tally, Ruling(Decision.ACCEPTED, f"no plan changes{freed}"), built)
         return self._trial(tally, Ruling(Decision.NO_GAIN, "no plan uses it"), built)
 
-    def _may_depend(self, queries: Sequence[Query], before_arm: Arm, after_arm: Arm) -> str | None:
-        """Return the first query that cannot be run here and whose plan does not show that the change leaves it be."""
-        unmeasured = [query for query in queries if not self._can_run(query)]
-        before, after = plans(self.connection, unmeasured, before_arm), plans(self.connection, unmeasured, after_arm)
+    def _doubt(self, strategy: Strategy, queries: Sequence[Query], before_arm: Arm, after_arm: Arm) -> str | None:
+        """Return why plans cannot show that the strategy does no harm: one is unknown, or none is on its tables."""
+        before, after = plans(self.connection, queries, before_arm), plans(self.connection, queries, after_arm)
         same = {id_ for id_ in before.keys() & after.keys() if before[id_].shape_hash == after[id_].shape_hash}
-        return next((query.id for query in unmeasured if query.id not in same), None)
+        unknown = [query.id for query in queries if query.id not in same and not self._can_run(query)]
+        if unknown:
+            return f"query {unknown[0]} may depend on what is changed, and cannot be run in the lab"
+        with guarded(self.connection):
+            family = family_of(self.connection, tables_of(strategy))
+        if not any(plan.relations & family for plan in before.values()) and not any(q.hides_work for q in queries):
+            return "no query of the workload is on its table: nothing shows what it does"
+        return None
 
     def _failed(self, reason: str) -> Trial:
         tally = Tally.start((), self._limits, self._baseline.total_scale({}))

@@ -56,12 +56,12 @@ class Fidelity:
     queries: tuple[QueryFidelity, ...]
 
     def summary(self) -> dict[str, float | int | str]:
-        """Return the shares that reports quote."""
-        count = len(self.queries)
+        """Return the shares that reports quote, of the `queries` that the source itself plans for this role."""
+        known = [query for query in self.queries if query.source_cost is not None]
         return {
-            "queries": count,
-            "within_1_percent": _share(sum(q.is_within_1_percent for q in self.queries), count),
-            "same_shape": _share(sum(q.same_shape for q in self.queries), count),
+            "queries": len(known),
+            "within_1_percent": _share(sum(q.is_within_1_percent for q in known), len(known)),
+            "same_shape": _share(sum(q.same_shape for q in known), len(known)),
         }
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -85,7 +86,7 @@ def load(path: Path) -> Image:
             code="twin.file_unreadable",
             next_step="Check the path and its permissions; `trimtab twin export DSN --out FILE` writes such a file.",
         ) from None
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, EOFError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, EOFError, RuntimeError):
         raise _damaged(path, "it is no complete archive of a twin") from None
     except ValueError:  # JSON or facts that mean nothing; the message would quote statistics
         raise _damaged(path, "its facts cannot be understood") from None

@@ -99,6 +99,17 @@ def test_what_guards_the_data_is_never_dropped(shop: Shop, table: str, name: str
     assert (shop.picture(), shop.kinds()) == (before, [])
 
 
+def test_a_table_that_only_has_the_name_of_the_observed_one_is_left_alone(shop: Shop) -> None:
+    observed = shop.facts()
+    shop.run(f"ALTER TABLE {CREATE_INDEX.table} RENAME TO elsewhere")
+    shop.run(f"CREATE TABLE {CREATE_INDEX.table} (LIKE elsewhere)")
+    before = shop.picture()
+    with pytest.raises(RefusedError, match="another table than the one that was observed") as refused:
+        replace(shop.enforcer(), observed=observed).apply(strategy(CREATE_INDEX))
+    assert refused.value.code == "apply.other_table"
+    assert (shop.picture(), shop.kinds()) == (before, [])
+
+
 def test_the_last_index_of_a_foreign_key_is_never_dropped_even_if_it_was_not_the_last_before(shop: Shop) -> None:
     drop = _drop(shop, "orders", "orders_customer")
     shop.run("DROP INDEX orders_customer_day")

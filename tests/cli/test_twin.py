@@ -249,6 +249,9 @@ def test_an_index_that_the_server_refuses_is_told_and_the_rest_goes_on(
 def _damage(file: Path, kind: str) -> None:
     if kind == "cut":
         file.write_bytes(file.read_bytes()[:-200])
+    elif kind == "holed":
+        data = file.read_bytes()
+        file.write_bytes(data[:2000] + bytes(50) + data[2050:])
     elif kind == "text":
         file.write_text("no archive")
     else:
@@ -267,6 +270,7 @@ def _damage(file: Path, kind: str) -> None:
     ("kind", "reason"),
     [
         ("cut", "twin.file_damaged"),
+        ("holed", "twin.file_damaged"),
         ("text", "twin.file_damaged"),
         ("altered", "twin.file_damaged"),
         ("other format", "twin.file_version"),

@@ -111,6 +111,23 @@ def test_a_clustered_index_and_the_replica_identity_are_known(owner: Connection)
     assert [found.name for found in sale.indexes if found.is_clustered] == ["sale_cover"]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COMMENT ON INDEX one IS 'ask Ada'",
+        "ALTER INDEX one DEPENDS ON EXTENSION plpgsql",
+        "ALTER INDEX one ALTER COLUMN 1 SET STATISTICS 500",
+    ],
+)
+def test_an_index_that_is_more_than_its_definition_is_known(owner: Connection, statement: str) -> None:
+    assert not any(found.has_more for found in tables(owner)["public", "sale"].indexes)
+    with owner.transaction(force_rollback=True):
+        owner.execute("CREATE INDEX one ON sale (lower(state))")
+        owner.execute(statement.encode())
+        sale = tables(owner)["public", "sale"]
+    assert [found.name for found in sale.indexes if found.has_more] == ["one"]
+
+
 def test_extended_statistics_name_their_columns_and_kinds(conn: Connection) -> None:
     (found,) = tables(conn)["public", "sale"].statistics
     assert (found.schema, found.name, found.columns) == ("public", "sale_stats", ("city", "state"))

@@ -72,6 +72,7 @@ def index(
         is_clustered=False,
         is_partial=False,
         has_expressions=False,
+        has_more=False,
         constraint=None,
         size_bytes=size_bytes,
         scans=scans,

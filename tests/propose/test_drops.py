@@ -40,6 +40,12 @@ def test_an_index_that_must_be_kept_stays_and_another_goes_instead() -> None:
     assert dropped(*indexes, must_keep=("one", "two")) == {}
 
 
+def test_of_two_duplicates_the_one_goes_that_its_definition_puts_back() -> None:
+    with_comment = replace(index("two", "a"), has_more=True)
+    assert dropped(index("one", "a", scans=5), with_comment) == {"one": "two"}
+    assert dropped(replace(index("one", "a"), has_more=True), with_comment) == {}
+
+
 def test_of_two_duplicates_that_are_used_alike_the_later_name_goes_in_any_order() -> None:
     first, second = index("t_a_idx", "a"), index("t_a_idx1", "a")
     assert dropped(first, second) == dropped(second, first) == {"t_a_idx1": "t_a_idx"}
@@ -64,6 +70,7 @@ def test_included_columns_must_be_held_as_well() -> None:
         {"constraint": "t_excl"},
         {"is_replica_identity": True},
         {"is_clustered": True},
+        {"has_more": True},
         {"is_partial": True},
         {"has_expressions": True},
         {"is_valid": False},

@@ -91,6 +91,7 @@ def test_a_much_wider_index_does_not_stand_in() -> None:
         ({"is_primary": True}, "drops.protects_uniqueness"),
         ({"is_replica_identity": True}, "drops.protects_replica_identity"),
         ({"is_clustered": True}, "drops.protects_clustered"),
+        ({"has_more": True}, "drops.protects_additions"),
     ],
 )
 def test_what_protects_something_is_never_dropped(fields: dict[str, Any], rule: str) -> None:

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.execute import Execution, UnfinishedError
@@ -25,9 +25,8 @@ from trimtab.apply.refusals import (
     refuse_other_table,
     refuse_partitioned,
     refuse_standby,
-    refuse_without_inverse,
 )
-from trimtab.apply.state import ChangeState, made_object, own_session, state_of
+from trimtab.apply.state import ChangeState, held_setting, made_object, own_session, state_of
 from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.entry import Kind
@@ -35,7 +34,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
-from trimtab.model.change import Change, change_digest, change_to_dict, touched_table
+from trimtab.model.change import Change, SetSetting, change_digest, change_to_dict, touched_table
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
 
@@ -125,7 +124,7 @@ class Enforcer:
             refuse_other_table(change, self.observed, snapshot)
         refuse_partitioned(change, snapshot)
         refuse_not_absent(self.connection, change)
-        inverse = refuse_without_inverse(self.connection, change, snapshot)
+        inverse = self._inverse(change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
         with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot):
             seconds, made = self._carry_out(_APPLY, body, change)
@@ -139,6 +138,12 @@ class Enforcer:
             _table_oid(change, snapshot),
             made.get("object_oid"),
         )
+
+    def _inverse(self, change: Change, snapshot: Snapshot) -> Change:
+        """Return the change that takes this one back exactly; what cannot be put back so is forbidden (`drops`)."""
+        if isinstance(change, SetSetting):
+            return replace(change, value=held_setting(self.connection, change))
+        return change.inverse(snapshot)
 
     @contextmanager
     def _intended(

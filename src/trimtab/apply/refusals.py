@@ -5,15 +5,9 @@ The rules of the specification are `validate`'s; these are the facts of the mome
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 
-from trimtab.apply.state import (
-    ChangeState,
-    held_setting,
-    is_more_than_its_definition,
-    state_of,
-)
+from trimtab.apply.state import ChangeState, state_of
 from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, RefusedError
 from trimtab.model.applied import Applied
@@ -95,23 +89,6 @@ def refuse_not_absent(connection: Connection, change: Change) -> None:
             code="apply.precondition",
             next_step="Run `trimtab optimize` again: the catalog has changed since the proposal.",
         )
-
-
-def refuse_without_inverse(connection: Connection, change: Change, snapshot: Snapshot) -> Change:
-    """Return the change that takes this one back exactly; refuse where there is none: `apply.not_reversible`."""
-    inverse = change.inverse(snapshot)
-    if isinstance(change, SetSetting):
-        inverse = replace(change, value=held_setting(connection, change))
-    if isinstance(change, DropIndex) and is_more_than_its_definition(connection, change):
-        inverse = None
-    if inverse is None:
-        raise RefusedError(
-            f"{change.kind} was refused: it could not be taken back exactly; an index with a comment or statistics "
-            "targets of its own is more than its definition",
-            code="apply.not_reversible",
-            next_step="Make this change by hand if you want it; Trimtab applies only what it can take back.",
-        )
-    return inverse
 
 
 class LeftAlone(StrEnum):

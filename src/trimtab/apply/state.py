@@ -33,7 +33,6 @@ class ChangeState(StrEnum):
 class _FoundIndex:
     is_usable: bool
     is_same: bool
-    has_more: bool
     oid: int
 
 
@@ -61,12 +60,6 @@ def held_setting(connection: Connection, change: SetSetting) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def is_more_than_its_definition(connection: Connection, change: DropIndex) -> bool:
-    """True when the index holds what its definition does not tell, so that creating it again would lose something."""
-    found = _index(connection, change)
-    return found is not None and found.has_more
-
-
 def made_object(connection: Connection, change: Change) -> dict[str, int]:
     """Return by what the ledger knows the index or statistics object that was made: {"object_oid": ...}, or {}."""
     match change:
@@ -83,7 +76,7 @@ def made_object(connection: Connection, change: Change) -> dict[str, int]:
 def name_of_index(connection: Connection, oid: int, table_oid: int) -> tuple[str, str, str] | None:
     """Return (schema, name, tail) of the index now, or None when there is no such index on that table."""
     for schema, name in _rows(connection, "index_name", (oid, table_oid)):
-        for _, _, _, tail, _, _ in _rows(connection, "index_state", (schema, name)):
+        for _, _, _, tail, _ in _rows(connection, "index_state", (schema, name)):
             return (str(schema), str(name), tail) if isinstance(tail, str) else None
     return None
 
@@ -138,9 +131,9 @@ def _index(connection: Connection, change: CreateIndex | DropIndex) -> _FoundInd
     rows = _rows(connection, "index_state", (change.schema, change.name))
     if not rows:
         return None
-    is_usable, schema, table, tail, has_more, oid = rows[0]
+    is_usable, schema, table, tail, oid = rows[0]
     is_same = (schema, table) == (change.schema, change.table) and _is_same_tail(change.tail, tail)
-    return _FoundIndex(bool(is_usable), is_same, bool(has_more), int(str(oid)))
+    return _FoundIndex(bool(is_usable), is_same, int(str(oid)))
 
 
 def _is_same_tail(wanted: str, found: object) -> bool:

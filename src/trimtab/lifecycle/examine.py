@@ -59,7 +59,7 @@ class Examination:
 
     def examine(self, strategy: Strategy) -> Life:
         """Return the strategy's life as far as it came: refused, not promising, rejected, untried or proven."""
-        inverses = tuple(inverse for c in strategy.changes if (inverse := c.inverse(self.snapshot)) is not None)
+        inverses = tuple(change.inverse(self.snapshot) for change in strategy.changes)
         life = Life(strategy, inverses)
         self.workshop.journal.proposed(strategy)
         for step in (self._validate, self._predict, self._try):

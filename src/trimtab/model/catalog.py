@@ -75,7 +75,9 @@ class Column:
 class Index:
     """An index. `key_columns` has None for an expression; `tail` re-creates it: its definition from USING on.
 
-    `constraint` names the constraint that it backs. `scans` counts uses since the statistics were reset.
+    `constraint` names the constraint that it backs. `has_more` is true when it holds what its definition does not tell,
+    which creating it again would lose: a comment, statistics targets of its own, a dependence on an extension. `scans`
+    counts uses since the statistics were reset.
     """
 
     schema: str
@@ -96,6 +98,7 @@ class Index:
     is_clustered: bool
     is_partial: bool
     has_expressions: bool
+    has_more: bool
     constraint: str | None
     size_bytes: int
     scans: int

@@ -1,7 +1,7 @@
 """The closed union of changes that Trimtab can make: each a value that knows its SQL, its lock and its inverse.
 
-A Change does nothing by itself; only `apply/` carries one out. Its inverse needs the state before, and where that state
-does not allow one there is none, and the change is refused.
+A Change does nothing by itself; only `apply/` carries one out. Its inverse needs the state before; what could not be
+put back from that alone is refused by the rules (`validate/drops.py`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CreateIndex:
         target = qualified(self.schema, self.table)
         return f"CREATE INDEX{how} {quote_identifier(self.name)} ON {target} {self.tail}"
 
-    def inverse(self, before: Snapshot) -> Change | None:
+    def inverse(self, before: Snapshot) -> Change:
         """Drop it again."""
         return DropIndex(self.schema, self.table, self.name, self.tail, self.key_columns, self.include_columns)
 
@@ -77,7 +77,7 @@ class DropIndex:
         how = " CONCURRENTLY" if concurrently else ""
         return f"DROP INDEX{how} {qualified(self.schema, self.name)}"
 
-    def inverse(self, before: Snapshot) -> Change | None:
+    def inverse(self, before: Snapshot) -> Change:
         """Create it again."""
         return CreateIndex(self.schema, self.table, self.name, self.tail, self.key_columns, self.include_columns)
 
@@ -101,7 +101,7 @@ class CreateStatistics:
         target = qualified(self.schema, self.table)
         return f"CREATE STATISTICS {qualified(self.schema, self.name)} ({kinds}) ON {columns} FROM {target}"
 
-    def inverse(self, before: Snapshot) -> Change | None:
+    def inverse(self, before: Snapshot) -> Change:
         """Drop it again."""
         return DropStatistics(self.schema, self.table, self.name, self.columns, self.kinds)
 
@@ -122,7 +122,7 @@ class DropStatistics:
         """Return the statement."""
         return f"DROP STATISTICS {qualified(self.schema, self.name)}"
 
-    def inverse(self, before: Snapshot) -> Change | None:
+    def inverse(self, before: Snapshot) -> Change:
         """Create it again."""
         return CreateStatistics(self.schema, self.table, self.name, self.columns, self.kinds)
 
@@ -145,7 +145,7 @@ class SetSetting:
             return f"{what} RESET {quote_identifier(self.name)}"
         return f"{what} SET {quote_identifier(self.name)} = {quote_literal(self.value)}"
 
-    def inverse(self, before: Snapshot) -> Change | None:
+    def inverse(self, before: Snapshot) -> Change:
         """Return to what ALTER DATABASE/ROLE SET held before, or reset."""
         held = before.scoped_settings.get((f"{self.scope}:{self.scope_name}", self.name))
         return SetSetting(self.scope, self.scope_name, self.name, held)

@@ -47,6 +47,7 @@ _INDEX_FIELDS = [
     "is_clustered",
     "is_partial",
     "has_expressions",
+    "has_more",
     "constraint",
     "size_bytes",
     "scans",

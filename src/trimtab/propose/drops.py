@@ -1,8 +1,8 @@
 """Proposes to drop indexes that another one makes needless: exact duplicates, and prefixes of a longer index.
 
 Never one that must be kept, backs a constraint, is unique, is the replica identity or clusters its table, nor one over
-part of the rows or over expressions. What serves a foreign key goes only with a stand-in that begins with the same
-columns, and so serves it as well.
+part of the rows or over expressions, nor one that holds more than its definition puts back. What serves a foreign key
+goes only with a stand-in that begins with the same columns, and so serves it as well.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def _may_go(index: Index) -> bool:
         or index.is_replica_identity
         or index.is_clustered
     )
-    # Without a tail it could not be put back.
-    return index.is_valid and index.tail is not None and _is_plain(index) and not is_kept_for_more_than_reads
+    could_be_put_back = index.tail is not None and not index.has_more
+    return index.is_valid and could_be_put_back and _is_plain(index) and not is_kept_for_more_than_reads
 
 
 def _is_plain(index: Index) -> bool:

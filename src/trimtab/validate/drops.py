@@ -138,6 +138,12 @@ def protects_clustered(case: Case) -> Findings:
     return _protects(case, "protects_clustered", "the order of CLUSTER", lambda index: index.is_clustered)
 
 
+def protects_additions(case: Case) -> Findings:
+    """It holds nothing that its definition does not put back."""
+    what = "a comment, statistics targets of its own or a dependence on an extension"
+    return _protects(case, "protects_additions", what, lambda index: index.has_more)
+
+
 def protects_foreign_key(case: Case) -> Findings:
     """It is not the last that serves a foreign key; without one, each delete of a referenced row reads the table."""
 

@@ -46,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     Rule("drops.protects_uniqueness", drops.protects_uniqueness),
     Rule("drops.protects_replica_identity", drops.protects_replica_identity),
     Rule("drops.protects_clustered", drops.protects_clustered),
+    Rule("drops.protects_additions", drops.protects_additions),
     Rule("drops.protects_foreign_key", drops.protects_foreign_key),
     Rule("drops.allow", drops.allow),
     Rule("drops.reasons", drops.reasons),

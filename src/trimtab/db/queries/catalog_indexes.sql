@@ -1,6 +1,7 @@
 /* trimtab: the indexes of these tables ($1: oid[]). The tail is the definition from USING on, and null where one CREATE
    INDEX does not put the same index back: on partitioned tables, attached to one, in a tablespace of its own. For a
-   table that is locked exclusively the definition is empty, since it is printed under a lock on the table. */
+   table that is locked exclusively the definition is empty, since it is printed under a lock on the table. `has_more`
+   says that the index holds what its definition does not tell: a comment, statistics targets, DEPENDS ON EXTENSION. */
 with locked as materialized (
     select k.relation as oid
       from pg_catalog.pg_locks k
@@ -46,6 +47,12 @@ select f.indrelid as table_oid,
        f.indisclustered as is_clustered,
        f.indpred is not null as is_partial,
        f.indexprs is not null as has_expressions,
+       pg_catalog.obj_description(f.indexrelid, 'pg_class') is not null
+           or exists (select from pg_catalog.pg_attribute a
+                       where a.attrelid = f.indexrelid and coalesce(a.attstattarget, -1) <> -1)
+           or exists (select from pg_catalog.pg_depend d
+                       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = f.indexrelid and d.deptype = 'x')
+           as has_more,
        (select min(k.conname::text)
           from pg_catalog.pg_constraint k
          where k.conindid = f.indexrelid and k.contype in ('p', 'u', 'x')) as "constraint",

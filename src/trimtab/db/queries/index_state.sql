@@ -1,5 +1,5 @@
 /* trimtab: what has this name ($1 schema, $2 name)? The tail is the definition from USING on, null for what is no plain
-   index. `has_more` says that the index holds what its definition does not tell: a comment, targets for statistics. */
+   index. */
 with found as materialized (
     select c.oid, c.relkind, i.indisvalid and i.indisready and i.indislive as is_usable,
            tn.nspname as table_schema, t.relname as table_name,
@@ -19,11 +19,5 @@ select coalesce(f.is_usable, false) as is_usable,
        f.table_name::text as table_name,
        case when f.relkind = 'i' and left(f.definition, length(f.prefix) + 6) = f.prefix || 'USING '
             then substr(f.definition, length(f.prefix) + 1) end as tail,
-       pg_catalog.obj_description(f.oid, 'pg_class') is not null
-           or exists (select from pg_catalog.pg_attribute a
-                       where a.attrelid = f.oid and coalesce(a.attstattarget, -1) <> -1)
-           or exists (select from pg_catalog.pg_depend d
-                       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = f.oid and d.deptype = 'x')
-           as has_more,
        f.oid
   from found f

@@ -23,7 +23,8 @@ class TrimtabError(Exception):
     """Something was refused. Says what, what was found, and what to do next.
 
     `code` is stable: scripts and tests may rely on it. `next_step` is one sentence for a person, or empty.
-    The message never holds a password, a literal of a query or a row's value.
+    The message never holds a password, a literal of a query or a row's value. `done` is what was done all the same: of
+    a revert or a resume its `Recovery`.
     """
 
     exit_code = 1
@@ -32,6 +33,7 @@ class TrimtabError(Exception):
         super().__init__(message)
         self.code = code
         self.next_step = next_step
+        self.done: object = None
 
     def as_dict(self) -> dict[str, str | int]:
         """Return the error as the `--json` faces print it."""

@@ -75,7 +75,7 @@ def test_a_run_with_apply_can_be_told_shown_and_taken_back(
     assert [(run["run_id"], run["state"], run["applied"]) for run in runs] == [
         (document["run_id"], "finished", sum(len(strategy["changes"]) for strategy in kept))
     ]
-    one = kept[0]["id"]
+    one = next(strategy["id"] for strategy in kept if strategy["changes"][0]["kind"] == "create_index")
     life = _document(program.succeed("show", one, "--json"), "trimtab.show/v1")
     assert life["outcome"] == "kept"
     assert [entry["kind"] for entry in life["entries"]] == [
@@ -104,6 +104,14 @@ def test_a_run_with_apply_can_be_told_shown_and_taken_back(
     again = program.run("revert", one, source)
     assert (again.code, again.reason) == (2, "revert.not_applied")
     assert one not in program.succeed("status").stdout
+
+    # One whose name was taken meanwhile does not keep the rest from being taken back, and that is told.
+    [dropped, *_] = [c["sql"].split(".")[-1] for s in kept for c in s["changes"] if c["kind"] == "drop_index"]
+    market.execute("CREATE TABLE taken (a integer)", f"CREATE INDEX {dropped} ON taken (a)")
+    halted = program.run("revert", "--all", source)
+    assert (halted.code, halted.reason) == (6, "apply.replaced")
+    assert halted.stdout.count("taken back") == len(kept) - 2
+    market.execute("DROP TABLE taken")
     assert "taken back" in program.succeed("revert", "--all", source).stdout
     assert market.definitions() == before
     status = _document(program.succeed("status", "--json"), "trimtab.status/v1")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.cli.text import printable
-from trimtab.errors import UsageError
+from trimtab.errors import TrimtabError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from trimtab.config import Config
@@ -51,12 +54,13 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
     config = load_config(options.config)
     defaults = config.defaults
     budget = options.budget or defaults.budget
-    objectives = options.objectives.split(",") if options.objectives else defaults.objectives or api.OBJECTIVES
+    given = None if options.objectives is None else options.objectives.split(",")
+    objectives = given or defaults.objectives or api.OBJECTIVES
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         report = api.optimize(
             source_of(options.dsn, options.database, config),
             workload=options.workload,
-            objectives=[name.strip() for name in objectives],
+            objectives=list(dict.fromkeys(name.strip() for name in objectives)),
             budget_bytes=parse_size(budget) if budget else None,
             spec=options.spec or defaults.spec,
             lab=lab_of(options.lab or defaults.lab or "clone", config),
@@ -96,7 +100,8 @@ def revert(
         )
     loaded = load(config)
     source = source_of(dsn, database, loaded)
-    recovery = api.revert(strategy_id, dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
+    with _what_was_done_told(as_json=as_json):
+        recovery = api.revert(strategy_id, dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
     _tell_recovery(recovery, "trimtab.revert/v1", as_json=as_json)
 
 
@@ -106,7 +111,8 @@ def resume(*, dsn: str | None, database: str | None, spec: str | None, config: P
 
     loaded = load(config)
     source = source_of(dsn, database, loaded)
-    recovery = api.resume(dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
+    with _what_was_done_told(as_json=as_json):
+        recovery = api.resume(dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
     _tell_recovery(recovery, "trimtab.resume/v1", as_json=as_json)
 
 
@@ -251,7 +257,23 @@ _LEFT_ALONE = {
 }
 
 
-def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
+@contextmanager
+def _what_was_done_told(*, as_json: bool) -> Iterator[None]:
+    """Tell of a failure what was done before it and beside it: on stdout, or in the error's document."""
+    from trimtab.lifecycle.recover import Recovery
+
+    try:
+        yield
+    except TrimtabError as error:
+        if isinstance(error.done, Recovery) and (error.done.reconciled or error.done.reverted):
+            if as_json:
+                error.done = _recovery_document(error.done)
+            else:
+                _show_recovery(error.done)
+        raise
+
+
+def _recovery_document(recovery: Recovery) -> dict[str, object]:
     reconciled = [{"kind": r.change.kind, "intent_id": r.intent_id, "stands": r.is_done} for r in recovery.reconciled]
     reverted = [
         {
@@ -262,17 +284,25 @@ def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
         }
         for applied in recovery.reverted
     ]
+    return {"reconciled": reconciled, "reverted": reverted}
+
+
+def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"schema": schema, "reconciled": reconciled, "reverted": reverted})
-        return
+        print_json({"schema": schema, **_recovery_document(recovery)})
+    elif recovery.reconciled or recovery.reverted:
+        _show_recovery(recovery)
+    else:
+        stdout_console().print("nothing to do: no change is interrupted, unsettled or applied", highlight=False)
+
+
+def _show_recovery(recovery: Recovery) -> None:
     console = stdout_console()
-    for item in reconciled:
-        state = "stands" if item["stands"] else "was not made; nothing of it was left"
-        console.print(f"interrupted {item['kind']}: {state}", highlight=False)
+    for answered in recovery.reconciled:
+        state = "stands" if answered.is_done else "was not made; nothing of it was left"
+        console.print(f"interrupted {answered.change.kind}: {state}", highlight=False)
     for applied in recovery.reverted:
         left_alone = recovery.left_alone.get(applied.intent_id)
         told = "taken back" if left_alone is None else _LEFT_ALONE[left_alone.value]
         text = printable(f"{told}: {applied.strategy_id}  {applied.inverse.sql()}")
         console.print(text, highlight=False, markup=False, soft_wrap=True)
-    if not reconciled and not reverted:
-        console.print("nothing to do: no change is interrupted, unsettled or applied", highlight=False)

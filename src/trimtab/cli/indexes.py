@@ -65,12 +65,13 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
     config = load(options.config)
     defaults = config.defaults
     budget = options.budget or defaults.budget
-    objectives = options.objectives.split(",") if options.objectives else defaults.objectives or api.OBJECTIVES
+    given = None if options.objectives is None else options.objectives.split(",")
+    objectives = given or defaults.objectives or api.OBJECTIVES
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         advice = api.advise_indexes(
             source_of(options.dsn, options.database, config),
             workload=options.workload,
-            objectives=[name.strip() for name in objectives],
+            objectives=list(dict.fromkeys(name.strip() for name in objectives)),
             budget_bytes=parse_size(budget) if budget else None,
             kinds=None if options.kinds is None else [kind.strip() for kind in options.kinds.split(",")],
             max_width=options.max_width,

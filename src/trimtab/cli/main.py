@@ -89,7 +89,8 @@ def _tell(error: TrimtabError) -> int:
 
     if wants_json():
         told = {key: redact(value) if isinstance(value, str) else value for key, value in error.as_dict().items()}
-        print(json.dumps({"schema": "trimtab.error/v1", "error": told}))
+        done = {"done": error.done} if isinstance(error.done, dict) else {}
+        print(json.dumps({"schema": "trimtab.error/v1", "error": told, **done}))
     tell(error)
     return error.exit_code
 

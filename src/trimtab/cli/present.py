@@ -152,7 +152,8 @@ def _closing(report: Report, console: Console, *, ledger_stays: bool) -> None:
         trouble = f"; could not be applied: {failed}" if failed else ""
         console.print(f"kept: {kept} strategies{trouble}{hint}", highlight=False)
     elif proven:
-        hint = f"proven, not applied: {proven} strategies. next: the same command with --apply"
+        role = ", as a role that may (see the note above, and `trimtab init`)" if report.lacks_rights else ""
+        hint = f"proven, not applied: {proven} strategies. next: the same command with --apply{role}"
         console.print(hint, highlight=False)
     else:
         console.print("nothing worth changing was proven; the source is as it was", highlight=False)

@@ -103,19 +103,17 @@ class _Run:
         with self._timed(Stage.APPLY):
             if self.workshop.request.apply:
                 lives, anchor = self._land(snapshot, lives)
-        return self._finish(
+        report = self._finish(
             snapshot,
             lives,
             compared,
             anchor,
             trials,
             fidelity=fidelity,
-            messages=(
-                *twin.problems,
-                *(trials.notes if trials is not None else ()),
-                *self._missing_rights(snapshot, lives),
-            ),
+            messages=(*twin.problems, *(trials.notes if trials is not None else ())),
         )
+        missing = self._missing_rights(snapshot, lives)
+        return replace(report, messages=(*report.messages, *missing), lacks_rights=bool(missing))
 
     def give_up(self, error: BaseException, snapshot: Snapshot) -> None:
         """Take back what is not settled, write why the run broke off, and note on the error what is left to do."""

@@ -69,17 +69,19 @@ def resume(conninfo: str, ledger_path: Path, spec: str | Path | None) -> Recover
 def recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> Recovery:
     """Do the work of `resume` in an open session. The run that does it is not among those that it closes.
 
-    What cannot be mended now does not keep the rest from being mended; then the first reason is raised.
+    What cannot be mended now does not keep the rest from being mended; then the first reason is raised, and its `done`
+    says what was.
     """
     recovery, problems = _recover(ledger, enforcer, snapshot)
-    _raise_first(problems)
+    _raise_first(problems, recovery)
     return recovery
 
 
 def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_id: str | None) -> Recovery:
     """Take back one strategy, or all that stands applied on this database, newest first. Raises TrimtabError.
 
-    A strategy on which later ones rest is refused before anything of it is taken back: `revert.rested_on`.
+    A strategy on which later ones rest is refused before anything of it is taken back: `revert.rested_on`. What cannot
+    be taken back does not keep the rest from it; then the first reason is raised, and its `done` says what was.
     """
     with _recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
         database = database_body(snapshot.server)
@@ -110,9 +112,10 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
             if applied.strategy_id not in left
         }
         _settle(ledger, ends, "taken back on request")
-        _raise_first(problems)
         left_alone = {**first.left_alone, **second.left_alone}
-        return Recovery(first.reconciled, first.reverted + second.reverted, left_alone)
+        recovery = Recovery(first.reconciled, first.reverted + second.reverted, left_alone)
+        _raise_first(problems, recovery)
+        return recovery
 
 
 def _applications(standing: Sequence[Applied], strategy_id: str | None) -> list[tuple[Applied, ...]]:
@@ -204,8 +207,9 @@ def _settle(ledger: Ledger, ends: Ends, note: str) -> None:
         ledger.append(Kind.STRATEGY_SETTLED, body, run_id=run_id)
 
 
-def _raise_first(problems: Sequence[TrimtabError]) -> None:
+def _raise_first(problems: Sequence[TrimtabError], done: Recovery) -> None:
     if problems:
+        problems[0].done = done
         raise problems[0]
 
 

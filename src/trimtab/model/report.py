@@ -82,7 +82,8 @@ class Report:
 
     Totals are ms weighted by executions, in the lab with all that was proven there: `on_source` tells how much of that
     the source has. `stages` maps a stage's name to the seconds that it took. `applied` tells whether the run was
-    allowed to change the source; `fidelity` is the share of plan costs on the twin within 1 %.
+    allowed to change the source; `fidelity` is the share of plan costs on the twin within 1 %. `lacks_rights` tells of
+    a dry run that its role could not apply all that was proven; `messages` say why.
     """
 
     run_id: str
@@ -99,6 +100,7 @@ class Report:
     fidelity: Mapping[str, float | int | str] = field(default_factory=dict)
     stages: Mapping[str, float] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    lacks_rights: bool = False
 
     @property
     def outcomes(self) -> dict[str, int]:

@@ -26,6 +26,14 @@ def test_what_cannot_be_planned_is_skipped_with_a_reason_without_literals(conn: 
     assert not any("Sesame" in skipped.reason for skipped in found.skipped)
 
 
+def test_what_another_session_locks_waited_too_long(conn: Connection, owner: Connection) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("LOCK TABLE sale IN ACCESS EXCLUSIVE MODE")
+        conn.execute("SET statement_timeout = '200ms'")
+        found = check(conn, query("SELECT * FROM sale"), query("SELECT 1"))
+    assert [skipped.code for skipped in found.skipped] == ["query.timeout"]
+
+
 def test_a_generic_plan_is_enough(conn: Connection) -> None:
     assert len(check(conn, query("SELECT * FROM sale WHERE id = $1", count=1)).queries) == 1
 

@@ -19,6 +19,7 @@ from trimtab.observe.names import relations_of
 from trimtab.observe.reading import read
 
 _PERMISSION = "42501"
+_WAITED = ("57014", "55P03")  # for longer than the session's statement_timeout or lock_timeout
 _LOST = ("source.unreachable", "source.authentication", "source.busy")
 
 
@@ -27,7 +28,8 @@ def check_plannable(
 ) -> Workload:
     """Return the workload with the queries that cannot be planned moved to skipped, as `query.unplannable`.
 
-    `progress` is told (done, total). The connection's statement_timeout limits each. Raises SourceError when the server
+    As `query.timeout` where they waited too long, for the lock of another session mostly. `progress` is told (done,
+    total). The connection's statement_timeout limits each. Raises SourceError when the server
     is lost, and WorkloadError `workload.empty` when nothing is left.
     """
     kept: list[Query] = []
@@ -78,7 +80,9 @@ def _may_read_tables(conn: Connection, query: Query) -> bool:
 
 
 def _skipped(query: Query, error: SourceError | WorkloadError) -> Skipped:
-    return Skipped(query.name, query.normalized_text, query.weight, "query.unplannable", str(error))
+    is_slow = isinstance(error, ServerError) and error.sqlstate in _WAITED
+    code = "query.timeout" if is_slow else "query.unplannable"
+    return Skipped(query.name, query.normalized_text, query.weight, code, str(error))
 
 
 def _empty(skipped: list[Skipped]) -> WorkloadError:

@@ -17,6 +17,7 @@ from .program import Ended, Program
 
 pytestmark = pytest.mark.server
 
+EXPRESSION = "CREATE INDEX halves ON orders ((id / 2))"
 INDEX = "CREATE INDEX wish ON orders (customer_id, placed DESC) INCLUDE (total)"
 SUMMARY = {
     "queries",
@@ -101,6 +102,14 @@ def test_explain_tells_what_hypothetical_statistics_would_do(market: Market, pro
     assert "SET STATISTICS 1000: sampled " in shown
     assert "SET STATISTICS 9: refused: " in shown
     program.assert_nothing_left()
+
+
+def test_without_a_sample_it_is_told_what_rests_on_none(market: Market, program: Program, workload: Path) -> None:
+    arguments = ("twin", "explain", market.dsn, "--workload", workload, "--index", EXPRESSION, "--json")
+    [sampled] = program.succeed(*arguments).document["indexes"]
+    [plain] = program.succeed(*arguments, "--no-sample").document["indexes"]
+    assert sampled["note"].startswith("sampled ")
+    assert plain["note"].startswith("no sample of the source")
 
 
 def test_statistics_of_a_file_have_no_sample(market: Market, program: Program, workload: Path, tmp_path: Path) -> None:

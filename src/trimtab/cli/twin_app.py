@@ -129,6 +129,9 @@ def explain(
     twin: Kept = None,
     as_role: AsRole = None,
     no_values: NoValues = False,
+    no_sample: Annotated[
+        bool, typer.Option("--no-sample", help="Read no row of the server, not even a sample.")
+    ] = False,
     pg_bin: PgBin = None,
     seed: Seed = 1,
     config: Config = None,
@@ -145,6 +148,7 @@ def explain(
         kept=twin,
         config=config,
         no_values=no_values,
+        no_sample=no_sample,
         pg_bin=pg_bin,
         as_role=as_role,
     )

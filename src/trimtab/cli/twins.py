@@ -42,6 +42,7 @@ class Asked:
     kept: str | None = None
     config: Path | None = None
     no_values: bool = False
+    no_sample: bool = False
     pg_bin: Path | None = None
     as_role: str | None = None
 
@@ -57,6 +58,7 @@ class Asked:
             kept=self.kept,
             pg_bin=self.pg_bin or load(self.config).defaults.pg_bin,
             has_values=not self.no_values,
+            may_sample=not self.no_sample,
             as_role=self.as_role,
         )
 

@@ -39,7 +39,8 @@ READ_TIMEOUT_MS = 60_000
 class Origin:
     """Where a twin comes from: a live source, or a portable file, or a kept twin's name; the first that is given.
 
-    `as_role` is the role of the source that it plans as, as in `Twin.open`.
+    `may_sample` lets it read bounded samples of a live source's rows. `as_role` is the role of the source that it plans
+    as, as in `Twin.open`.
     """
 
     conninfo: str | None = None
@@ -47,6 +48,7 @@ class Origin:
     kept: str | None = None
     pg_bin: Path | None = None
     has_values: bool = True
+    may_sample: bool = True
     as_role: str | None = None
 
     @property
@@ -375,7 +377,7 @@ def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
         binaries = Binaries.for_major(image.source.major, origin.pg_bin)
         built = build(image, binaries, progress=_told(watcher))
     with Twin.open(built, role=origin.as_role) as twin:
-        if origin.is_live:
+        if origin.is_live and origin.may_sample:
             twin.sample_from(origin.conninfo)
         yield twin, time.perf_counter() - started
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 
 from trimtab.model.workload import Workload
 
-_NAMED = 5
+_MANY = 5
 
 
 def names(relations: Sequence[Sequence[str]]) -> str:
-    """Return the first of these (schema, name) in words, and how many more there are."""
-    shown = ", ".join(f"{schema}.{name}" for schema, name in relations[:_NAMED])
-    more = len(relations) - _NAMED
-    return shown if more <= 0 else f"{shown} and {more} more"
+    """Return these (schema, name) in words, after their number where they are many: who shows it may cut it."""
+    listed = ", ".join(f"{schema}.{name}" for schema, name in relations)
+    return listed if len(relations) <= _MANY else f"{len(relations)}: {listed}"
 
 
 @dataclass(frozen=True, slots=True)

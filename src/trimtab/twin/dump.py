@@ -40,7 +40,6 @@ _MAPPING = re.compile(r"\d+; \d+ \d+ USER MAPPING ")
 _MAPPING_TEXT = "CREATE USER MAPPING "
 # Sessions are set up for the newest version; an older twin does not know all of it, and needs none of it.
 _SET_UP = "unrecognized configuration parameter"
-_SHOWN = 20
 
 
 def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[str, str]], *, encoding: str) -> bytes:
@@ -134,7 +133,4 @@ def _problems(messages: str, contents: str) -> tuple[list[str], int]:
         for failure in failures
         if failure.entry or not failure.reason.startswith(_SET_UP)
     ]
-    more = len(found) - _SHOWN
-    if more > 0:
-        found[_SHOWN:] = [f"not on the twin: {more} more objects, which depend on others"]
     return found, len(failures)

@@ -16,7 +16,7 @@ _MANY = 5
 def names(relations: Sequence[Sequence[str]]) -> str:
     """Return these (schema, name) in words, after their number where they are many: who shows it may cut it."""
     listed = ", ".join(f"{schema}.{name}" for schema, name in relations)
-    return listed if len(relations) <= _MANY else f"{len(relations)}: {listed}"
+    return listed if len(relations) <= _MANY else f"{len(relations)} in all: {listed}"
 
 
 @dataclass(frozen=True, slots=True)

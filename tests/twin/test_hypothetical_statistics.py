@@ -400,6 +400,7 @@ def test_what_the_lab_made_goes_before_the_sample(server: Server, source: Connec
             source.execute(b"DELETE FROM place WHERE note IS NOT NULL OR id > 200")
             analysed(source, [change])
             twin.import_statistics(change, source)
+        source.execute(b"ANALYZE place")  # No rollback takes back how many rows ANALYZE has counted.
         [imported] = costs(twin, OBJECTS[2][3], (change,))
         assert len({before, sampled, imported}) == 3
         assert "lab" in twin.note(change)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from trimtab.db import queries as sql
-from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics
+from trimtab.model.change import touched_table
 from trimtab.model.plan import Plan
 from trimtab.trial.build import family_of
 
@@ -62,8 +62,7 @@ def first_lack(tables: Collection[tuple[str, str]], lacking: Lacking) -> str | N
 
 def tables_of(strategy: Strategy) -> frozenset[tuple[str, str]]:
     """Return (schema, table) of the tables whose indexes or statistics the strategy changes."""
-    kinds = CreateIndex | DropIndex | CreateStatistics | DropStatistics
-    return frozenset((change.schema, change.table) for change in strategy.changes if isinstance(change, kinds))
+    return frozenset(table for change in strategy.changes if (table := touched_table(change)) is not None)
 
 
 def _objects(connection: Connection) -> dict[tuple[str, str, str], str]:

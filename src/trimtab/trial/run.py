@@ -19,7 +19,7 @@ from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
 from trimtab.model.workload import Query
-from trimtab.trial.arms import Arm, arm
+from trimtab.trial.arms import arm
 from trimtab.trial.baseline import Baseline, take_baseline
 from trimtab.trial.build import Built, build, family_of
 from trimtab.trial.likeness import Lacking, first_lack, tables_of, unlike_queries
@@ -128,7 +128,8 @@ class Trials:
 
         The first baseline also gives the trials their noise scale and their time limits.
         """
-        self._unlike.update(unlike_queries(queries, plans(self.connection, queries, arm(())), self._lacking))
+        if self._lacking:
+            self._unlike.update(unlike_queries(queries, plans(self.connection, queries, arm(())), self._lacking))
         found = take_baseline(
             self.connection,
             [query for query in queries if self._may_run(query)],
@@ -254,9 +255,12 @@ class Trials:
 
     def _measure(self, strategy: Strategy, affected: Sequence[Query], built: Built, *, accept_neutral: bool) -> Trial:
         before_arm, after_arm = arm(self._kept, (strategy,)), arm((*self._kept, strategy))
-        if accept_neutral and (doubt := self._doubt(strategy, affected, before_arm, after_arm)) is not None:
+        runnable = [query for query in affected if self._can_run(query)]
+        planned = affected if accept_neutral else runnable
+        before, after = plans(self.connection, planned, before_arm), plans(self.connection, planned, after_arm)
+        if accept_neutral and (doubt := self._doubt(strategy, affected, before, after)) is not None:
             return self._failed(doubt)
-        measured = self._select(strategy, affected, before_arm, after_arm)
+        measured = self._touched(strategy, runnable, before, after)
         if not measured or _can_only_cost(strategy, measured):
             return self._without_measuring(built, accept_neutral=accept_neutral)
         known = self._baseline.median_ms
@@ -278,7 +282,6 @@ class Trials:
         weights = {m.query.id: m.query.weight for m in measured if is_counted[m.query.id]}
         tally = Tally.start(series, self._limits, self._baseline.total_scale(weights))
         queries = [m.query for m in measured]
-        before = plans(self.connection, queries, before_arm)
         hopeless = self._known_hopeless(before)
         runner = PairRunner(self.connection, before_arm, after_arm, self._limit_ms, self._rng, hopeless)
         tally, ruling = self._rounds(tally, runner, queries, accept_neutral=accept_neutral)
@@ -299,13 +302,6 @@ class Trials:
             remaining = 0 if self._clock() >= deadline else remaining - 1
             ruling = tally.ruling(remaining, accept_neutral=accept_neutral)
         return tally, ruling
-
-    def _select(
-        self, strategy: Strategy, affected: Sequence[Query], before_arm: Arm, after_arm: Arm
-    ) -> list[_Measured]:
-        runnable = [query for query in affected if self._can_run(query)]
-        before, after = plans(self.connection, runnable, before_arm), plans(self.connection, runnable, after_arm)
-        return self._touched(strategy, runnable, before, after)
 
     def _touched(
         self, strategy: Strategy, queries: Sequence[Query], before: Mapping[str, Plan], after: Mapping[str, Plan]
@@ -375,9 +371,10 @@ class Trials:
             return self._trial(tally, Ruling(Decision.ACCEPTED, f"no plan changes{freed}"), built)
         return self._trial(tally, Ruling(Decision.NO_GAIN, "no plan uses it"), built)
 
-    def _doubt(self, strategy: Strategy, queries: Sequence[Query], before_arm: Arm, after_arm: Arm) -> str | None:
+    def _doubt(
+        self, strategy: Strategy, queries: Sequence[Query], before: Mapping[str, Plan], after: Mapping[str, Plan]
+    ) -> str | None:
         """Return why plans cannot show that the strategy does no harm: one is unknown, or none is on its tables."""
-        before, after = plans(self.connection, queries, before_arm), plans(self.connection, queries, after_arm)
         same = {id_ for id_ in before.keys() & after.keys() if before[id_].shape_hash == after[id_].shape_hash}
         unknown = [query.id for query in queries if query.id not in same and not self._can_run(query)]
         if unknown:

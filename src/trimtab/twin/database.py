@@ -120,7 +120,7 @@ def create_collations(twin: Connection, source: Source) -> tuple[set[str], list[
             done.add(f"SCHEMA - {collation.schema}")
         own, *others = _definitions(collation, twin.info.server_version // 10000)
         statements = {options: f"CREATE COLLATION {name} ({options})" for options in (own, *others)}
-        made = next((options for options, statement in statements.items() if _is_made(twin, statement)), "")
+        made = next((options for options, statement in statements.items() if is_done(twin, statement)), "")
         if made:
             done.add(f"COLLATION {collation.schema} {collation.name}")
         if made != own:
@@ -143,7 +143,8 @@ def _definitions(collation: Collation, major: int) -> list[str]:
     return [own, *stand_ins, plain]
 
 
-def _is_made(twin: Connection, statement: str) -> bool:
+def is_done(twin: Connection, statement: str) -> bool:
+    """Run the statement on the twin; return False where the server refuses it. Raises psycopg.Error when it is lost."""
     try:
         with twin.transaction():
             twin.execute(statement.encode())

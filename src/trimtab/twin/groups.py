@@ -67,9 +67,12 @@ def _seldom_seen(occurrences: Mapping[int, int], scale: float, rows: float) -> l
     distinct = estimated_distinct(tuple(occurrences.items()), scale)
     if distinct < 1:
         return []
-    places = sum(times * keys for times, keys in occurrences.items())
-    classes, log_likelihood = _fitted(occurrences, scale)
-    if log_likelihood < _log_likelihood_of_one(occurrences, places / distinct) + _FAR_LIKELIER:
+    places, seen = sum(times * keys for times, keys in occurrences.items()), sum(occurrences.values())
+    wanted = _log_likelihood_of_one(occurrences, places / distinct) + _FAR_LIKELIER
+    # No law makes what was seen likelier than its own shares do: mostly that is enough to know.
+    most = sum(keys * log(keys / seen) for keys in occurrences.values())
+    classes, log_likelihood = _fitted(occurrences, scale) if most >= wanted else ([], most)
+    if log_likelihood < wanted:
         return [(distinct, rows / distinct)]
     total = sum(keys * times for keys, times in classes)
     return [(keys, times / total * rows) for keys, times in classes]

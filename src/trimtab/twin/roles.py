@@ -18,7 +18,7 @@ from trimtab.embedded.template import SUPERUSER
 from trimtab.errors import SourceError, UsageError
 from trimtab.model.catalog import names
 from trimtab.model.change import qualified, quote_identifier
-from trimtab.twin.database import OWNER
+from trimtab.twin.database import OWNER, is_done
 from trimtab.twin.settings import PLANNER_SETTINGS
 from trimtab.twin.source import Role, Source
 
@@ -37,7 +37,7 @@ def give_to_owners(twin: Connection, source: Source) -> list[str]:
     refused = []
     for owner in source.owners:
         role = quote_identifier(name_on_twin(owner.role))
-        if not _is_done(twin, f"ALTER TABLE IF EXISTS {qualified(owner.schema, owner.name)} OWNER TO {role}"):
+        if not is_done(twin, f"ALTER TABLE IF EXISTS {qualified(owner.schema, owner.name)} OWNER TO {role}"):
             refused.append((owner.schema, owner.name))
     if source.owners:  # Functions with their owner's rights are still the first owner's, and may read these tables.
         _let_plan(twin, {OWNER, *(name_on_twin(owner.role) for owner in source.owners)})
@@ -156,7 +156,7 @@ def _create(twin: Connection, role: Role) -> list[str]:
     problems = told if name != role.name and not role.is_unbound else []
     is_there = twin.execute("select from pg_catalog.pg_roles where rolname = $1", (name,)).fetchone() is not None
     statement = f"CREATE ROLE {quote_identifier(name)} NOLOGIN{' BYPASSRLS' if role.is_unbound else ''}"
-    if is_there or _is_done(twin, statement):
+    if is_there or is_done(twin, statement):
         return problems
     return [f"the role {role.name} is not on the twin, and neither are the policies for it"]
 
@@ -166,7 +166,7 @@ def _join(twin: Connection, role: Role) -> list[str]:
     refused = [
         other
         for other in role.acts_as
-        if other != role.name and not _is_done(twin, f"GRANT {quote_identifier(name_on_twin(other))} TO {name}")
+        if other != role.name and not is_done(twin, f"GRANT {quote_identifier(name_on_twin(other))} TO {name}")
     ]
     return [f"the role {role.name} does not act as {', '.join(refused)} on the twin"] if refused else []
 
@@ -176,7 +176,7 @@ def _let_plan(twin: Connection, roles: Collection[str]) -> None:
 
     They have them of one role that has all, because a right of each on every table would take long to grant.
     """
-    if _is_done(twin, f"CREATE ROLE {_PLANNER} NOLOGIN"):
+    if is_done(twin, f"CREATE ROLE {_PLANNER} NOLOGIN"):
         row = twin.execute(queries.load("twin_schemas", twin.info.server_version)).fetchone()
         schemas = ", ".join(map(quote_identifier, row[0])) if row else ""
         if schemas:
@@ -184,15 +184,4 @@ def _let_plan(twin: Connection, roles: Collection[str]) -> None:
             rights = "SELECT, INSERT, UPDATE, DELETE"
             twin.execute(f"GRANT {rights} ON ALL TABLES IN SCHEMA {schemas} TO {_PLANNER}".encode())
     for role in sorted(roles):
-        _is_done(twin, f"GRANT {_PLANNER} TO {quote_identifier(role)}")
-
-
-def _is_done(twin: Connection, statement: str) -> bool:
-    try:
-        with twin.transaction():
-            twin.execute(statement.encode())
-    except psycopg.Error:
-        if twin.closed:
-            raise
-        return False
-    return True
+        is_done(twin, f"GRANT {_PLANNER} TO {quote_identifier(role)}")

@@ -49,6 +49,11 @@ class Wanted:
     items: tuple[tuple[str, str, str], ...] = ()
     predicate: str | None = None
 
+    @property
+    def is_of_keys_alone(self) -> bool:
+        """Whether the sample of whole blocks has all of it."""
+        return bool(self.keys) and not self.expressions and not self.items and self.predicate is None
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -196,14 +201,20 @@ class _Reading:
         return [answer for want in wanted for answer in self.measured([want])]
 
     def _asked(self, wanted: Sequence[Wanted]) -> list[Measured]:
-        rows = sampled_rows(self.connection, _statement(self.source, wanted))
-        if any(want.keys for want in wanted):
-            rows += sampled_rows(self.connection, _keys_statement(self.source, wanted))
+        placed = list(enumerate(wanted))
+        keyed = [(place, want) for place, want in placed if want.keys]
+        others = [(place, want) for place, want in placed if not want.is_of_keys_alone]
+        texts = [text(self.source, some) for text, some in ((_statement, others), (_keys_statement, keyed)) if some]
+        rows = [row for text in texts for row in sampled_rows(self.connection, text)]
         found = {(place, part): value for place, part, value in rows}
         return [self._answer(place, want, found) for place, want in enumerate(wanted)]
 
     def _answer(self, place: int, want: Wanted, found: dict[tuple[int, int], object]) -> Measured:
-        rows, passed = _numbers(found[place, _SHARE])
+        key_counts = _counts(found.get((place, _KEYS))) if want.keys else None
+        if want.is_of_keys_alone:
+            rows = passed = key_counts.rows if key_counts else 0.0
+        else:
+            rows, passed = _numbers(found[place, _SHARE])
         base = passed if want.predicate is not None else rows
         statistics: dict[int, ExpressionStatistics] = {}
         for position, expression in want.expressions:
@@ -221,7 +232,7 @@ class _Reading:
             f"sampled {rows:.0f} rows of the source",
             rows=rows,
             share=None if want.predicate is None or not rows else passed / rows,
-            key_counts=_counts(found.get((place, _KEYS))) if want.keys else None,
+            key_counts=key_counts,
             item_counts=tuple(_counts(found.get((place, _ITEMS + n)), base) for n in range(len(want.items))),
             statistics=statistics,
         )
@@ -230,23 +241,36 @@ class _Reading:
 _SHARE, _KEYS, _ITEMS = 0, 1, 2  # and one more for each further column
 
 
-def _statement(source: Sampled, wanted: Sequence[Wanted]) -> str:
+class _Columns:
+    """The expressions that a statement reads of a sample, each once, under names of ours."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, expression: str) -> str:
+        """Return the expression's name."""
+        return self._names.setdefault(expression, f"c{len(self._names)}")
+
+    def passing(self, predicate: str | None) -> str:
+        """Return the condition of the rows that count."""
+        return "true" if predicate is None else self.name(f"(({predicate}) IS TRUE)")
+
+    def listed(self, *more: str) -> str:
+        """Return the select list, beside what is there anyway."""
+        return ", ".join([*more, *(f"({expression}) AS {name}" for expression, name in self._names.items())]) or "1"
+
+
+def _statement(source: Sampled, wanted: Sequence[tuple[int, Wanted]]) -> str:
     """Return one statement that reads the sample once: (place, part, JSON) rows."""
-    columns: dict[str, str] = {}
+    columns = _Columns()
     selects: list[str] = []
-
-    def column(expression: str) -> str:
-        return columns.setdefault(expression, f"c{len(columns)}")
-
-    for place, want in enumerate(wanted):
-        where = "true"
-        if want.predicate is not None:
-            where = column(f"(({want.predicate}) IS TRUE)")
+    for place, want in wanted:
+        where = columns.passing(want.predicate)
         selects.append(
             f"SELECT {place}, {_SHARE}, pg_catalog.jsonb_build_array(count(*), count(*) FILTER (WHERE {where})) FROM s"
         )
         for number, (expression, schema, name) in enumerate(want.items):
-            value = column(expression)
+            value = columns.name(expression)
             items = items_query(f"s.{value}", schema, name)
             rows = (
                 f"SELECT count(*) AS times, count(*) AS rows, coalesce(avg({bytes_of('i.item')}), 0) AS bytes"
@@ -255,27 +279,20 @@ def _statement(source: Sampled, wanted: Sequence[Wanted]) -> str:
                 f" WHERE {where} AND s.{value} IS NULL HAVING count(*) > 0"
             )
             selects.append(_counted(place, _ITEMS + number, rows))
-    listed = ", ".join(f"({expression}) AS {name}" for expression, name in columns.items()) or "1"
-    return f"WITH s AS MATERIALIZED (SELECT {listed} {source.text}) {' UNION ALL '.join(selects)}"
+    return f"WITH s AS MATERIALIZED (SELECT {columns.listed()} {source.text}) {' UNION ALL '.join(selects)}"
 
 
-def _keys_statement(source: Sampled, wanted: Sequence[Wanted]) -> str:
+def _keys_statement(source: Sampled, wanted: Sequence[tuple[int, Wanted]]) -> str:
     """Return one statement that reads whole blocks once: (place, part, JSON) rows, in how many blocks each key is."""
-    columns: dict[str, str] = {}
+    columns = _Columns()
     selects: list[str] = []
-
-    def column(expression: str) -> str:
-        return columns.setdefault(expression, f"c{len(columns)}")
-
-    for place, want in enumerate(wanted):
-        if want.keys:
-            where = "true" if want.predicate is None else column(f"(({want.predicate}) IS TRUE)")
-            names = ", ".join(column(key) for key in want.keys)
-            keys = "SELECT count(DISTINCT b) AS times, count(*) AS rows, 0 AS bytes FROM s"
-            selects.append(_counted(place, _KEYS, f"{keys} WHERE {where} GROUP BY {names}"))
-    listed = ", ".join(f"({expression}) AS {name}" for expression, name in columns.items())
-    block = "(tableoid::bigint << 32) + (ctid::pg_catalog.text::pg_catalog.point)[0]::bigint"
-    return f"WITH s AS MATERIALIZED (SELECT {block} AS b, {listed} {source.blocks}) {' UNION ALL '.join(selects)}"
+    for place, want in wanted:
+        where = columns.passing(want.predicate)
+        names = ", ".join(map(columns.name, want.keys))
+        keys = "SELECT count(DISTINCT b) AS times, count(*) AS rows, 0 AS bytes FROM s"
+        selects.append(_counted(place, _KEYS, f"{keys} WHERE {where} GROUP BY {names}"))
+    block = "(tableoid::bigint << 32) + (ctid::pg_catalog.text::pg_catalog.point)[0]::bigint AS b"
+    return f"WITH s AS MATERIALIZED (SELECT {columns.listed(block)} {source.blocks}) {' UNION ALL '.join(selects)}"
 
 
 def _counted(place: int, part: int, keys: str) -> str:

@@ -2,22 +2,14 @@
    most common, with their shares of the rows, and of the histogram's */
 select i.indexrelid::bigint as oid,
        k.position::int as position,
-       array(select pg_catalog.octet_length(v.value) + 1
+       array(select case when t.typcategory = 'S' then pg_catalog.octet_length(v.value) + 1
+                         else pg_catalog.pg_column_size(v.value::numeric) - 3 end
                from pg_catalog.unnest(h.common::text::text[]) with ordinality as v(value, place)
-              where t.typcategory = 'S'
-              order by v.place) ||
-       array(select pg_catalog.pg_column_size(v.value::numeric) - 3
-               from pg_catalog.unnest(h.common::text::text[]) with ordinality as v(value, place)
-              where t.oid = 'pg_catalog.numeric'::regtype
               order by v.place) as common,
        coalesce(h.shares, '{}') as shares,
-       array(select pg_catalog.octet_length(v.value) + 1
-               from pg_catalog.unnest(h.bounds::text::text[]) as v(value)
-              where t.typcategory = 'S'
-             union all
-             select pg_catalog.pg_column_size(v.value::numeric) - 3
-               from pg_catalog.unnest(h.bounds::text::text[]) as v(value)
-              where t.oid = 'pg_catalog.numeric'::regtype) as others
+       array(select case when t.typcategory = 'S' then pg_catalog.octet_length(v.value) + 1
+                         else pg_catalog.pg_column_size(v.value::numeric) - 3 end
+               from pg_catalog.unnest(h.bounds::text::text[]) as v(value)) as others
   from pg_catalog.pg_index i
  cross join lateral pg_catalog.generate_series(1, i.indnatts) as k(position)
   join pg_catalog.pg_attribute a on a.attrelid = i.indexrelid and a.attnum = k.position

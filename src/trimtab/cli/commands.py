@@ -14,7 +14,7 @@ from trimtab.cli.text import printable
 from trimtab.errors import TrimtabError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -54,13 +54,11 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
     config = load_config(options.config)
     defaults = config.defaults
     budget = options.budget or defaults.budget
-    given = None if options.objectives is None else options.objectives.split(",")
-    objectives = given or defaults.objectives or api.OBJECTIVES
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         report = api.optimize(
             source_of(options.dsn, options.database, config),
             workload=options.workload,
-            objectives=list(dict.fromkeys(name.strip() for name in objectives)),
+            objectives=objectives_of(options.objectives, defaults.objectives or api.OBJECTIVES),
             budget_bytes=parse_size(budget) if budget else None,
             spec=options.spec or defaults.spec,
             lab=lab_of(options.lab or defaults.lab or "clone", config),
@@ -216,6 +214,12 @@ def lab_of(lab: str, config: Config) -> str:
     """Return the lab: "clone", "none", a name of trimtab.toml as its DSN, or the DSN as given."""
     entry = config.databases.get(lab)
     return entry.conninfo if entry is not None else lab
+
+
+def objectives_of(given: str | None, otherwise: Sequence[str]) -> list[str]:
+    """Return the objectives that were given with commas between them, each once; else the others."""
+    names = otherwise if given is None else given.split(",")
+    return list(dict.fromkeys(name.strip() for name in names))
 
 
 def ledger_of(config: Config) -> Path:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from trimtab.cli.commands import lab_of, ledger_of, load, print_json, source_of, stderr_console, stdout_console
+from trimtab.cli.commands import (
+    lab_of,
+    ledger_of,
+    load,
+    objectives_of,
+    print_json,
+    source_of,
+    stderr_console,
+    stdout_console,
+)
 from trimtab.cli.text import percent, printable, size
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
@@ -65,13 +74,11 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
     config = load(options.config)
     defaults = config.defaults
     budget = options.budget or defaults.budget
-    given = None if options.objectives is None else options.objectives.split(",")
-    objectives = given or defaults.objectives or api.OBJECTIVES
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         advice = api.advise_indexes(
             source_of(options.dsn, options.database, config),
             workload=options.workload,
-            objectives=list(dict.fromkeys(name.strip() for name in objectives)),
+            objectives=objectives_of(options.objectives, defaults.objectives or api.OBJECTIVES),
             budget_bytes=parse_size(budget) if budget else None,
             kinds=None if options.kinds is None else [kind.strip() for kind in options.kinds.split(",")],
             max_width=options.max_width,

@@ -103,17 +103,17 @@ class _Run:
         with self._timed(Stage.APPLY):
             if self.workshop.request.apply:
                 lives, anchor = self._land(snapshot, lives)
-        report = self._finish(
+        missing = self._missing_rights(snapshot, lives)
+        return self._finish(
             snapshot,
             lives,
             compared,
             anchor,
             trials,
             fidelity=fidelity,
-            messages=(*twin.problems, *(trials.notes if trials is not None else ())),
+            messages=(*twin.problems, *(trials.notes if trials is not None else ()), *missing),
+            lacks_rights=bool(missing),
         )
-        missing = self._missing_rights(snapshot, lives)
-        return replace(report, messages=(*report.messages, *missing), lacks_rights=bool(missing))
 
     def give_up(self, error: BaseException, snapshot: Snapshot) -> None:
         """Take back what is not settled, write why the run broke off, and note on the error what is left to do."""
@@ -219,6 +219,7 @@ class _Run:
         *,
         fidelity: Mapping[str, float | int | str],
         messages: Sequence[str],
+        lacks_rights: bool,
     ) -> Report:
         workshop = self.workshop
         weights = {query.id: query.weight for query in snapshot.workload.queries}
@@ -250,6 +251,7 @@ class _Run:
             fidelity=fidelity,
             stages=dict(self.seconds),
             messages=tuple(messages),
+            lacks_rights=lacks_rights,
         )
 
     @contextmanager

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from trimtab.embedded import living
-from trimtab.embedded.signals import cleanup_on_signals
+from trimtab.embedded.signals import cleanup_on_signals, ignore_signals
 from trimtab.errors import EmbeddedError
 
 
@@ -31,6 +31,13 @@ def test_handlers_are_put_back() -> None:
     with cleanup_on_signals():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_after_the_last_word_no_signal_changes_the_exit_code() -> None:
+    with cleanup_on_signals():
+        ignore_signals()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(os.getpid(), number)
 
 
 def test_an_ignored_hangup_stays_ignored() -> None:

@@ -18,7 +18,7 @@ _ENDED_BY_SIGNAL = (129, 130, 143)
 def main() -> None:
     """Run the command line and exit with its code."""
     from trimtab.cli.output import take_over
-    from trimtab.embedded.signals import cleanup_on_signals
+    from trimtab.embedded.signals import cleanup_on_signals, ignore_signals
 
     try:
         finish_output = take_over()
@@ -27,6 +27,7 @@ def main() -> None:
     try:
         with cleanup_on_signals():
             code = _run()
+            ignore_signals()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else INTERNAL
         if code in _ENDED_BY_SIGNAL:

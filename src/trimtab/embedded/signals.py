@@ -30,7 +30,8 @@ def cleanup_on_signals() -> Iterator[None]:
     """Within it, a signal raises Interrupted in the main thread, once.
 
     Repeated ones are ignored, so that they cannot interrupt the cleaning up. What context managers miss is destroyed
-    when the process ends. Outside of the main thread Python takes no handlers, and only that net remains.
+    when the process ends. Outside of the main thread Python takes no handlers, and only that net remains. The handlers
+    that were there come back, unless `ignore_signals` was called within it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -50,9 +51,14 @@ def cleanup_on_signals() -> Iterator[None]:
         _restore(before, handled)
 
 
+def ignore_signals() -> None:
+    """From here on no signal ends the program: all is done and told, and only its code is left to return."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _leave(number: int, _frame: FrameType | None) -> None:
-    for other in _ENDING:
-        signal.signal(other, signal.SIG_IGN)
+    ignore_signals()
     interrupted = Interrupted(128 + number)
     interrupted.code = 128 + number
     raise interrupted
@@ -62,5 +68,6 @@ def _restore(before: Mapping[signal.Signals, object], handled: list[signal.Signa
     for number in handled:
         handler = before[number]
         # None stands for a handler that was not set from Python and cannot be put back from here.
-        if callable(handler) or isinstance(handler, (int, signal.Handlers)):
+        ours = signal.getsignal(number) is _leave
+        if ours and (callable(handler) or isinstance(handler, (int, signal.Handlers))):
             signal.signal(number, handler)

@@ -5,6 +5,9 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 
+# The suite starts Python hundreds of times: what was compiled is kept, though the environment may say otherwise.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test lint types imports unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-footprint picture clean
 
 demo: .venv/.ready

@@ -13,6 +13,7 @@ import pytest
 
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
+from trimtab.embedded.template import copy_strategy
 
 from .shop import SCHEMA, Shop
 
@@ -60,8 +61,9 @@ def older_server(_own_places: None) -> Iterator[Server]:
 
 def _shop(server: Server, ledger_path: Path) -> Iterator[Shop]:
     shop = Shop(server, f"Shop {next(_numbers)}", ledger_path)
+    copying = copy_strategy(server.binaries.version[0])
     with psycopg.connect(server.dsn(), autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{shop.database}" TEMPLATE template_shop'.encode())
+        conn.execute(f'CREATE DATABASE "{shop.database}" TEMPLATE template_shop {copying}'.encode())
         with shop.stack:
             yield shop
         conn.execute(f'DROP DATABASE "{shop.database}" WITH (FORCE)'.encode())

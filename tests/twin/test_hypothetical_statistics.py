@@ -38,7 +38,7 @@ INSERT INTO place SELECT n, 'c ''"' || z / 5, z, 'r' || z / 40, z % 2 = 0, ('10.
        CASE WHEN n % 3 > 0 THEN 'w' || z % 30 END, array[z % 20, z % 7], to_tsvector('simple', 'a' || z % 90),
        int4range(z, z + 9), to_json(z), CASE WHEN n % 20 > 0 THEN repeat(md5(n::text), 1 + n % 2 * 40)
             ELSE (SELECT string_agg(md5((n * i)::text), '') FROM generate_series(1, 90) i) END
-  FROM (SELECT n, floor(400 * (n * 7919 % 20011 / 20011.0) ^ 2)::int AS z FROM generate_series(1, 10000) n) r;
+  FROM (SELECT n, floor(400 * (n * 7919 % 20011 / 20011.0) ^ 2)::int AS z FROM generate_series(1, 5000) n) r;
 CREATE TABLE nothing (a int, b int);
 CREATE TABLE secret (a int, b int);
 INSERT INTO secret SELECT n % 50, n % 50 FROM generate_series(1, 5000) n;
@@ -60,7 +60,7 @@ CREATE TABLE parent (x int, y int);
 CREATE TABLE child () INHERITS (parent);
 INSERT INTO child SELECT n % 90, n % 30 FROM generate_series(1, 4000) n;
 INSERT INTO parent SELECT n % 50, n % 25 FROM generate_series(1, 3000) n;
-CREATE TABLE big AS SELECT n, n % 1000 AS a, n % 1000 / 5 AS b, n % 100003 AS c FROM generate_series(1, 200000) n;
+CREATE TABLE big AS SELECT n, n % 1000 AS a, n % 1000 / 5 AS b, n % 100003 AS c FROM generate_series(1, 100000) n;
 CREATE STATISTICS old_one (ndistinct) ON city, zip FROM place;
 CREATE ROLE reader LOGIN;
 GRANT SELECT ON ALL TABLES IN SCHEMA public, "Odd" TO reader;

@@ -55,6 +55,14 @@ def initdb_arguments(version: tuple[int, int]) -> tuple[str, ...]:
     return tuple(arguments)
 
 
+def copy_strategy(major: int) -> str:
+    """Return the option of CREATE DATABASE that copies files as they are: three times faster on a new server.
+
+    The default copies blocks through the log. Before 15 there was no other way and no such option.
+    """
+    return "STRATEGY file_copy" if major >= 15 else ""
+
+
 def _key(binaries: Binaries, account: Account | None) -> str:
     status = binaries.program("postgres").stat()
     identity = (

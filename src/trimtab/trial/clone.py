@@ -20,6 +20,7 @@ from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.contents import chosen_contents
 from trimtab.embedded.places import run_root
+from trimtab.embedded.template import copy_strategy
 from trimtab.errors import LabError
 from trimtab.model.catalog import Snapshot, names
 from trimtab.model.change import qualified, quote_identifier, quote_literal
@@ -171,9 +172,11 @@ def create_database(admin: Connection, database: Mapping[str, object]) -> str | 
     from trimtab.db.failures import source_error
 
     encoding = quote_literal(str(database["encoding_name"]))
-    wanted = f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0 ENCODING {encoding}"
+    major = admin.info.server_version // 10000
+    wanted = f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0 {copy_strategy(major)}"
+    wanted += f" ENCODING {encoding}"
     # Without a provider, template0's is taken, and its locale: the same names would sort in another way.
-    libc = " LOCALE_PROVIDER libc" if admin.info.server_version >= 150000 else ""
+    libc = " LOCALE_PROVIDER libc" if major >= 15 else ""
     try:
         admin.execute((wanted + _locale_clause(database, libc)).encode())
     except psycopg.Error:

@@ -17,6 +17,7 @@ from trimtab.db import queries
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.server import Server
+from trimtab.embedded.template import copy_strategy
 from trimtab.errors import LabError
 from trimtab.model.catalog import names
 from trimtab.model.change import qualified, quote_identifier, quote_literal
@@ -34,11 +35,11 @@ def create_database(server: Server, source: Source) -> list[str]:
         connection.execute(f"CREATE ROLE {OWNER} LOGIN".encode())
         if connection.info.server_version >= 140000:  # Its views may look at tables of extensions.
             connection.execute(f"GRANT pg_read_all_data TO {OWNER}".encode())
-        for options in _locales(source, server.binaries.version[0]):
+        major = server.binaries.version[0]
+        creation = f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0"
+        for options in _locales(source, major):
             try:
-                connection.execute(
-                    f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0 {options}".encode()
-                )
+                connection.execute(f"{creation} {copy_strategy(major)} {options}".encode())
             except psycopg.Error:
                 if connection.closed:
                     raise

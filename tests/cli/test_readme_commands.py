@@ -26,7 +26,7 @@ def _blocks() -> list[list[str]]:
 
 def test_the_commands_for_ones_own_database_run(market: Market, program: Program, tmp_path: Path) -> None:
     main, asking, setting_up = _blocks()
-    write_workload(program.directory / "current_queries.sql")
+    write_workload(program.directory / "current_queries.sql", reads=2)
     (program.directory / "shop.yaml").write_text(SECTION.split("```yaml\n")[1].split("```")[0], "utf-8")
     service = "\n".join(["[shop]", *(part.replace("'", "") for part in market.dsn.split())])
     (tmp_path / "services.conf").write_text(service, "utf-8")

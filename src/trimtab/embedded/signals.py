@@ -68,6 +68,6 @@ def _restore(before: Mapping[signal.Signals, object], handled: list[signal.Signa
     for number in handled:
         handler = before[number]
         # None stands for a handler that was not set from Python and cannot be put back from here.
-        ours = signal.getsignal(number) is _leave
-        if ours and (callable(handler) or isinstance(handler, (int, signal.Handlers))):
+        is_ours = signal.getsignal(number) is _leave
+        if is_ours and (callable(handler) or isinstance(handler, (int, signal.Handlers))):
             signal.signal(number, handler)

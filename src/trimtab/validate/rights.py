@@ -17,53 +17,47 @@ from trimtab.validate.facts import Facts
 
 def not_owner(case: Case) -> Findings:
     """Indexes and statistics are made by the table's owner, so the role must be it or one of its members."""
-    found = _on_tables(case, lambda table: not table.is_owned)
-    return (
-        None
-        if found is None
-        else [
-            broken(
-                "objects.not_owner",
-                f"{label(change.schema, change.table)} cannot be changed by this role",
-                f"{path}.table",
-                expected="its owner, or a member of it",
-                actual="another role",
-            )
-            for path, change in found
-        ]
-    )
+
+    def violation(path: str, change: TableChange) -> Violation:
+        return broken(
+            "objects.not_owner",
+            f"{label(change.schema, change.table)} cannot be changed by this role",
+            f"{path}.table",
+            expected="its owner, or a member of it",
+            actual="another role",
+        )
+
+    return _on_tables(case, lambda table: table.is_owned, violation)
 
 
 def no_create(case: Case) -> Findings:
     """The role has CREATE on the schema. To own the table is not enough to make an index or a statistics object on it,
     nor to put one back that was dropped.
     """
-    found = _on_tables(case, lambda table: not table.may_create)
-    return (
-        None
-        if found is None
-        else [
-            broken(
-                "objects.no_create",
-                f"{_act(change)} by this role",
-                f"{path}.schema",
-                expected=f"a role that has CREATE on schema {label(change.schema)}",
-                actual="a role without it",
-            )
-            for path, change in found
-        ]
-    )
+
+    def violation(path: str, change: TableChange) -> Violation:
+        return broken(
+            "objects.no_create",
+            f"{_act(change)} by this role",
+            f"{path}.schema",
+            expected=f"a role that has CREATE on schema {label(change.schema)}",
+            actual="a role without it",
+        )
+
+    return _on_tables(case, lambda table: table.may_create, violation)
 
 
-def _on_tables(case: Case, is_lacking: Callable[[Table], bool]) -> list[tuple[str, TableChange]] | None:
-    """Return the changes to tables on which a right is lacking; None where no right on a table is needed."""
+def _on_tables(
+    case: Case, is_granted: Callable[[Table], bool], violation: Callable[[str, TableChange], Violation]
+) -> Findings:
+    """Return a violation for each change to a table without the right; None where no right on a table is needed."""
     touched = case.pending_on_tables()
     if not case.facts.is_applying or not touched:
         return None
     return [
-        (path, change)
+        violation(path, change)
         for path, change in touched
-        if (table := case.facts.table(change.schema, change.table)) is not None and is_lacking(table)
+        if (table := case.facts.table(change.schema, change.table)) is not None and not is_granted(table)
     ]
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
+from trimtab.embedded.template import copy_strategy
 
 from .market import SPECIFICATION, Market, create_template, write_workload
 from .program import ENTRY, Program, Zygote
@@ -72,8 +73,8 @@ def new_market(market_server: Server) -> Iterator[Callable[[], Market]]:
     def make() -> Market:
         made.append(f"market_{next(_numbers)}")
         with closing(psycopg.connect(market_server.dsn(), autocommit=True)) as conn:
-            copy = f'CREATE DATABASE "{made[-1]}" TEMPLATE {TEMPLATE} OWNER market_owner STRATEGY file_copy'
-            conn.execute(copy.encode())
+            creation = f'CREATE DATABASE "{made[-1]}" TEMPLATE {TEMPLATE} OWNER market_owner'
+            conn.execute(f"{creation} {copy_strategy(market_server.binaries.version[0])}".encode())
         return Market(market_server, made[-1])
 
     yield make

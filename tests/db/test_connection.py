@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -78,9 +79,18 @@ class _InterruptedOnceSent(psycopg.RawCursor[Any]):
         raise KeyboardInterrupt
 
 
-def _interrupt(conn: Connection, statement: bytes) -> None:
+class _InterruptedOnceAnswered(psycopg.RawCursor[Any]):
+    """The same, when the server has begun to answer: a slow one would be cancelled before it begins to copy."""
+
+    def _execute_send(self, *args: Any, **kwargs: Any) -> None:
+        super()._execute_send(*args, **kwargs)
+        assert select.select([self.connection.pgconn.socket], [], [], 60.0)[0]
+        raise KeyboardInterrupt
+
+
+def _interrupt(conn: Connection, statement: bytes, by: type[psycopg.RawCursor[Any]] = _InterruptedOnceSent) -> None:
     usual = conn.cursor_factory
-    conn.cursor_factory = _InterruptedOnceSent
+    conn.cursor_factory = by
     try:
         conn.execute(statement)
     finally:
@@ -112,12 +122,14 @@ def test_a_request_to_cancel_that_the_server_forgot_is_made_again(
     assert _value(conn, "SELECT 1") == 1
 
 
-def test_an_interrupt_ends_a_copy_and_a_pipeline(any_server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_ends_a_copy_and_a_pipeline_by_closing(
+    any_server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
     with closing(connect(any_server.dsn(), read_only=False)) as conn:
+        copy = b"COPY (SELECT generate_series(1, 1000000)) TO STDOUT"
         with pytest.raises(KeyboardInterrupt), conn.transaction():
-            _interrupt(conn, b"COPY (SELECT generate_series(1, 1000000)) TO STDOUT")
-        # A slow server is cancelled before it begins to copy; then the session is free.
-        assert conn.closed or _value(conn, "SELECT 1") == 1
+            _interrupt(conn, copy, by=_InterruptedOnceAnswered)
+        assert conn.closed
     with closing(connect(any_server.dsn(), read_only=False)) as conn:
         with pytest.raises(KeyboardInterrupt), conn.pipeline():
             _interrupt(conn, b"SELECT pg_sleep(60)")

@@ -60,7 +60,7 @@ CREATE TABLE parent (x int, y int);
 CREATE TABLE child () INHERITS (parent);
 INSERT INTO child SELECT n % 90, n % 30 FROM generate_series(1, 4000) n;
 INSERT INTO parent SELECT n % 50, n % 25 FROM generate_series(1, 3000) n;
-CREATE TABLE big AS SELECT n, n % 1000 AS a, n % 1000 / 5 AS b, n % 100003 AS c FROM generate_series(1, 100000) n;
+CREATE TABLE big AS SELECT n, n % 1000 AS a, n % 1000 / 5 AS b, n % 50003 AS c FROM generate_series(1, 100000) n;
 CREATE STATISTICS old_one (ndistinct) ON city, zip FROM place;
 CREATE ROLE reader LOGIN;
 GRANT SELECT ON ALL TABLES IN SCHEMA public, "Odd" TO reader;

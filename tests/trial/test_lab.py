@@ -438,3 +438,69 @@ def test_an_older_source_is_cloned_into_a_newer_lab(binaries: Binaries, run_dire
             row = lab.connection.execute("select count(*), current_setting('work_mem') from t").fetchone()
             assert row == (1000, "7MB")
             assert lab.notes == ()
+
+
+# What a user without any special right left behind: a check, an index and a function that act as whoever runs them.
+PLANTED = """
+grant create on schema public to lodger;
+set role lodger;
+create table seen (who text, may_all boolean);
+create function noted(i integer) returns boolean language plpgsql as $$
+begin
+    insert into public.seen select current_user, rolsuper from pg_roles where rolname = current_user;
+    return true;
+end $$;
+create function outside() returns text language plpgsql as $$
+begin
+    copy (select 1) to program 'cat > /dev/null';
+    return 'a program ran';
+exception when insufficient_privilege then return 'refused';
+end $$;
+create function wrapped(i integer) returns integer language plpgsql immutable as $$
+begin perform public.noted(i); return i; end $$;
+create table planted (i integer check (noted(i)));
+insert into planted values (1);
+create index planted_wrapped_idx on planted (wrapped(i));
+reset role;
+"""
+
+
+def test_nothing_of_the_sources_runs_as_a_superuser(programs: Binaries, run_directory: Path) -> None:
+    with Server.create(programs, purpose="planted source") as server, database_of(server, "", PLANTED) as dsn:
+        with open_clone_lab(dsn, seen_by(dsn), programs, max_size_bytes=10**9) as lab:
+            assert lab.connection.execute("select outside()").fetchone() == ("refused",)
+            seen = lab.connection.execute("select distinct who, may_all from seen order by 1").fetchall()
+            assert lab.clone_dsn is not None
+            with closing(connect(lab.clone_dsn, read_only=False)) as other:
+                assert other.execute("select outside()").fetchone() == ("refused",)
+        with closing(connect(dsn, read_only=False)) as owner:
+            owner.execute("drop owned by lodger")
+    assert seen == [("lodger", False), ("trimtab_owner", False)]
+
+
+TRUSTED = """
+create table codes (id integer primary key, code text);
+create function plain(t text) returns boolean language sql leakproof immutable as $$ select t <> 'leakproof' $$;
+create function plain(t text, leakproof integer) returns boolean language sql immutable
+    begin atomic select leakproof > 0; end;
+create view chosen as select * from codes where plain(code) and plain(code, 1);
+create extension citext schema public;
+create table words (word citext, check (plain(word::text)));
+insert into words values ('Up');
+"""
+
+
+def test_extensions_and_functions_that_a_superuser_alone_may_define_are_in_the_lab(
+    source: Server, binaries: Binaries
+) -> None:
+    with database_of(source, "", TRUSTED) as dsn:
+        with closing(connect(dsn, read_only=True)) as connection:
+            snapshot = replace(snapshot_of(connection), extensions={"citext": "public"})
+        with open_clone_lab(dsn, snapshot, binaries, max_size_bytes=10**9) as lab:
+            assert lab.notes == ()
+            found = lab.connection.execute(
+                "select proleakproof from pg_proc where proname = 'plain' order by pronargs"
+            ).fetchall()
+            assert found == [(True,), (False,)]
+            assert lab.connection.execute("select count(*) from words where word = 'UP'").fetchone() == (1,)
+            lab.connection.execute("select * from chosen")

@@ -130,7 +130,7 @@ def test_a_copy_of_a_terabyte_takes_no_disk(source: Server) -> None:
         costs = []
         for engine in twin._engines.all:
             with closing(connect(engine.server.dsn(TWIN_DATABASE), read_only=True)) as connection:
-                row = connection.execute("explain (format json) select * from orders").fetchone()
+                row = connection.execute("explain (format json) select * from public.orders").fetchone()
             assert row is not None
             costs.append(row[0][0]["Plan"]["Total Cost"])
         assert costs[0] == costs[1] > TERABYTE_PAGES

@@ -117,9 +117,11 @@ def large_twin(source: Server) -> Iterator[Twin]:
     """A twin whose table of orders is a little over two gigabytes long."""
     with _twin_of(source) as twin:
         with closing(connect(twin._server.dsn(TWIN_DATABASE), read_only=False)) as connection:
-            row = connection.execute("select pg_relation_filepath('orders')").fetchone()
-            connection.execute("update pg_class set reltuples = 2e7, relpages = $1 where oid = 'orders'::regclass",
-                               (2 * SEGMENT_PAGES + 100,))  # fmt: skip
+            row = connection.execute("select pg_relation_filepath('public.orders')").fetchone()
+            connection.execute(
+                "update pg_class set reltuples = 2e7, relpages = $1 where oid = 'public.orders'::regclass",
+                (2 * SEGMENT_PAGES + 100,),
+            )
         assert row is not None
         set_length(twin._server.data_directory / row[0], 2 * SEGMENT_PAGES + 100)
         yield twin
@@ -141,7 +143,9 @@ def test_indexes_can_be_made_on_a_table_of_several_segments(large_twin: Twin) ->
         [[plan]] = large_twin.what_if([asked], [(change,)])
         assert isinstance(plan, Plan)
     with closing(connect(large_twin._server.dsn(TWIN_DATABASE), read_only=True)) as connection:
-        row = connection.execute("select pg_relation_size('orders'), pg_relation_filepath('orders')").fetchone()
+        row = connection.execute(
+            "select pg_relation_size('public.orders'), pg_relation_filepath('public.orders')"
+        ).fetchone()
     assert row is not None
     assert row[0] == (2 * SEGMENT_PAGES + 100) * PAGE_BYTES
     file = large_twin._server.data_directory / row[1]
@@ -155,7 +159,7 @@ def test_the_catalog_knows_the_rows_of_a_hypothetical_index(shared_twin: Twin, s
     with closing(connect(shared_twin._server.dsn(TWIN_DATABASE), read_only=True)) as connection:
         row = connection.execute(
             "select reltuples, relpages, pg_relation_size(oid), (select reltuples from pg_class where oid ="
-            " 'orders'::regclass) from pg_class where oid = any ($1)",
+            " 'public.orders'::regclass) from pg_class where oid = any ($1)",
             (shared_twin._indexes._oids[change_digest(change)],),
         ).fetchone()
     assert row is not None

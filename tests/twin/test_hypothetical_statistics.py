@@ -197,9 +197,10 @@ def test_an_object_plans_and_holds_as_after_analyze(twin: Twin, source: Connecti
     change = made(number)
     with agreed(twin, source, OBJECTS[number][3], change):
         theirs = objects_of(source, change.name)
-    with twin.connection.transaction(force_rollback=True):
-        assert twin._statistics.store(twin.connection, change, [])
-        mine = objects_of(twin.connection, change.name)
+    maker = twin._indexes.maker
+    with maker.transaction(force_rollback=True):
+        assert twin._statistics.store(maker, change, [])
+        mine = objects_of(maker, change.name)
     for one, other in zip(mine, theirs, strict=True):
         assert (one.is_inherited, one.ndistinct, one.dependencies) == (
             other.is_inherited,
@@ -240,9 +241,10 @@ def test_a_target_plans_and_gives_as_after_analyze(twin: Twin, source: Connectio
     wanted = StatisticsTarget("public", table, column, target)
     with agreed(twin, source, text, wanted):
         theirs = columns_of(source, table, column)
-    with twin.connection.transaction(force_rollback=True):
-        assert twin._statistics.store(twin.connection, wanted, [])
-        assert columns_of(twin.connection, table, column) == theirs
+    maker = twin._indexes.maker
+    with maker.transaction(force_rollback=True):
+        assert twin._statistics.store(maker, wanted, [])
+        assert columns_of(maker, table, column) == theirs
 
 
 def test_a_target_leaves_nothing(twin: Twin) -> None:

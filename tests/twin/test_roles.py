@@ -214,7 +214,7 @@ def test_what_fails_fails_alone_and_as_the_role(tenants: Server, image: Image) -
             assert "CURRENT_USER" in conditions(answers[2])
         [[failed, _, _]] = twin.what_if(queries, [(wrong,)])
         assert isinstance(failed, PlanFailure)
-        assert twin.connection.execute("select current_user::text").fetchone() == ("trimtab",)
+        assert twin.connection.execute("select current_user::text").fetchone() == ("tenant_app",)
 
 
 def test_settings_of_the_role_change_plans_as_on_the_source(tenants: Server, image: Image) -> None:

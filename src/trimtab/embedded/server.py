@@ -108,15 +108,15 @@ class Server:
         """Whether its postmaster is alive."""
         return self._process is not None and self._process.poll() is None
 
-    def dsn(self, database: str = "postgres") -> str:
-        """Return a libpq connection string for the superuser `trimtab`; it holds no secret."""
+    def dsn(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
+        """Return a libpq connection string, without any secret: for the superuser `trimtab`, or for another role."""
         from psycopg.conninfo import make_conninfo
 
         return make_conninfo(
             "",
             host=str(self._residence.socket_directory),
             port=PORT,
-            user=SUPERUSER,
+            user=user,
             dbname=database,
             target_session_attrs="any",
             **_PLAIN_SOCKET,

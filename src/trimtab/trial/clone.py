@@ -1,18 +1,21 @@
 """Copies a source database into an embedded server: parallel dump, parallel restore, fresh statistics.
 
 Size and disk are checked before anything is read. The source is only read, in one snapshot; its rows stay in the
-embedded server's private directory and go with it.
+embedded server's private directory and go with it. Nothing of the source's runs there as a superuser.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.db.confined import OWNER, create_extensions, create_owner
+from trimtab.db.leakproof import is_likely, mark_leakproof, read_leakproof, without_leakproof
 from trimtab.db.program_encoding import program_encoding
 from trimtab.db.program_words import Failure, first_reason, restore_failures
 from trimtab.db.relay import for_programs
@@ -50,9 +53,8 @@ _WITHOUT = (
 # one since version 16.
 _NO_LARGE_OBJECTS = "-B"
 # What would let the lab act by itself, reach another server, or run a program here.
-_LEFT_OUT = re.compile(
-    r"\d+; \d+ \d+ (?:EVENT TRIGGER|USER MAPPING|EXTENSION - (?:dblink|file_fdw|pg_cron|pg_net|http|plpython3u|plsh)\b)"
-)
+_BARRED = ("dblink", "file_fdw", "pg_cron", "pg_net", "http", "plpython3u", "plsh")
+_LEFT_OUT = rf"\d+; \d+ \d+ (?:EVENT TRIGGER|USER MAPPING|EXTENSION - (?:{'|'.join(_BARRED)})\b"
 _DATABASE = """/* trimtab: how does this database sort and encode, how large is it, does it hold large objects? */
 select pg_catalog.to_jsonb(d)
            || pg_catalog.jsonb_build_object('encoding_name', pg_catalog.pg_encoding_to_char(d.encoding)),
@@ -87,7 +89,8 @@ class SourceFacts:
     """What making a clone needs to know of the source beside its snapshot.
 
     `database` is its row of pg_database with `encoding_name`. `analyzed_parents` are the (schema, table) of the
-    partitioned tables that were analysed as a whole, `unreadable_sequences` (schema, name, oid of the owning table).
+    partitioned tables that were analysed as a whole, `unreadable_sequences` (schema, name, oid of the owning table);
+    `leakproof` are functions, as `read_leakproof` tells them.
     """
 
     database: Mapping[str, object]
@@ -95,6 +98,7 @@ class SourceFacts:
     has_large_objects: bool
     analyzed_parents: tuple[tuple[str, str], ...]
     unreadable_sequences: tuple[tuple[str, str, int | None], ...]
+    leakproof: tuple[tuple[str, str, str], ...]
 
 
 def require_room(size_bytes: int, *, max_size_bytes: int, free_bytes: int | None = None) -> None:
@@ -130,6 +134,7 @@ def read_facts(source: Connection) -> SourceFacts:
         has_large_objects=row[2],
         analyzed_parents=tuple((schema, table) for schema, table in parents),
         unreadable_sequences=tuple((schema, name, table) for schema, name, table in sequences),
+        leakproof=tuple(read_leakproof(source)),
     )
 
 
@@ -164,6 +169,8 @@ def left_out(snapshot: Snapshot, facts: SourceFacts) -> tuple[str, ...]:
 def create_database(admin: Connection, database: Mapping[str, object]) -> str | None:
     """Create the lab's database with the source's encoding and locale; return a note when the locale is not known here.
 
+    It belongs to a role that may do no harm, as will all that is in it.
+
     Sort order decides which indexes serve LIKE and how long text sorts take, so a difference is worth telling. Raises
     LabError `lab.restore_failed`.
     """
@@ -173,7 +180,8 @@ def create_database(admin: Connection, database: Mapping[str, object]) -> str | 
 
     encoding = quote_literal(str(database["encoding_name"]))
     major = admin.info.server_version // 10000
-    wanted = f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0 {copy_strategy(major)}"
+    create_owner(admin, is_unbound=True)  # Queries see all rows, and the rows of any table can be restored.
+    wanted = f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0 {copy_strategy(major)}"
     wanted += f" ENCODING {encoding}"
     # Without a provider, template0's is taken, and its locale: the same names would sort in another way.
     libc = " LOCALE_PROVIDER libc" if major >= 15 else ""
@@ -193,6 +201,11 @@ def create_database(admin: Connection, database: Mapping[str, object]) -> str | 
     return None
 
 
+def confined_dsn(server: Server) -> str:
+    """Return the DSN of the clone for the role that owns it, which is no superuser."""
+    return server.dsn(DATABASE, user=OWNER)
+
+
 def copy_rows(
     server: Server, binaries: Binaries, conninfo: str, snapshot: Snapshot, facts: SourceFacts, progress: Progress
 ) -> tuple[str, ...]:
@@ -206,7 +219,7 @@ def copy_rows(
         progress(1, LAB_STEPS, "lab: reading the source")
         _dump(binaries, conninfo, snapshot, facts, dump)
         progress(2, LAB_STEPS, "lab: restoring")
-        return _restore(server, dump)
+        return _restore(server, dump, snapshot, facts)
     finally:
         shutil.rmtree(dump, ignore_errors=True)
 
@@ -256,11 +269,32 @@ def _dump(binaries: Binaries, conninfo: str, snapshot: Snapshot, facts: SourceFa
         )
 
 
-def _restore(server: Server, directory: Path) -> tuple[str, ...]:
-    contents, listed = chosen_contents(server, directory, _LEFT_OUT, _ENGLISH)
+def _restore(server: Server, directory: Path, snapshot: Snapshot, facts: SourceFacts) -> tuple[str, ...]:
+    from trimtab.db.connection import connect
+
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as admin:
+        wanted = ((name, schema) for name, schema in snapshot.extensions.items() if name not in _BARRED)
+        done_already = create_extensions(admin, wanted)
+        _blank_leakproof(server, directory)
+        notes = _restored(server, directory, done_already)
+        mark_leakproof(admin, facts.leakproof)
+    return notes
+
+
+def _blank_leakproof(server: Server, directory: Path) -> None:
+    contents = directory / "toc.dat"
+    data = contents.read_bytes()
+    if is_likely(data):
+        script = server.run("pg_restore", "--schema-only", "--file=-", str(directory), environment=_ENGLISH).stdout
+        contents.write_bytes(without_leakproof(data, script))
+
+
+def _restored(server: Server, directory: Path, done_already: Collection[str]) -> tuple[str, ...]:
+    contents, listed = chosen_contents(server, directory, _left_out_and(done_already), _ENGLISH)
     # Verbose, so that it tells of which entry an error is.
     options = ("--format=directory", _JOBS, "--verbose", "--no-password", f"--use-list={contents}")
-    done = server.run("pg_restore", *options, f"--dbname={DATABASE}", *_WITHOUT, str(directory), environment=_ENGLISH)
+    target = (f"--username={OWNER}", f"--dbname={DATABASE}")
+    done = server.run("pg_restore", *options, *target, *_WITHOUT, str(directory), environment=_ENGLISH)
     if done.returncode == 0:
         return ()
     failures = restore_failures(done.stderr, listed)
@@ -271,6 +305,11 @@ def _restore(server: Server, directory: Path) -> tuple[str, ...]:
             next_step="Check the free disk space and memory of this machine, or use --lab DSN.",
         )
     return (_not_restored(failures),)
+
+
+def _left_out_and(done_already: Collection[str]) -> re.Pattern[str]:
+    """Match the entries that are left out, and those that are there already."""
+    return re.compile("|".join([_LEFT_OUT, *(f"{re.escape(entry)} " for entry in sorted(done_already))]) + ")")
 
 
 def _not_restored(failures: Sequence[Failure]) -> str:

@@ -57,7 +57,7 @@ class Lab:
     @property
     def clone_dsn(self) -> str | None:
         """The DSN of the clone, None where the lab is a database of its owner's."""
-        return None if self._server is None else self._server.dsn(clone.DATABASE)
+        return None if self._server is None else clone.confined_dsn(self._server)
 
     def describe(self) -> str:
         """Return what the lab is, without secrets."""
@@ -128,7 +128,7 @@ def open_clone_lab(
         notes = ((note,) if note else ()) + clone.left_out(snapshot, facts)
         notes += clone.copy_rows(server, binaries, conninfo, snapshot, facts, progress)
         clone.refresh_statistics(server, facts.analyzed_parents, progress)
-        connection = _session(server.dsn(clone.DATABASE), snapshot)
+        connection = _session(clone.confined_dsn(server), snapshot)
     except BaseException:
         server.destroy()
         raise

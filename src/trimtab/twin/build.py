@@ -11,11 +11,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from trimtab.db import queries
+from trimtab.db.confined import OWNER, create_extensions
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
+from trimtab.db.leakproof import mark_leakproof
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, SourceError
@@ -23,16 +24,15 @@ from trimtab.model.catalog import names
 from trimtab.twin.capture import Image
 from trimtab.twin.database import (
     DATABASE,
-    OWNER,
     create_collations,
     create_database,
-    create_extensions,
     place,
     store_counts,
 )
 from trimtab.twin.dump import restore
 from trimtab.twin.extended import ExtendedValues, allow_storing, store_values
 from trimtab.twin.files import file_work
+from trimtab.twin.privileges import disarm_domains
 from trimtab.twin.roles import create_roles, give_to_owners
 from trimtab.twin.source import RelationFacts, Source
 from trimtab.twin.statistics import StoredColumn, store_columns
@@ -40,6 +40,8 @@ from trimtab.twin.statistics import StoredColumn, store_columns
 __all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "programs_for", "refresh"]
 
 SETTINGS = {
+    # What the source's schemas hold must not stand in for PostgreSQL's own in what is done as a superuser.
+    "search_path": "",
     "shared_buffers": "16MB",
     # Beside saving work: with it on, CREATE INDEX would overwrite the statistics of its table.
     "autovacuum": "off",
@@ -153,13 +155,15 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
     progress(2, 4, "twin: restoring the schema")
     problems = create_database(server, source)
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
-        done = create_extensions(twin, source)
+        done = create_extensions(twin, source.extensions)
         collated, told = create_collations(twin, source)
         problems += [*told, *create_roles(twin, source)]
-    harmless = make_conninfo(server.dsn(DATABASE), user=OWNER)
+    harmless = server.dsn(DATABASE, user=OWNER)
     problems += restore(server, harmless, image.schema, done | collated)
     progress(3, 4, "twin: loading statistics")
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+        mark_leakproof(twin, source.leakproof)
+        disarm_domains(twin)
         problems += [*place(server, twin, source), *give_to_owners(twin, source)]
         allow_storing(twin)
         problems += _load(twin, source, source.relations, source.columns, source.extended)

@@ -60,8 +60,8 @@ class Image:
             for column in facts["columns"]
         )
         facts["extended"] = tuple(_extended(values) for values in facts["extended"])
-        for name in ("extensions", "unreadable", "row_security"):
-            facts[name] = tuple((schema, relation) for schema, relation in facts[name])
+        for name in ("extensions", "unreadable", "row_security", "leakproof"):
+            facts[name] = tuple(tuple(item) for item in facts[name])
         facts["problems"] = tuple(facts["problems"])
         facts["collations"] = tuple(Collation(**collation) for collation in facts["collations"])
         facts["roles"] = tuple(Role(**{**role, "acts_as": tuple(role["acts_as"])}) for role in facts["roles"])

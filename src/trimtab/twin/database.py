@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 
 from trimtab.db import queries
+from trimtab.db.confined import OWNER, create_owner, create_schema
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.server import Server
@@ -24,7 +25,6 @@ from trimtab.model.change import qualified, quote_identifier, quote_literal
 from trimtab.twin.source import Collation, RelationFacts, Source
 
 DATABASE = "twin"
-OWNER = "trimtab_owner"
 _ALTERED = {"i": "INDEX", "m": "MATERIALIZED VIEW"}
 
 
@@ -32,9 +32,7 @@ def create_database(server: Server, source: Source) -> list[str]:
     """Create it with the source's locale, or the nearest that this machine has. Raises LabError."""
     problem: list[str] = []
     with closing(connect(server.dsn(), read_only=False)) as connection:
-        connection.execute(f"CREATE ROLE {OWNER} LOGIN".encode())
-        if connection.info.server_version >= 140000:  # Its views may look at tables of extensions.
-            connection.execute(f"GRANT pg_read_all_data TO {OWNER}".encode())
+        create_owner(connection)
         major = server.binaries.version[0]
         creation = f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0"
         for options in _locales(source, major):
@@ -73,40 +71,6 @@ def _locales(source: Source, major: int) -> list[str]:
     return [*choices, f"{any_text} {plain}"]
 
 
-def create_extensions(twin: Connection, source: Source) -> set[str]:
-    """Create the source's extensions that this installation has, as a superuser, so that nothing else need be one.
-
-    Return the entries of the archive that are done with this: `EXTENSION - name`, `SCHEMA - name`.
-    """
-    done = set()
-    for name, schema in source.extensions:
-        try:
-            with twin.transaction():
-                is_new = _create_schema(twin, schema)
-                twin.execute(
-                    f"CREATE EXTENSION {quote_identifier(name)} SCHEMA {quote_identifier(schema)} CASCADE".encode()
-                )
-        except psycopg.Error:
-            if twin.closed:
-                raise
-            continue  # The archive asks for it again, and what the server says then is told.
-        done.add(f"EXTENSION - {name}")
-        if is_new:
-            done.add(f"SCHEMA - {schema}")
-    for (wrapper,) in twin.execute("select fdwname from pg_catalog.pg_foreign_data_wrapper").fetchall():
-        twin.execute(f"GRANT USAGE ON FOREIGN DATA WRAPPER {quote_identifier(wrapper)} TO {OWNER}".encode())
-    return done
-
-
-def _create_schema(twin: Connection, schema: str) -> bool:
-    """Create the schema where it is not there; return whether it was made."""
-    text = "select pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) is null"
-    is_new = twin.execute(text, (schema,)).fetchone() == (True,)
-    if is_new:
-        twin.execute(f"CREATE SCHEMA {quote_identifier(schema)} AUTHORIZATION {OWNER}".encode())
-    return is_new
-
-
 def create_collations(twin: Connection, source: Source) -> tuple[set[str], list[str]]:
     """Create the collations that the schema needs, or stand-ins for those that this installation does not know.
 
@@ -117,7 +81,7 @@ def create_collations(twin: Connection, source: Source) -> tuple[set[str], list[
         name = qualified(collation.schema, collation.name)
         if twin.execute("select pg_catalog.to_regcollation($1)", (name,)).fetchone() != (None,):
             continue
-        if _create_schema(twin, collation.schema):
+        if create_schema(twin, collation.schema):
             done.add(f"SCHEMA - {collation.schema}")
         own, *others = _definitions(collation, twin.info.server_version // 10000)
         statements = {options: f"CREATE COLLATION {name} ({options})" for options in (own, *others)}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from trimtab.db.leakproof import is_likely, without_leakproof
 from trimtab.db.program_encoding import program_encoding
 from trimtab.db.program_words import entry_names, first_reason, restore_failures
 from trimtab.db.relay import for_programs
@@ -98,6 +99,9 @@ def restore(server: Server, conninfo: str, schema: bytes, done_already: Collecti
     file, contents = server.directory / "schema.dump", server.directory / "schema.list"
     file.write_bytes(schema)
     try:
+        if is_likely(schema):
+            script = programs.run("pg_restore", "--file=-", str(file), environment=_ENGLISH).stdout
+            file.write_bytes(without_leakproof(schema, script))
         listed = programs.run("pg_restore", "--list", str(file), environment=_ENGLISH).stdout
         chosen = "\n".join(line for line in listed.splitlines() if _is_wanted(line, done_already))
         contents.write_text(chosen, encoding="utf-8", errors="surrogateescape")

@@ -11,28 +11,29 @@ from collections.abc import Callable, Sequence
 from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
-from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting
+from trimtab.model.change import CreateStatistics, DropStatistics, SetSetting
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, StatisticsTarget
 from trimtab.twin.cache import Answer, Question, Relations, Task
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
+from trimtab.twin.privileges import SWITCHING, lent
 from trimtab.twin.session import Session, setting_statement
 
 
 class Engine:
-    """A running server of the twin. `open_session` connects to such a server with the source's settings.
+    """A running server of the twin. `open_session` connects to such a server as who plans, with the source's settings.
 
-    `role` is the one that plans, where it is not the superuser.
+    `secret` lends that session a superuser's rights.
     """
 
-    def __init__(self, server: Server, open_session: Callable[[Server], Connection], role: str | None = None) -> None:
+    def __init__(self, server: Server, open_session: Callable[[Server], Connection], secret: str) -> None:
         self.server = server
         self._open_session = open_session
-        self._role = role
+        self._secret = secret
         self._session = self._open(server)
         self.indexes = HypotheticalIndexes(server, self.connection)
-        self._session.prepare(self.indexes.switching_text)
+        self._session.prepare(SWITCHING)
 
     @property
     def connection(self) -> Connection:
@@ -51,7 +52,7 @@ class Engine:
         copies: list[Server] = []
         try:
             copies.append(self.server.clone(self.server.purpose))
-            other = Engine(copies[0], self._open_session, self._role)
+            other = Engine(copies[0], self._open_session, self._secret)
             other.indexes = self.indexes.moved(other.server, other.connection)
         except BaseException:
             for copy in copies:
@@ -61,7 +62,7 @@ class Engine:
             if self.server.is_running:
                 self._session = self._open(self.server)
                 self.indexes = self.indexes.moved(self.server, self.connection)
-                self._session.prepare(self.indexes.switching_text)
+                self._session.prepare(SWITCHING)
         return other
 
     def learn(self, question: Question) -> tuple[Answer, Relations | None]:
@@ -70,10 +71,9 @@ class Engine:
 
     def ask(self, task: Task, statistics: HypotheticalStatistics) -> list[Answer]:
         """Return the plans with the task's changes in force. A change that cannot be made fails all of them."""
-        if any(statistics.is_in_force(change, task.changes) for change in task.changes):
+        if any(isinstance(c, DropStatistics) or statistics.is_in_force(c, task.changes) for c in task.changes):
             return self._session.ask_singly(task.questions, lambda: self._set_up(task.changes, statistics))
-        set_up = [*self.indexes.switches(task.changes), *(s for c in task.changes for s in _statements(c))]
-        return self._session.ask(task.questions, set_up)
+        return self._session.ask(task.questions, [*self.indexes.switches(task.changes), *_settings(task.changes)])
 
     def close(self) -> None:
         """End its sessions and its server, and remove everything of it."""
@@ -82,26 +82,18 @@ class Engine:
         self.server.destroy()
 
     def _open(self, server: Server) -> Session:
-        return Session(
-            self._open_session(server), read=lambda text: Plan.unread(self.indexes.named(text)), role=self._role
-        )
+        return Session(self._open_session(server), read=lambda text: Plan.unread(self.indexes.named(text)))
 
     def _set_up(self, changes: Sequence[Hypothesis], statistics: HypotheticalStatistics) -> None:
-        for statement in self.indexes.switches(changes):
+        with lent(self.connection, self._secret):
+            for change in changes:
+                if isinstance(change, DropStatistics):
+                    self.connection.execute(change.sql().encode())
+                if isinstance(change, CreateStatistics | StatisticsTarget) and statistics.is_in_force(change, changes):
+                    statistics.store(self.connection, change, changes)
+        for statement in [*self.indexes.switches(changes), *_settings(changes)]:
             self.connection.execute(statement.text.encode(), statement.values)
-        for change in changes:
-            for statement in _statements(change):
-                self.connection.execute(statement.text.encode(), statement.values)
-            if isinstance(change, CreateStatistics | StatisticsTarget) and statistics.is_in_force(change, changes):
-                statistics.store(self.connection, change, changes)
 
 
-def _statements(change: Hypothesis) -> list[Statement]:
-    """Return what makes a change that needs no preparation, until the open transaction ends."""
-    match change:
-        case SetSetting():
-            return [setting_statement(change)]
-        case DropStatistics():
-            return [Statement(change.sql())]
-        case CreateIndex() | DropIndex() | CreateStatistics() | StatisticsTarget():
-            return []
+def _settings(changes: Sequence[Hypothesis]) -> list[Statement]:
+    return [setting_statement(change) for change in changes if isinstance(change, SetSetting)]

@@ -27,6 +27,7 @@ from trimtab.model.change import CreateIndex, DropIndex, qualified
 from trimtab.model.whatif import Hypothesis, hypothesis_digest
 from trimtab.twin.build import DATABASE
 from trimtab.twin.pages import SEGMENT_PAGES, length_of, set_length
+from trimtab.twin.privileges import SWITCHING
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.shaping import shape_new
 
@@ -36,7 +37,9 @@ _LOCKS = 20_000
 """Indexes that are made in one transaction, which keeps each of them locked to its end."""
 _PREFIX, _DIGITS = "trimtab_h_", 32
 _OWN = re.compile(rf'"Index Name": "({_PREFIX}[0-9a-f]{{{_DIGITS}}})(?:_\d+)?"')
-_PARSING = ("search_path", "DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config", "xmloption")
+_PARSING = ("DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config", "xmloption")
+
+_SEARCHING = "select pg_catalog.set_config('search_path', $1, true)"
 
 
 class HypotheticalIndexes:
@@ -72,7 +75,7 @@ class HypotheticalIndexes:
             self._make(table, {digest: replace(c, name=self._own_name(digest, c)) for digest, c in group.items()})
 
     def close(self) -> None:
-        """End the session that makes indexes."""
+        """End the maker's session; it is opened again when it is needed."""
         if self._maker is not None:
             self._maker.close()
             self._maker = None
@@ -116,7 +119,7 @@ class HypotheticalIndexes:
         shown = [oid for change in made for oid in self._oids.get(hypothesis_digest(change), ())]
         hidden = self._existing([qualified(c.schema, c.name) for c in changes if isinstance(c, DropIndex)])
         return [
-            Statement(self.switching_text, ("{" + ",".join(map(str, oids)) + "}", str(is_live)))
+            Statement(SWITCHING, ("{" + ",".join(map(str, oids)) + "}", str(is_live)))
             for oids, is_live in ((shown, True), (hidden, False))
             if oids
         ]
@@ -130,9 +133,11 @@ class HypotheticalIndexes:
         )
 
     @property
-    def switching_text(self) -> str:
-        """The text of what `switches` returns."""
-        return sql.load("twin_switch", self._connection.info.server_version)
+    def maker(self) -> Connection:
+        """A superuser's session, which reads a definition as the planning one does. It never plans a query."""
+        if self._maker is None:
+            self._maker = self._connect()
+        return self._maker
 
     def _is_barred(self, change: CreateIndex, dropped: Collection[tuple[str, str]]) -> bool:
         """Whether another relation has its name, and is not among the dropped."""
@@ -165,7 +170,7 @@ class HypotheticalIndexes:
         return name
 
     def _make(self, table: tuple[str, str], group: _Group) -> None:
-        maker = self._maker = self._maker or self._connect()
+        maker = self.maker
         text = sql.load("twin_table_file", maker.info.server_version)
         relations = maker.execute(text, (qualified(*table),)).fetchall()
         if not relations:
@@ -195,7 +200,6 @@ class HypotheticalIndexes:
             self.close()
 
     def _connect(self) -> Connection:
-        """Open a session that reads a definition as the planning one does."""
         maker = connect(self._server.dsn(DATABASE), read_only=False)
         text = "select name, setting from pg_catalog.pg_settings where name = any ($1::text[])"
         for name, value in self._connection.execute(text, (list(_PARSING),)).fetchall():
@@ -212,7 +216,7 @@ class HypotheticalIndexes:
             created = dict(group)
             try:
                 with maker.transaction():
-                    _execute(maker, group.values())
+                    self._execute(maker, group.values())
             except psycopg.Error:
                 if maker.closed:
                     raise
@@ -234,10 +238,18 @@ class HypotheticalIndexes:
             maker.execute(sql.load("twin_relations_store", version), tuple(map(list, zip(*counts, strict=True))))
         return made
 
+    def _execute(self, maker: Connection, changes: Iterable[CreateIndex]) -> None:
+        """Make them, in the open transaction, with names found where the planning session finds them."""
+        path = self._connection.execute("select pg_catalog.current_setting('search_path')").fetchone()
+        assert path is not None, "the query returns one row"
+        # A pipeline's statements cannot hold a second one.
+        made = [Statement(change.sql(concurrently=False)) for change in changes]
+        Pipeline(maker).run([Statement(_SEARCHING, path), *made, Statement(_SEARCHING, ("",))])
+
     def _is_created(self, maker: Connection, digest: str, change: CreateIndex) -> bool:
         try:
             with maker.transaction():
-                _execute(maker, [change])
+                self._execute(maker, [change])
         except psycopg.Error as error:
             if maker.closed:
                 raise
@@ -261,11 +273,6 @@ def _cut(files: Sequence[Path]) -> Iterator[dict[Path, int]]:
     finally:
         for file, length in pages.items():
             set_length(file, length)
-
-
-def _execute(connection: Connection, changes: Iterable[CreateIndex]) -> None:
-    # A pipeline's statements cannot hold a second one.
-    Pipeline(connection).run([Statement(change.sql(concurrently=False)) for change in changes])
 
 
 def _trees(connection: Connection, names: Sequence[str]) -> list[list[int]]:

@@ -1,28 +1,28 @@
 """Lets the twin, or the source itself, plan as a role: with the policies that bind it, and with its settings.
 
 Which policies bind a role is left to PostgreSQL: the twin has roles of the same names, attributes and memberships, and
-what policies guard belongs to the same owners. Nobody logs in as one of these.
+what policies guard belongs to the same owners. The one that plans logs in; nobody else does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
 
 from trimtab.db import queries
+from trimtab.db.confined import OWNER
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
 from trimtab.embedded.template import SUPERUSER
 from trimtab.errors import SourceError, UsageError
 from trimtab.model.catalog import names
 from trimtab.model.change import qualified, quote_identifier
-from trimtab.twin.database import OWNER, is_done
+from trimtab.twin.database import is_done
+from trimtab.twin.privileges import PLANNER, let_plan
 from trimtab.twin.settings import PLANNER_SETTINGS
 from trimtab.twin.source import Role, Source
-
-_PLANNER = "trimtab_planner"
 
 
 def create_roles(twin: Connection, source: Source) -> list[str]:
@@ -40,14 +40,15 @@ def give_to_owners(twin: Connection, source: Source) -> list[str]:
         if not is_done(twin, f"ALTER TABLE IF EXISTS {qualified(owner.schema, owner.name)} OWNER TO {role}"):
             refused.append((owner.schema, owner.name))
     if source.owners:  # Functions with their owner's rights are still the first owner's, and may read these tables.
-        _let_plan(twin, {OWNER, *(name_on_twin(owner.role) for owner in source.owners)})
+        for role in sorted({OWNER, *(name_on_twin(owner.role) for owner in source.owners)}):
+            let_plan(twin, role)
     return [f"policies may bind the owners of these otherwise than on the source: {names(refused)}"] if refused else []
 
 
 def planning_role(source: Source, wanted: str | None) -> Role | None:
     """Return the role that a twin of this source plans as: the wanted one, else the session's where policies bind it.
 
-    None is the twin's superuser, whom no policy binds. Raises UsageError `twin.unknown_role`.
+    None is the twin's own role, which no policy binds. Raises UsageError `twin.unknown_role`.
     """
     known = {role.name: role for role in source.roles}
     if wanted is None:
@@ -63,10 +64,19 @@ def planning_role(source: Source, wanted: str | None) -> Role | None:
     return known[wanted]
 
 
-def admit(twin: Connection, source: Source, role: Role) -> list[str]:
-    """Let a role of the source plan on the twin; return in words what could not be done, or is missing for it."""
+def admit(twin: Connection, source: Source, role: Role | None) -> list[str]:
+    """Let a role of the source log in and plan on the twin; return in words what could not be done, or is missing.
+
+    None is the twin's own, which no policies bind.
+    """
+    if role is None:
+        is_done(twin, f"CREATE ROLE {PLANNER} LOGIN BYPASSRLS")  # A kept twin may have it.
+        let_plan(twin, PLANNER)
+        return []
     problems = [*_create(twin, role), *_join(twin, role)]
-    _let_plan(twin, {name_on_twin(role.name)})
+    name = quote_identifier(name_on_twin(role.name))
+    twin.execute(f"ALTER ROLE {name} LOGIN".encode())
+    let_plan(twin, name_on_twin(role.name))
     own = {} if role.name == source.role else source.role_settings.get(role.name, {})
     missing = [name for name, value in source.policy_settings.items() if value is None and name not in own]
     if missing and not role.is_unbound:
@@ -79,14 +89,12 @@ def admit(twin: Connection, source: Source, role: Role) -> list[str]:
 
 def name_on_twin(role: str) -> str:
     """Return what a role of the source is called on the twin: so too, unless the twin has a role of that name."""
-    return f"{role} of the source" if role in (SUPERUSER, OWNER, _PLANNER) else role
+    return f"{role} of the source" if role in (SUPERUSER, OWNER, PLANNER) else role
 
 
-def search_as(twin: Connection, role: str) -> None:
-    """Set the session's search path to what it means to the role of the source."""
-    with twin.transaction():
-        twin.execute(f"SET LOCAL ROLE {quote_identifier(name_on_twin(role))}".encode())
-        row = twin.execute(queries.load("twin_search_path", twin.info.server_version)).fetchone()
+def resolve_search_path(twin: Connection) -> None:
+    """Set the session's search path to what it means to the session's role."""
+    row = twin.execute(queries.load("twin_search_path", twin.info.server_version)).fetchone()
     assert row is not None, "the query returns one row"
     twin.execute("select pg_catalog.set_config('search_path', $1, false)", row)
 
@@ -169,19 +177,3 @@ def _join(twin: Connection, role: Role) -> list[str]:
         if other != role.name and not is_done(twin, f"GRANT {quote_identifier(name_on_twin(other))} TO {name}")
     ]
     return [f"the role {role.name} does not act as {', '.join(refused)} on the twin"] if refused else []
-
-
-def _let_plan(twin: Connection, roles: Collection[str]) -> None:
-    """Give them the rights that EXPLAIN asks for: what a role may not do on the source is not in its workload.
-
-    They have them of one role that has all, because a right of each on every table would take long to grant.
-    """
-    if is_done(twin, f"CREATE ROLE {_PLANNER} NOLOGIN"):
-        row = twin.execute(queries.load("twin_schemas", twin.info.server_version)).fetchone()
-        schemas = ", ".join(map(quote_identifier, row[0])) if row else ""
-        if schemas:
-            twin.execute(f"GRANT USAGE ON SCHEMA {schemas} TO {_PLANNER}".encode())
-            rights = "SELECT, INSERT, UPDATE, DELETE"
-            twin.execute(f"GRANT {rights} ON ALL TABLES IN SCHEMA {schemas} TO {_PLANNER}".encode())
-    for role in sorted(roles):
-        is_done(twin, f"GRANT {_PLANNER} TO {quote_identifier(role)}")

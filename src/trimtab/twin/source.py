@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.db.leakproof import read_leakproof
 from trimtab.model.catalog import names
 from trimtab.twin.extended import ExtendedValues, hidden_values, read_values
 from trimtab.twin.heights import read_heights
@@ -81,7 +82,7 @@ class Source:
     '' is the database's default. `extensions` are (name, schema). `row_security` are tables whose policies bind the
     session's role, which then is not shown their statistics. `policy_settings` are those of users' own that policies
     read, in the session that read them, None where it had none or values were left out. `written_search_path` is what
-    `parsing` has resolved for the session's role.
+    `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them.
     """
 
     version: int
@@ -108,6 +109,7 @@ class Source:
     owners: tuple[Owner, ...] = ()
     policy_settings: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     written_search_path: str = ""
+    leakproof: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def acting_roles(self) -> tuple[Role, ...]:
@@ -167,6 +169,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         owners=tuple(Owner(*row) for row in connection.execute(queries.load("twin_owners", version))),
         policy_settings=policy_settings if with_values else dict.fromkeys(policy_settings),
         written_search_path=written,
+        leakproof=tuple(read_leakproof(connection)),
         unreadable=unreadable,
         row_security=row_security,
         problems=(

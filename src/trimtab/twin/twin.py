@@ -32,7 +32,8 @@ from trimtab.twin.extended import may_read_values, read_values
 from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
-from trimtab.twin.roles import admit, asked_as, name_on_twin, planning_role, search_as
+from trimtab.twin.privileges import PLANNER, create_functions
+from trimtab.twin.roles import admit, asked_as, name_on_twin, planning_role, resolve_search_path
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
@@ -51,16 +52,16 @@ class Twin:
         open_session: Callable[[Server], Connection],
         source: Source,
         problems: tuple[str, ...],
+        secret: str,
         *,
         workers: int | None = None,
         role: str | None = None,
     ) -> None:
-        """Take over a running server. `open_session` connects to it, or to a copy, with the source's settings.
+        """Take over a running server. `open_session` connects to it, or to a copy, as who plans there.
 
-        `role` is the one of the source that plans, and is there already; None is a superuser.
+        `role` is the one of the source that plans, None the twin's own; `secret` is that of `create_functions`.
         """
-        planning = None if role is None else name_on_twin(role)
-        self._engines = Engines(Engine(server, open_session, planning), workers)
+        self._engines = Engines(Engine(server, open_session, secret), workers)
         self._open_session = open_session
         self._role = role
         self._statistics = HypotheticalStatistics(has_values=source.has_values)
@@ -93,18 +94,23 @@ class Twin:
         """Return the twin of a server that was built, which it takes over: it goes with the twin, or at a failure.
 
         It plans as this role of the source: with its settings, and the policies of row-level security that bind it.
-        Without one it plans as the role that read the source where policies bind that, else without any policies.
+        Without one it plans as the role that read the source where policies bind that, else without any policies. Who
+        plans has no special right, so that a function of the source's that planning calls has none either.
         Raises LabError, and UsageError `twin.unknown_role`.
         """
         refused: list[str] = []
         planning: Role | None = None
 
         def open_session(server: Server) -> Connection:
-            connection = connect(server.dsn(DATABASE), read_only=False, statement_timeout_ms=_PLANNING_LIMIT_MS)
+            name = None if planning is None else planning.name
+            user = PLANNER if name is None else name_on_twin(name)
+            connection = connect(
+                server.dsn(DATABASE, user=user), read_only=False, statement_timeout_ms=_PLANNING_LIMIT_MS
+            )
             try:
-                refused[:] = take_over_settings(connection, built.source, None if planning is None else planning.name)
-                if planning is not None:
-                    search_as(connection, planning.name)
+                refused[:] = take_over_settings(connection, built.source, name)
+                if name is not None:
+                    resolve_search_path(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -112,9 +118,9 @@ class Twin:
 
         try:
             planning = planning_role(built.source, role)
-            told = [] if planning is None else _admitted(built, planning)
+            told, secret = _admitted(built, planning)
             name = None if planning is None else planning.name
-            twin = cls(built.server, open_session, built.source, built.problems, workers=workers, role=name)
+            twin = cls(built.server, open_session, built.source, built.problems, secret, workers=workers, role=name)
         except BaseException:
             built.server.destroy()
             raise
@@ -146,7 +152,7 @@ class Twin:
 
     @property
     def role(self) -> str | None:
-        """The role of the source that it plans as; None is a superuser, whom no policies bind."""
+        """The role of the source that it plans as; None is one of the twin's own, which no policies bind."""
         return self._role
 
     @property
@@ -205,7 +211,7 @@ class Twin:
             self._ensure(list(dict.fromkeys(c for _, changes in groups for c in changes if isinstance(c, CreateIndex))))
             tasks = self._cache.missing(zip(questions, sorted_changes, strict=True))
             for task in tasks:
-                self._statistics.ensure(self.connection, task.changes)
+                self._statistics.ensure(self._indexes.maker, task.changes)
             self._engines.spread(
                 self._engines.pieces(tasks),
                 lambda engine, task: engine.ask(task, self._statistics),
@@ -237,7 +243,7 @@ class Twin:
         """
         with self._alive():
             if not isinstance(change, CreateIndex):
-                self._statistics.ensure(self.connection, [change, *among])
+                self._statistics.ensure(self._indexes.maker, [change, *among])
                 return self._statistics.told(change, [change, *among]).note
             self._ensure([change])
         return "; ".join(self._indexes.notes(change))
@@ -248,7 +254,7 @@ class Twin:
         """Return why a hypothetical object has no effect, None when it is in force. `among` as in `note`."""
         with self._alive():
             if not isinstance(change, CreateIndex):
-                self._statistics.ensure(self.connection, [change, *among])
+                self._statistics.ensure(self._indexes.maker, [change, *among])
                 return self._statistics.told(change, [change, *among]).refusal or None
             self._ensure([change])
             return self._indexes.refusal(change, among)
@@ -330,10 +336,10 @@ class Twin:
             raise lost(psycopg.OperationalError()) from error
 
 
-def _admitted(built: Built, role: Role) -> list[str]:
-    """Let the role plan on a server that will be copied; return in words what could not be done."""
+def _admitted(built: Built, role: Role | None) -> tuple[list[str], str]:
+    """Let the role plan on a server that may be copied; return in words what could not be done, and the secret."""
     try:
         with closing(connect(built.server.dsn(DATABASE), read_only=False)) as twin:
-            return admit(twin, built.source, role)
+            return admit(twin, built.source, role), create_functions(twin)
     except psycopg.Error as error:
         raise lost(error) from None

@@ -31,7 +31,6 @@ from trimtab.db.connection import Connection, connect
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
-from trimtab.twin.build import DATABASE
 from trimtab.twin.twin import Twin
 
 GOALS = {"calls_per_second": 700, "two_cores_ratio": 1.7, "overhead_percent": 30}
@@ -54,7 +53,7 @@ def run(sources: Sources) -> dict[str, object]:
         refused = sum(size is None for size in one.twin.size_bytes(changes))
         making = time.perf_counter() - started
         other.twin.size_bytes(changes)
-        with closing(connect(other.server.dsn(DATABASE), read_only=False)) as planner:
+        with closing(other.twin._open_session(other.server)) as planner:
             warm, *measured = rounds
             _twin_seconds(one.twin, queries, warm)
             _planning_seconds(planner, other.twin, queries, warm)

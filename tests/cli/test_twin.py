@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -268,6 +269,13 @@ def _damage(file: Path, kind: str) -> None:
             members = {name: archive.read(name) for name in archive.namelist()}
         if kind == "other format":
             members["about.json"] = members["about.json"].replace(b"trimtab.twin/v1", b"trimtab.twin/v9")
+        elif kind == "endless":
+            facts = json.loads(members["facts.json"])
+            facts["relations"][0]["pages"] = 2**60
+            members["facts.json"] = json.dumps(facts).encode()
+            about = json.loads(members["about.json"])
+            about["sha256"]["facts.json"] = hashlib.sha256(members["facts.json"]).hexdigest()
+            members["about.json"] = json.dumps(about).encode()
         else:
             members["facts.json"] = members["facts.json"].replace(b"1", b"2", 1)
         with zipfile.ZipFile(file, "w") as archive:
@@ -282,6 +290,7 @@ def _damage(file: Path, kind: str) -> None:
         ("holed", "twin.file_damaged"),
         ("text", "twin.file_damaged"),
         ("altered", "twin.file_damaged"),
+        ("endless", "twin.file_damaged"),
         ("other format", "twin.file_version"),
     ],
 )

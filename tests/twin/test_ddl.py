@@ -6,8 +6,9 @@ import pytest
 
 from trimtab.db.connection import Connection
 from trimtab.errors import UsageError
+from trimtab.model.change import DropStatistics
 from trimtab.model.whatif import StatisticsTarget
-from trimtab.twin.ddl import create_index, create_statistics, drop_index, set_setting, statistics_target
+from trimtab.twin.ddl import create_index, create_statistics, drop, set_setting, statistics_target
 
 pytestmark = pytest.mark.server
 
@@ -122,15 +123,24 @@ def test_what_is_no_target_is_refused(shop: Connection, text: str, code: str) ->
 
 
 def test_an_index_is_found_by_its_written_name(shop: Connection) -> None:
-    found = drop_index("orders_pkey", shop)
+    found = drop("orders_pkey", shop)
     assert (found.schema, found.table, found.name) == ("public", "orders", "orders_pkey")
-    assert drop_index("archive.orders_pkey", shop).schema == "archive"
+    assert drop("archive.orders_pkey", shop).schema == "archive"
 
 
-@pytest.mark.parametrize("name", ["absent", "orders", 'a"b', "", "a.b.c.d", "x; drop table orders"])
-def test_what_is_no_index_is_refused(shop: Connection, name: str) -> None:
+def test_a_statistics_object_is_found_by_its_written_name(shop: Connection) -> None:
+    kinds = ("ndistinct", "dependencies", "mcv")
+    found = DropStatistics("public", "orders", "orders_city_zip", ("city", "zip"), kinds)
+    for name in ("orders_city_zip", "ORDERS_city_zip", 'public."orders_city_zip"'):
+        assert drop(name, shop) == found
+
+
+@pytest.mark.parametrize(
+    "name", ["absent", "orders", 'a"b', "", "a.b.c.d", "x; drop table orders", "archive.orders_city_zip", '"Orders"']
+)
+def test_what_is_no_index_and_no_statistics_object_is_refused(shop: Connection, name: str) -> None:
     with pytest.raises(UsageError) as refused:
-        drop_index(name, shop)
+        drop(name, shop)
     assert refused.value.code == "twin.no_such_index"
 
 

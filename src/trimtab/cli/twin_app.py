@@ -112,7 +112,9 @@ def explain(
     database: Database = None,
     workload: Workload = None,
     index: Annotated[list[str] | None, typer.Option("--index", help="A CREATE INDEX statement; may repeat.")] = None,
-    drop: Annotated[list[str] | None, typer.Option("--drop", help="An index to think away; may repeat.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", help="An index, or a statistics object, to think away; may repeat.")
+    ] = None,
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting, name=value; may repeat.")] = None,
     statistics: Annotated[
         list[str] | None, typer.Option("--statistics", help="A CREATE STATISTICS statement on columns; may repeat.")

@@ -275,7 +275,7 @@ def explain(
         targets = [ddl.statistics_target(text, asked.reader) for text in wishes.targets]
         changes: list[Hypothesis] = [
             *indexes,
-            *(ddl.drop_index(name, asked.reader) for name in wishes.drops),
+            *(ddl.drop(name, asked.reader) for name in wishes.drops),
             *(ddl.set_setting(text) for text in wishes.settings),
             *statistics,
             *targets,

@@ -7,6 +7,7 @@ only the part from USING on is taken over, which the twin's server judges.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import psycopg
 
@@ -14,7 +15,7 @@ from trimtab.db import queries
 from trimtab.db.connection import Connection
 from trimtab.db.parser import UnreadableSqlError, parse, tokens_of
 from trimtab.errors import UsageError
-from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, SetSetting, quote_identifier
+from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting, quote_identifier
 from trimtab.model.whatif import StatisticsTarget
 
 _WRITE = "Write one statement as in: CREATE INDEX ON public.orders (customer_id) INCLUDE (total) WHERE status = 'open'"
@@ -86,20 +87,22 @@ def statistics_target(text: str, twin: Connection) -> StatisticsTarget:
     return StatisticsTarget(schema, table, names[-1], target)
 
 
-def drop_index(name: str, twin: Connection) -> DropIndex:
-    """Return what hides an existing index, named as in DROP INDEX. Raises UsageError `twin.no_such_index`."""
-    try:
-        row = twin.execute(queries.load("twin_index", twin.info.server_version), (name,)).fetchone()
-    except (psycopg.errors.InvalidName, psycopg.errors.SyntaxError, psycopg.DataError):
-        row = None
-    if row is None:
-        raise UsageError(
-            f"--drop is refused: there is no index {name!r} on the twin",
-            code="twin.no_such_index",
-            next_step="Write its schema, as in public.orders_status_idx.",
-        )
-    schema, table, index = row
-    return DropIndex(schema, table, index, "", ())
+def drop(name: str, twin: Connection) -> DropIndex | DropStatistics:
+    """Return what thinks away an existing index, else a statistics object of that name, written as in SQL.
+
+    Raises UsageError `twin.no_such_index`.
+    """
+    if row := _named("twin_index", name, twin):
+        schema, table, index = row
+        return DropIndex(schema, table, index, "", ())
+    if row := _named("twin_statistics_object", name, twin):
+        schema, table, statistics, columns, kinds = row
+        return DropStatistics(schema, table, statistics, tuple(columns), tuple(kinds))
+    raise UsageError(
+        f"--drop is refused: there is no index, and no statistics object, {name!r}",
+        code="twin.no_such_index",
+        next_step="Write its schema, as in public.orders_status_idx.",
+    )
 
 
 def set_setting(text: str) -> SetSetting:
@@ -112,6 +115,13 @@ def set_setting(text: str) -> SetSetting:
             next_step="Write it as in: --set work_mem=64MB",
         )
     return SetSetting("database", "twin", name.strip(), value.strip())
+
+
+def _named(query: str, name: str, twin: Connection) -> tuple[Any, ...] | None:
+    try:
+        return twin.execute(queries.load(query, twin.info.server_version), (name,)).fetchone()
+    except (psycopg.errors.InvalidName, psycopg.errors.SyntaxError, psycopg.DataError):
+        return None
 
 
 def _table(what: str, names: Sequence[str], twin: Connection) -> tuple[str, str]:

@@ -29,6 +29,8 @@ FORMAT = "trimtab.twin/v1"
 _ABOUT, _FACTS, _SCHEMA = "about.json", "facts.json", "schema.dump"
 _MOST_BYTES = 2 << 30  # of one member, unpacked
 _MOST_ABOUT_BYTES = 1 << 16
+_MOST_PAGES = 2**32 - 2  # PostgreSQL's own limit for one relation
+_MOST_PAGES_IN_ALL = 2**37  # a petabyte, in a million files
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -79,7 +81,9 @@ def load(path: Path) -> Image:
             facts, schema = (_member(archive, path, name, _MOST_BYTES) for name in (_FACTS, _SCHEMA))
         if about["sha256"] != {_FACTS: _digest(facts), _SCHEMA: _digest(schema)}:
             raise _damaged(path, "its content does not match its digests")
-        return Image(source=_adapter().validate_json(facts), schema=schema)
+        source = _adapter().validate_json(facts)
+        _require_possible(source, path)
+        return Image(source=source, schema=schema)
     except OSError as error:
         raise LabError(
             f"{path} cannot be read: {error.strerror}",
@@ -99,6 +103,13 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, most_bytes: int) ->
     if len(data) > most_bytes:
         raise _damaged(path, f"{name} is larger than {most_bytes} bytes")
     return data
+
+
+def _require_possible(source: Source, path: Path) -> None:
+    """Refuse lengths that no server has: the twin's files are made as long, and a directory can hold only so many."""
+    lengths = [relation.pages or 0 for relation in source.relations]
+    if lengths and (min(lengths) < 0 or max(lengths) > _MOST_PAGES or sum(lengths) > _MOST_PAGES_IN_ALL):
+        raise _damaged(path, "it tells of relations longer than a server can hold")
 
 
 def _unwritable(path: Path, found: str) -> UsageError:

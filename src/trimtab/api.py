@@ -167,14 +167,12 @@ def export_twin(origin: Origin, path: Path, watcher: Watcher | None = None) -> E
     return twins.export(origin, path, watcher or Silent())
 
 
-def keep_twin(
-    origin: Origin, name: str, watcher: Watcher | None = None, *, days: float = 7.0, most_bytes: int = 2 << 30
-) -> Kept:
+def keep_twin(origin: Origin, name: str, watcher: Watcher | None = None, *, days: float = 7.0) -> Kept:
     """Build a twin, or load what changed into the kept one of that name, and keep it. Raises TrimtabError."""
     from trimtab.lifecycle import twins
 
     _not_negative("days", days)
-    return twins.keep(origin, name, watcher or Silent(), days=days, most_bytes=most_bytes)
+    return twins.keep(origin, name, watcher or Silent(), days=days)
 
 
 def kept_twins() -> list[KeptTwin]:

@@ -302,6 +302,20 @@ def test_a_damaged_file_is_refused(market: Market, program: Program, tmp_path: P
     program.assert_nothing_left()
 
 
+@pytest.mark.parametrize("command", ["check", "explain", "build"])
+@pytest.mark.parametrize(
+    ("limit", "reason"), [(("--max-size", "1MB"), "twin.too_large"), (("--max-seconds", "0.5"), "twin.too_slow")]
+)
+def test_a_twin_beyond_its_limits_is_told_and_nothing_is_left(
+    market: Market, program: Program, workload: Path, command: str, limit: tuple[str, str], reason: str
+) -> None:
+    more = {"explain": ("--set", "work_mem=1MB"), "build": ("--name", "limited")}.get(command, ())
+    given = () if command == "build" else ("--workload", workload)
+    _refused(program.run("twin", command, market.dsn, *given, *more, *limit), 4, reason)
+    assert program.succeed("twin", "list", "--json").document["twins"] == []
+    program.assert_nothing_left()
+
+
 def test_an_export_that_cannot_be_written_leaves_nothing(market: Market, program: Program, tmp_path: Path) -> None:
     no_file = tmp_path / "device"
     os.mkfifo(no_file)

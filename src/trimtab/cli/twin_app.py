@@ -24,6 +24,12 @@ AsRole = Annotated[
 NoValues = Annotated[
     bool, typer.Option("--no-values", help="Leave out most-common values and histograms: plans are less exact.")
 ]
+MaxSize = Annotated[str, typer.Option("--max-size", help="The most disk that the twin may take.")]
+MaxSeconds = Annotated[
+    float,
+    typer.Option("--max-seconds", help="The most time for all of it; 0 for no limit.", min=0.0, callback=finite),
+]
+HOUR = 3600.0
 
 
 @twin_app.command(epilog="Example: trimtab twin export service=shop --out shop.twin")
@@ -54,7 +60,8 @@ def build(
     keep: Annotated[
         float, typer.Option("--keep", help="Days after which it goes.", min=0.01, max=3650, callback=finite)
     ] = 7.0,
-    max_size: Annotated[str, typer.Option("--max-size", help="The most disk that it may take.")] = "2GB",
+    max_size: MaxSize = "2GB",
+    max_seconds: MaxSeconds = HOUR,
     no_values: NoValues = False,
     pg_bin: PgBin = None,
     config: Config = None,
@@ -64,8 +71,17 @@ def build(
     """Build a twin and keep it; where one of that name is kept, load only what changed since."""
     from trimtab.cli import twins
 
-    origin = twins.Asked(dsn=dsn, database=database, file=file, config=config, no_values=no_values, pg_bin=pg_bin)
-    twins.build(origin, name, days=keep, max_size=max_size, as_json=json, is_quiet=quiet)
+    origin = twins.Asked(
+        dsn=dsn,
+        database=database,
+        file=file,
+        config=config,
+        no_values=no_values,
+        pg_bin=pg_bin,
+        max_size=max_size,
+        max_seconds=max_seconds,
+    )
+    twins.build(origin, name, days=keep, as_json=json, is_quiet=quiet)
 
 
 @twin_app.command(epilog="Example: trimtab twin check service=shop --workload current.sql --json")
@@ -77,6 +93,8 @@ def check(
     file: From = None,
     twin: Kept = None,
     as_role: AsRole = None,
+    max_size: MaxSize = "2GB",
+    max_seconds: MaxSeconds = HOUR,
     no_values: NoValues = False,
     pg_bin: PgBin = None,
     seed: Seed = 1,
@@ -96,6 +114,8 @@ def check(
         no_values=no_values,
         pg_bin=pg_bin,
         as_role=as_role,
+        max_size=max_size,
+        max_seconds=max_seconds,
     )
     twins.check(origin, workload, seed=seed, as_json=json, is_quiet=quiet)
 
@@ -130,6 +150,8 @@ def explain(
     file: From = None,
     twin: Kept = None,
     as_role: AsRole = None,
+    max_size: MaxSize = "2GB",
+    max_seconds: MaxSeconds = HOUR,
     no_values: NoValues = False,
     no_sample: Annotated[
         bool, typer.Option("--no-sample", help="Read no row of the server, not even a sample.")
@@ -153,6 +175,8 @@ def explain(
         no_sample=no_sample,
         pg_bin=pg_bin,
         as_role=as_role,
+        max_size=max_size,
+        max_seconds=max_seconds,
     )
     twins.explain(
         origin,

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from trimtab.cli.commands import load, print_json, source_of, stderr_console, stdout_console
 from trimtab.cli.text import printable, size
+from trimtab.cli.time_limit import time_limit
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
 from trimtab.report.twins import (
@@ -45,9 +46,12 @@ class Asked:
     no_sample: bool = False
     pg_bin: Path | None = None
     as_role: str | None = None
+    max_size: str = "2GB"
+    max_seconds: float = 0.0
 
     def origin(self) -> Origin:
         """Return the origin. Raises UsageError `usage.two_twins` when a file and a kept twin are named."""
+        from trimtab.config import parse_size
         from trimtab.lifecycle.twins import Origin
 
         if self.file is not None and self.kept is not None:
@@ -60,6 +64,7 @@ class Asked:
             has_values=not self.no_values,
             may_sample=not self.no_sample,
             as_role=self.as_role,
+            most_bytes=parse_size(self.max_size),
         )
 
     def conninfo(self) -> str:
@@ -86,14 +91,12 @@ def export(asked: Asked, out: Path, *, as_json: bool, is_quiet: bool) -> None:
     _problems(done.problems, console)
 
 
-def build(asked: Asked, name: str, *, days: float, max_size: str, as_json: bool, is_quiet: bool) -> None:
+def build(asked: Asked, name: str, *, days: float, as_json: bool, is_quiet: bool) -> None:
     """Build, or refresh, and keep."""
     from trimtab import api
-    from trimtab.config import parse_size
 
-    most_bytes = parse_size(max_size)
-    with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
-        done = api.keep_twin(asked.origin(), name, watcher, days=days, most_bytes=most_bytes)
+    with time_limit(asked.max_seconds), ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
+        done = api.keep_twin(asked.origin(), name, watcher, days=days)
     if as_json:
         print_json(kept_document(done))
         return
@@ -112,7 +115,7 @@ def check(asked: Asked, workload: Path | None, *, seed: int, as_json: bool, is_q
     """Tell how faithful the twin is."""
     from trimtab import api
 
-    with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
+    with time_limit(asked.max_seconds), ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         done = api.check_twin(asked.origin(), asked.conninfo(), workload, watcher, seed=seed)
     if as_json:
         print_json(checked_document(done))
@@ -145,7 +148,7 @@ def explain(
             next_step='Add --index "CREATE INDEX ...", --drop NAME, --set name=value, '
             '--statistics "CREATE STATISTICS ..." or --target table.column=number.',
         )
-    with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
+    with time_limit(asked.max_seconds), ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         done = api.explain_twin(
             asked.origin(),
             workload,

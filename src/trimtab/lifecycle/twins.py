@@ -40,7 +40,7 @@ class Origin:
     """Where a twin comes from: a live source, or a portable file, or a kept twin's name; the first that is given.
 
     `may_sample` lets it read bounded samples of a live source's rows. `as_role` is the role of the source that it plans
-    as, as in `Twin.open`.
+    as, as in `Twin.open`. A twin that takes more than `most_bytes` of real disk is thrown away.
     """
 
     conninfo: str | None = None
@@ -50,6 +50,7 @@ class Origin:
     has_values: bool = True
     may_sample: bool = True
     as_role: str | None = None
+    most_bytes: int = 2 << 30
 
     @property
     def is_live(self) -> bool:
@@ -175,10 +176,10 @@ def export(origin: Origin, path: Path, watcher: Watcher) -> Exported:
     return Exported(path, size_bytes, source.version, len(source.relations), source.has_values, source.problems)
 
 
-def keep(origin: Origin, name: str, watcher: Watcher, *, days: float, most_bytes: int) -> Kept:
+def keep(origin: Origin, name: str, watcher: Watcher, *, days: float) -> Kept:
     """Build a twin and keep it under a name for so many days; one that is there is refreshed.
 
-    Raises SourceError, LabError (`twin.too_large` above `most_bytes` of real disk), UsageError.
+    Raises SourceError, LabError (`twin.too_large` as in Origin), UsageError.
     """
     shelf = Shelf()
     started = time.perf_counter()
@@ -191,13 +192,7 @@ def keep(origin: Origin, name: str, watcher: Watcher, *, days: float, most_bytes
         server, problems, loaded = built.server, built.problems, len(image.source.relations)
     with server:
         server.stop()
-        size_bytes = server.size_bytes()
-        if size_bytes > most_bytes:
-            raise LabError(
-                f"the twin is not kept: it takes {size_bytes:,} bytes of disk, the limit is {most_bytes:,}",
-                code="twin.too_large",
-                next_step="Raise --max-size, or leave tables out by using a role that may read fewer.",
-            )
+        size_bytes = _required_size(server, origin)
         kept = KeptTwin(
             name=name,
             source=describe(origin.conninfo) if origin.conninfo is not None else str(origin.file),
@@ -376,10 +371,27 @@ def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
         planning_role(image.source, origin.as_role)
         binaries = Binaries.for_major(image.source.major, origin.pg_bin)
         built = build(image, binaries, progress=_told(watcher))
+        try:
+            _required_size(built.server, origin)
+        except BaseException:
+            built.server.destroy()
+            raise
     with Twin.open(built, role=origin.as_role) as twin:
         if origin.is_live and origin.may_sample:
             twin.sample_from(origin.conninfo)
         yield twin, time.perf_counter() - started
+
+
+def _required_size(server: Server, origin: Origin) -> int:
+    """Return the size on disk. Raises LabError `twin.too_large`."""
+    size_bytes = server.size_bytes()
+    if size_bytes > origin.most_bytes:
+        raise LabError(
+            f"the twin is thrown away: it takes {size_bytes:,} bytes of disk, the limit is {origin.most_bytes:,}",
+            code="twin.too_large",
+            next_step="Raise --max-size, or leave tables out by using a role that may read fewer.",
+        )
+    return size_bytes
 
 
 def _copy_of(shelf: Shelf, kept: KeptTwin, pg_bin: Path | None) -> Server:

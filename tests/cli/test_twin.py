@@ -304,7 +304,7 @@ def test_a_damaged_file_is_refused(market: Market, program: Program, tmp_path: P
 
 @pytest.mark.parametrize("command", ["check", "explain", "build"])
 @pytest.mark.parametrize(
-    ("limit", "reason"), [(("--max-size", "1MB"), "twin.too_large"), (("--max-seconds", "0.5"), "twin.too_slow")]
+    ("limit", "reason"), [(("--max-size", "1MB"), "twin.too_large"), (("--max-seconds", "0.02"), "twin.too_slow")]
 )
 def test_a_twin_beyond_its_limits_is_told_and_nothing_is_left(
     market: Market, program: Program, workload: Path, command: str, limit: tuple[str, str], reason: str

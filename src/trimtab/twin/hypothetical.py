@@ -27,7 +27,7 @@ from trimtab.model.change import CreateIndex, DropIndex, qualified
 from trimtab.model.whatif import Hypothesis, hypothesis_digest
 from trimtab.twin.build import DATABASE
 from trimtab.twin.pages import SEGMENT_PAGES, length_of, set_length
-from trimtab.twin.privileges import SWITCHING
+from trimtab.twin.privileges import PLANNER, SWITCHING
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.shaping import shape_new
 
@@ -53,6 +53,7 @@ class HypotheticalIndexes:
         self._connection = connection
         self._sample = sample
         self._maker: Connection | None = None
+        self._reckoner: Connection | None = None
         self._oids: dict[str, list[int]] = {}  # an index of a partitioned table has one in each partition
         self._sizes: dict[str, int] = {}
         self._existing_oids: dict[str, list[int]] = {}  # by qualified name
@@ -75,10 +76,11 @@ class HypotheticalIndexes:
             self._make(table, {digest: replace(c, name=self._own_name(digest, c)) for digest, c in group.items()})
 
     def close(self) -> None:
-        """End the maker's session; it is opened again when it is needed."""
-        if self._maker is not None:
-            self._maker.close()
-            self._maker = None
+        """End the sessions of its own; they are opened again when they are needed."""
+        for session in (self._maker, self._reckoner):
+            if session is not None:
+                session.close()
+        self._maker = self._reckoner = None
 
     def size_bytes(self, change: CreateIndex) -> int | None:
         """Return the estimated size of an ensured index, None when the server refused it."""
@@ -185,6 +187,7 @@ class HypotheticalIndexes:
                 made |= self._create(maker, some, [oid for oid, _ in relations])
         shaped = shape_new(
             maker,
+            self._reckoning(),
             self._server.data_directory,
             table,
             made,
@@ -198,6 +201,12 @@ class HypotheticalIndexes:
         if max(pages.values(), default=0) >= SEGMENT_PAGES:
             # A session that saw a table's second segment would not see that its file is cut to zero.
             self.close()
+
+    def _reckoning(self) -> Connection:
+        """Return a session that plans without any special right, and sees all rows whoever else plans."""
+        if self._reckoner is None:
+            self._reckoner = connect(self._server.dsn(DATABASE, user=PLANNER), read_only=True)
+        return self._reckoner
 
     def _connect(self) -> Connection:
         maker = connect(self._server.dsn(DATABASE), read_only=False)

@@ -67,11 +67,11 @@ def planning_role(source: Source, wanted: str | None) -> Role | None:
 def admit(twin: Connection, source: Source, role: Role | None) -> list[str]:
     """Let a role of the source log in and plan on the twin; return in words what could not be done, or is missing.
 
-    None is the twin's own, which no policies bind.
+    None is the twin's own, which no policies bind, and which is there in any case.
     """
+    is_done(twin, f"CREATE ROLE {PLANNER} LOGIN BYPASSRLS")  # A kept twin may have it.
+    let_plan(twin, PLANNER)
     if role is None:
-        is_done(twin, f"CREATE ROLE {PLANNER} LOGIN BYPASSRLS")  # A kept twin may have it.
-        let_plan(twin, PLANNER)
         return []
     problems = [*_create(twin, role), *_join(twin, role)]
     name = quote_identifier(name_on_twin(role.name))

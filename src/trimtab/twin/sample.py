@@ -1,9 +1,10 @@
 """Counts on the source what column statistics do not tell, over a bounded sample of a table: no row ever travels.
 
 Everything is computed by the source, in SQL, in one read-only transaction under a time limit, from at most 30,000 rows
-of at most 30,000 pages, as ANALYZE reads them; for statistics targets above 100 from up to ten times as many. How often
-keys repeat is counted in as many rows of whole blocks: where equal keys lie together, rows from many blocks would show
-pairs of them as often as if there were few keys. What the source refuses is told and not guessed.
+of at most 30,000 pages, as ANALYZE reads them; from up to ten times as many for statistics targets above 100, and for
+predicates that fewer than 1,000 of them satisfy. How often keys repeat is counted in 30,000 rows of whole blocks: where
+equal keys lie together, rows from many blocks would show pairs of them as often as if there were few keys. What the
+source refuses is told and not guessed.
 """
 
 # ruff: noqa: S608 - what is put together are expressions that the twin's server wrote out of its catalog
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TypeVar, cast
 
@@ -32,6 +33,8 @@ ROWS, MOST_ROWS = 30_000, 300_000
 _TIMEOUT_MS, _LOCK_TIMEOUT_MS = 20_000, 2_000
 _AT_ONCE = 20
 _LEAST_BLOCKS = 100
+_FEW = 1_000
+"""A count below this is off by three per cent and more."""
 
 Answer = TypeVar("Answer")
 
@@ -110,8 +113,10 @@ class SourceSample:
             if size is None:
                 return [Measured("not sampled: the source has no such table")] * len(wanted)
             is_partitioned, pages, rows = size
-            read = sampled(table, pages, rows, is_whole_tree=is_partitioned)
-            reading = _Reading(connection, read, self._with_values)
+            read, more = (
+                sampled(table, pages, rows, is_whole_tree=is_partitioned, most_rows=most) for most in (ROWS, MOST_ROWS)
+            )
+            reading = _Reading(connection, read, more, self._with_values)
             return [answer for part in _parts(wanted) for answer in reading.measured(part)]
 
         return self._read(ask, lambda reason: [Measured(f"not sampled: {reason}")] * len(wanted))
@@ -182,17 +187,18 @@ def _parts(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One table's sample on an open connection."""
+    """One table's sample on an open connection; `more` is a larger one, for what is seldom."""
 
     connection: Connection
     source: Sampled
+    more: Sampled
     with_values: bool
 
     def measured(self, wanted: Sequence[Wanted]) -> list[Measured]:
         """Answer all with one reading of the sample; when that is refused, each with its own."""
         try:
             with self.connection.transaction():
-                return self._asked(wanted)
+                return self._counted_again(wanted, self._asked(wanted))
         except psycopg.Error as error:
             if self.connection.closed:
                 raise
@@ -208,6 +214,28 @@ class _Reading:
         rows = [row for text in texts for row in sampled_rows(self.connection, text)]
         found = {(place, part): value for place, part, value in rows}
         return [self._answer(place, want, found) for place, want in enumerate(wanted)]
+
+    def _counted_again(self, wanted: Sequence[Wanted], answers: Sequence[Measured]) -> list[Measured]:
+        """Count what few of the rows satisfy in ten times as many, where the table has more."""
+        few = {
+            place: answer
+            for place, answer in enumerate(answers)
+            if answer.share is not None and answer.share * answer.rows < _FEW and self.source.all_rows
+        }
+        if not few:
+            return list(answers)
+        text = _statement(self.more, [(place, Wanted(predicate=wanted[place].predicate)) for place in few])
+        try:
+            with self.connection.transaction():
+                counts = {place: _numbers(value) for place, _, value in sampled_rows(self.connection, text)}
+        except psycopg.Error:  # It takes too long, say: what was counted first holds.
+            if self.connection.closed:
+                raise
+            return list(answers)
+        return [
+            answer if place not in few or not counts[place][0] else _with_share(answer, *counts[place])
+            for place, answer in enumerate(answers)
+        ]
 
     def _answer(self, place: int, want: Wanted, found: dict[tuple[int, int], object]) -> Measured:
         key_counts = _counts(found.get((place, _KEYS))) if want.keys else None
@@ -236,6 +264,10 @@ class _Reading:
             item_counts=tuple(_counts(found.get((place, _ITEMS + n)), base) for n in range(len(want.items))),
             statistics=statistics,
         )
+
+
+def _with_share(answer: Measured, rows: float, passed: float) -> Measured:
+    return replace(answer, rows=rows, share=passed / rows, note=f"sampled {rows:.0f} rows of the source")
 
 
 _SHARE, _KEYS, _ITEMS = 0, 1, 2  # and one more for each further column

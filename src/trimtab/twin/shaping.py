@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
 from trimtab.db import queries as sql
 from trimtab.db.connection import Connection
 from trimtab.model.change import qualified
@@ -58,13 +60,17 @@ class _Made:
 
 def shape_new(
     maker: Connection,
+    reckoner: Connection,
     data_directory: Path,
     table: tuple[str, str],
     made: Mapping[str, Sequence[int]],
     table_pages: Mapping[int, int],
     sample: SourceSample | None,
 ) -> Shaped:
-    """Shape the indexes, given by the change's digest, and tell the catalog their pages and rows."""
+    """Shape the indexes, given by the change's digest, and tell the catalog their pages and rows.
+
+    `maker` is a superuser's session; `reckoner` that of a role without rights, since predicates may call any function.
+    """
     shaped, digests = Shaped(), {oid: digest for digest, oids in made.items() for oid in oids}
     version = maker.info.server_version
     with maker.transaction():
@@ -79,7 +85,11 @@ def shape_new(
         if index.method not in METHODS:
             shaped.refused[digests[index.oid]] = f"the size of a {index.method} index cannot be estimated"
     indexes = [index for index in indexes if digests[index.oid] not in shaped.refused]
-    planned = _planned_rows(maker, {(i.table, p) for i in indexes for p in (None, i.predicate)})
+    planned = _planned_rows(reckoner, {(i.table, p) for i in indexes for p in (None, i.predicate)})
+    for index in indexes:
+        if (index.table, index.predicate) not in planned:
+            shaped.refused[digests[index.oid]] = "the server cannot plan its predicate"
+    indexes = [index for index in indexes if digests[index.oid] not in shaped.refused]
     measured = _measure(maker, table, indexes, digests, columns, planned, sample, shaped)
     shapes = {
         index.oid: _shape(
@@ -205,10 +215,17 @@ def _write(maker: Connection, indexes: Sequence[_Made], shapes: Mapping[int, Sha
 
 
 def _planned_rows(connection: Connection, wanted: set[tuple[tuple[str, str], str | None]]) -> _Planned:
-    """Return how many rows the planner expects in tables, or of those that a predicate lets through."""
-    with connection.pipeline():
-        answers = [(key, connection.execute(_rows_query(*key))) for key in wanted]
-        return {key: float(answer.fetchall()[0][0][0]["Plan"]["Plan Rows"]) for key, answer in answers}
+    """Return how many rows the planner expects in tables, or of those that a predicate lets through, where it can."""
+    found = {}
+    for key in wanted:
+        try:
+            [[[plan]]] = connection.execute(_rows_query(*key)).fetchall()
+        except psycopg.Error:
+            if connection.closed:
+                raise
+            continue
+        found[key] = float(plan["Plan"]["Plan Rows"])
+    return found
 
 
 def _rows_query(table: tuple[str, str], predicate: str | None) -> bytes:

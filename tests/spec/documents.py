@@ -103,7 +103,11 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "max_seconds": _floats(1, 50),
         "runs": _up_to(1, 9),
     },
-    "servers": {"allow_standby": st.booleans()},
+    "servers": {
+        "allow_standby": st.booleans(),
+        "max_replica_lag": _sizes,
+        "max_active_sessions": st.integers(1, 1000),
+    },
 }
 
 documents = st.fixed_dictionaries({name: st.fixed_dictionaries(fields) for name, fields in SECTIONS.items()})

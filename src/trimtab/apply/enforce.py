@@ -183,8 +183,9 @@ class Enforcer:
 
     def _carry_out(self, kinds: _Kinds, body: Mapping[str, str], change: Change) -> tuple[float, dict[str, int]]:
         """Make the change, unless it is made already, and write that it is done; return its seconds, and oids."""
-        puts_back = kinds is _REVERT
-        execution = Execution(self.connection, Patience.of(self.specification.locks), self.sleep, puts_back)
+        puts_back = kinds is _REVERT  # which waits for nobody's leisure
+        limits = None if puts_back else self.specification.servers
+        execution = Execution(self.connection, Patience.of(self.specification.locks), self.sleep, puts_back, limits)
         started = time.monotonic()
         if state_of(self.connection, change) is not ChangeState.DONE:
             execution.carry_out(change)

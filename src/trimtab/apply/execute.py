@@ -13,6 +13,7 @@ from typing import assert_never
 
 import psycopg
 
+from trimtab.apply.busy import busy
 from trimtab.apply.patience import Patience
 from trimtab.apply.state import ChangeState, blocker, build_in_progress, state_of
 from trimtab.db.connection import Connection, source_error
@@ -26,8 +27,9 @@ from trimtab.model.change import (
     SetSetting,
     qualified,
 )
+from trimtab.spec.limits import Servers
 
-LOCK_TIMEOUT = "apply.lock_timeout"
+LOCK_TIMEOUT, BUSY = "apply.lock_timeout", "apply.busy"
 _LOCKED = frozenset({"55P03", "40P01"})  # lock_not_available, deadlock_detected
 _CANCELLED = "57014"
 _CONNECTION_CHECK_MS = 1000
@@ -43,26 +45,27 @@ class Execution:
     """How changes are carried out on one session: it must be in autocommit, and nobody else may use it.
 
     `sleep` is called between tries. `puts_back` says that an index is made again that was there before: it then goes
-    where it was, whatever default_tablespace says now.
+    where it was, whatever default_tablespace says now. `limits` say when the server is too busy; None is never.
     """
 
     connection: Connection
     patience: Patience
     sleep: Callable[[float], None]
     puts_back: bool = False
+    limits: Servers | None = None
 
     def carry_out(self, change: Change) -> None:
         """Do the change and see in the catalog that it is done.
 
-        Raises ApplyError: `apply.lock_timeout`, `apply.timeout`, `apply.failed`, `apply.not_verified`; then nothing of
-        it is left. Raises UnfinishedError `apply.unknown` or `apply.unfinished`. An interrupt cancels the server's work
-        and passes; what could be cleared away then is.
+        Raises ApplyError: `apply.lock_timeout`, `apply.busy`, `apply.timeout`, `apply.failed`, `apply.not_verified`;
+        then nothing of it is left. Raises UnfinishedError `apply.unknown` or `apply.unfinished`. An interrupt cancels
+        the server's work and passes; what could be cleared away then is.
         """
         for pause in self.patience.pauses():
             error = self._blocked(change) or self._try(change)
             if error is None:
                 return
-            if pause is None or error.code != LOCK_TIMEOUT:
+            if pause is None or error.code not in (LOCK_TIMEOUT, BUSY):
                 raise _unfinished(change) if self._look(change) is ChangeState.HALF else error
             self.sleep(pause)
 
@@ -85,7 +88,17 @@ class Execution:
         raise _unfinished(change)
 
     def _blocked(self, change: Change) -> ApplyError | None:
-        """Say who would be waited for in vain: a build that times out at its end was work for nothing."""
+        """Say who would be waited for in vain: a build that times out at its end was work for nothing.
+
+        Or what else the server has to do.
+        """
+        reason = None if self.limits is None else busy(self.connection, change, self.limits)
+        if reason is not None:
+            return ApplyError(
+                f"{change.kind} was not applied: {reason}",
+                code=BUSY,
+                next_step="Try again in a quieter moment, or raise servers.max_replica_lag or max_active_sessions.",
+            )
         pid = blocker(self.connection, change, self.patience.lock_timeout_ms)
         return None if pid is None else _locked(change, f"server process {pid} has an old transaction open")
 

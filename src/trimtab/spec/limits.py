@@ -168,9 +168,11 @@ class Settle(Section):
 
 
 class Servers(Section):
-    """Which servers may be changed."""
+    """Which servers may be changed, and when."""
 
     allow_standby: Annotated[bool, narrow.PERMISSION]
+    max_replica_lag_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_replica_lag")
+    max_active_sessions: Annotated[int, Field(ge=1), narrow.AT_MOST]
 
 
 class Limits(BaseModel):

@@ -110,7 +110,7 @@ class Specification:
 
     @property
     def servers(self) -> Servers:
-        """Which servers may be changed."""
+        """Which servers may be changed, and when."""
         return self.limits.servers
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from trimtab.model.change import CreateIndex, CreateStatistics, DropStatistics
 from trimtab.model.plan import Plan
 from trimtab.twin.build import build
 from trimtab.twin.capture import read_image
+from trimtab.twin.source import Owner, Role
 from trimtab.twin.twin import Twin
 
 from .shop import query, silent
@@ -42,7 +44,9 @@ BEGIN
         'SET ROLE trimtab',
         'SET SESSION AUTHORIZATION trimtab',
         format('ALTER ROLE %I SUPERUSER', session_user),
-        'SELECT pg_catalog.trimtab_lend(''guessed'', ''SUPERUSER'')',
+        'SELECT pg_catalog.trimtab_lend(''guessed'')',
+        'SELECT pg_catalog.trimtab_lend(NULL)',
+        'ALTER DATABASE twin SET search_path = public, pg_catalog',
         'SELECT 1 / (SELECT rolsuper::int FROM pg_catalog.pg_roles WHERE rolname = current_user)',
         'ALTER SYSTEM SET archive_command = ''true''']
     LOOP
@@ -62,21 +66,40 @@ CREATE FUNCTION noted(i int) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO public.seen SELECT current_user, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user;
     RETURN true;
+EXCEPTION WHEN read_only_sql_transaction THEN
+    RETURN true;
 END $$;
 CREATE FUNCTION wrapped(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN PERFORM public.noted(i); RETURN i; END $$;
+CREATE FUNCTION apart(float8, float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN PERFORM public.noted(1); RETURN $1 - $2; END $$;
+CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = apart);
+CREATE FUNCTION moved() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    BEGIN
-        PERFORM public.noted(i);
-    EXCEPTION WHEN read_only_sql_transaction THEN NULL;
-    END;
-    RETURN i;
+    ALTER DATABASE twin SET search_path = public, pg_catalog;
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    RETURN true;
 END $$;
+CREATE DOMAIN moving AS int CHECK (moved());
+CREATE DOMAIN rewritten AS int CHECK (ts_rewrite('a'::tsquery,
+  $q$SELECT 'a'::tsquery, 'b'::tsquery WHERE public.noted(1)$q$) IS NOT NULL);
+-- Better matches than PostgreSQL's own, for whoever looks for names here.
+CREATE FUNCTION "unnest"(int2[]) RETURNS SETOF int2 LANGUAGE plpgsql AS $$
+BEGIN PERFORM public.noted(1); RETURN QUERY SELECT pg_catalog.unnest($1); END $$;
+CREATE FUNCTION same(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN PERFORM public.noted(1); RETURN $1 OPERATOR(pg_catalog.=) $2::oid; END $$;
+CREATE OPERATOR = (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = same);
 CREATE DOMAIN checked AS int CHECK (noted(VALUE));
 CREATE DOMAIN plain AS int CHECK (VALUE >= 0);
-CREATE TABLE planted (i int, a int, c checked, list checked[], p plain[]);
+CREATE TABLE planted (i int, a int, c checked, list checked[], p plain[], s span, r rewritten[],
+  m moving[] DEFAULT '{1}'::moving[]);
 INSERT INTO planted
-  SELECT n, n % 9, n % 5, ARRAY[n % 3]::checked[], ARRAY[n % 4]::plain[] FROM generate_series(1, 2000) n;
+  SELECT n, n % 9, n % 5, ARRAY[n % 3]::checked[], ARRAY[n % 4]::plain[], span(n % 7, n % 7 + 1),
+         ARRAY[n % 5]::rewritten[]
+    FROM generate_series(1, 2000) n;
 CREATE STATISTICS planted_known ON i, a FROM planted;
+CREATE STATISTICS planted_spans (mcv) ON a, s FROM planted;
 RESET ROLE;
 CREATE FUNCTION harmless(t int) RETURNS boolean LANGUAGE sql LEAKPROOF IMMUTABLE AS $$ SELECT t > 100 $$;
 CREATE TABLE owned (id int, who name);
@@ -152,9 +175,11 @@ def test_values_are_stored_and_indexes_made_without_calling_the_sources_function
             "select t.typname, pg_get_expr(c.conbin, 0) from pg_constraint c join pg_type t on t.oid = c.contypid"
             " where c.oid >= 16384 order by 1"
         ).fetchall()
-        stored = admin.execute("select count(*) from pg_stats where tablename = 'planted' and attname = 'list'")
-        assert stored.fetchone() == (1,)
-    assert checks == [("checked", "true"), ("plain", "(VALUE >= 0)")]
+        stored = admin.execute("select count(*) from pg_stats where tablename = 'planted'").fetchone()
+        lists = admin.execute("select count(*) from pg_stats_ext where most_common_vals is not null").fetchone()
+        assert (stored, lists) == ((8,), (2,))
+        assert admin.execute("show search_path").fetchone() == ("",)
+    assert checks == [(name, "true") for name in ("checked", "moving", "plain", "rewritten")]
 
 
 def test_a_leakproof_function_is_there_and_is_one(twin: Twin) -> None:
@@ -171,3 +196,16 @@ def test_the_session_is_the_planning_roles(planted: Server) -> None:
         assert twin.connection.execute("select session_user::text").fetchone() == ("tenant",)
     assert isinstance(plan, Plan)
     assert plan.root.rows == pytest.approx(50, rel=0.5)
+
+
+def test_no_role_of_the_source_has_what_predefined_roles_may(planted: Server) -> None:
+    image = read_image(planted.dsn(), planted.binaries, progress=silent)
+    harm = Role("harm", False, ("harm", "pg_execute_server_program"))
+    program = Role("pg_execute_server_program", False, ("pg_execute_server_program",))
+    facts = replace(
+        image.source, roles=(harm, program), owners=(Owner("public", "owned", "pg_execute_server_program"),)
+    )
+    with Twin.open(build(replace(image, source=facts), planted.binaries, progress=silent), role="harm") as twin:
+        text = "select pg_has_role('harm', 'pg_execute_server_program', 'member'), relowner::regrole::text"
+        row = twin.connection.execute(f"{text} from pg_class where relname = 'owned'".encode()).fetchone()
+    assert row == (False, '"the source\'s pg_execute_server_program"')

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.db.confined import create_owner
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.server import Server
 from trimtab.twin.common_values import with_shares
@@ -61,6 +62,7 @@ VIEW = "select to_jsonb(v) from pg_stats_ext_exprs v order by 1"
 def server(request: pytest.FixtureRequest, _own_places: None) -> Iterator[Server]:
     with Server.create(binaries(request.param), purpose="extended-tests") as made:
         with closing(connect(made.dsn(), read_only=False)) as connection:
+            create_owner(connection)
             connection.execute(b"CREATE ROLE stranger LOGIN; GRANT pg_read_all_data TO stranger")
             for statement in (SCHEMA + ";" + EXPRESSIONS).split(";\n"):
                 connection.execute(statement.encode())

@@ -11,17 +11,27 @@ from collections.abc import Iterable
 
 import psycopg
 
+from trimtab.db import queries
 from trimtab.db.connection import Connection
-from trimtab.model.change import quote_identifier
+from trimtab.model.change import qualified, quote_identifier
 
 OWNER = "trimtab_owner"
 
 
 def create_owner(admin: Connection, *, is_unbound: bool = False) -> None:
-    """Create the role that owns what is restored. Policies of row-level security bind it unless it `is_unbound`."""
+    """Create the role that owns what is restored. Policies of row-level security bind it unless it `is_unbound`.
+
+    The database is not its own: it could give settings to everybody's sessions then.
+    """
     admin.execute(f"CREATE ROLE {OWNER} LOGIN{' BYPASSRLS' if is_unbound else ''}".encode())
     if admin.info.server_version >= 140000:  # Views may look at tables of extensions, and dumps fill such tables.
         admin.execute(f"GRANT pg_read_all_data, pg_write_all_data TO {OWNER}".encode())
+
+
+def let_restore(admin: Connection, database: str) -> None:
+    """Let the owner make what a dump holds. `admin` is a session in that database."""
+    admin.execute(f"GRANT CREATE ON DATABASE {quote_identifier(database)} TO {OWNER}".encode())
+    admin.execute(f"ALTER SCHEMA public OWNER TO {OWNER}".encode())
 
 
 def create_extensions(connection: Connection, extensions: Iterable[tuple[str, str]]) -> set[str]:
@@ -46,6 +56,10 @@ def create_extensions(connection: Connection, extensions: Iterable[tuple[str, st
             done.add(f"SCHEMA - {schema}")
     for (wrapper,) in connection.execute("select fdwname from pg_catalog.pg_foreign_data_wrapper").fetchall():
         connection.execute(f"GRANT USAGE ON FOREIGN DATA WRAPPER {quote_identifier(wrapper)} TO {OWNER}".encode())
+    # Whoever works on a table works as its owner: functions in an index that is made on it, say.
+    owned = connection.execute(queries.load("extension_tables", connection.info.server_version)).fetchall()
+    for schema, name in owned:
+        connection.execute(f"ALTER TABLE {qualified(schema, name)} OWNER TO {OWNER}".encode())
     return done
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.db.confined import OWNER, create_extensions, create_owner
+from trimtab.db.confined import OWNER, create_extensions, create_owner, let_restore
 from trimtab.db.leakproof import is_likely, mark_leakproof, read_leakproof, without_leakproof
 from trimtab.db.program_encoding import program_encoding
 from trimtab.db.program_words import Failure, first_reason, restore_failures
@@ -169,7 +169,7 @@ def left_out(snapshot: Snapshot, facts: SourceFacts) -> tuple[str, ...]:
 def create_database(admin: Connection, database: Mapping[str, object]) -> str | None:
     """Create the lab's database with the source's encoding and locale; return a note when the locale is not known here.
 
-    It belongs to a role that may do no harm, as will all that is in it.
+    All that will be in it belongs to a role that may do no harm.
 
     Sort order decides which indexes serve LIKE and how long text sorts take, so a difference is worth telling. Raises
     LabError `lab.restore_failed`.
@@ -181,7 +181,7 @@ def create_database(admin: Connection, database: Mapping[str, object]) -> str | 
     encoding = quote_literal(str(database["encoding_name"]))
     major = admin.info.server_version // 10000
     create_owner(admin, is_unbound=True)  # Queries see all rows, and the rows of any table can be restored.
-    wanted = f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0 {copy_strategy(major)}"
+    wanted = f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0 {copy_strategy(major)}"
     wanted += f" ENCODING {encoding}"
     # Without a provider, template0's is taken, and its locale: the same names would sort in another way.
     libc = " LOCALE_PROVIDER libc" if major >= 15 else ""
@@ -274,6 +274,7 @@ def _restore(server: Server, directory: Path, snapshot: Snapshot, facts: SourceF
 
     with closing(connect(server.dsn(DATABASE), read_only=False)) as admin:
         wanted = ((name, schema) for name, schema in snapshot.extensions.items() if name not in _BARRED)
+        let_restore(admin, DATABASE)
         done_already = create_extensions(admin, wanted)
         _blank_leakproof(server, directory)
         notes = _restored(server, directory, done_already)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg
 
 from trimtab.db import queries
-from trimtab.db.confined import OWNER, create_extensions
+from trimtab.db.confined import OWNER, create_extensions, let_restore
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.db.leakproof import mark_leakproof
@@ -155,6 +155,7 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
     progress(2, 4, "twin: restoring the schema")
     problems = create_database(server, source)
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+        let_restore(twin, DATABASE)
         done = create_extensions(twin, source.extensions)
         collated, told = create_collations(twin, source)
         problems += [*told, *create_roles(twin, source)]

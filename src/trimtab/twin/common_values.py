@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from trimtab.db.confined import OWNER
 from trimtab.db.connection import Connection
 
 _TABLE, _OBJECT = "trimtab_items", "trimtab_list"
@@ -57,6 +58,8 @@ def _made(
     listed = ", ".join(f"{column} AS {name}" for column, name in zip(columns, names, strict=True))
     # The server's own texts of its columns and of its table.
     twin.execute(f"CREATE TEMP TABLE {_TABLE} AS SELECT {listed} FROM {relation} WITH NO DATA".encode())  # noqa: S608
+    # ANALYZE calls functions of types as the table's owner, and anybody can have made those.
+    twin.execute(f"ALTER TABLE {_TABLE} OWNER TO {OWNER}".encode())
     for name in names:
         twin.execute(f"ALTER TABLE {_TABLE} ALTER COLUMN {name} SET STATISTICS 10000".encode())
     places = ", ".join(f"${number}" for number in range(1, len(names) + 1))

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from trimtab.db import queries
-from trimtab.db.confined import OWNER, create_owner, create_schema
+from trimtab.db.confined import create_owner, create_schema
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.server import Server
@@ -34,7 +34,7 @@ def create_database(server: Server, source: Source) -> list[str]:
     with closing(connect(server.dsn(), read_only=False)) as connection:
         create_owner(connection)
         major = server.binaries.version[0]
-        creation = f"CREATE DATABASE {quote_identifier(DATABASE)} OWNER {OWNER} TEMPLATE template0"
+        creation = f"CREATE DATABASE {quote_identifier(DATABASE)} TEMPLATE template0"
         for options in _locales(source, major):
             try:
                 connection.execute(f"{creation} {copy_strategy(major)} {options}".encode())

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from trimtab.db import queries
 from trimtab.db.connection import Connection
 from trimtab.model.change import qualified, quote_identifier, quote_literal
+from trimtab.twin.database import is_done
 
 PLANNER = "trimtab_planner"
 """Who plans when no role of the source does: it reads everything, and no policies bind it."""
@@ -31,11 +32,14 @@ def create_functions(twin: Connection) -> str:
     secret = secrets.token_hex(32)
     switch = queries.load("twin_switch", twin.info.server_version)
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    check = f"IF pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), 'hex') <> '{digest}' THEN"
-    change = "EXECUTE pg_catalog.format('ALTER ROLE %I %s', session_user, $2)"
+    known = f"pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), 'hex') = '{digest}'"
+    lend = "EXECUTE pg_catalog.format('ALTER ROLE %I SUPERUSER', session_user)"
+    end = "EXECUTE pg_catalog.format('ALTER ROLE %I NOSUPERUSER', session_user)"
     bodies = {
         "trimtab_switch(text, text)": f"BEGIN {switch}; END",
-        "trimtab_lend(text, text)": f"BEGIN {check} RAISE insufficient_privilege; END IF; {change}; END",
+        # What is not known to be right, as null is, is wrong.
+        "trimtab_lend(text)": f"BEGIN IF {known} THEN {lend}; ELSE RAISE insufficient_privilege; END IF; END",
+        "trimtab_end()": f"BEGIN {end}; END",
     }
     for signature, body in bodies.items():
         statement = f"CREATE OR REPLACE FUNCTION pg_catalog.{signature} RETURNS void {_AS_OWNER}"
@@ -44,22 +48,26 @@ def create_functions(twin: Connection) -> str:
 
 
 def let_plan(twin: Connection, role: str) -> None:
-    """Give it the rights that EXPLAIN asks for: what a role may not do on the source is not in its workload."""
+    """Give it the rights that EXPLAIN asks for: what a role may not do on the source is not in its workload.
+
+    A role that is not there gets none.
+    """
     if twin.info.server_version >= 140000:
-        twin.execute(f"GRANT pg_read_all_data, pg_write_all_data TO {quote_identifier(role)}".encode())
+        is_done(twin, f"GRANT pg_read_all_data, pg_write_all_data TO {quote_identifier(role)}")
         return
     row = twin.execute(queries.load("twin_schemas", twin.info.server_version)).fetchone()
     schemas = ", ".join(map(quote_identifier, row[0])) if row else ""
     if schemas:
-        twin.execute(f"GRANT USAGE ON SCHEMA {schemas} TO {quote_identifier(role)}".encode())
+        is_done(twin, f"GRANT USAGE ON SCHEMA {schemas} TO {quote_identifier(role)}")
         rights = f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schemas}"
-        twin.execute(f"GRANT {rights} TO {quote_identifier(role)}".encode())
+        is_done(twin, f"GRANT {rights} TO {quote_identifier(role)}")
 
 
 def disarm_domains(twin: Connection) -> None:
-    """Let checks of domains call no function of the source's: values that a superuser stores would call it.
+    """Let all checks of domains pass: values that a superuser stores, or writes as constants, would run them.
 
-    That there is a check can decide how a query is planned, what it checks cannot.
+    PostgreSQL's own functions too can call others. That there is a check can decide how a query is planned, what it
+    checks cannot.
     """
     rows = twin.execute(queries.load("twin_domain_checks", twin.info.server_version)).fetchall()
     for schema, name, check in rows:
@@ -72,10 +80,14 @@ def disarm_domains(twin: Connection) -> None:
 def lent(session: Connection, secret: str) -> Iterator[None]:
     """Let the session do what a superuser may, in its open transaction, while this lasts. Nothing may be planned then.
 
-    After an error the transaction has to be rolled back.
+    Names are those of PostgreSQL itself then. After an error the transaction has to be rolled back.
     """
+    path = session.execute("select pg_catalog.current_setting('search_path')").fetchone()
+    assert path is not None, "the query returns one row"
+    search = "select pg_catalog.set_config('search_path', $1, true)"
+    session.execute(search, ("",))
     # Never a statement that the server remembers by a name: another one could be given that name, and see the secret.
-    text = "select pg_catalog.trimtab_lend($1, $2)"
-    session.execute(text, (secret, "SUPERUSER"), prepare=False)
+    session.execute("select pg_catalog.trimtab_lend($1)", (secret,), prepare=False)
     yield
-    session.execute(text, (secret, "NOSUPERUSER"), prepare=False)
+    session.execute("select pg_catalog.trimtab_end()", prepare=False)
+    session.execute(search, path)

@@ -88,8 +88,11 @@ def admit(twin: Connection, source: Source, role: Role | None) -> list[str]:
 
 
 def name_on_twin(role: str) -> str:
-    """Return what a role of the source is called on the twin: so too, unless the twin has a role of that name."""
-    return f"{role} of the source" if role in (SUPERUSER, OWNER, PLANNER) else role
+    """Return what a role of the source is called on the twin: so too, unless the twin has a role of that name.
+
+    Predefined roles have rights outside of the database: nothing of the source's is given any.
+    """
+    return f"the source's {role}" if role in (SUPERUSER, OWNER, PLANNER) or role.startswith("pg_") else role
 
 
 def resolve_search_path(twin: Connection) -> None:

@@ -219,7 +219,8 @@ def _planned_rows(connection: Connection, wanted: set[tuple[tuple[str, str], str
     found = {}
     for key in wanted:
         try:
-            [[[plan]]] = connection.execute(_rows_query(*key)).fetchall()
+            with connection.transaction(force_rollback=True):
+                [[[plan]]] = connection.execute(_rows_query(*key)).fetchall()
         except psycopg.Error:
             if connection.closed:
                 raise

@@ -256,6 +256,39 @@ def test_an_index_that_the_server_refuses_is_told_and_the_rest_goes_on(
     assert by_name["orders of a customer"]["uses"] == ["wish"]
 
 
+def test_names_that_are_taken_are_told_and_nothing_counts_as_used(
+    market: Market, program: Program, workload: Path
+) -> None:
+    arguments = ("twin", "explain", market.dsn, "--workload", workload)
+    taken = ("--index", "CREATE INDEX orders_pkey ON orders (placed)")
+    document = program.succeed(*arguments, *taken, "--json").document
+    [index] = document["indexes"]
+    assert (index["size_bytes"], index["refusal"]) == (None, 'relation "orders_pkey" already exists')
+    assert all(query["uses"] == [] for query in document["queries"])
+    assert "refused: relation" in program.succeed(*arguments, *taken).stdout
+    # Where the other one is thought away, the name is free.
+    [index] = program.succeed(*arguments, *taken, "--drop", "orders_pkey", "--json").document["indexes"]
+    assert (index["size_bytes"] is None, index["refusal"]) == (False, "")
+    twice = ("--index", "CREATE INDEX z ON orders (placed)", "--index", "CREATE INDEX z ON stock (sku)")
+    _refused(program.run(*arguments, *twice), 2, "twin.index_statement")
+
+
+def test_a_statistics_object_can_be_thought_away_wherever_it_is(
+    market: Market, program: Program, tmp_path: Path
+) -> None:
+    market.execute(
+        "CREATE SCHEMA elsewhere",
+        "CREATE TABLE elsewhere.pairs AS SELECT n % 90 AS a, n % 90 / 3 AS b FROM generate_series(1, 9000) n",
+        "CREATE STATISTICS public.pairs_known (ndistinct) ON a, b FROM elsewhere.pairs",
+        "ANALYZE elsewhere.pairs",
+    )
+    workload = tmp_path / "pairs.sql"
+    workload.write_text("SELECT a, b FROM elsewhere.pairs GROUP BY a, b;\n")
+    arguments = ("twin", "explain", market.dsn, "--workload", workload, "--drop", "pairs_known", "--json")
+    [query] = program.succeed(*arguments).document["queries"]
+    assert query["cost_after"] > query["cost_before"]
+
+
 def _damage(file: Path, kind: str) -> None:
     if kind == "cut":
         file.write_bytes(file.read_bytes()[:-200])
@@ -419,6 +452,24 @@ def test_explain_as_a_role_sees_what_its_policies_need(tenants: Market, program:
     assert len(set(found)) == 1
     program.succeed("twin", "drop", "--all")
     program.assert_nothing_left()
+
+
+def test_names_mean_what_they_mean_to_the_role(tenants: Market, program: Program, tmp_path: Path) -> None:
+    tenants.execute(
+        "CREATE SCHEMA of_app",
+        "CREATE TABLE of_app.things AS SELECT n AS id FROM generate_series(1, 5000) n",
+        "ANALYZE of_app.things",
+        "GRANT USAGE ON SCHEMA of_app TO market_app",
+        "GRANT SELECT ON of_app.things TO market_app",
+        "ALTER ROLE market_app SET search_path = of_app",
+    )
+    workload = tmp_path / "things.sql"
+    workload.write_text("SELECT * FROM things WHERE id = 7;\n")
+    given = (_of_warehouse(tenants.dsn), "--workload", workload, "--as-role", "market_app", "--json")
+    index = ("--index", "CREATE INDEX wish ON things (id)")
+    [query] = program.succeed("twin", "explain", *given, *index).document["queries"]
+    assert query["uses"] == ["wish"]
+    assert program.succeed("twin", "check", *given).document["summary"]["same_shape"] == 1.0
 
 
 def test_a_role_that_cannot_be_planned_as_is_refused(

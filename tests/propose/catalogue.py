@@ -105,7 +105,7 @@ class NoPlanner:
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         raise AssertionError("this proposer makes no index")
 
-    def refusal(self, change: CreateIndex) -> str | None:
+    def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
         raise AssertionError("this proposer makes no index")
 
 

@@ -60,7 +60,7 @@ class Table:
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         raise AssertionError("the sizes are known")
 
-    def refusal(self, change: CreateIndex) -> str | None:
+    def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
         raise AssertionError("nothing is refused")
 
 

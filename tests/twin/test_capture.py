@@ -279,6 +279,24 @@ def test_a_server_that_is_killed_in_the_middle_is_told_and_nothing_is_left(
     assert set(run_root(serving_account()).iterdir()) == before
 
 
+def test_a_restore_that_breaks_off_after_a_refusal_is_told_and_nothing_is_left(source: Server, scratch: str) -> None:
+    run(
+        scratch,
+        "CREATE FUNCTION refused(int, int) RETURNS boolean IMMUTABLE LANGUAGE internal AS 'int4gt';\n"
+        "CREATE FUNCTION ends() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN\n"
+        "IF current_user = 'trimtab_owner' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
+        "RETURN true ; END $$;\n"
+        "CREATE DOMAIN ending AS int CHECK (ends());\n"
+        "CREATE TABLE last_one (ids ending[] DEFAULT '{1}'::ending[])",
+    )
+    image = capture(scratch)
+    before = set(run_root(serving_account()).iterdir())
+    with pytest.raises(LabError) as caught:
+        build(image, Binaries.find(), progress=silent)
+    assert caught.value.code == "twin.restore_failed"
+    assert set(run_root(serving_account()).iterdir()) == before
+
+
 @pytest.mark.parametrize("which", ["source", pytest.param("older_source", marks=pytest.mark.system_postgres)])
 def test_what_select_rights_do_not_show_is_named_and_the_rest_is_exact(
     request: pytest.FixtureRequest, which: str

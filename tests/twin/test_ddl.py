@@ -7,7 +7,7 @@ import pytest
 from trimtab.db.connection import Connection
 from trimtab.errors import UsageError
 from trimtab.model.change import DropStatistics
-from trimtab.model.whatif import StatisticsTarget
+from trimtab.model.whatif import DropStatisticsElsewhere, StatisticsTarget
 from trimtab.twin.ddl import create_index, create_statistics, drop, set_setting, statistics_target
 
 pytestmark = pytest.mark.server
@@ -133,6 +133,11 @@ def test_a_statistics_object_is_found_by_its_written_name(shop: Connection) -> N
     found = DropStatistics("public", "orders", "orders_city_zip", ("city", "zip"), kinds)
     for name in ("orders_city_zip", "ORDERS_city_zip", 'public."orders_city_zip"'):
         assert drop(name, shop) == found
+    with shop.transaction(force_rollback=True):
+        shop.execute("CREATE STATISTICS archive.elsewhere (mcv) ON city, status FROM orders")
+        assert drop("archive.elsewhere", shop) == DropStatisticsElsewhere(
+            "archive", "orders", "elsewhere", ("status", "city"), ("mcv",), "public"
+        )
 
 
 @pytest.mark.parametrize(

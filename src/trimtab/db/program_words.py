@@ -23,6 +23,10 @@ _NAMED = (
 _QUOTED = re.compile(rf"""(?P<name>\b(?:{_NAMED})\s"[^"]*")|"[^"]*"|'(?:[^']|'')*'|\d{{3,}}""")
 _BY_A_FUNCTION = "PL/"  # in its context, as in "PL/pgSQL function f() line 1 at RAISE"
 _LONGEST = 300
+# What pg_restore says at its end when it has gone through all of the archive.
+_WENT_ON = "pg_restore: warning: errors ignored on restore"
+# What ends a restore though pg_restore may go through the rest of the archive: words of libpq, and of the server.
+_BROKE_OFF = ("server closed the connection", "no connection to the server", "No space left on device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ def restore_failures(messages: str, contents: str) -> list[Failure]:
         elif message.startswith("pg_restore: error: ") and _server_words(message) is not None:
             found.append(Failure(entry, _reason(message)))
     return found
+
+
+def is_whole(messages: str) -> bool:
+    """Return whether a restore with errors has tried all of the archive: what they name is all that is missing."""
+    return _WENT_ON in messages and not any(words in messages for words in _BROKE_OFF)
 
 
 def entry_names(contents: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.hypopg import HypoPG
 from trimtab.twin.image import load, save
-from trimtab.twin.roles import asked_as, bound_role, planning_role
+from trimtab.twin.roles import asked_as, bound_role, planning_role, resolved_search_path, search_in
 from trimtab.twin.shelf import KeptTwin, Shelf, expiry
 from trimtab.twin.twin import Twin
 
@@ -229,8 +229,11 @@ def check(origin: Origin, conninfo: str, workload: Path | None, watcher: Watcher
         if origin.as_role is None and not origin.is_live:
             origin = replace(origin, as_role=bound_role(source))
         if origin.as_role is not None:
-            with asked_as(source, origin.as_role):
-                pass  # Whether it may be asked is told before there is anything to wait for.
+            with asked_as(
+                source, origin.as_role
+            ):  # Whether it may be asked is told before there is anything to wait for.
+                path = resolved_search_path(source)
+            search_in(source, path)
         found = take_snapshot(source, workload, seed=seed, progress=_told(watcher)).workload
         with _open(origin, watcher) as (twin, seconds):
             fidelity = twin.fidelity(source, found.queries)
@@ -268,6 +271,7 @@ def explain(
             ddl.create_statistics(text, asked.reader, number) for number, text in enumerate(wishes.statistics, start=1)
         ]
         targets = [ddl.statistics_target(text, asked.reader) for text in wishes.targets]
+        _require_distinct(indexes)
         changes: list[Hypothesis] = [
             *indexes,
             *(ddl.drop(name, asked.reader) for name in wishes.drops),
@@ -276,14 +280,17 @@ def explain(
             *targets,
         ]
         before, after = asked.what_if.what_if(found.queries, [(), tuple(changes)], generic=generic)
+        refusals = [asked.what_if.refusal(index, changes) for index in indexes]
+        there = [index for index, refusal in zip(indexes, refusals, strict=True) if refusal is None]
+        sizes = asked.what_if.size_bytes(indexes)
         return Explained(
             workload=found,
             queries=tuple(
-                _explained(query, b, a, indexes) for query, b, a in zip(found.queries, before, after, strict=True)
+                _explained(query, b, a, there) for query, b, a in zip(found.queries, before, after, strict=True)
             ),
             indexes=tuple(
-                IndexExplained(change, size, asked.what_if.refusal(change) or "", asked.note(change))
-                for change, size in zip(indexes, asked.what_if.size_bytes(indexes), strict=True)
+                IndexExplained(change, size if refusal is None else None, refusal or "", asked.note(change))
+                for change, size, refusal in zip(indexes, sizes, refusals, strict=True)
             ),
             statistics=tuple(StatisticsExplained(one, *asked.basis(one, changes)) for one in statistics),
             targets=tuple(TargetExplained(one, *asked.basis(one, changes)) for one in targets),
@@ -318,6 +325,8 @@ class _Asked:
 def _asked(origin: Origin, engine: str, watcher: Watcher) -> Iterator[_Asked]:
     if engine == "twin":
         with _open(origin, watcher) as (twin, seconds), closing(_reader(origin, twin)) as reader:
+            if origin.as_role is not None:  # Names mean what they mean to the role.
+                search_in(reader, resolved_search_path(twin.connection))
             yield _Asked(twin, reader, seconds, twin)
         return
     if engine != "hypopg" or not origin.is_live or origin.conninfo is None:
@@ -331,6 +340,17 @@ def _asked(origin: Origin, engine: str, watcher: Watcher) -> Iterator[_Asked]:
         seconds = time.perf_counter() - started
         with closing(_source(origin.conninfo)) as reader:
             yield _Asked(hypopg, reader, seconds, None)
+
+
+def _require_distinct(indexes: Sequence[CreateIndex]) -> None:
+    names = [(index.schema, index.name) for index in indexes]
+    for schema, name in names:
+        if names.count((schema, name)) > 1:
+            raise UsageError(
+                f"the hypothetical indexes are refused: two of schema {schema} are called {name}",
+                code="twin.index_statement",
+                next_step="Give each a name of its own, or none.",
+            )
 
 
 def _explained(query: Query, before: object, after: object, indexes: Sequence[CreateIndex]) -> QueryExplained:

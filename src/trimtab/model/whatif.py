@@ -12,7 +12,15 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Protocol, TypeAlias
 
-from trimtab.model.change import Change, CreateIndex, change_digest, qualified, quote_identifier, touched_table
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    DropStatistics,
+    change_digest,
+    qualified,
+    quote_identifier,
+    touched_table,
+)
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
 
@@ -37,6 +45,13 @@ class StatisticsTarget:
         return f"ALTER TABLE {qualified(self.schema, self.table)} ALTER COLUMN {column} SET STATISTICS {self.target}"
 
 
+@dataclass(frozen=True, slots=True)
+class DropStatisticsElsewhere(DropStatistics):
+    """Thinks a statistics object away that is in another schema than its table: `schema` is the object's."""
+
+    table_schema: str = ""
+
+
 Hypothesis: TypeAlias = Change | StatisticsTarget
 """What a configuration may hold: changes that can be applied, and what can only be thought."""
 
@@ -53,6 +68,8 @@ def hypothesis_table(hypothesis: Hypothesis) -> tuple[str, str] | None:
     """Return (schema, table) that it touches, or None for a setting."""
     if isinstance(hypothesis, StatisticsTarget):
         return hypothesis.schema, hypothesis.table
+    if isinstance(hypothesis, DropStatisticsElsewhere):
+        return hypothesis.table_schema, hypothesis.table
     return touched_table(hypothesis)
 
 
@@ -91,8 +108,8 @@ class WhatIf(Protocol):
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""
         ...
 
-    def refusal(self, change: CreateIndex) -> str | None:
-        """Return why the server would refuse the index, None when it would not."""
+    def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
+        """Return why the server would refuse the index in a configuration of these, None when it would not."""
         ...
 
     @property

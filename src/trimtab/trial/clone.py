@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from trimtab.db.confined import OWNER, create_extensions, create_owner, let_restore
 from trimtab.db.leakproof import is_likely, mark_leakproof, read_leakproof, without_leakproof
 from trimtab.db.program_encoding import program_encoding
-from trimtab.db.program_words import Failure, first_reason, restore_failures
+from trimtab.db.program_words import Failure, first_reason, is_whole, restore_failures
 from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
@@ -80,8 +80,6 @@ _ENGLISH = {"LC_ALL": "C"}
 _UTF8 = {"PGCLIENTENCODING": "UTF8"}
 _SELDOM_MISSED = ("EXTENSION", "COMMENT", "PROCEDURAL LANGUAGE", "ACL")
 _NAMED = 3
-# What pg_restore says at its end when it has gone through all of the archive.
-_WENT_ON = "pg_restore: warning: errors ignored on restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +297,7 @@ def _restored(server: Server, directory: Path, done_already: Collection[str]) ->
     if done.returncode == 0:
         return ()
     failures = restore_failures(done.stderr, listed)
-    if not failures or _WENT_ON not in done.stderr or "No space left on device" in done.stderr:
+    if not failures or not is_whole(done.stderr):
         raise LabError(
             f"the clone could not be restored: pg_restore said: {first_reason(done.stderr)}",
             code="lab.restore_failed",

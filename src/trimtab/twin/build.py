@@ -95,6 +95,9 @@ def build(image: Image, binaries: Binaries, *, progress: Callable[[int, int, str
     except BaseException:
         server.destroy()
         raise
+    if usable != binaries:
+        older, used = binaries.version[0], usable.version[0]
+        problems.append(f"programs of PostgreSQL {older} are older than the source: those of {used} are used")
     if usable.version[0] != image.source.major:
         problems.append(
             f"the twin is PostgreSQL {usable.version[0]}, the source {image.source.major}: plans may differ"

@@ -16,7 +16,7 @@ from trimtab.db.connection import Connection
 from trimtab.db.parser import UnreadableSqlError, parse, tokens_of
 from trimtab.errors import UsageError
 from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting, quote_identifier
-from trimtab.model.whatif import StatisticsTarget
+from trimtab.model.whatif import DropStatisticsElsewhere, StatisticsTarget
 
 _WRITE = "Write one statement as in: CREATE INDEX ON public.orders (customer_id) INCLUDE (total) WHERE status = 'open'"
 _WRITE_STATISTICS = "Write one statement on columns as in: CREATE STATISTICS (ndistinct, mcv) ON city, zip FROM orders"
@@ -96,8 +96,9 @@ def drop(name: str, twin: Connection) -> DropIndex | DropStatistics:
         schema, table, index = row
         return DropIndex(schema, table, index, "", ())
     if row := _named("twin_statistics_object", name, twin):
-        schema, table, statistics, columns, kinds = row
-        return DropStatistics(schema, table, statistics, tuple(columns), tuple(kinds))
+        schema, table_schema, table, statistics, columns, kinds = row
+        facts = schema, table, statistics, tuple(columns), tuple(kinds)
+        return DropStatistics(*facts) if schema == table_schema else DropStatisticsElsewhere(*facts, table_schema)
     raise UsageError(
         f"--drop is refused: there is no index, and no statistics object, {name!r}",
         code="twin.no_such_index",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trimtab.db.leakproof import is_likely, without_leakproof
 from trimtab.db.program_encoding import program_encoding
-from trimtab.db.program_words import entry_names, first_reason, restore_failures
+from trimtab.db.program_words import entry_names, first_reason, is_whole, restore_failures
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.scratch import scratch_directory
@@ -91,7 +91,7 @@ def _without_mappings(archive: Path, programs: Binaries) -> bytes:
 
 
 def restore(server: Server, conninfo: str, schema: bytes, done_already: Collection[str] = ()) -> list[str]:
-    """Restore the archive and return what could not be restored, and why. Raises LabError when nothing could be.
+    """Restore the archive and return what could not be restored, and why. Raises LabError when it broke off.
 
     An archive's statements are whatever its maker wrote: the role of `conninfo` must be one that may do no harm.
     """
@@ -112,7 +112,7 @@ def restore(server: Server, conninfo: str, schema: bytes, done_already: Collecti
         file.unlink(missing_ok=True)
         contents.unlink(missing_ok=True)
     problems, failures = _problems(done.stderr, listed)
-    if done.returncode != 0 and not failures:
+    if done.returncode != 0 and (not failures or not is_whole(done.stderr)):
         raise LabError(
             f"the twin was not built: pg_restore failed: {first_reason(done.stderr)}",
             code="twin.restore_failed",

@@ -121,7 +121,7 @@ class HypoPG:
             self._measure(changes)
         return [self._sizes.get(hypothesis_digest(change)) for change in changes]
 
-    def refusal(self, change: CreateIndex) -> str | None:
+    def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
         """Return why HypoPG refuses the index, None when it does not. Raises ServerError."""
         with self._told():
             self._measure([change])

@@ -95,11 +95,16 @@ def name_on_twin(role: str) -> str:
     return f"the source's {role}" if role in (SUPERUSER, OWNER, PLANNER) or role.startswith("pg_") else role
 
 
-def resolve_search_path(twin: Connection) -> None:
-    """Set the session's search path to what it means to the session's role."""
-    row = twin.execute(queries.load("twin_search_path", twin.info.server_version)).fetchone()
+def resolved_search_path(connection: Connection) -> str:
+    """Return what the session's search path means to its current role."""
+    row = connection.execute(queries.load("twin_search_path", connection.info.server_version)).fetchone()
     assert row is not None, "the query returns one row"
-    twin.execute("select pg_catalog.set_config('search_path', $1, false)", row)
+    return str(row[0])
+
+
+def search_in(connection: Connection, path: str) -> None:
+    """Set the session's search path."""
+    connection.execute("select pg_catalog.set_config('search_path', $1, false)", (path,))
 
 
 def bound_role(source: Connection) -> str | None:

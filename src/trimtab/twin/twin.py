@@ -33,7 +33,7 @@ from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.privileges import PLANNER, create_functions
-from trimtab.twin.roles import admit, asked_as, name_on_twin, planning_role, resolve_search_path
+from trimtab.twin.roles import admit, asked_as, name_on_twin, planning_role, resolved_search_path, search_in
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
@@ -110,7 +110,7 @@ class Twin:
             try:
                 refused[:] = take_over_settings(connection, built.source, name)
                 if name is not None:
-                    resolve_search_path(connection)
+                    search_in(connection, resolved_search_path(connection))
             except BaseException:
                 connection.close()
                 raise

@@ -229,9 +229,8 @@ def check(origin: Origin, conninfo: str, workload: Path | None, watcher: Watcher
         if origin.as_role is None and not origin.is_live:
             origin = replace(origin, as_role=bound_role(source))
         if origin.as_role is not None:
-            with asked_as(
-                source, origin.as_role
-            ):  # Whether it may be asked is told before there is anything to wait for.
+            # Whether it may be asked is told before there is anything to wait for.
+            with asked_as(source, origin.as_role):
                 path = resolved_search_path(source)
             search_in(source, path)
         found = take_snapshot(source, workload, seed=seed, progress=_told(watcher)).workload

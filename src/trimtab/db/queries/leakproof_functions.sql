@@ -1,8 +1,8 @@
 /* trimtab: the user's own functions that are LEAKPROOF: schema, name, types of arguments */
 select n.nspname::text as schema,
        p.proname::text as name,
-       (select coalesce(pg_catalog.string_agg(tn.nspname || '.' || t.typname, ',' order by a.place), '')
-          from unnest(p.proargtypes) with ordinality as a(oid, place)
+       (select coalesce(pg_catalog.string_agg(tn.nspname::text || '.'::text || t.typname::text, ',' order by a.place), '')
+          from pg_catalog.unnest(p.proargtypes) with ordinality as a(oid, place)
           join pg_catalog.pg_type t on t.oid = a.oid
           join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace) as types
   from pg_catalog.pg_proc p

@@ -16,7 +16,7 @@ from trimtab.db.dsn import describe
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, UsageError
-from trimtab.model.change import CreateIndex, CreateStatistics
+from trimtab.model.change import CreateIndex, CreateStatistics, SetSetting
 from trimtab.model.plan import Plan
 from trimtab.model.watch import Watcher
 from trimtab.model.whatif import Hypothesis, StatisticsTarget, WhatIf
@@ -278,6 +278,9 @@ def explain(
             *statistics,
             *targets,
         ]
+        for change in changes:
+            if isinstance(change, SetSetting):
+                ddl.require_settable(change, asked.reader if asked.twin is None else asked.twin.connection)
         before, after = asked.what_if.what_if(found.queries, [(), tuple(changes)], generic=generic)
         refusals = [asked.what_if.refusal(index, changes) for index in indexes]
         there = [index for index, refusal in zip(indexes, refusals, strict=True) if refusal is None]

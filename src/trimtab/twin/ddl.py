@@ -13,6 +13,7 @@ import psycopg
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.db.failures import source_error
 from trimtab.db.parser import UnreadableSqlError, parse, tokens_of
 from trimtab.errors import UsageError
 from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting, quote_identifier
@@ -116,6 +117,21 @@ def set_setting(text: str) -> SetSetting:
             next_step="Write it as in: --set work_mem=64MB",
         )
     return SetSetting("database", "twin", name.strip(), value.strip())
+
+
+def require_settable(setting: SetSetting, session: Connection) -> None:
+    """Raise UsageError `twin.setting` when this session, which plans, may not have it; nothing of it stays."""
+    try:
+        with session.transaction(force_rollback=True):
+            session.execute("select pg_catalog.set_config($1, $2, true)", (setting.name, setting.value))
+    except psycopg.Error as error:
+        if session.closed:
+            raise source_error(error) from None
+        raise UsageError(
+            f"--set {setting.name}={setting.value} is refused: {source_error(error)}",
+            code="twin.setting",
+            next_step="Write it as in: --set work_mem=64MB",
+        ) from None
 
 
 def _named(query: str, name: str, twin: Connection) -> tuple[Any, ...] | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -267,6 +268,15 @@ def test_an_interrupt_leaves_the_twin_usable(shared_twin: Twin) -> None:
             ask_for_ever(work)
         timer.join()
         assert shared_twin.what_if([BY_ZIP], [(ZIP,)]) == [before]
+
+
+def test_what_an_interrupt_left_behind_is_left_first(shared_twin: Twin) -> None:
+    made = CreateIndex("public", "orders", "left_behind", "(zip, status)", ("zip", "status"))
+    for use in (lambda: shared_twin.size_bytes([made]), lambda: shared_twin.what_if([BY_ZIP], [(ZIP,)])):
+        shared_twin.connection.execute("BEGIN")
+        with pytest.raises(psycopg.Error):
+            shared_twin.connection.execute("SELECT 1 / 0")
+        use()
 
 
 def test_the_same_question_is_not_planned_twice(shared_twin: Twin) -> None:

@@ -45,6 +45,10 @@ class Engine:
         """Whether its server runs and its session can be used."""
         return self.server.is_running and not self.connection.closed
 
+    def be_idle(self) -> None:
+        """Leave the transaction that an interrupt may have left behind in the session that plans."""
+        self._session.be_idle()
+
     def copied(self) -> Engine:
         """Return an engine on a copy of this server, which is stopped meanwhile. After a LabError this goes on."""
         self.indexes.close()

@@ -67,7 +67,7 @@ class Session:
         """Return the plan as things are, and what the planner looked at for it; None when it failed."""
         setting = [*self._become, *([GENERIC_SETTING] if question.is_generic else [])]
         explain = explain_statements(question.query, is_generic=question.is_generic)
-        self._be_idle()
+        self.be_idle()
         try:
             results = self._pipeline.run([_BEGIN, *setting, *explain, self._relations, _ROLLBACK])
         except (psycopg.Error, ValueError) as error:
@@ -87,7 +87,7 @@ class Session:
         setting = [*self._become, *([GENERIC_SETTING] if any(q.is_generic for q in questions) else [])]
         explains = [explain_statements(q.query, is_generic=q.is_generic) for q in questions]
         together = [_BEGIN, *set_up, *setting, *(s for statements in explains for s in statements), _ROLLBACK]
-        self._be_idle()
+        self.be_idle()
         try:
             results = self._pipeline.run(together)
         except (psycopg.Error, ValueError) as error:
@@ -102,7 +102,7 @@ class Session:
 
     def ask_singly(self, questions: Sequence[Question], set_up: Callable[[], None]) -> list[Answer]:
         """Return the plans with what `set_up` does in force, so that what fails spoils nothing else."""
-        self._be_idle()
+        self.be_idle()
         with self.connection.transaction(force_rollback=True):
             try:
                 set_up()
@@ -122,7 +122,7 @@ class Session:
             return self._failure(error, _ROLLBACK_TO)
         return self._answer(question, text_of(results))
 
-    def _be_idle(self) -> None:
+    def be_idle(self) -> None:
         """Leave the transaction that an interrupt may have left behind."""
         if self.connection.info.transaction_status != TransactionStatus.IDLE:
             self.connection.rollback()

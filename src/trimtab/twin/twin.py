@@ -325,8 +325,10 @@ class Twin:
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
-        """Say in our own words that the twin ended, whoever notices."""
+        """Say in our own words that the twin ended, whoever notices. An interrupt may have left a session at work."""
         try:
+            for engine in self._engines.all:
+                engine.be_idle()
             yield
         except psycopg.Error as error:
             raise lost(error) from None

@@ -27,7 +27,7 @@ from trimtab.model.change import CreateIndex, DropIndex, qualified
 from trimtab.model.whatif import Hypothesis, hypothesis_digest
 from trimtab.twin.build import DATABASE
 from trimtab.twin.pages import SEGMENT_PAGES, length_of, set_length
-from trimtab.twin.privileges import PLANNER, SWITCHING
+from trimtab.twin.privileges import PLANNER, SEARCHING, SWITCHING
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.shaping import shape_new
 
@@ -38,8 +38,6 @@ _LOCKS = 20_000
 _PREFIX, _DIGITS = "trimtab_h_", 32
 _OWN = re.compile(rf'"Index Name": "({_PREFIX}[0-9a-f]{{{_DIGITS}}})(?:_\d+)?"')
 _PARSING = ("DateStyle", "IntervalStyle", "TimeZone", "default_text_search_config", "xmloption")
-
-_SEARCHING = "select pg_catalog.set_config('search_path', $1, true)"
 
 
 class HypotheticalIndexes:
@@ -69,6 +67,8 @@ class HypotheticalIndexes:
             digest = hypothesis_digest(change)
             if digest not in self._oids and digest not in self._refused:
                 self._plan_making(by_table, digest, change)
+        if not by_table:
+            return
         wanted = [(schema, change.name) for (schema, _), group in by_table.items() for change in group.values()]
         taken = zip(wanted, _trees(self._connection, [qualified(*name) for name in wanted]), strict=True)
         self._taken.update(dict.fromkeys(name for name, found in taken if found))
@@ -253,7 +253,7 @@ class HypotheticalIndexes:
         assert path is not None, "the query returns one row"
         # A pipeline's statements cannot hold a second one.
         made = [Statement(change.sql(concurrently=False)) for change in changes]
-        Pipeline(maker).run([Statement(_SEARCHING, path), *made, Statement(_SEARCHING, ("",))])
+        Pipeline(maker).run([Statement(SEARCHING, path), *made, Statement(SEARCHING, ("",))])
 
     def _is_created(self, maker: Connection, digest: str, change: CreateIndex) -> bool:
         try:

@@ -1,9 +1,9 @@
 """What the planning session may do on the twin: plan, and nothing else that a superuser may.
 
 Planning calls functions, and whoever could create one on the source has written it; so who plans logs in as a role
-without any special right. What a question is set up with is done by two functions of the superuser's: one shows and
-hides indexes; the other lends the session a superuser's rights, to who knows a secret that the server does not hold,
-until it gives them back, before anything is planned.
+without any special right. What a question is set up with is done by functions of the superuser's: one shows and hides
+indexes; one lends the session a superuser's rights, to who knows a secret that the server does not hold, and one ends
+that, before anything is planned.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ PLANNER = "trimtab_planner"
 """Who plans when no role of the source does: it reads everything, and no policies bind it."""
 SWITCHING = "select pg_catalog.trimtab_switch($1, $2)"
 """Shows ($2 true) or hides the indexes with these oids, an array's text, until the open transaction ends."""
+SEARCHING = "select pg_catalog.set_config('search_path', $1, true)"
+"""Sets the search path until the open transaction ends."""
 
 # Operators of the source's schemas must not stand in for PostgreSQL's own.
 _AS_OWNER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 
 
 def create_functions(twin: Connection) -> str:
-    """Create them on the twin, or anew, and return the secret of the second."""
+    """Create them on the twin, or anew, and return the secret that lending asks for."""
     secret = secrets.token_hex(32)
     switch = queries.load("twin_switch", twin.info.server_version)
     digest = hashlib.sha256(secret.encode()).hexdigest()
@@ -84,10 +86,9 @@ def lent(session: Connection, secret: str) -> Iterator[None]:
     """
     path = session.execute("select pg_catalog.current_setting('search_path')").fetchone()
     assert path is not None, "the query returns one row"
-    search = "select pg_catalog.set_config('search_path', $1, true)"
-    session.execute(search, ("",))
+    session.execute(SEARCHING, ("",))
     # Never a statement that the server remembers by a name: another one could be given that name, and see the secret.
     session.execute("select pg_catalog.trimtab_lend($1)", (secret,), prepare=False)
     yield
     session.execute("select pg_catalog.trimtab_end()", prepare=False)
-    session.execute(search, path)
+    session.execute(SEARCHING, path)

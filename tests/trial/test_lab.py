@@ -483,6 +483,8 @@ create table codes (id integer primary key, code text);
 create function plain(t text) returns boolean language sql leakproof immutable as $$ select t <> 'leakproof' $$;
 create function plain(t text, leakproof integer) returns boolean language sql immutable
     begin atomic select leakproof > 0; end;
+create cast (varchar as int8) with inout as implicit;
+create view numbered as select * from codes where code::varchar = 7::int8;
 create view chosen as select * from codes where plain(code) and plain(code, 1);
 create extension citext schema public;
 create table words (word citext, check (plain(word::text)));
@@ -504,3 +506,4 @@ def test_extensions_and_functions_that_a_superuser_alone_may_define_are_in_the_l
             assert found == [(True,), (False,)]
             assert lab.connection.execute("select count(*) from words where word = 'UP'").fetchone() == (1,)
             lab.connection.execute("select * from chosen")
+            lab.connection.execute("select * from numbered")

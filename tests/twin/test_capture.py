@@ -319,6 +319,7 @@ def test_what_select_rights_do_not_show_is_named_and_the_rest_is_exact(
         assert "shown to the index's owner only, and missing on the twin: public.by_lower" in told
         assert ("statistics of ranges are shown to superusers only" in told) == (image.source.major < 17)
         assert ("public.tied" in told) != bool(image.source.extended)
+        assert image.source.partly_hidden == (("public", "t"),)
         text = "SELECT * FROM t WHERE word = 'w7' ORDER BY id"
         with closing(connect(conninfo, read_only=True)) as connection:
             expected = explained(connection, text)

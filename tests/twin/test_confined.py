@@ -102,6 +102,13 @@ CREATE STATISTICS planted_known ON i, a FROM planted;
 CREATE STATISTICS planted_spans (mcv) ON a, s FROM planted;
 RESET ROLE;
 CREATE FUNCTION harmless(t int) RETURNS boolean LANGUAGE sql LEAKPROOF IMMUTABLE AS $$ SELECT t > 100 $$;
+CREATE CAST (varchar AS int8) WITH INOUT AS IMPLICIT;
+CREATE CAST (text AS json) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (date AS int4) WITHOUT FUNCTION;
+CREATE FUNCTION as_bool(float8) RETURNS bool LANGUAGE sql IMMUTABLE AS $$ SELECT $1 > 0 $$;
+CREATE CAST (float8 AS bool) WITH FUNCTION as_bool(float8);
+CREATE TABLE coded (code varchar, other int);
+CREATE VIEW decoded AS SELECT code::int8 AS number FROM coded;
 CREATE TABLE owned (id int, who name);
 INSERT INTO owned SELECT n, CASE WHEN n % 100 = 0 THEN 'tenant' ELSE 'other' END FROM generate_series(1, 5000) n;
 ALTER TABLE owned ENABLE ROW LEVEL SECURITY;
@@ -186,6 +193,29 @@ def test_a_leakproof_function_is_there_and_is_one(twin: Twin) -> None:
     assert not [problem for problem in twin.problems if "harmless" in problem]
     found = twin.connection.execute("select proleakproof from pg_proc where proname = 'harmless'").fetchall()
     assert found == [(True,)]
+
+
+def test_casts_that_call_nobodys_function_are_there(planted: Server, twin: Twin) -> None:
+    told = [problem for problem in twin.problems if "CAST" in problem]
+    assert len(told) == 2
+    for refused in ("CAST (date AS integer)", "CAST (double precision AS boolean)"):
+        assert any(refused in problem for problem in told)
+    texts = "SELECT * FROM coded JOIN planted ON coded.code = planted.i::int8", "SELECT * FROM decoded"
+    [plans] = twin.what_if([query(text) for text in texts], [()])
+    assert all(isinstance(plan, Plan) for plan in plans), plans
+    with closing(connect(planted.dsn(), read_only=True)) as source:
+        assert [q.reason for q in twin.fidelity(source, [query(text) for text in texts]).queries] == ["", ""]
+
+
+def test_a_cast_that_a_file_claims_is_no_way_to_an_unsafe_one(planted: Server) -> None:
+    image = read_image(planted.dsn(), planted.binaries, progress=silent)
+    claimed = (("int8", "text", "i", "b"), ("text", "_int8", "i", "b"), ("point", "text", "i); DROP TABLE seen", "i"))
+    facts = replace(image.source, casts=claimed)
+    with Twin.open(build(replace(image, source=facts), planted.binaries, progress=silent)) as twin:
+        row = twin.connection.execute(
+            "select count(*) from pg_cast where oid >= 16384 and castsource < 16384 and casttarget < 16384"
+        ).fetchone()
+    assert row == (0,)
 
 
 def test_the_session_is_the_planning_roles(planted: Server) -> None:

@@ -48,6 +48,7 @@ def test_names_and_columns(shop: Connection) -> None:
         ("CREATE INDEX ON orders (", "twin.index_statement"),
         ("CREATE INDEX ON orders (id); CREATE INDEX ON orders (id)", "twin.index_statement"),
         ("", "twin.index_statement"),
+        ("CREATE INDEX ON ONLY event (at)", "twin.index_statement"),
         ("CREATE INDEX ON nothing (id)", "twin.no_such_table"),
         ("CREATE INDEX ON nowhere.orders (id)", "twin.no_such_table"),
     ],

@@ -64,6 +64,11 @@ def test_a_difference_is_explained_where_the_circumstances_tell() -> None:
     assert _reason(_plan(10, schema="a"), _plan(11, schema="a"), unreadable) == (
         "this role may not read the statistics of a.t"
     )
+    partly = Circumstances(partly_hidden=frozenset({("a", "t")}))
+    assert "some statistics" in _reason(_plan(10, schema="a"), _plan(11, schema="a"), partly)
+    assert _reason(_plan(10, schema="b"), _plan(11, schema="b"), partly) == ""
+    guarded = Circumstances(guarded=frozenset({("a", "t")}))
+    assert _reason(_plan(10, schema="a"), _plan(11, schema="a"), guarded).endswith("row-level security of a.t")
     assert "without most-common values" in _reason(_plan(10), _plan(11), Circumstances(has_values=False))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.db.casts import Cast, create_casts, read_casts
 from trimtab.db.confined import OWNER, create_extensions, create_owner, let_restore
 from trimtab.db.leakproof import is_likely, mark_leakproof, read_leakproof, without_leakproof
 from trimtab.db.program_encoding import program_encoding
@@ -88,7 +89,7 @@ class SourceFacts:
 
     `database` is its row of pg_database with `encoding_name`. `analyzed_parents` are the (schema, table) of the
     partitioned tables that were analysed as a whole, `unreadable_sequences` (schema, name, oid of the owning table);
-    `leakproof` are functions, as `read_leakproof` tells them.
+    `leakproof` are functions, as `read_leakproof` tells them, and `casts` those of `read_casts`.
     """
 
     database: Mapping[str, object]
@@ -97,6 +98,7 @@ class SourceFacts:
     analyzed_parents: tuple[tuple[str, str], ...]
     unreadable_sequences: tuple[tuple[str, str, int | None], ...]
     leakproof: tuple[tuple[str, str, str], ...]
+    casts: tuple[Cast, ...]
 
 
 def require_room(size_bytes: int, *, max_size_bytes: int, free_bytes: int | None = None) -> None:
@@ -133,6 +135,7 @@ def read_facts(source: Connection) -> SourceFacts:
         analyzed_parents=tuple((schema, table) for schema, table in parents),
         unreadable_sequences=tuple((schema, name, table) for schema, name, table in sequences),
         leakproof=tuple(read_leakproof(source)),
+        casts=tuple(read_casts(source)),
     )
 
 
@@ -273,7 +276,7 @@ def _restore(server: Server, directory: Path, snapshot: Snapshot, facts: SourceF
     with closing(connect(server.dsn(DATABASE), read_only=False)) as admin:
         wanted = ((name, schema) for name, schema in snapshot.extensions.items() if name not in _BARRED)
         let_restore(admin, DATABASE)
-        done_already = create_extensions(admin, wanted)
+        done_already = create_extensions(admin, wanted) | create_casts(admin, facts.casts)
         _blank_leakproof(server, directory)
         notes = _restored(server, directory, done_already)
         mark_leakproof(admin, facts.leakproof)

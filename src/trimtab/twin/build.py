@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import psycopg
 
 from trimtab.db import queries
+from trimtab.db.casts import create_casts
 from trimtab.db.confined import OWNER, create_extensions, let_restore
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
@@ -30,7 +31,7 @@ from trimtab.twin.database import (
     store_counts,
 )
 from trimtab.twin.dump import restore
-from trimtab.twin.extended import ExtendedValues, allow_storing, store_values
+from trimtab.twin.extended import ExtendedValues, store_values, storing
 from trimtab.twin.files import file_work
 from trimtab.twin.privileges import disarm_domains
 from trimtab.twin.roles import create_roles, give_to_owners
@@ -159,7 +160,7 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
     problems = create_database(server, source)
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
         let_restore(twin, DATABASE)
-        done = create_extensions(twin, source.extensions)
+        done = create_extensions(twin, source.extensions) | create_casts(twin, source.casts)
         collated, told = create_collations(twin, source)
         problems += [*told, *create_roles(twin, source)]
     harmless = server.dsn(DATABASE, user=OWNER)
@@ -169,7 +170,6 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
         mark_leakproof(twin, source.leakproof)
         disarm_domains(twin)
         problems += [*place(server, twin, source), *give_to_owners(twin, source)]
-        allow_storing(twin)
         problems += _load(twin, source, source.relations, source.columns, source.extended)
         work = file_work(twin, source, server.data_directory)
     server.stop()
@@ -188,7 +188,8 @@ def _load(
 ) -> list[str]:
     store_counts(twin, source, list(relations))
     problems = store_columns(twin, list(columns))
-    absent = [(values.schema, values.name) for values in extended if not store_values(twin, values)]
+    with storing(twin):
+        absent = [(values.schema, values.name) for values in extended if not store_values(twin, values)]
     return [*problems, f"extended statistics not on the twin: {names(absent)}"] if absent else problems
 
 

@@ -60,7 +60,7 @@ class Image:
             for column in facts["columns"]
         )
         facts["extended"] = tuple(_extended(values) for values in facts["extended"])
-        for name in ("extensions", "unreadable", "row_security", "leakproof"):
+        for name in ("extensions", "unreadable", "row_security", "leakproof", "casts", "partly_hidden"):
             facts[name] = tuple(tuple(item) for item in facts[name])
         facts["problems"] = tuple(facts["problems"])
         facts["collations"] = tuple(Collation(**collation) for collation in facts["collations"])

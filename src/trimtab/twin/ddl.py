@@ -31,7 +31,9 @@ def create_index(text: str, twin: Connection, number: int) -> CreateIndex:
     Raises UsageError `twin.index_statement` or `twin.no_such_table`.
     """
     statement = _index_statement(text)
-    schema, table = _table("the hypothetical index is", _names(statement["relation"]), twin)
+    schema, table, is_partitioned = _table("the hypothetical index is", _names(statement["relation"]), twin)
+    if is_partitioned and not _is_inherited(statement["relation"]):
+        raise _refused("ON ONLY a partitioned table indexes none of its partitions", "Leave ONLY out.")
     return CreateIndex(
         schema=schema,
         table=table,
@@ -56,7 +58,7 @@ def create_statistics(text: str, twin: Connection, number: int) -> CreateStatist
         raise _refused_statistics("it is not on one table")
     if not all("name" in column["StatsElem"] for column in columns):
         raise _refused_statistics("only columns can be in it, no expressions")
-    schema, table = _table("the hypothetical statistics are", _names(relations[0]["RangeVar"]), twin)
+    schema, table, _ = _table("the hypothetical statistics are", _names(relations[0]["RangeVar"]), twin)
     names = _strings(statement.get("defnames"))
     if len(names) > 1 and names[:-1] != [schema]:
         raise _refused_statistics("it is in another schema than its table")
@@ -84,7 +86,7 @@ def statistics_target(text: str, twin: Connection) -> StatisticsTarget:
         raise UsageError(
             f"--target {text!r} is refused: it is not table.column=number", code="twin.target", next_step=_WRITE_TARGET
         )
-    schema, table = _table("the hypothetical target is", names[:-1], twin)
+    schema, table, _ = _table("the hypothetical target is", names[:-1], twin)
     return StatisticsTarget(schema, table, names[-1], target)
 
 
@@ -141,8 +143,8 @@ def _named(query: str, name: str, twin: Connection) -> tuple[Any, ...] | None:
         return None
 
 
-def _table(what: str, names: Sequence[str], twin: Connection) -> tuple[str, str]:
-    """Return the schema and name of a table that is written so."""
+def _table(what: str, names: Sequence[str], twin: Connection) -> tuple[str, str, bool]:
+    """Return the schema and name of a table that is written so, and whether it is partitioned."""
     written = ".".join(map(quote_identifier, names))
     row = twin.execute(queries.load("twin_relation", twin.info.server_version), (written,)).fetchone()
     if row is None:
@@ -151,12 +153,16 @@ def _table(what: str, names: Sequence[str], twin: Connection) -> tuple[str, str]
             code="twin.no_such_table",
             next_step="Write its schema, and check that this role may read it.",
         )
-    return row[0], row[1]
+    return row[0], row[1], row[2]
 
 
 def _names(relation: object) -> list[str]:
     assert isinstance(relation, Mapping), "the statement names a relation"
     return [str(relation[part]) for part in ("schemaname", "relname") if part in relation]
+
+
+def _is_inherited(relation: object) -> bool:
+    return isinstance(relation, Mapping) and bool(relation.get("inh"))
 
 
 def _strings(nodes: object) -> list[str]:

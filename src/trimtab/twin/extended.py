@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from trimtab.db import queries
@@ -46,10 +47,10 @@ class ExtendedValues:
         return replace(self, common=None, expressions=tuple(e.without_values() for e in self.expressions))
 
 
-def hidden_values(connection: Connection) -> list[tuple[str, str]]:
-    """Return the (schema, name) of statistics objects that only the owner of their table may look into."""
+def hidden_values(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """Return the schema and name, and those of their table, of statistics objects that only its owner may look into."""
     rows = connection.execute(queries.load("twin_extended_hidden", connection.info.server_version))
-    return [(schema, name) for schema, name in rows]
+    return [(schema, name, table_schema, table) for schema, name, table_schema, table in rows]
 
 
 def may_read_values(connection: Connection) -> bool:
@@ -84,16 +85,24 @@ def read_values(connection: Connection) -> list[ExtendedValues]:
     ]
 
 
-def allow_storing(twin: Connection) -> None:
-    """Make the casts that `store_values` needs, once per twin."""
-    for name in _STORED_TYPES:
-        twin.execute(f"CREATE CAST (bytea AS pg_catalog.{name}) WITHOUT FUNCTION".encode())
+@contextmanager
+def storing(twin: Connection) -> Iterator[None]:
+    """Let `store_values` store while this lasts, by casts that nobody else sees: it is one transaction.
+
+    Whoever could cast bytes so could have PostgreSQL read what no ANALYZE wrote. An error has to end the transaction.
+    """
+    with twin.transaction():
+        for name in _STORED_TYPES:
+            twin.execute(f"CREATE CAST (bytea AS pg_catalog.{name}) WITHOUT FUNCTION".encode())
+        yield
+        for name in _STORED_TYPES:
+            twin.execute(f"DROP CAST (bytea AS pg_catalog.{name})".encode())
 
 
 def store_values(twin: Connection, values: ExtendedValues) -> bool:
     """Store the values in the twin's object of that name; False when the twin could not store all of them.
 
-    It has no such object, or it cannot read a value.
+    It has no such object, or it cannot read a value. Only within `storing`.
     """
     version = twin.info.server_version
     row = twin.execute(queries.load("twin_extended_object", version), (values.schema, values.name)).fetchone()

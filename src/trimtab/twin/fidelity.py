@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.model.plan import Plan, PlanNode
@@ -18,12 +18,15 @@ class Circumstances:
     """What may explain that plans differ.
 
     Versions are server_version_num (180006). `unreadable` are the relations whose statistics this role may not read,
-    by (schema, name); `has_values` is False for a twin without most-common values and histograms.
+    by (schema, name), `partly_hidden` those of which it may read some; `guarded` are those whose policies of row-level
+    security bind who plans. `has_values` is False for a twin without most-common values and histograms.
     """
 
     source_version: int = 0
     twin_version: int = 0
     unreadable: frozenset[tuple[str, str]] = frozenset()
+    partly_hidden: frozenset[tuple[str, str]] = frozenset()
+    guarded: frozenset[tuple[str, str]] = frozenset()
     has_values: bool = True
 
 
@@ -101,15 +104,23 @@ def _why_not_planned(failure: PlanFailure, circumstances: Circumstances) -> str:
 
 
 def _why_different(source: Plan, twin: Plan, circumstances: Circumstances) -> str:
-    unread = sorted((source.relations | twin.relations) & circumstances.unreadable)
-    if unread:
-        return "this role may not read the statistics of " + ", ".join(".".join(name) for name in unread)
+    relations = source.relations | twin.relations
+    if unread := relations & circumstances.unreadable:
+        return f"this role may not read the statistics of {_listed(unread)}"
+    if unread := relations & circumstances.partly_hidden:
+        return f"this role may not read some statistics (of expressions, ranges, several columns) of {_listed(unread)}"
     majors = circumstances.source_version // 10000, circumstances.twin_version // 10000
     if majors[0] != majors[1]:
         return f"other major version: the source is PostgreSQL {majors[0]}, the twin {majors[1]}"
     if not circumstances.has_values:
         return "the twin was built without most-common values and histograms"
+    if guarded := relations & circumstances.guarded:
+        return f"policies may read what the twin does not have, as rows: row-level security of {_listed(guarded)}"
     return ""
+
+
+def _listed(relations: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(".".join(name) for name in sorted(relations))
 
 
 def _first_difference(source: PlanNode, twin: PlanNode) -> str:

@@ -7,6 +7,7 @@ Without either a hypothesis has no effect, and is told to have none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
 from trimtab.model.change import CreateStatistics
 from trimtab.model.whatif import Hypothesis, StatisticsTarget, hypothesis_digest
-from trimtab.twin.extended import ExtendedValues, store_values
+from trimtab.twin.extended import ExtendedValues, store_values, storing
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.statistics import store_column_statistics
 from trimtab.twin.statistics_sample import Targets, Told, column_statistics, object_statistics, refused
@@ -141,7 +142,8 @@ def _impossible(twin: Connection, one: StatisticsHypothesis) -> Told | None:
 def _store(twin: Connection, one: StatisticsHypothesis, told: Told) -> bool:
     if isinstance(one, CreateStatistics):
         twin.execute(one.sql().encode())
-    stored = [store_values(twin, values) for values in told.objects]
+    with storing(twin) if told.objects else nullcontext():
+        stored = [store_values(twin, values) for values in told.objects]
     stored += [
         store_column_statistics(twin, c.schema, c.relation, c.column, c.statistics, is_inherited=c.is_inherited)
         for c in told.columns

@@ -60,9 +60,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was counted over `rows` sampled rows; `share` of them satisfy the predicate. None is not measured."""
+    """What was counted over `rows` sampled rows; `share` of them satisfy the predicate. None is not measured.
 
-    note: str
+    `refusal` says why nothing was, or is "".
+    """
+
+    refusal: str = ""
     rows: float = 0.0
     share: float | None = None
     key_counts: KeyCounts | None = None
@@ -111,7 +114,7 @@ class SourceSample:
                 queries.load("twin_sample_size", connection.info.server_version), (qualified(*table),)
             ).fetchone()
             if size is None:
-                return [Measured("not sampled: the source has no such table")] * len(wanted)
+                return [Measured("the source has no such table")] * len(wanted)
             is_partitioned, pages, rows = size
             read, more = (
                 sampled(table, pages, rows, is_whole_tree=is_partitioned, most_rows=most) for most in (ROWS, MOST_ROWS)
@@ -119,7 +122,7 @@ class SourceSample:
             reading = _Reading(connection, read, more, self._with_values)
             return [answer for part in _parts(wanted) for answer in reading.measured(part)]
 
-        return self._read(ask, lambda reason: [Measured(f"not sampled: {reason}")] * len(wanted))
+        return self._read(ask, lambda reason: [Measured(reason)] * len(wanted))
 
     def _read(self, ask: Callable[[Connection], Answer], refused: Callable[[str], Answer]) -> Answer:
         try:
@@ -203,7 +206,7 @@ class _Reading:
             if self.connection.closed:
                 raise
             if len(wanted) == 1 or error.sqlstate == "57014":
-                return [Measured(f"not sampled: {source_error(error)}")] * len(wanted)
+                return [Measured(str(source_error(error)))] * len(wanted)
         return [answer for want in wanted for answer in self.measured([want])]
 
     def _asked(self, wanted: Sequence[Wanted]) -> list[Measured]:
@@ -257,7 +260,6 @@ class _Reading:
             if told is not None:
                 statistics[position] = told
         return Measured(
-            f"sampled {rows:.0f} rows of the source",
             rows=rows,
             share=None if want.predicate is None or not rows else passed / rows,
             key_counts=key_counts,
@@ -267,7 +269,7 @@ class _Reading:
 
 
 def _with_share(answer: Measured, rows: float, passed: float) -> Measured:
-    return replace(answer, rows=rows, share=passed / rows, note=f"sampled {rows:.0f} rows of the source")
+    return replace(answer, rows=rows, share=passed / rows)
 
 
 _SHARE, _KEYS, _ITEMS = 0, 1, 2  # and one more for each further column

@@ -6,7 +6,7 @@ It decides what must be sampled, and tells what an estimate rests on when there 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,6 +135,16 @@ def _sampled_rows(planned: float, table_rows: float, share: float, sampled: floa
     return share * table_rows if share >= few else min(planned, (share + few) * table_rows)
 
 
+def _basis(answers: Sequence[Measured]) -> Iterator[str]:
+    """Yield what an index rests on: one answer, or one of each partition."""
+    read = [answer.rows for answer in answers if not answer.refusal]
+    if read:
+        yield f"sampled {sum(read):.0f} rows of the source"
+    for answer in answers:
+        if answer.refusal:
+            yield f"not sampled: {answer.refusal}"
+
+
 def _measure(
     maker: Connection,
     table: tuple[str, str],
@@ -167,10 +177,12 @@ def _measure(
         for index in indexes
         if index.oid in wanted
     }
+    unstored: dict[str, list[str]] = {}
     for oid, answer in measured.items():
-        told = (answer.note, *store(maker, [oid], answer.statistics))
-        known = shaped.notes.get(digests[oid], ())
-        shaped.notes[digests[oid]] = (*known, *(note for note in told if note not in known))
+        unstored.setdefault(digests[oid], []).extend(store(maker, [oid], answer.statistics))
+    for digest, told in unstored.items():
+        of_index = [answer for (_, of), answer in answers.items() if of == digest]
+        shaped.notes[digest] = tuple(dict.fromkeys([*_basis(of_index), *told]))
     stored = [oid for oid, answer in measured.items() if answer.statistics]
     with maker.transaction():
         maker.execute("select pg_catalog.set_config('search_path', '', true)")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.db import queries
+from trimtab.db.casts import Cast, read_casts
 from trimtab.db.connection import Connection
 from trimtab.db.leakproof import read_leakproof
 from trimtab.model.catalog import names
@@ -80,9 +81,11 @@ class Source:
     `parsing` are settings that decide what a text means, `settings` those of the planner in the session that read
     them; `role_settings` are what roles would have instead. `tablespaces` are the costs of those that have their own,
     '' is the database's default. `extensions` are (name, schema). `row_security` are tables whose policies bind the
-    session's role, which then is not shown their statistics. `policy_settings` are those of users' own that policies
+    session's role, which then is not shown their statistics. `partly_hidden` are tables of which some
+    statistics are not shown to it, as those of expressions. `policy_settings` are those of users' own that policies
     read, in the session that read them, None where it had none or values were left out. `written_search_path` is what
-    `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them.
+    `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them,
+    and `casts` those of `read_casts`.
     """
 
     version: int
@@ -110,12 +113,19 @@ class Source:
     policy_settings: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     written_search_path: str = ""
     leakproof: tuple[tuple[str, str, str], ...] = ()
+    casts: tuple[Cast, ...] = ()
+    partly_hidden: tuple[tuple[str, str], ...] = ()
 
     @property
     def acting_roles(self) -> tuple[Role, ...]:
         """The roles that policies name, and those that own what is in `owners`."""
         names = {name for role in self.roles for name in role.acts_as}
         return tuple(role for role in self.roles if role.name in names)
+
+    @property
+    def guarded(self) -> frozenset[tuple[str, str]]:
+        """The tables that have row-level security, and views of such, by (schema, name)."""
+        return frozenset((owner.schema, owner.name) for owner in self.owners)
 
     @property
     def major(self) -> int:
@@ -138,6 +148,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
     unreadable = tuple((schema, name) for schema, name, may_read in rights if not may_read)
     row_security = tuple((schema, name) for schema, name, may_read in rights if may_read)
     extended, heights = read_values(connection), read_heights(connection)
+    hidden = _read_hidden(connection, with_values=with_values)
     policy_settings: dict[str, str | None] = dict(
         connection.execute(queries.load("twin_policy_settings", version)).fetchall()
     )
@@ -170,10 +181,12 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         policy_settings=policy_settings if with_values else dict.fromkeys(policy_settings),
         written_search_path=written,
         leakproof=tuple(read_leakproof(connection)),
+        casts=tuple(read_casts(connection)),
+        partly_hidden=hidden.tables,
         unreadable=unreadable,
         row_security=row_security,
         problems=(
-            *_problems(connection, unreadable, row_security, role, block_bytes, with_values),
+            *_problems(unreadable, row_security, hidden, role, block_bytes, with_values=with_values),
             *_guessed(heights.refused),
         ),
     )
@@ -199,15 +212,38 @@ def _nested(rows: Iterable[Sequence[str]]) -> dict[str, dict[str, str]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """What has statistics that this role is not shown: statistics objects, indexes with expressions, tables."""
+
+    objects: tuple[tuple[str, str], ...]
+    indexes: tuple[tuple[str, str], ...]
+    ranges: tuple[tuple[str, str], ...]
+    tables: tuple[tuple[str, str], ...]
+
+
+def _read_hidden(connection: Connection, *, with_values: bool) -> _Hidden:
+    objects = hidden_values(connection)
+    indexes = connection.execute(queries.load("twin_hidden_expressions", connection.info.server_version)).fetchall()
+    ranges = hidden_ranges(connection) if with_values else []
+    owning = {(schema, table) for _, _, schema, table in (*objects, *indexes)}
+    return _Hidden(
+        objects=tuple((schema, name) for schema, name, _, _ in objects),
+        indexes=tuple((schema, name) for schema, name, _, _ in indexes),
+        ranges=tuple(ranges),
+        tables=tuple(sorted({*owning, *ranges})),
+    )
+
+
 def _problems(
-    connection: Connection,
     unreadable: Sequence[tuple[str, str]],
     row_security: Sequence[tuple[str, str]],
+    hidden: _Hidden,
     role: str,
     block_bytes: int,
+    *,
     with_values: bool,
 ) -> Iterable[str]:
-    version = connection.info.server_version
     if unreadable:
         yield f"not on the twin, because this role may not read them: {names(unreadable)}"
     if row_security:
@@ -215,12 +251,13 @@ def _problems(
             f"row-level security hides the statistics of {names(row_security)} from this role: its plans are guesses."
             f" A twin that a role read which no policies bind has them: `trimtab twin explain --as-role {role}`"
         )
-    if hidden := hidden_values(connection):
-        yield f"extended statistics are shown to their table's owner only, and missing on the twin: {names(hidden)}"
-    if hidden := connection.execute(queries.load("twin_hidden_expressions", version)).fetchall():
-        yield f"statistics of expressions are shown to the index's owner only, and missing on the twin: {names(hidden)}"
-    if with_values and (hidden := hidden_ranges(connection)):
-        yield f"statistics of ranges are shown to superusers only, and missing on the twin: {names(hidden)}"
+    for what, shown_to, found in (
+        ("extended statistics", "their table's owner", hidden.objects),
+        ("statistics of expressions", "the index's owner", hidden.indexes),
+        ("statistics of ranges", "superusers", hidden.ranges),
+    ):
+        if found:
+            yield f"{what} are shown to {shown_to} only, and missing on the twin: {names(found)}"
     if not with_values:
         yield "built without values: most common values, histograms and lists of elements are not on the twin"
     if block_bytes != BLOCK_BYTES:

@@ -299,6 +299,8 @@ class Twin:
             source_version=source.info.server_version,
             twin_version=self.version,
             unreadable=frozenset((*self._source.unreadable, *self._source.row_security)),
+            partly_hidden=frozenset(self._source.partly_hidden),
+            guarded=frozenset() if self._role is None else self._source.guarded,
             has_values=self._source.has_values,
         )
         return compare(queries, theirs, mine, circumstances)

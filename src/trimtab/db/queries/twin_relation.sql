@@ -1,5 +1,5 @@
-/* trimtab: the schema and name of a table, partitioned table or materialized view of the twin, by its written name */
-select n.nspname::text as schema, c.relname::text as name
+/* trimtab: a table, partitioned table or materialized view of the twin, by its written name */
+select n.nspname::text as schema, c.relname::text as name, c.relkind = 'p' as is_partitioned
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.oid = pg_catalog.to_regclass($1::text)

@@ -38,6 +38,7 @@ def optimize(
     spec: str | Path | None = None,
     lab: str = "clone",
     apply: bool = False,
+    standbys: Sequence[str] = (),
     pg_bin: Path | None = None,
     seed: int = 1,
     ledger_path: Path | None = None,
@@ -46,8 +47,8 @@ def optimize(
     """Carry a workload through the lifecycle and return what came of it.
 
     `dsn` is a libpq DSN or a database name; without it libpq's environment decides. `workload` is a `.sql` file, a
-    sequence of statements, or None for pg_stat_statements. Without `apply` nothing changes on the source. Raises
-    TrimtabError.
+    sequence of statements, or None for pg_stat_statements. `standbys` are DSNs of the source's replicas, whose use of
+    indexes counts too. Without `apply` nothing changes on the source. Raises TrimtabError.
     """
     from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.loop import optimize as run
@@ -65,6 +66,7 @@ def optimize(
         apply=apply,
         pg_bin=pg_bin,
         seed=seed,
+        standbys=tuple(conninfo_for(standby, None) for standby in standbys),
     )
     return run(request, watcher or Silent())
 
@@ -88,6 +90,7 @@ def advise_indexes(
     must_not: Sequence[str] = (),
     spec: str | Path | None = None,
     lab: str = "clone",
+    standbys: Sequence[str] = (),
     pg_bin: Path | None = None,
     seed: int = 1,
     ledger_path: Path | None = None,
@@ -132,6 +135,7 @@ def advise_indexes(
         lab=lab,
         pg_bin=pg_bin,
         seed=seed,
+        standbys=tuple(conninfo_for(standby, None) for standby in standbys),
     )
     return indexes.advise(request, wishes, watcher or Silent())
 

@@ -21,7 +21,7 @@ from trimtab.spec.quantity import parse_size_bytes
 FILE_NAME = "trimtab.toml"
 MAX_BYTES = 256 * 1024
 OBJECTIVES = ("speed", "efficiency")
-_DATABASE_KEYS = ("dsn", "host", "port", "dbname", "user")
+_DATABASE_KEYS = ("dsn", "host", "port", "dbname", "user", "standbys")
 _DEFAULT_KEYS = ("spec", "lab", "budget", "objectives", "pg_bin", "state")
 _PLACE = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 _PERCENTAGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*%")
@@ -30,10 +30,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database that the file names. `conninfo` is what libpq connects with: never holds a password."""
+    """A database that the file names. `conninfo` is what libpq connects with: never holds a password.
+
+    `standbys` are its replicas, by the same.
+    """
 
     name: str
     conninfo: str
+    standbys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ def render_default_config(
         "# port = 5432",
         f"{'# ' if dsn is not None else ''}dbname = {_quoted(database)}",
         '# user = "trimtab_observe"',
+        "# Its replicas: what they use indexes for counts too.",
+        '# standbys = ["service=production_replica"]',
         "",
         "[defaults]",
         "# The specification that says what may change: an id that ships with Trimtab, or a file of yours.",
@@ -168,14 +174,28 @@ class _Reader:
         where = f"databases.{name}."
         self._refuse_unknown(table, _DATABASE_KEYS, where)
         for key in table:
-            if key != "port":
+            if key not in ("port", "standbys"):
                 _refuse_password(self._text(table, key, where), f"{where}{key}")
-        parts = {key: str(self._port(table, where) if key == "port" else table[key]) for key in table if key != "dsn"}
+        standbys = self._standbys(table, where) if "standbys" in table else ()
+        parts = {
+            key: str(self._port(table, where) if key == "port" else table[key])
+            for key in table
+            if key not in ("dsn", "standbys")
+        }
         if ("dsn" in table) == bool(parts):
             raise self._refused(where.rstrip("."), 'it has either dsn = "...", or some of host, port, dbname and user')
         if "dsn" in table:
-            return Database(name, self._text(table, "dsn", where))
-        return Database(name, " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items()))
+            return Database(name, self._text(table, "dsn", where), standbys)
+        conninfo = " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
+        return Database(name, conninfo, standbys)
+
+    def _standbys(self, table: Mapping[str, object], where: str) -> tuple[str, ...]:
+        value = table["standbys"]
+        if not isinstance(value, list):
+            raise self._refused(f"{where}standbys", 'it is a list of DSNs, as in ["service=shop-replica"]')
+        for number, dsn in enumerate(value):
+            _refuse_password(self._text({str(number): dsn}, str(number), f"{where}standbys."), f"{where}standbys")
+        return tuple(value)
 
     def _defaults(self, table: Mapping[str, object]) -> Defaults:
         where = "defaults."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.embedded.template import copy_strategy
 
-from .shop import SCHEMA, Shop
+from .shop import SCHEMA, Shop, wait_until
 
 _numbers = itertools.count(1)
 
@@ -82,3 +83,24 @@ def shop(newest_server: Server, tmp_path: Path) -> Iterator[Shop]:
 )
 def any_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     yield from _shop(request.getfixturevalue(request.param), tmp_path / "ledger.db")
+
+
+@pytest.fixture
+def replicated(_own_places: None, tmp_path: Path) -> Iterator[tuple[Shop, Server]]:
+    settings = {"wal_level": "replica", "max_wal_senders": "4", "hot_standby": "on", "autovacuum": "off"}
+    with Server.create(Binaries.find(), purpose="primary", settings=settings) as primary:
+        with psycopg.connect(primary.dsn(), autocommit=True) as admin:
+            admin.execute("CREATE ROLE keeper LOGIN")
+            admin.execute(SCHEMA.encode())
+        backup = primary.directory / "backup"
+        made = primary.run("pg_basebackup", f"--pgdata={backup}", "--write-recovery-conf", "--checkpoint=fast")
+        assert made.returncode == 0, made.stderr
+        owner = primary.data_directory.stat()
+        for path in (backup, *backup.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+        more = {**settings, "wal_receiver_status_interval": "1"}
+        with Server.create(Binaries.find(), purpose="standby", settings=more, data_directory=backup) as standby:
+            shop = Shop(primary, "postgres", tmp_path / "ledger.db")
+            with shop.stack:
+                wait_until(shop, "exists (select from pg_stat_replication where state = 'streaming')")
+                yield shop, standby

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from trimtab.db.connection import connect
-from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import ApplyError
 from trimtab.spec.specification import Specification
 
-from .shop import CREATE_INDEX, CREATE_STATISTICS, DROP_INDEX, SCHEMA, Shop, quick_specification, strategy, wait_until
+from .shop import CREATE_INDEX, CREATE_STATISTICS, DROP_INDEX, Shop, quick_specification, strategy, wait_until
 
 pytestmark = pytest.mark.server
 
@@ -64,27 +59,6 @@ def test_no_work_is_added_to_more_sessions_than_allowed(any_shop: Shop, change: 
             sleeper.join()
     assert any_shop.picture() != before
     assert any_shop.kinds()[:2] == ["apply_intended", "apply_failed"]
-
-
-@pytest.fixture
-def replicated(_own_places: None, tmp_path: Path) -> Iterator[tuple[Shop, Server]]:
-    settings = {"wal_level": "replica", "max_wal_senders": "4", "hot_standby": "on", "autovacuum": "off"}
-    with Server.create(Binaries.find(), purpose="primary", settings=settings) as primary:
-        with psycopg.connect(primary.dsn(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE keeper LOGIN")
-            admin.execute(SCHEMA.encode())
-        backup = primary.directory / "backup"
-        made = primary.run("pg_basebackup", f"--pgdata={backup}", "--write-recovery-conf", "--checkpoint=fast")
-        assert made.returncode == 0, made.stderr
-        owner = primary.data_directory.stat()
-        for path in (backup, *backup.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
-        more = {**settings, "wal_receiver_status_interval": "1"}
-        with Server.create(Binaries.find(), purpose="standby", settings=more, data_directory=backup) as standby:
-            shop = Shop(primary, "postgres", tmp_path / "ledger.db")
-            with shop.stack:
-                wait_until(shop, "exists (select from pg_stat_replication where state = 'streaming')")
-                yield shop, standby
 
 
 def test_nothing_is_built_while_a_replica_is_behind(replicated: tuple[Shop, Server]) -> None:

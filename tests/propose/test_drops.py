@@ -142,3 +142,34 @@ def test_the_change_can_put_the_index_back() -> None:
     assert (change.table, change.tail, change.key_columns) == ("t", "USING btree (a)", ("a",))
     assert strategy.size_bytes == -7
     assert strategy.evidence["case"] == "redundant"
+
+
+def idle(*indexes: Index, foreign_keys: tuple[ForeignKey, ...] = (), must_keep: tuple[str, ...] = ()) -> set[str]:
+    """Return the names of the indexes that are to go because nobody used them for 90 days."""
+    kept = frozenset(("public", name) for name in must_keep)
+    limits = replace(LIMITS, min_unused_days=90.0, must_keep=kept)
+    found = propose(replace(context(table("t", "abcd", *indexes, foreign_keys=foreign_keys)), limits=limits))
+    changes = [change for strategy in found if strategy.evidence["case"] == "unused" for change in strategy.changes]
+    return {change.name for change in changes if isinstance(change, DropIndex)}
+
+
+def test_what_nobody_used_for_long_enough_goes() -> None:
+    old = replace(index("old", "a"), unused_days=90.0)
+    part = replace(index("part", "b"), is_partial=True, unused_days=400.0)
+    assert idle(old, part, replace(index("new", "c"), unused_days=89.0), index("used", "d")) == {"old", "part"}
+    assert idle(old, part, must_keep=("old",)) == {"part"}
+
+
+def test_an_unused_index_stays_where_more_than_scans_needs_it() -> None:
+    old = replace(index("old", "b", "a"), unused_days=400.0)
+    assert idle(old) == {"old"}
+    assert idle(old, foreign_keys=(ForeignKey("f", ("a", "b"), "public", "u"),)) == set()
+    for field in ("is_unique", "is_primary", "is_replica_identity", "is_clustered", "has_expressions", "has_more"):
+        assert idle(replace(old, **{field: True})) == set(), field  # type: ignore[arg-type]
+    assert idle(replace(old, is_valid=False)) == idle(replace(old, tail=None)) == set()
+
+
+def test_an_index_is_proposed_for_one_reason_only() -> None:
+    old = replace(index("one", "a"), unused_days=400.0)
+    assert dropped(old, index("two", "a", scans=9)) == {"one": "two"}
+    assert idle(old, index("two", "a", scans=9)) == set()

@@ -58,8 +58,9 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
     },
     "drops": {
         "allow": st.booleans(),
-        "reasons": _subset("duplicate", "redundant"),
+        "reasons": _subset("duplicate", "redundant", "unused"),
         "max_extra_columns": _up_to(0, 3),
+        "min_unused_days": _up_to(1, 3),
     },
     "statistics": {
         "max_columns": _up_to(2, 4),

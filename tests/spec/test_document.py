@@ -33,7 +33,7 @@ def refusal(text: str) -> SpecError:
         ("  indexes: {max_key_columns: 0}", "spec.invalid", "must be greater than or equal to 1"),
         ("  drops: {allow: 1}", "spec.invalid", "must be true or false"),
         ("  drops: {reasons: unused}", "spec.invalid", "must be a list"),
-        ("  drops: {reasons: [unused]}", "spec.invalid", "must be 'duplicate' or 'redundant'"),
+        ("  drops: {reasons: [useless]}", "spec.invalid", "must be 'duplicate', 'redundant' or 'unused'"),
         ("  trial: 3", "spec.invalid", "spec.trial: must be a map of fields"),
         ("  trial: {error_rate: .nan}", "spec.invalid", "must be a number"),
         ("  trial: {error_rate: 0.0}", "spec.invalid", "greater than 0"),

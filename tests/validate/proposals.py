@@ -92,8 +92,9 @@ random_limits = st.fixed_dictionaries(
         "drops": _subsets(
             {
                 "allow": st.booleans(),
-                "reasons": _some("duplicate", "redundant"),
+                "reasons": _some("duplicate", "redundant", "unused"),
                 "max_extra_columns": st.integers(0, 3),
+                "min_unused_days": st.integers(1, 90),
             }
         ),
         "statistics": _subsets(

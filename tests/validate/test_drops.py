@@ -75,6 +75,41 @@ def test_the_reasons_are_the_specifications() -> None:
     assert broken(judge(drop("orders_customer_again"), spec(drops={"allow": False}))) == {"drops.allow"}
 
 
+UNUSED = spec(drops={"reasons": ["unused"], "min_unused_days": 90})
+
+
+def test_an_index_that_nobody_used_for_long_enough_may_go_where_the_specification_says_so() -> None:
+    some = orders(index("a", "total", unused_days=90.0))
+    assert judge(drop("a", some), UNUSED, facts(some)).compliant
+    assert broken(judge(drop("a", some), known=facts(some))) == {"drops.min_unused_days"}
+    only_others = spec(drops={"reasons": ["duplicate", "redundant"]})
+    assert broken(judge(drop("a", some), only_others, facts(some))) == {"drops.reasons"}
+    early = orders(index("a", "total", unused_days=89.9))
+    assert broken(judge(drop("a", early), UNUSED, facts(early))) == {"drops.min_unused_days"}
+    unknown = orders(index("a", "total"))
+    assert broken(judge(drop("a", unknown), UNUSED, facts(unknown))) == {"drops.reasons"}
+    over_expression = orders(index("a", "lower(note)", has_expressions=True, unused_days=900.0))
+    assert broken(judge(drop("a", over_expression), UNUSED, facts(over_expression))) == {"drops.reasons"}
+
+
+def test_two_reasons_that_fall_short_make_none_and_either_is_enough() -> None:
+    both = spec(drops={"reasons": ["redundant", "unused"], "min_unused_days": 90, "max_extra_columns": 1})
+    wide = index("b", "total", "status", "note")
+    short = orders(index("a", "total", unused_days=3.0), wide)
+    assert broken(judge(drop("a", short), both, facts(short))) == {"drops.max_extra_columns", "drops.min_unused_days"}
+    long = orders(index("a", "total", unused_days=91.0), wide)
+    assert judge(drop("a", long), both, facts(long)).compliant
+    near = orders(index("a", "total", unused_days=3.0), index("b", "total", "status"))
+    assert judge(drop("a", near), both, facts(near)).compliant
+
+
+def test_what_an_unused_index_protects_it_protects_all_the_same() -> None:
+    needed = replace(orders(index("a", "customer_id", unused_days=900.0)), foreign_keys=ORDERS.foreign_keys)
+    assert broken(judge(drop("a", needed), UNUSED, facts(needed))) == {"drops.protects_foreign_key"}
+    unique = orders(index("a", "total", is_unique=True, unused_days=900.0))
+    assert broken(judge(drop("a", unique), UNUSED, facts(unique))) == {"drops.protects_uniqueness"}
+
+
 def test_a_much_wider_index_does_not_stand_in() -> None:
     some = orders(index("a", "total"), index("b", "total", "status", "note"))
     assert broken(judge(drop("a", some), spec(drops={"max_extra_columns": 1}), facts(some))) == {

@@ -19,6 +19,7 @@ from trimtab.cli.app_options import (
     Quiet,
     Seed,
     Spec,
+    Standby,
     Workload,
     finite,
 )
@@ -78,6 +79,7 @@ def optimize(
     spec: Spec = None,
     lab: Lab = None,
     apply: Annotated[bool, typer.Option("--apply", help="Apply what is proven and allowed to the source.")] = False,
+    standby: Standby = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
     config: Config = None,
@@ -99,6 +101,7 @@ def optimize(
         pg_bin=pg_bin,
         seed=seed,
         config=config,
+        standbys=tuple(standby or ()),
     )
     return commands.optimize(options, as_json=json, is_quiet=quiet)
 
@@ -150,6 +153,7 @@ def indexes(
     objectives: Objectives = None,
     spec: Spec = None,
     lab: Lab = None,
+    standby: Standby = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
     config: Config = None,
@@ -181,6 +185,7 @@ def indexes(
         pg_bin=pg_bin,
         seed=seed,
         config=config,
+        standbys=tuple(standby or ()),
     )
     indexes.advise(options, as_json=json, is_quiet=quiet)
 

@@ -25,6 +25,10 @@ Objectives = Annotated[str | None, typer.Option("--objectives", help="speed, eff
 Budget = Annotated[str | None, typer.Option("--budget", help="Disk for new indexes together, as in 2GB.")]
 Spec = Annotated[str | None, typer.Option("--spec", help="A specification: file or id.")]
 Lab = Annotated[str | None, typer.Option("--lab", help="Where trials run: clone, none, or the DSN of a test database.")]
+Standby = Annotated[
+    list[str] | None,
+    typer.Option("--standby", help="A replica of the source, whose use of indexes counts too; may be given again."),
+]
 PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="PostgreSQL programs for twin and clone.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**53 - 1, help="Fixes every random choice.")]

@@ -40,6 +40,7 @@ class OptimizeOptions:
     pg_bin: Path | None = None
     seed: int = 1
     config: Path | None = None
+    standbys: tuple[str, ...] = ()
 
 
 def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
@@ -65,6 +66,7 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
             apply=options.apply,
             pg_bin=options.pg_bin or defaults.pg_bin,
             seed=options.seed,
+            standbys=standbys_of(options.standbys, options.database, config),
             ledger_path=ledger_of(config),
             watcher=watcher,
         )
@@ -208,6 +210,14 @@ def source_of(dsn: str | None, database: str | None, config: Config) -> str | No
         entry = config.databases.get(database)
         return entry.conninfo if entry is not None else database
     return dsn
+
+
+def standbys_of(given: Sequence[str], database: str | None, config: Config) -> list[str]:
+    """Return the DSNs of the source's replicas: those given, by DSN or a name of trimtab.toml, else those it names."""
+    if given:
+        return [lab_of(name, config) for name in given]
+    entry = config.databases.get(database) if database is not None else None
+    return list(entry.standbys) if entry is not None else []
 
 
 def lab_of(lab: str, config: Config) -> str:

@@ -19,6 +19,7 @@ from trimtab.cli.commands import (
     objectives_of,
     print_json,
     source_of,
+    standbys_of,
     stderr_console,
     stdout_console,
 )
@@ -64,6 +65,7 @@ class IndexOptions:
     must_keep: tuple[str, ...] = ()
     must_not: tuple[str, ...] = ()
     period: str | None = None
+    standbys: tuple[str, ...] = ()
 
 
 def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
@@ -94,6 +96,7 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
             max_regression=None if options.max_regression is None else parse_share(options.max_regression),
             must_keep=options.must_keep,
             must_not=options.must_not,
+            standbys=standbys_of(options.standbys, options.database, config),
             ledger_path=ledger_of(config),
             watcher=watcher,
         )

@@ -17,6 +17,7 @@ from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.left_out import with_left_out
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.stages import Stage
+from trimtab.lifecycle.usage import unseen
 from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import CreateIndex
@@ -207,7 +208,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
         planner_calls=twin.planner_calls,
         seconds=round(time.monotonic() - started, 3),
         lab="none" if trials is None else trials.describe(),
-        problems=(*twin.problems, *(trials.notes if trials is not None else ())),
+        problems=(*twin.problems, *(trials.notes if trials is not None else ()), *unseen(snapshot)),
         limits=limits,
         own_write_ms=choice.own_write_ms,
         fidelity=twin.fidelity(workshop.source, workload.queries).summary(),

@@ -12,6 +12,7 @@ from trimtab.errors import TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.request import Request
+from trimtab.lifecycle.usage import usage_body
 from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import change_to_dict
@@ -142,6 +143,7 @@ def opening(specification: Specification, request: Request, facts: Snapshot) -> 
         "lab": request.lab if request.lab in ("clone", "none") else "dsn",
         "apply": request.apply,
         "seed": request.seed,
+        "index_usage": usage_body(facts.usage),
     }
 
 

@@ -27,6 +27,7 @@ from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage
+from trimtab.lifecycle.usage import unseen
 from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import Snapshot
@@ -111,7 +112,7 @@ class _Run:
             anchor,
             trials,
             fidelity=fidelity,
-            messages=(*twin.problems, *(trials.notes if trials is not None else ()), *missing),
+            messages=(*twin.problems, *(trials.notes if trials is not None else ()), *missing, *unseen(snapshot)),
             lacks_rights=bool(missing),
         )
 

@@ -12,7 +12,7 @@ class Request:
 
     `conninfo` is libpq's. `workload` is a file, or statements, or None for pg_stat_statements. `lab` is "clone",
     "none", or the DSN of a database that its owner gives for trials. `budget_bytes` bounds the new indexes together.
-    `seed` fixes every random choice.
+    `seed` fixes every random choice. `standbys` are replicas of the source whose use of indexes counts too.
     """
 
     conninfo: str
@@ -25,3 +25,4 @@ class Request:
     apply: bool = False
     pg_bin: Path | None = None
     seed: int = 1
+    standbys: tuple[str, ...] = ()

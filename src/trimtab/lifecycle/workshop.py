@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,17 +42,19 @@ class Workshop:
     journal: Journal
     specification: Specification
     stack: ExitStack
+    standbys: Mapping[str, Connection]
 
     def observe(self) -> Snapshot:
         """Return what the source is and runs now."""
         from trimtab.observe.snapshot import take_snapshot
 
-        return take_snapshot(
+        snapshot = take_snapshot(
             self.source,
             self.request.workload,
             seed=self.request.seed,
             progress=lambda done, total, what: self.watcher.progress(what, done, total),
         )
+        return self._with_usage(snapshot)
 
     def build_twin(self, snapshot: Snapshot) -> Twin:
         """Return the statistics twin of the source."""
@@ -100,7 +102,12 @@ class Workshop:
         from trimtab.model.workload import Workload
         from trimtab.observe.snapshot import read_facts
 
-        return lambda: read_facts(self.source, Workload((), "none"))
+        return lambda: self._with_usage(read_facts(self.source, Workload((), "none")))
+
+    def _with_usage(self, snapshot: Snapshot) -> Snapshot:
+        from trimtab.lifecycle.usage import with_usage
+
+        return with_usage(snapshot, self.ledger, self.source, self.standbys)
 
     def proposal_limits(self) -> Limits:
         """Return what proposals must stay inside."""
@@ -115,6 +122,7 @@ class Workshop:
             settings_max=spec.settings.largest_values(),
             wants_efficiency="efficiency" in self.request.objectives,
             kinds=KINDS - (METHODS - {*spec.indexes.allowed_methods}),
+            min_unused_days=spec.drops.min_unused_days,
         )
 
 
@@ -123,6 +131,7 @@ def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Works
     from trimtab.db.connection import connect
     from trimtab.db.locks import hold_database
     from trimtab.ledger.ledger import Ledger
+    from trimtab.lifecycle.usage import open_standbys
     from trimtab.spec.load import load_spec
     from trimtab.spec.narrow import narrowed
 
@@ -140,5 +149,6 @@ def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Works
         closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS))
     )
     stack.enter_context(hold_database(source))
+    standbys = open_standbys(request, source, stack)
     run_id = "r-" + uuid.uuid4().hex[:10]
-    return Workshop(run_id, request, watcher, source, ledger, Journal(ledger, run_id), specification, stack)
+    return Workshop(run_id, request, watcher, source, ledger, Journal(ledger, run_id), specification, stack, standbys)

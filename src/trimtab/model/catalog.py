@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trimtab.model.usage import Usage
 from trimtab.model.workload import Workload
 
 _MANY = 5
@@ -76,7 +77,8 @@ class Index:
 
     `constraint` names the constraint that it backs. `has_more` is true when it holds what its definition does not tell,
     which creating it again would lose: a comment, statistics targets of its own, a dependence on an extension. `scans`
-    counts uses since the statistics were reset.
+    counts uses since the statistics were reset; `unused_days` is for how long no scan is known to have used it, on any
+    server that was asked, None where that is not known.
     """
 
     schema: str
@@ -101,6 +103,8 @@ class Index:
     constraint: str | None
     size_bytes: int
     scans: int
+    oid: int = 0
+    unused_days: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,8 @@ class Snapshot:
 
     `scoped_settings` maps (database or role name, setting name) to what ALTER DATABASE/ROLE SET holds; the key's first
     part is "database:NAME" or "role:NAME". `settable_scopes` are those, of this form, for which the session's role may
-    set settings. `extensions` maps the installed ones to their schemas.
+    set settings. `extensions` maps the installed ones to their schemas. `usage` is what `Index.unused_days` rests on,
+    None where it was not read.
     """
 
     server: ServerIdentity
@@ -186,6 +191,7 @@ class Snapshot:
     scoped_settings: Mapping[tuple[str, str], str] = field(default_factory=dict)
     settable_scopes: frozenset[str] = frozenset()
     extensions: Mapping[str, str] = field(default_factory=dict)
+    usage: Usage | None = None
 
     def table(self, schema: str, name: str) -> Table | None:
         """Return the table of that name, or None."""

@@ -51,6 +51,7 @@ _INDEX_FIELDS = [
     "constraint",
     "size_bytes",
     "scans",
+    "oid",
 ]
 
 

@@ -5,6 +5,7 @@ A proposer never sees the source itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -37,7 +38,8 @@ class Limits:
     `max_indexes` is how many new indexes there may be in all. `max_write_overhead` and `max_regression` are shares: of
     the time of the workload's writes, what all indexes may add; of a query's own, what it may lose. None is no limit.
     `must_keep` are existing indexes by (schema, name) that are never proposed for dropping. `must_not` is what no new
-    index may touch: (schema, table, column), with "" for the column a whole table.
+    index may touch: (schema, table, column), with "" for the column a whole table. An index that no scan used for
+    `min_unused_days` is proposed for dropping.
     """
 
     max_key_columns: int
@@ -57,6 +59,7 @@ class Limits:
     max_regression: float | None = None
     must_keep: frozenset[tuple[str, str]] = frozenset()
     must_not: frozenset[tuple[str, str, str]] = frozenset()
+    min_unused_days: float = math.inf
 
     def allows(self, schema: str, table: str, columns: Iterable[str]) -> bool:
         """True when `must_not` names neither the table nor one of these columns of it."""

@@ -1,16 +1,19 @@
-"""Proposes to drop indexes that another one makes needless: exact duplicates, and prefixes of a longer index.
+"""Proposes to drop indexes that another one makes needless: exact duplicates, and prefixes of a longer index; and those
+that no scan has used for as long as the specification asks, on any server that has them.
 
 Never one that must be kept, backs a constraint, is unique, is the replica identity or clusters its table, nor one over
-part of the rows or over expressions, nor one that holds more than its definition puts back. What serves a foreign key
-goes only with a stand-in that begins with the same columns, and so serves it as well.
+expressions, whose statistics serve plans that never scan it, nor one that holds more than its definition puts back.
+What serves a foreign key goes only with a stand-in that begins with the same columns, and so serves it as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from trimtab.model.catalog import Index, Table
 from trimtab.model.change import DropIndex
 from trimtab.model.strategy import Strategy
-from trimtab.propose.context import Context
+from trimtab.propose.context import Context, Limits
 
 NAME = "drops"
 
@@ -19,9 +22,10 @@ def propose(context: Context) -> list[Strategy]:
     """Return one strategy per needless index, the largest first."""
     found: list[Strategy] = []
     for table in context.snapshot.tables:
-        for index, other in _needless(table, context.limits.must_keep):
-            if index.tail is not None:
-                found.append(_strategy(table, index, other, index.tail))
+        needless = _needless(table, context.limits.must_keep)
+        found += [_replaced(table, index, other) for index, other in needless]
+        gone = [index for index, _ in needless]
+        found += [_unused(table, index, days) for index, days in _idle(table, gone, context.limits)]
     return sorted(found, key=lambda strategy: (strategy.size_bytes, strategy.title))
 
 
@@ -31,7 +35,11 @@ def _needless(table: Table, must_keep: frozenset[tuple[str, str]]) -> list[tuple
     for index in _least_worth_first(table):
         if (index.schema, index.name) in must_keep:
             continue
-        if _may_go(index) and any(_does_all_of(other, index) for other in staying if other is not index):
+        if (
+            _may_go(index)
+            and _is_plain(index)
+            and any(_does_all_of(other, index) for other in staying if other is not index)
+        ):
             staying.remove(index)
     gone = [index for index in table.indexes if index not in staying]
     return [(index, min((o for o in staying if _does_all_of(o, index)), key=_width)) for index in gone]
@@ -56,7 +64,7 @@ def _may_go(index: Index) -> bool:
         or index.is_clustered
     )
     could_be_put_back = index.tail is not None and not index.has_more
-    return index.is_valid and could_be_put_back and _is_plain(index) and not is_kept_for_more_than_reads
+    return index.is_valid and could_be_put_back and not is_kept_for_more_than_reads
 
 
 def _is_plain(index: Index) -> bool:
@@ -83,14 +91,50 @@ def _is_duplicate(other: Index, index: Index) -> bool:
     return len(other.key_columns) == len(index.key_columns) and set(other.include_columns) == set(index.include_columns)
 
 
-def _strategy(table: Table, index: Index, other: Index, tail: str) -> Strategy:
+def _idle(table: Table, gone: Sequence[Index], limits: Limits) -> list[tuple[Index, float]]:
+    """Return the indexes that nobody used for long enough, with the days; none that the table's foreign keys need."""
+    found = []
+    for index in table.indexes:
+        days = index.unused_days
+        is_kept = index in gone or (index.schema, index.name) in limits.must_keep or index.has_expressions
+        if days is None or days < limits.min_unused_days or is_kept or not _may_go(index):
+            continue
+        if not any(_begins_with(index, key.columns) for key in table.foreign_keys):
+            found.append((index, days))
+    return found
+
+
+def _begins_with(index: Index, columns: Sequence[str]) -> bool:
+    return not index.is_partial and set(index.key_columns[: len(columns)]) == set(columns)
+
+
+def _replaced(table: Table, index: Index, other: Index) -> Strategy:
     is_duplicate = _is_duplicate(other, index)
     what = "duplicates" if is_duplicate else "holds nothing beyond the beginning of"
+    return _strategy(
+        table,
+        index,
+        f"it {what} {other.schema}.{other.name}, so every write pays for it and no read needs it",
+        {"case": "duplicate" if is_duplicate else "redundant", "covered_by": other.name, "scans": index.scans},
+    )
+
+
+def _unused(table: Table, index: Index, days: float) -> Strategy:
+    return _strategy(
+        table,
+        index,
+        f"no scan has used it for {days:.0f} days, and every write pays for it",
+        {"case": "unused", "days": round(days, 2), "scans": index.scans},
+    )
+
+
+def _strategy(table: Table, index: Index, reason: str, evidence: Mapping[str, int | float | str]) -> Strategy:
+    assert index.tail is not None, "what may go can be put back"
     change = DropIndex(
         schema=index.schema,
         table=table.name,
         name=index.name,
-        tail=tail,
+        tail=index.tail,
         key_columns=tuple(column or "" for column in index.key_columns),
         include_columns=index.include_columns,
     )
@@ -98,12 +142,8 @@ def _strategy(table: Table, index: Index, other: Index, tail: str) -> Strategy:
         changes=(change,),
         proposer=NAME,
         title=f"drop index {index.schema}.{index.name}",
-        reason=f"it {what} {other.schema}.{other.name}, so every write pays for it and no read needs it",
+        reason=reason,
         query_ids=(),
         size_bytes=-index.size_bytes,
-        evidence={
-            "case": "duplicate" if is_duplicate else "redundant",
-            "covered_by": other.name,
-            "scans": index.scans,
-        },
+        evidence=dict(evidence),
     )

@@ -18,7 +18,7 @@ from trimtab.spec.settings import SettingLimits, check_setting_names
 
 ChangeKind: TypeAlias = Literal["create_index", "drop_index", "create_statistics", "drop_statistics", "set_setting"]
 IndexMethod: TypeAlias = Literal["btree", "hash", "gin", "gist", "spgist", "brin"]
-DropReason: TypeAlias = Literal["duplicate", "redundant"]
+DropReason: TypeAlias = Literal["duplicate", "redundant", "unused"]
 StatisticsKind: TypeAlias = Literal["ndistinct", "dependencies", "mcv"]
 SettingScope: TypeAlias = Literal["database", "role"]
 
@@ -106,6 +106,7 @@ class Drops(Section):
     allow: Annotated[bool, narrow.PERMISSION]
     reasons: Annotated[tuple[DropReason, ...], _LIST, _SORTED, narrow.ALLOW_LIST]
     max_extra_columns: Annotated[int, Field(ge=0, le=63), narrow.AT_MOST]
+    min_unused_days: Annotated[int, Field(ge=1, le=36_500), narrow.AT_LEAST]
 
 
 class Statistics(Section):

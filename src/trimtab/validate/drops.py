@@ -71,19 +71,19 @@ def _is_same(change: DropIndex, index: Index) -> bool:
 
 
 def reasons(case: Case) -> Findings:
-    """Another index that stays does all that this one does, in a way that the specification accepts as a reason."""
+    """Another index that stays does all that this one does, or nobody uses it: as the specification accepts."""
     allowed = case.spec.drops.reasons
     return _each(
         case,
         lambda path, _, table, index: (
             None
-            if any(reason in allowed for reason, _ in _replacements(case, table, index))
+            if any(reason in allowed for reason in _reasons(case, table, index))
             else broken(
                 "drops.reasons",
                 f"index {label(index.schema, index.name)} would be missed",
                 path,
                 expected="an index that is " + (" or ".join(allowed) or "never dropped"),
-                actual=", ".join(sorted({reason for reason, _ in _replacements(case, table, index)})) or "neither",
+                actual=", ".join(sorted(_reasons(case, table, index))) or "none of these",
             )
         ),
     )
@@ -94,16 +94,55 @@ def max_extra_columns(case: Case) -> Findings:
     limit = case.spec.drops.max_extra_columns
 
     def check(path: str, _: DropIndex, table: Table, index: Index) -> Violation | None:
-        own = shape_of_index(index).width
-        extra = [shape.width - own for reason, shape in _replacements(case, table, index) if reason == "redundant"]
-        has_duplicate = any(reason == "duplicate" for reason, _ in _replacements(case, table, index))
-        if has_duplicate or not extra or min(extra) <= limit:
+        if not _fails(case, table, index, "redundant"):
             return None
         what = f"the index that would stand in for {label(index.name)} is much wider"
-        expected = f"at most {limit} columns more"
-        return broken("drops.max_extra_columns", what, path, expected=expected, actual=f"{min(extra)} more")
+        extra = _extra_columns(case, table, index)
+        return broken(
+            "drops.max_extra_columns", what, path, expected=f"at most {limit} columns more", actual=f"{extra} more"
+        )
 
     return _each(case, check)
+
+
+def min_unused_days(case: Case) -> Findings:
+    """An index that nothing else speaks against has not been used for long enough."""
+    limit = case.spec.drops.min_unused_days
+
+    def check(path: str, _: DropIndex, table: Table, index: Index) -> Violation | None:
+        if not _fails(case, table, index, "unused"):
+            return None
+        what = f"index {label(index.schema, index.name)} may still be used"
+        actual = f"{index.unused_days or 0.0:.1f} days"
+        return broken("drops.min_unused_days", what, path, expected=f"{limit} days without a scan", actual=actual)
+
+    return _each(case, check)
+
+
+def _fails(case: Case, table: Table, index: Index, reason: str) -> bool:
+    """Whether this accepted reason is given, but falls short, and so does every other."""
+    spec = case.spec.drops
+    given = _reasons(case, table, index) & {*spec.reasons}
+    short = set()
+    if "redundant" in given and _extra_columns(case, table, index) > spec.max_extra_columns:
+        short.add("redundant")
+    if "unused" in given and (index.unused_days or 0.0) < spec.min_unused_days:
+        short.add("unused")
+    return reason in short and given == short
+
+
+def _reasons(case: Case, table: Table, index: Index) -> set[str]:
+    """Return what speaks for dropping it. Statistics of an index's expressions serve plans that never scan it."""
+    found = {reason for reason, _ in _replacements(case, table, index)}
+    is_unused = index.unused_days is not None and index.is_valid and not index.has_expressions
+    return found | ({"unused"} if is_unused else set())
+
+
+def _extra_columns(case: Case, table: Table, index: Index) -> int:
+    """Return by how many columns the narrowest longer index is wider."""
+    own = shape_of_index(index).width
+    replacements = _replacements(case, table, index)
+    return min((shape.width - own for reason, shape in replacements if reason == "redundant"), default=0)
 
 
 def _replacements(case: Case, table: Table, index: Index) -> list[tuple[str, IndexShape]]:

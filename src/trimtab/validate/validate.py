@@ -51,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     Rule("drops.allow", drops.allow),
     Rule("drops.reasons", drops.reasons),
     Rule("drops.max_extra_columns", drops.max_extra_columns),
+    Rule("drops.min_unused_days", drops.min_unused_days),
     Rule("statistics.max_columns", statistics.max_columns),
     Rule("statistics.kinds", statistics.kinds),
     Rule("statistics.name_prefix", statistics.name_prefix),

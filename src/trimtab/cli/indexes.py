@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from trimtab.lifecycle.indexes import Advice, ChosenIndex
 
 SHOWN = 40
+SHOWN_BLOATED = 5
 _PERIOD = re.compile(r"[1-9][0-9]{0,3}[hdw]")
 BAR = 40
 
@@ -175,8 +176,11 @@ def _show(advice: Advice, console: Console) -> None:
         console.print(table)
     else:
         console.print("no index is worth its price", highlight=False)
-    for life in advice.drops:
+    for life in (*advice.drops, *advice.merges):
         text = f"{life.strategy.title} ({life.strategy.id}): {life.strategy.reason}; {life.outcome.value}"
+        console.print(printable(text, limit=300), markup=False, highlight=False)
+    for one in advice.bloated[:SHOWN_BLOATED]:
+        text = f"bloated: {size(one.size_bytes)}, about {size(one.estimated_bytes)} when new: {one.sql()}"
         console.print(printable(text, limit=300), markup=False, highlight=False)
     _frontier(advice, console)
     _closing(advice, console)

@@ -141,8 +141,8 @@ class Examination:
     def _try(self, life: Life) -> Life:
         if self.trials is None:
             return ended(life, Stage.TRIAL, Outcome.UNTRIED, "no lab: nothing was measured")
-        is_drop = all(isinstance(change, DropIndex) for change in life.strategy.changes)
-        trial = self.trials.trial(life.strategy, self.snapshot.workload.queries, accept_neutral=is_drop)
+        is_tidying = not _promises_a_gain(life.strategy)
+        trial = self.trials.trial(life.strategy, self.snapshot.workload.queries, accept_neutral=is_tidying)
         self.workshop.journal.tried(life.strategy, trial)
         self._learn(life.strategy, trial)
         life = replace(life, trial=trial)
@@ -157,5 +157,7 @@ def _touches_indexes(strategy: Strategy) -> bool:
 
 
 def _promises_a_gain(strategy: Strategy) -> bool:
-    """Dropping promises cheaper writes and less disk, which no plan's cost shows: it is tried without a promise."""
-    return not all(isinstance(change, DropIndex) for change in strategy.changes)
+    """Fewer and smaller indexes promise cheaper writes and less disk, which no plan's cost shows: they are tried so."""
+    made = sum(isinstance(change, CreateIndex) for change in strategy.changes)
+    is_tidying = _touches_indexes(strategy) and made < len(strategy.changes) - made and strategy.size_bytes < 0
+    return not (is_tidying or all(isinstance(change, DropIndex) for change in strategy.changes))

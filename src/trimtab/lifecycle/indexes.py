@@ -25,10 +25,10 @@ from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Workload
-from trimtab.propose import drops
+from trimtab.propose import drops, merges
 from trimtab.propose.context import KINDS, Context, Limits
 from trimtab.propose.frontier import Point, frontier
-from trimtab.propose.health import Health, health_of
+from trimtab.propose.health import Bloated, Health, bloated_of, health_of
 from trimtab.propose.indexes import Choice, choose, strategies
 from trimtab.propose.proof import gap_between
 from trimtab.propose.selection import Truth
@@ -93,6 +93,8 @@ class Advice:
     workload: Workload
     indexes: tuple[ChosenIndex, ...]
     drops: tuple[Life, ...]
+    merges: tuple[Life, ...]
+    bloated: tuple[Bloated, ...]
     lacking: tuple[Lack, ...]
     frontier: tuple[Point, ...]
     health: Health
@@ -178,26 +180,30 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
     known = {worth.name: worth for worth in worths(choice.problem, truth, choice.names, choice.parents)}
     watcher.progress("drawing the frontier", 2, 3)
     points = frontier(choice.problem, truth, choice.names)
-    made, dropped = strategies(choice), drops.propose(context) if wishes.drops else []
+    made = strategies(choice)
+    dropped, merged = (drops.propose(context), merges.propose(context)) if wishes.drops else ([], [])
+    bloated = bloated_of(snapshot, twin)
     watcher.stage(
         Stage.PROPOSE,
-        f"{len(choice.names)} indexes of {len(choice.candidates)} candidates, {len(dropped)} drops; "
-        f"{twin.planner_calls:,} planner calls",
+        f"{len(choice.names)} indexes of {len(choice.candidates)} candidates, {len(dropped)} drops, "
+        f"{len(merged)} merges; {twin.planner_calls:,} planner calls",
     )
     watcher.stage(Stage.TRIAL, "")
-    lives = [examination.examine(strategy) for strategy in [*made, *dropped]]
-    counts = Counter(life.outcome.value for life in lives)
+    lives, tidying, merging = ([examination.examine(strategy) for strategy in some] for some in (made, dropped, merged))
+    counts = Counter(life.outcome.value for life in [*lives, *tidying, *merging])
     watcher.stage(Stage.TRIAL, ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(counts.items())))
     workshop.journal.finished({"outcomes": dict(counts)})
     selection = choice.selection
     return Advice(
         run_id=workshop.run_id,
         workload=with_left_out(workload, trials, is_applying=False),
-        indexes=tuple(_chosen(choice, known, lives[: len(made)])),
-        drops=tuple(lives[len(made) :]),
+        indexes=tuple(_chosen(choice, known, lives)),
+        drops=tuple(tidying),
+        merges=tuple(merging),
+        bloated=tuple(bloated),
         lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out)),
         frontier=tuple(points),
-        health=health_of(snapshot, twin, dropped, saved=1 - selection.cost_after / (selection.cost_before or 1.0)),
+        health=health_of(snapshot, dropped, bloated, saved=1 - selection.cost_after / (selection.cost_before or 1.0)),
         cost_before=selection.cost_before,
         cost_after=selection.cost_after,
         objective=selection.objective,

@@ -22,22 +22,22 @@ def propose(context: Context) -> list[Strategy]:
     """Return one strategy per needless index, the largest first."""
     found: list[Strategy] = []
     for table in context.snapshot.tables:
-        needless = _needless(table, context.limits.must_keep)
-        found += [_replaced(table, index, other) for index, other in needless]
-        gone = [index for index, _ in needless]
+        replaced = needless(table, context.limits.must_keep)
+        found += [_replaced(table, index, other) for index, other in replaced]
+        gone = [index for index, _ in replaced]
         found += [_unused(table, index, days) for index, days in _idle(table, gone, context.limits)]
     return sorted(found, key=lambda strategy: (strategy.size_bytes, strategy.title))
 
 
-def _needless(table: Table, must_keep: frozenset[tuple[str, str]]) -> list[tuple[Index, Index]]:
+def needless(table: Table, must_keep: frozenset[tuple[str, str]]) -> list[tuple[Index, Index]]:
     """Return the indexes that can go, each with the narrowest of those that stay and do all that it does."""
     staying = list(table.indexes)
     for index in _least_worth_first(table):
         if (index.schema, index.name) in must_keep:
             continue
         if (
-            _may_go(index)
-            and _is_plain(index)
+            may_go(index)
+            and is_plain(index)
             and any(_does_all_of(other, index) for other in staying if other is not index)
         ):
             staying.remove(index)
@@ -55,7 +55,8 @@ def _width(index: Index) -> tuple[int, int, str]:
     return len(index.key_columns) + len(index.include_columns), -index.scans, index.name
 
 
-def _may_go(index: Index) -> bool:
+def may_go(index: Index) -> bool:
+    """True when nothing but reads needs the index, and its definition puts it back."""
     is_kept_for_more_than_reads = (
         index.is_unique
         or index.is_primary
@@ -67,24 +68,29 @@ def _may_go(index: Index) -> bool:
     return index.is_valid and could_be_put_back and not is_kept_for_more_than_reads
 
 
-def _is_plain(index: Index) -> bool:
+def is_plain(index: Index) -> bool:
+    """True when it is over all rows, and over columns alone."""
     return not index.is_partial and not index.has_expressions
 
 
 def _does_all_of(other: Index, index: Index) -> bool:
-    if other.method != index.method or not other.is_valid or not _is_plain(other):
+    if other.method != index.method or not other.is_valid or not is_plain(other):
         return False
     if index.method != "btree":
         # Other methods use what their options say, and no beginning of a key: only the very same will do.
         return other.tail == index.tail
+    return begins(other, index) and set(index.include_columns) <= {*other.key_columns, *other.include_columns}
+
+
+def begins(other: Index, index: Index) -> bool:
+    """True when the other's keys begin with those of the index, in the same order."""
     length = len(index.key_columns)
-    has_same_keys = (
+    return (
         other.key_columns[:length] == index.key_columns
         and other.key_options[:length] == index.key_options
         and other.operator_classes[:length] == index.operator_classes
         and other.collations[:length] == index.collations
     )
-    return has_same_keys and set(index.include_columns) <= {*other.key_columns, *other.include_columns}
 
 
 def _is_duplicate(other: Index, index: Index) -> bool:
@@ -97,7 +103,7 @@ def _idle(table: Table, gone: Sequence[Index], limits: Limits) -> list[tuple[Ind
     for index in table.indexes:
         days = index.unused_days
         is_kept = index in gone or (index.schema, index.name) in limits.must_keep or index.has_expressions
-        if days is None or days < limits.min_unused_days or is_kept or not _may_go(index):
+        if days is None or days < limits.min_unused_days or is_kept or not may_go(index):
             continue
         if not any(_begins_with(index, key.columns) for key in table.foreign_keys):
             found.append((index, days))
@@ -129,21 +135,25 @@ def _unused(table: Table, index: Index, days: float) -> Strategy:
 
 
 def _strategy(table: Table, index: Index, reason: str, evidence: Mapping[str, int | float | str]) -> Strategy:
-    assert index.tail is not None, "what may go can be put back"
-    change = DropIndex(
-        schema=index.schema,
-        table=table.name,
-        name=index.name,
-        tail=index.tail,
-        key_columns=tuple(column or "" for column in index.key_columns),
-        include_columns=index.include_columns,
-    )
     return Strategy(
-        changes=(change,),
+        changes=(drop_of(table, index),),
         proposer=NAME,
         title=f"drop index {index.schema}.{index.name}",
         reason=reason,
         query_ids=(),
         size_bytes=-index.size_bytes,
         evidence=dict(evidence),
+    )
+
+
+def drop_of(table: Table, index: Index) -> DropIndex:
+    """Return the change that drops it, with all that puts it back."""
+    assert index.tail is not None, "what may go can be put back"
+    return DropIndex(
+        schema=index.schema,
+        table=table.name,
+        name=index.name,
+        tail=index.tail,
+        key_columns=tuple(column or "" for column in index.key_columns),
+        include_columns=index.include_columns,
     )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from trimtab.model.catalog import Index, Snapshot, Table
-from trimtab.model.change import CreateIndex, DropIndex
+from trimtab.model.change import CreateIndex, DropIndex, qualified
 from trimtab.model.strategy import Strategy
 from trimtab.model.whatif import WhatIf
 
@@ -41,9 +41,14 @@ class Health:
         return 100.0 - sum(weight * float(shares[name]) for name, weight in WEIGHTS.items())
 
 
-def health_of(snapshot: Snapshot, what_if: WhatIf, dropped: Sequence[Strategy], *, saved: float) -> Health:
+def health_of(snapshot: Snapshot, dropped: Sequence[Strategy], bloated: Sequence[Bloated], *, saved: float) -> Health:
     """Return the health of the source's indexes. `dropped` are the strategies that drop what is needless."""
-    gone = {(c.schema, c.name) for strategy in dropped for c in strategy.changes if isinstance(c, DropIndex)}
+    gone = {
+        (change.schema, change.name)
+        for strategy in dropped
+        for change in strategy.changes
+        if isinstance(change, DropIndex) and strategy.evidence["case"] != "unused"
+    }
     pairs = [(table, index) for table in snapshot.tables for index in table.indexes]
     total = sum(index.size_bytes for _, index in pairs) or 1
     redundant = [(t, i) for t, i in pairs if (i.schema, i.name) in gone]
@@ -52,7 +57,7 @@ def health_of(snapshot: Snapshot, what_if: WhatIf, dropped: Sequence[Strategy], 
         missing=min(max(saved, 0.0), 1.0),
         redundant=sum(index.size_bytes for _, index in redundant) / total,
         unused=sum(index.size_bytes for _, index in unused) / total,
-        bloat=sum(_excess(pairs, what_if)) / total,
+        bloat=sum(one.excess_bytes for one in bloated) / total,
         needless_writes=_entries([*redundant, *unused]) / (_entries(pairs) or 1),
     )
 
@@ -67,15 +72,35 @@ def _entries(pairs: Collection[tuple[Table, Index]]) -> int:
     return sum(table.inserts + table.updates - table.hot_updates for table, _ in pairs)
 
 
-def _excess(pairs: Sequence[tuple[Table, Index]], what_if: WhatIf) -> list[int]:
-    known = [(index, index.tail) for _, index in pairs if index.tail is not None and index.is_valid]
+@dataclass(frozen=True, slots=True)
+class Bloated:
+    """An index that is much larger than a new one of the same definition is estimated to be."""
+
+    schema: str
+    name: str
+    size_bytes: int
+    estimated_bytes: int
+
+    @property
+    def excess_bytes(self) -> int:
+        """What rebuilding it would free."""
+        return self.size_bytes - self.estimated_bytes
+
+    def sql(self) -> str:
+        """Return the statement that rebuilds it beside reads and writes. Trimtab does not run it."""
+        return f"REINDEX INDEX CONCURRENTLY {qualified(self.schema, self.name)}"
+
+
+def bloated_of(snapshot: Snapshot, what_if: WhatIf) -> list[Bloated]:
+    """Return the bloated indexes, the worst first."""
+    known = [(i, i.tail) for table in snapshot.tables for i in table.indexes if i.tail is not None and i.is_valid]
     fresh = [
         CreateIndex(index.schema, index.table, f"trimtab_rebuilt_{number}", tail, ())
         for number, (index, tail) in enumerate(known)
     ]
-    sizes = what_if.size_bytes(fresh)
-    return [
-        index.size_bytes - size
-        for (index, _), size in zip(known, sizes, strict=True)
+    found = [
+        Bloated(index.schema, index.name, index.size_bytes, size)
+        for (index, _), size in zip(known, what_if.size_bytes(fresh), strict=True)
         if size is not None and index.size_bytes > _TOLERATED * size
     ]
+    return sorted(found, key=lambda one: (-one.excess_bytes, one.schema, one.name))

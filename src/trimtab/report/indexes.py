@@ -26,6 +26,11 @@ def indexes_document(advice: Advice) -> dict[str, object]:
         "run_id": advice.run_id,
         "indexes": [_index(index, advice, names) for index in advice.indexes],
         "drops": [_drop(life) for life in advice.drops],
+        "merges": [_merge(life) for life in advice.merges],
+        "bloated": [
+            {"sql": one.sql(), "size_bytes": one.size_bytes, "estimated_bytes": one.estimated_bytes}
+            for one in advice.bloated
+        ],
         "lacking": [_lack(lack, advice, names) for lack in advice.lacking],
         "cost_before": _rounded(advice.cost_before),
         "cost_after": _rounded(advice.cost_after),
@@ -113,6 +118,18 @@ def _drop(life: Life) -> dict[str, object]:
         "id": life.strategy.id,
         "sql": change.sql(),
         "inverse_sql": inverses[0].sql() if inverses else None,
+        "reason": life.strategy.reason,
+        "size_bytes": life.strategy.size_bytes,
+        "outcome": life.outcome.value,
+        "note": life.note,
+    }
+
+
+def _merge(life: Life) -> dict[str, object]:
+    return {
+        "id": life.strategy.id,
+        "sql": [change.sql() for change in life.strategy.changes],
+        "inverse_sql": [inverse.sql() for inverse in reversed(life.inverses)],
         "reason": life.strategy.reason,
         "size_bytes": life.strategy.size_bytes,
         "outcome": life.outcome.value,

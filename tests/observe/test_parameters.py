@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -121,3 +122,21 @@ def test_only_the_key_of_a_unique_index_gets_new_values(owner: Connection) -> No
         owner.execute("ANALYZE keyed")
         key, extra = drawn(owner, "INSERT INTO keyed VALUES ($1, $2)")
     assert int(key or 0) > 100 >= int(extra or 0)
+
+
+def test_the_heaviest_reads_get_several_values_that_share_their_executions(conn: Connection) -> None:
+    many = [f"SELECT {number} FROM sale WHERE id = $1" for number in range(25)]
+    one = "SELECT amount FROM sale WHERE state = $1"
+    found = workload(*many, one, "UPDATE sale SET amount = 1 WHERE id = $1")
+    weighted = replace(found, queries=tuple(replace(q, weight=float(n)) for n, q in enumerate(found.queries, 1)))
+    drawn = with_parameters(conn, weighted, Random(1), draws=3).queries
+    of_query = {query.id: [d for d in drawn if d.text == query.text] for query in weighted.queries}
+    assert [len(of_query[f"q{number}"]) for number in (0, 5, 26)] == [1, 1, 1]  # light reads, and a write
+    assert len(of_query["q24"]) == 3
+    assert {draw.id for draw in of_query["q24"]} == {"q24", "q24b", "q24c"}
+    assert len({draw.parameters for draw in of_query["q25"]}) == len(of_query["q25"]) <= 3
+    for query in weighted.queries:
+        assert sum(draw.weight for draw in of_query[query.id]) == pytest.approx(query.weight)
+    # The first is what one draw alone would be.
+    alone = with_parameters(conn, weighted, Random(1)).queries
+    assert [query.parameters for query in alone] == [of_query[query.id][0].parameters for query in weighted.queries]

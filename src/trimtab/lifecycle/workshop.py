@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trimtab.twin.twin import Twin
 
 READ_TIMEOUT_MS = 60_000
+_DRAWS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Workshop:
             self.source,
             self.request.workload,
             seed=self.request.seed,
+            draws=_DRAWS,
             progress=lambda done, total, what: self.watcher.progress(what, done, total),
         )
         return self._with_usage(snapshot)

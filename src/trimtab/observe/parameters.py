@@ -2,12 +2,15 @@
 
 A value comes from the column that `$n` is compared with or written to; else its type decides. A query for which one
 value cannot be found keeps none: it is planned as a generic plan and never run. Runs no query, and keeps no value.
+
+What is fast for one value may be slow for another: the heaviest reads get several draws, each a query of its own that
+stands for its share of the executions.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -22,6 +25,8 @@ from trimtab.observe.bindings import Binding, Role, bindings
 from trimtab.observe.column_facts import ColumnFacts, ParameterType, read_column_facts, read_parameter_types
 from trimtab.observe.names import ColumnName, TableName, relations_of
 
+_WITH_SEVERAL = 20
+"""So many of the reads, those with the most executions, get several draws."""
 _FIXED = {Role.LIMIT: "10", Role.OFFSET: "0", Role.PART: "day"}
 
 
@@ -55,8 +60,11 @@ class _Draw:
         return _Common(seed) if is_joint else Random(seed)  # noqa: S311
 
 
-def with_parameters(conn: Connection, workload: Workload, random: Random) -> Workload:
-    """Return the workload with values for every `$n` that had none, where they can be found. Raises SourceError."""
+def with_parameters(conn: Connection, workload: Workload, random: Random, *, draws: int = 1) -> Workload:
+    """Return the workload with values for every `$n` that had none, where they can be found. Raises SourceError.
+
+    The heaviest reads are drawn `draws` times; equal draws are one query.
+    """
     open_queries = [query for query in workload.queries if not query.is_runnable]
     if not open_queries:
         return workload
@@ -64,20 +72,43 @@ def with_parameters(conn: Connection, workload: Workload, random: Random) -> Wor
     facts = read_column_facts(conn, frozenset[TableName]().union(*tables.values()))
     oids = {query.id: _parameter_oids(conn, query) for query in open_queries}
     kinds = read_parameter_types(conn, {oid for found in oids.values() for oid in found})
-    drawn: dict[str, tuple[str, ...] | None] = {}
+    drawn: dict[str, list[tuple[str, ...] | None]] = {}
+    reads = sorted((query for query in open_queries if query.is_read), key=lambda query: (-query.weight, query.id))
+    several = {query.id for query in reads[:_WITH_SEVERAL]}
     base = random.getrandbits(64)
     for query in open_queries:
         types = tuple(kinds[oid] for oid in oids[query.id] if oid in kinds)
         if len(types) == query.parameter_count:
             # Each query has random numbers of its own: the order of the others does not change what it is given.
-            seed = f"{base} {query.id}"
-            own = Random(seed)  # noqa: S311
-            drawn[query.id] = _drawn(query.text, _Draw(facts, types, tables[query.id], own, seed))
-    return replace(workload, queries=tuple(_filled(query, drawn.get(query.id)) for query in workload.queries))
+            seeds = [f"{base} {query.id}"]
+            seeds += [f"{seeds[0]} {number}" for number in range(1, draws if query.id in several else 1)]
+            drawn[query.id] = [
+                _drawn(query.text, _Draw(facts, types, tables[query.id], Random(seed), seed))  # noqa: S311
+                for seed in seeds
+            ]
+    filled = (one for query in workload.queries for one in _filled(query, drawn.get(query.id, [])))
+    return replace(workload, queries=tuple(filled))
 
 
-def _filled(query: Query, found: tuple[str, ...] | None) -> Query:
-    return query if found is None else replace(query, parameters=found, is_synthetic=True)
+def _filled(query: Query, found: Sequence[tuple[str, ...] | None]) -> Iterator[Query]:
+    """Yield a query for each different draw, with its share of the weight; the query itself where there is none."""
+    draws = [parameters for parameters in found if parameters is not None]
+    if not draws:
+        yield query
+    for number, (parameters, times) in enumerate(Counter(draws).items()):
+        yield replace(
+            query,
+            id=f"{query.id}{_letter(number)}",
+            name=f"{query.name}{_letter(number)}",
+            weight=query.weight * times / len(draws),
+            parameters=parameters,
+            is_synthetic=True,
+        )
+
+
+def _letter(number: int) -> str:
+    """Return what tells the draws of one query apart: nothing for the first, then "b", "c"..."""
+    return "" if number == 0 else chr(ord("a") + number)
 
 
 def _tables(text: str) -> frozenset[TableName]:

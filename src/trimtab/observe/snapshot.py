@@ -35,10 +35,13 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 _STEPS = 4
 
 
-def take_snapshot(conn: Connection, given: Path | tuple[str, ...] | None, *, seed: int, progress: Progress) -> Snapshot:
+def take_snapshot(
+    conn: Connection, given: Path | tuple[str, ...] | None, *, seed: int, progress: Progress, draws: int = 1
+) -> Snapshot:
     """Return what the source is and runs now; the workload is the given file or statements, else pg_stat_statements'.
 
-    `seed` decides which parameters are drawn. Raises SourceError and WorkloadError.
+    `seed` decides which parameters are drawn, `draws` how often for the heaviest reads. Raises SourceError and
+    WorkloadError.
     """
     progress(0, _STEPS, "reading the workload")
     # What is given is judged before the server is asked anything: it is the likelier mistake.
@@ -46,7 +49,7 @@ def take_snapshot(conn: Connection, given: Path | tuple[str, ...] | None, *, see
     progress(1, _STEPS, "reading the catalog")
     facts = read_facts(conn, found)
     progress(3, _STEPS, "drawing parameters")
-    workload = _checked(conn, with_parameters(conn, found, Random(seed)), progress)  # noqa: S311
+    workload = _checked(conn, with_parameters(conn, found, Random(seed), draws=draws), progress)  # noqa: S311
     return replace(facts, workload=with_functions(conn, workload))
 
 

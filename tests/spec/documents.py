@@ -103,6 +103,8 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "statement_timeout_ms": _up_to(1, 5000),
         "max_seconds": _floats(1, 50),
         "runs": _up_to(1, 9),
+        "watch_seconds": _floats(0, 60),
+        "error_rate": _floats(0.001, 0.2),
     },
     "servers": {
         "allow_standby": st.booleans(),

@@ -1,7 +1,7 @@
 """Takes proven strategies to the source: apply, anchor, settle. The enforcement point itself is `apply.enforce`.
 
-The level is measured before and after; what does not hold is taken back. Until a strategy is settled, an end of the
-program for any reason takes it back too.
+The level is measured before and after, and the application's own statements are watched; what does not hold is taken
+back. Until a strategy is settled, an end of the program for any reason takes it back too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents, pending
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage, ended
+from trimtab.lifecycle.watching import Seen, Watching
 from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.catalog import Snapshot
@@ -36,6 +37,8 @@ class Landing:
     workshop: Workshop
     snapshot: Snapshot
     enforcer: Enforcer
+    watching: Watching
+    messages: tuple[str, ...] = ()
 
     def land(self, lives: Sequence[Life]) -> tuple[list[Life], Anchor | None]:
         """Apply, anchor and settle the proven lives; return them as they ended, and the anchor of the new level."""
@@ -43,7 +46,9 @@ class Landing:
         queries = _touched(lives, self.snapshot.workload.queries)
         watcher.stage(Stage.APPLY, "")
         before = self._levels(queries)
+        self.watching.before_changes()
         lives = [self._apply(life, lives) for life in lives]
+        self.watching.after_changes()
         standing = [life for life in lives if life.applied]
         watcher.stage(Stage.APPLY, f"{sum(len(life.applied) for life in standing)} changes applied and verified")
         if not standing:
@@ -53,7 +58,9 @@ class Landing:
         anchor = self._anchor(after, standing)
         watcher.stage(Stage.ANCHOR, f"level of {len(after)} queries recorded as {anchor.id}")
         watcher.stage(Stage.SETTLE, "")
-        lives = self._settle(lives, before, after)
+        seen = self.watching.watch(standing)
+        self.messages = (seen.told,) if seen.told else ()
+        lives = self._settle(lives, before, after, seen)
         kept = [life for life in lives if life.outcome is Outcome.KEPT]
         watcher.stage(Stage.SETTLE, f"{len(kept)} strategies kept, {len(standing) - len(kept)} taken back")
         if len(kept) == len(standing):
@@ -98,13 +105,13 @@ class Landing:
         return life
 
     def _settle(
-        self, lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mapping[str, QueryLevel]
+        self, lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mapping[str, QueryLevel], seen: Seen
     ) -> list[Life]:
         limits = self.workshop.specification.settle
         lost = regressions(
             before, after, max_slowdown_percent=limits.max_slowdown_percent, floor_ms=limits.slowdown_floor_ms
         )
-        bad = to_revert(lives, lost, unused(lives, before, after))
+        bad = to_revert(lives, [*lost, *seen.judged.slowed], unused(lives, before, after), seen.touched)
         settled = []
         for life in reversed(lives):
             if life.applied:

@@ -28,11 +28,13 @@ from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage
 from trimtab.lifecycle.usage import unseen
+from trimtab.lifecycle.watching import Watching, first_counters
 from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import Snapshot
 from trimtab.model.report import LedgerState, Life, Report, on_source
 from trimtab.model.strategy import Outcome, QueryTrial, Strategy
+from trimtab.model.traffic import Counters
 from trimtab.model.watch import Watcher
 from trimtab.propose.context import Context
 from trimtab.propose.proposers import all_proposers
@@ -72,6 +74,7 @@ class _Run:
     workshop: Workshop
     seconds: dict[str, float] = field(default_factory=dict)
     landing: Landing | None = None
+    counted: Counters | None = None
 
     def mend_earlier_runs(self, snapshot: Snapshot) -> None:
         """Finish or undo what an earlier run left open; without --apply only say that there is something."""
@@ -112,7 +115,13 @@ class _Run:
             anchor,
             trials,
             fidelity=fidelity,
-            messages=(*twin.problems, *(trials.notes if trials is not None else ()), *missing, *unseen(snapshot)),
+            messages=(
+                *(self.landing.messages if self.landing is not None else ()),
+                *twin.problems,
+                *(trials.notes if trials is not None else ()),
+                *missing,
+                *unseen(snapshot),
+            ),
             lacks_rights=bool(missing),
         )
 
@@ -128,7 +137,9 @@ class _Run:
     def _observe(self) -> Snapshot:
         watcher = self.workshop.watcher
         watcher.stage(Stage.OBSERVE, "")
-        return self.workshop.observe()
+        snapshot = self.workshop.observe()
+        self.counted = first_counters(self.workshop, snapshot.workload)
+        return snapshot
 
     def _prepare(self, snapshot: Snapshot) -> tuple[Twin, Trials | None, Examination]:
         workload = snapshot.workload
@@ -181,7 +192,9 @@ class _Run:
         proven = [life for life in lives if life.outcome is Outcome.PROVEN]
         if not proven:
             return lives, None
-        self.landing = Landing(self.workshop, snapshot, replace(self._enforcer(snapshot), observed=snapshot))
+        enforcer = replace(self._enforcer(snapshot), observed=snapshot)
+        watching = Watching(self.workshop, snapshot.workload, self.counted)
+        self.landing = Landing(self.workshop, snapshot, enforcer, watching)
         landed, anchor = self.landing.land(proven)
         by_id = {life.strategy.id: life for life in landed}
         return [by_id.get(life.strategy.id, life) for life in lives], anchor

@@ -56,7 +56,7 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
     source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old; WorkloadError workload.empty.
     """
-    schema, version = _extension(conn)
+    schema, version = extension_of(conn)
     rows = _rows(conn, schema, version, limit * _ROWS_PER_QUERY)
     system = read_system_names(conn)
     calls_per_cursor = 2 if _counts_cursors_twice(conn) else 1
@@ -76,10 +76,10 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     queries = _queries(ran)[:limit]
     if not queries:
         raise _empty(skipped)
-    return Workload(queries, ORIGIN, tuple(skipped), _since(conn, schema))
+    return Workload(queries, ORIGIN, tuple(skipped), counting_since(conn, schema))
 
 
-def _extension(conn: Connection) -> tuple[str, tuple[int, ...]]:
+def extension_of(conn: Connection) -> tuple[str, tuple[int, ...]]:
     """Return the schema that holds the extension, and its version."""
     found = read(conn, "statements_extension")
     if not found:
@@ -124,13 +124,13 @@ def _counts_cursors_twice(conn: Connection) -> bool:
     return conn.info.server_version >= _CURSORS_TWICE_SINCE and track == "all"
 
 
-def _since(conn: Connection, schema: str) -> str | None:
+def counting_since(conn: Connection, schema: str, query_name: str = "statements_since") -> str | None:
     """Return when the counting began; an extension of before version 1.9 does not know."""
     name = f"{quote_identifier(schema)}.pg_stat_statements_info"
     [[is_there]] = conn.execute("select pg_catalog.to_regclass($1) is not null", (name,)).fetchall()
     if not is_there:
         return None
-    composed = sql.SQL(load("statements_since", conn.info.server_version)).format(schema=sql.Identifier(schema))
+    composed = sql.SQL(load(query_name, conn.info.server_version)).format(schema=sql.Identifier(schema))
     [row] = query(conn, composed, ())
     return None if row["since"] is None else str(row["since"])
 

@@ -1,4 +1,4 @@
-"""Decides from levels measured before and after which applied strategies hold. Pure; the lifecycle does the reverting.
+"""Decides from what was measured before and after which applied strategies hold. Pure; the lifecycle reverts.
 
 A query that got slower than the margin allows is laid at the door of the strategies that its trial saw touch it.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from trimtab.model.anchor import QueryLevel
 from trimtab.model.change import CreateIndex, CreateStatistics
 from trimtab.model.report import Life
+from trimtab.settle.traffic import Slowed
 
 _GAINS_BY_PLANS = CreateIndex | CreateStatistics
 
@@ -22,6 +23,11 @@ class Regression:
     query_id: str
     before_ms: float
     after_ms: float
+
+    @property
+    def reason(self) -> str:
+        """Say it in one sentence."""
+        return f"{self.query_id} took {self.after_ms:.1f} ms on the source after, {self.before_ms:.1f} ms before"
 
 
 def regressions(
@@ -66,25 +72,28 @@ def unused(lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mappi
 
 
 def to_revert(
-    lives: Sequence[Life], lost: Sequence[Regression], unused: Mapping[str, str] | None = None
+    lives: Sequence[Life],
+    lost: Sequence[Regression | Slowed],
+    unused: Mapping[str, str] | None = None,
+    touched: Mapping[str, frozenset[str]] | None = None,
 ) -> dict[str, str]:
     """Return, by strategy id, why it must be taken back: what touches a regressed query, and what is `unused`.
 
     A trial measures just the queries that its strategy touches: by another plan, by memory, or by an index to maintain.
+    `touched` has more of them, by the strategy's id: writes that the lab could not run.
 
-    The reason names the query that lost most. `lost` is as `regressions` returns it. What was applied later and rests
-    on what is taken back goes with it; `lives` are in the order of their application.
+    The reason names the first of `lost` that the strategy touches. What was applied later and rests on what is taken
+    back goes with it; `lives` are in the order of their application.
     """
     reasons: dict[str, str] = {}
     for number, life in enumerate(lives):
         if not life.applied:
             continue
-        touched = {query.query_id for query in life.trial.queries} if life.trial is not None else set()
-        worst = next((regression for regression in lost if regression.query_id in touched), None)
+        ids = {query.query_id for query in life.trial.queries} if life.trial is not None else set()
+        ids |= (touched or {}).get(life.strategy.id, frozenset())
+        worst = next((regression for regression in lost if regression.query_id in ids), None)
         if worst is not None:
-            reasons[life.strategy.id] = (
-                f"{worst.query_id} took {worst.after_ms:.1f} ms on the source after, {worst.before_ms:.1f} ms before"
-            )
+            reasons[life.strategy.id] = worst.reason
             continue
         if unused is not None and life.strategy.id in unused:
             reasons[life.strategy.id] = unused[life.strategy.id]

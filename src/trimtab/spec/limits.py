@@ -166,6 +166,8 @@ class Settle(Section):
     statement_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), narrow.AT_MOST]
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), narrow.AT_MOST]
     runs: Annotated[int, Field(ge=1, le=1_000), narrow.AT_LEAST]
+    watch_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), narrow.AT_LEAST]
+    error_rate: Annotated[float, Field(gt=0, le=0.2, allow_inf_nan=False), narrow.AT_LEAST]
 
 
 class Servers(Section):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trimtab.db.queries import load
 from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, qualified
 from trimtab.model.strategy import Strategy
 
@@ -19,17 +20,6 @@ _INDEX_STATE = """/* trimtab: how large is this index, and may this very transac
 select pg_catalog.pg_relation_size(i.indexrelid), i.indcheckxmin
   from pg_catalog.pg_index i
  where i.indexrelid = pg_catalog.to_regclass($1)"""
-_FAMILY = """/* trimtab: this table, its partitions or children, and its parents */
-with recursive down as (
-    select pg_catalog.to_regclass($1)::oid as id
-    union select h.inhrelid from pg_catalog.pg_inherits h join down on h.inhparent = down.id),
-up as (
-    select pg_catalog.to_regclass($1)::oid as id
-    union select h.inhparent from pg_catalog.pg_inherits h join up on h.inhrelid = up.id)
-select n.nspname, c.relname
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
- where c.oid in (select id from down union select id from up)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +58,9 @@ def build(connection: Connection, strategy: Strategy, timeout_ms: int, clock: Ca
 
 def family_of(connection: Connection, tables: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
     """Return the tables with all their partitions and parents: the names under which a write may reach them."""
-    names = set(tables)
-    for schema, table in tables:
-        rows = connection.execute(_FAMILY, (qualified(schema, table),)).fetchall()
-        names.update((str(row[0]), str(row[1])) for row in rows)
-    return frozenset(names)
+    given = [qualified(schema, table) for schema, table in sorted(tables)]
+    rows = connection.execute(load("table_family", connection.info.server_version), (given,)).fetchall()
+    return frozenset(tables) | {(str(schema), str(name)) for schema, name in rows}
 
 
 def _create(connection: Connection, change: Change) -> None:

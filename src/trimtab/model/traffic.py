@@ -1,0 +1,35 @@
+"""What a server has counted of its statements at one moment: how often each ran, and how long that took.
+
+Values only. Two readings make a window; what is made of it is decided in `settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+StatementKey: TypeAlias = tuple[int, int, bool]
+"""How pg_stat_statements knows a statement of one database: the role's oid, the query's id, and whether it stood by
+itself (true) or inside of a function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Of one statement: its executions, their total time in ms, and the sum of the squares of their times.
+
+    `since` is when the server began to count it, "" where the server does not tell.
+    """
+
+    calls: int
+    total_ms: float
+    squares: float
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One reading. `reset` is when all counters were last reset, "" where the server does not tell."""
+
+    reset: str
+    by_statement: Mapping[StatementKey, Counter]

@@ -1,0 +1,93 @@
+"""Reads what pg_stat_statements has counted: one reading of all statements of this database, and whose they are.
+
+Texts leave this file as ids of queries only. Never resets the statistics, and judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow
+
+from trimtab.db.connection import Connection, source_error
+from trimtab.db.queries import load
+from trimtab.db.sql import split
+from trimtab.errors import SourceError, WorkloadError
+from trimtab.model.traffic import Counter, Counters, StatementKey
+from trimtab.model.workload import Query
+from trimtab.observe.identity import QueryIds
+from trimtab.observe.reading import query
+from trimtab.observe.regrouping import regrouped
+from trimtab.observe.statements import counting_since, extension_of
+from trimtab.observe.utilities import unwrapped
+
+
+def read_counters(conn: Connection) -> Counters | None:
+    """Return what stands counted now, or None where the server does not tell it (any more).
+
+    Raises SourceError when the connection is lost.
+    """
+    try:
+        schema, _ = extension_of(conn)
+        # Before, not after: a reset in between then shows as counters that shrank.
+        reset = counting_since(conn, schema, "traffic_since")
+        rows = _rows(conn, schema, with_texts=False)
+    except (SourceError, psycopg.Error) as error:
+        if conn.closed:
+            raise source_error(error) if isinstance(error, psycopg.Error) else error from None
+        return None
+    return Counters(reset or "", {_key(row): _counter(row) for row in rows})
+
+
+def statements_of(conn: Connection, queries: Iterable[Query]) -> dict[StatementKey, str]:
+    """Return which query of a workload from pg_stat_statements each counted statement is, by the query's id.
+
+    Cursors are left out: their time is in what fetches from them. So are queries whose ids are ambiguous. Raises
+    SourceError.
+    """
+    ids = {item.id for item in queries}
+    found: dict[StatementKey, str] = {}
+    try:
+        rows = _rows(conn, extension_of(conn)[0], with_texts=True)
+    except psycopg.Error as error:
+        raise source_error(error) from None
+    by_text: dict[str, list[StatementKey]] = defaultdict(list)
+    for row in rows:
+        if row["is_top_level"] and row["text"]:
+            by_text[row["text"]].append(_key(row))
+    for text, keys in by_text.items():
+        query_id = _query_id(text)
+        if query_id in ids and f"{query_id}-2" not in ids:
+            found.update(dict.fromkeys(keys, query_id))
+    return found
+
+
+def _rows(conn: Connection, schema: str, *, with_texts: bool) -> list[DictRow]:
+    # The name of the schema is the only thing that a parameter cannot hold.
+    text = sql.SQL(load("traffic", conn.info.server_version)).format(schema=sql.Identifier(schema))
+    return query(conn, text, (with_texts,))
+
+
+def _key(row: DictRow) -> StatementKey:
+    return row["role_oid"], row["query_id"], row["is_top_level"]
+
+
+def _counter(row: DictRow) -> Counter:
+    """The server keeps the mean and the deviation over all executions, so that the sum of squares can be had back."""
+    calls, total_ms, deviation_ms = row["calls"], row["total_ms"], row["deviation_ms"]
+    return Counter(calls, total_ms, calls * deviation_ms**2 + total_ms**2 / calls, row["since"])
+
+
+def _query_id(text: str) -> str | None:
+    """Return the id under which `workload_from_statements` has the text, or None where it has none."""
+    inner, is_cursor = unwrapped(text)
+    if is_cursor:
+        return None
+    try:
+        statements = split(regrouped(inner))
+    except WorkloadError:
+        return None
+    return QueryIds().next_for(statements[0].fingerprint) if len(statements) == 1 else None

@@ -23,6 +23,7 @@ from trimtab.settle.traffic import Judged, Margin, Unjudged, Window, can_be_judg
 # Traffic that does not show within so long is no traffic.
 QUIET_SECONDS = 3.0
 _POLL_SECONDS = 0.25
+UNREADABLE = "the application's statements were not judged: their counters could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,16 @@ class Watching:
     _before: Counters | None = None
     _after: Counters | None = None
     _changed_at: float = 0.0
+    _known: Mapping[StatementKey, str] = field(default_factory=dict)
     _written: Mapping[str, frozenset[TableName]] = field(default_factory=dict)
 
     def before_changes(self) -> None:
         """Take the counters, and see which tables are written to, while nothing has been changed yet."""
         if self.counted is not None:
-            self.workshop.watcher.progress("looking at the application's writes", 0, 0)
+            self.workshop.watcher.progress("looking at the application's statements", 0, 0)
             self._written = tables_of_writes(self.workshop.source, self.workload.queries)
+            # The texts stand in the counters: after a reset nobody knows whose they were.
+            self._known = statements_of(self.workshop.source, self.workload.queries)
             self._before = read_counters(self.workshop.source)
 
     def after_changes(self) -> None:
@@ -80,21 +84,18 @@ class Watching:
         touched = {life.strategy.id: self._touched_by(life) for life in standing}
         query_ids = frozenset().union(*touched.values())
         if self._before is None or self._after is None:
-            return Seen(told="the application's statements were not judged: their counters could not be read")
+            return Seen(told=UNREADABLE)
         if not query_ids:
             return Seen()
-        known = statements_of(self.workshop.source, self.workload.queries)
-        keys = {key: query_id for key, query_id in known.items() if query_id in query_ids}
+        keys = {key: query_id for key, query_id in self._known.items() if query_id in query_ids}
         before = Window(self.counted, self._before)
-        if not can_be_judged(before, keys):
-            told = f"the application's statements were not judged: none of {len(query_ids)} that the changes touch"
-            return Seen(touched=touched, told=f"{told} ran often enough before them")
-        end, seconds = self._end(self._after, keys)
+        is_worth_it = can_be_judged(before, keys)
+        end, seconds = self._end(self._after, keys) if is_worth_it else (self._after, 0.0)
         if end is None:
-            return Seen(told="the application's statements were not judged: their counters could not be read")
+            return Seen(told=UNREADABLE)
         limits = self.workshop.specification.settle
         margin = Margin(limits.max_slowdown_percent, limits.slowdown_floor_ms, limits.error_rate)
-        others = known.keys() - keys.keys()
+        others = self._known.keys() - keys.keys()
         judged = judge_traffic(before, Window(self._after, end), keys, others, margin)
         unknown = len(query_ids - set(keys.values()))
         return Seen(judged, touched, _told(judged, unknown, seconds))
@@ -126,7 +127,8 @@ class Watching:
 
 def _told(judged: Judged, unknown: int, seconds: float) -> str:
     unjudged = {**judged.unjudged, **({Unjudged.UNKNOWN: unknown} if unknown else {})}
-    told = f"watched for {seconds:.0f} s: {judged.judged} of the statements that the changes touch judged"
+    watched = f"watched for {seconds:.0f} s" if seconds else "not watched"
+    told = f"{watched}: {judged.judged} of the statements that the changes touch judged"
     if judged.slowed:
         told += f", {len(judged.slowed)} of them slower than before"
     if unjudged:

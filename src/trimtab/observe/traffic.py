@@ -6,7 +6,8 @@ Texts leave this file as ids of queries only. Never resets the statistics, and j
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -30,39 +31,43 @@ def read_counters(conn: Connection) -> Counters | None:
 
     Raises SourceError when the connection is lost.
     """
-    try:
+    with _untold(conn):
         schema, _ = extension_of(conn)
         # Before, not after: a reset in between then shows as counters that shrank.
         reset = counting_since(conn, schema, "traffic_since")
         rows = _rows(conn, schema, with_texts=False)
-    except (SourceError, psycopg.Error) as error:
-        if conn.closed:
-            raise source_error(error) if isinstance(error, psycopg.Error) else error from None
-        return None
-    return Counters(reset or "", {_key(row): _counter(row) for row in rows})
+        return Counters(reset or "", {_key(row): _counter(row) for row in rows})
+    return None
 
 
 def statements_of(conn: Connection, queries: Iterable[Query]) -> dict[StatementKey, str]:
     """Return which query of a workload from pg_stat_statements each counted statement is, by the query's id.
 
-    Cursors are left out: their time is in what fetches from them. So are queries whose ids are ambiguous. Raises
-    SourceError.
+    Cursors are left out: their time is in what fetches from them. So are queries whose ids are ambiguous; and all where
+    the server does not tell it (any more). Raises SourceError when the connection is lost.
     """
     ids = {item.id for item in queries}
-    found: dict[StatementKey, str] = {}
-    try:
-        rows = _rows(conn, extension_of(conn)[0], with_texts=True)
-    except psycopg.Error as error:
-        raise source_error(error) from None
     by_text: dict[str, list[StatementKey]] = defaultdict(list)
-    for row in rows:
-        if row["is_top_level"] and row["text"]:
-            by_text[row["text"]].append(_key(row))
+    with _untold(conn):
+        for row in _rows(conn, extension_of(conn)[0], with_texts=True):
+            if row["is_top_level"] and row["text"]:
+                by_text[row["text"]].append(_key(row))
+    found: dict[StatementKey, str] = {}
     for text, keys in by_text.items():
         query_id = _query_id(text)
         if query_id in ids and f"{query_id}-2" not in ids:
             found.update(dict.fromkeys(keys, query_id))
     return found
+
+
+@contextmanager
+def _untold(conn: Connection) -> Iterator[None]:
+    """Let go of the errors of a server that is there, and does not tell."""
+    try:
+        yield
+    except (SourceError, psycopg.Error) as error:
+        if conn.closed:
+            raise source_error(error) if isinstance(error, psycopg.Error) else error from None
 
 
 def _rows(conn: Connection, schema: str, *, with_texts: bool) -> list[DictRow]:

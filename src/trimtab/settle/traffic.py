@@ -141,11 +141,11 @@ def is_quiet(since: Window, touched: Iterable[StatementKey]) -> bool:
 
 def _pair(before: Window, after: Window, key: StatementKey) -> tuple[_Runs, _Runs] | Unjudged:
     was, now = _runs(before, key), _runs(after, key)
-    if isinstance(was, _Runs) and isinstance(now, _Runs):
-        # Between the windows the changes were made: a counter must not have begun anew there either.
-        between = _step(before.end, after.begin, key)
-        return between if isinstance(between, Unjudged) else (was, now)
-    return Unjudged.RESET if Unjudged.RESET in (was, now) else Unjudged.FEW
+    # Between the windows the changes were made: a counter must not have begun anew there either.
+    between = _step(before.end, after.begin, key)
+    if Unjudged.RESET in (was, between, now):
+        return Unjudged.RESET
+    return (was, now) if isinstance(was, _Runs) and isinstance(now, _Runs) else Unjudged.FEW
 
 
 def _runs(window: Window, key: StatementKey) -> _Runs | Unjudged:

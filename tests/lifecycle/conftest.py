@@ -1,0 +1,56 @@
+"""A server that counts statements, databases with an application at work in them, and landings on them."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.server import Server
+
+from .application import SCHEMA, Application
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def counting_server() -> Iterator[Server]:
+    path = Path(tempfile.mkdtemp(prefix="ttl-")).resolve()
+    path.chmod(0o711)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+        settings = {"shared_preload_libraries": "pg_stat_statements", "max_connections": "40"}
+        with Server.create(Binaries.find(), purpose="lifecycle-tests", settings=settings) as server:
+            yield server
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def new_application(counting_server: Server, tmp_path: Path) -> Iterator[Callable[[], Application]]:
+    """Makes databases, and ends the application and drops them."""
+    made: list[Application] = []
+
+    def make() -> Application:
+        made.append(Application(counting_server, f"desk_{next(_numbers)}", tmp_path / "ledger.db"))
+        with psycopg.connect(counting_server.dsn(), autocommit=True) as conn:
+            conn.execute(f'CREATE DATABASE "{made[-1].database}"'.encode())
+        made[-1].run(*SCHEMA)
+        return made[-1]
+
+    yield make
+    for application in made:
+        application.end()
+    with psycopg.connect(counting_server.dsn(), autocommit=True) as conn:
+        for application in made:
+            conn.execute(f'DROP DATABASE "{application.database}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def application(new_application: Callable[[], Application]) -> Application:
+    return new_application()

@@ -110,6 +110,8 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "allow_standby": st.booleans(),
         "max_replica_lag": _sizes,
         "max_active_sessions": st.integers(1, 1000),
+        "max_total_size": st.one_of(_sizes, st.just("unlimited")),
+        "min_free_disk": _sizes,
     },
 }
 

@@ -7,7 +7,7 @@ from trimtab.validate.validate import RULES
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "specification.md").read_text()
 # Enforced where they act: by apply, by the trial, by the lifecycle and by settle.
-ELSEWHERE = ("locks.", "trial.", "prediction.", "settle.", "servers.max_")
+ELSEWHERE = ("locks.", "trial.", "prediction.", "settle.", "servers.max_", "servers.min_")
 
 
 def test_every_field_is_documented() -> None:

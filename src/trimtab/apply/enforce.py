@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from trimtab.apply.dependence import refuse_rested_on
+from trimtab.apply.disk import predicted_bytes
 from trimtab.apply.execute import Execution, UnfinishedError
 from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
@@ -127,7 +128,7 @@ class Enforcer:
         inverse = self._inverse(change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
         with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot):
-            seconds, made = self._carry_out(_APPLY, body, change)
+            seconds, made = self._carry_out(_APPLY, body, change, predicted_bytes(strategy, change))
         return Applied(
             body["intent_id"],
             strategy.id,
@@ -181,11 +182,14 @@ class Enforcer:
             self._answer_interrupted(kinds, body, change)
             raise
 
-    def _carry_out(self, kinds: _Kinds, body: Mapping[str, str], change: Change) -> tuple[float, dict[str, int]]:
+    def _carry_out(
+        self, kinds: _Kinds, body: Mapping[str, str], change: Change, size_bytes: int = 0
+    ) -> tuple[float, dict[str, int]]:
         """Make the change, unless it is made already, and write that it is done; return its seconds, and oids."""
         puts_back = kinds is _REVERT  # which waits for nobody's leisure
         limits = None if puts_back else self.specification.servers
-        execution = Execution(self.connection, Patience.of(self.specification.locks), self.sleep, puts_back, limits)
+        patience = Patience.of(self.specification.locks)
+        execution = Execution(self.connection, patience, self.sleep, puts_back, limits, size_bytes)
         started = time.monotonic()
         if state_of(self.connection, change) is not ChangeState.DONE:
             execution.carry_out(change)

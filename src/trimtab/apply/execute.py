@@ -14,6 +14,7 @@ from typing import assert_never
 import psycopg
 
 from trimtab.apply.busy import busy
+from trimtab.apply.disk import full
 from trimtab.apply.patience import Patience
 from trimtab.apply.state import ChangeState, blocker, build_in_progress, state_of
 from trimtab.db.connection import Connection, source_error
@@ -45,7 +46,8 @@ class Execution:
     """How changes are carried out on one session: it must be in autocommit, and nobody else may use it.
 
     `sleep` is called between tries. `puts_back` says that an index is made again that was there before: it then goes
-    where it was, whatever default_tablespace says now. `limits` say when the server is too busy; None is never.
+    where it was, whatever default_tablespace says now. `limits` say when the server is too busy, and when its disk has
+    no room for an index of `size_bytes`; None is never.
     """
 
     connection: Connection
@@ -53,13 +55,14 @@ class Execution:
     sleep: Callable[[float], None]
     puts_back: bool = False
     limits: Servers | None = None
+    size_bytes: int = 0
 
     def carry_out(self, change: Change) -> None:
         """Do the change and see in the catalog that it is done.
 
-        Raises ApplyError: `apply.lock_timeout`, `apply.busy`, `apply.timeout`, `apply.failed`, `apply.not_verified`;
-        then nothing of it is left. Raises UnfinishedError `apply.unknown` or `apply.unfinished`. An interrupt cancels
-        the server's work and passes; what could be cleared away then is.
+        Raises ApplyError: `apply.lock_timeout`, `apply.busy`, `apply.disk`, `apply.timeout`, `apply.failed`,
+        `apply.not_verified`; then nothing of it is left. Raises UnfinishedError `apply.unknown` or `apply.unfinished`.
+        An interrupt cancels the server's work and passes; what could be cleared away then is.
         """
         for pause in self.patience.pauses():
             error = self._blocked(change) or self._try(change)
@@ -90,8 +93,15 @@ class Execution:
     def _blocked(self, change: Change) -> ApplyError | None:
         """Say who would be waited for in vain: a build that times out at its end was work for nothing.
 
-        Or what else the server has to do.
+        Or what else the server has to do, or that its disk has no room, for which nobody waits.
         """
+        no_room = None if self.limits is None else full(self.connection, change, self.size_bytes, self.limits)
+        if no_room is not None:
+            return ApplyError(
+                f"{change.kind} was not applied: {no_room}",
+                code="apply.disk",
+                next_step="Make room on the server's disk, or leave the index out; --budget makes a run add less.",
+            )
         reason = None if self.limits is None else busy(self.connection, change, self.limits)
         if reason is not None:
             return ApplyError(

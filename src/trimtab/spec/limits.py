@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from trimtab.spec import narrowing as narrow
 from trimtab.spec.patterns import check_pattern, simplify
-from trimtab.spec.quantity import parse_size_bytes
+from trimtab.spec.quantity import LARGEST, parse_size_bytes
 from trimtab.spec.settings import SettingLimits, check_setting_names
 
 ChangeKind: TypeAlias = Literal["create_index", "drop_index", "create_statistics", "drop_statistics", "set_setting"]
@@ -21,6 +21,8 @@ IndexMethod: TypeAlias = Literal["btree", "hash", "gin", "gist", "spgist", "brin
 DropReason: TypeAlias = Literal["duplicate", "redundant", "unused"]
 StatisticsKind: TypeAlias = Literal["ndistinct", "dependencies", "mcv"]
 SettingScope: TypeAlias = Literal["database", "role"]
+UNLIMITED = "unlimited"
+"""How a document writes the size that is no limit: the largest that there is."""
 
 
 def _from_list(value: object) -> object:
@@ -47,7 +49,7 @@ def _table_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
 def _size(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("must be a size with its unit, such as 512MB or 10GB")
-    return parse_size_bytes(value)
+    return LARGEST if value == UNLIMITED else parse_size_bytes(value)
 
 
 def _setting_limits(value: SettingLimits) -> SettingLimits:
@@ -176,6 +178,8 @@ class Servers(Section):
     allow_standby: Annotated[bool, narrow.PERMISSION]
     max_replica_lag_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_replica_lag")
     max_active_sessions: Annotated[int, Field(ge=1), narrow.AT_MOST]
+    max_total_size_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_total_size")
+    min_free_disk_bytes: Annotated[SizeBytes, narrow.AT_LEAST] = Field(alias="min_free_disk")
 
 
 class Limits(BaseModel):

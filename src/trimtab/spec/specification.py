@@ -11,6 +11,7 @@ import rfc8785
 from pydantic import BaseModel
 
 from trimtab.spec.limits import (
+    UNLIMITED,
     Changes,
     Drops,
     Indexes,
@@ -24,7 +25,7 @@ from trimtab.spec.limits import (
     Statistics,
     TrialLimits,
 )
-from trimtab.spec.quantity import Quantity, size_text
+from trimtab.spec.quantity import LARGEST, Quantity, size_text
 
 API_VERSION = "trimtab.dev/v1"
 KIND = "OptimizationSpec"
@@ -127,6 +128,6 @@ def _plain(name: str, value: object) -> Json:
     if isinstance(value, tuple):
         return [_plain("", item) for item in value]
     if isinstance(value, int) and name.endswith("_bytes"):
-        return size_text(value)
+        return UNLIMITED if value == LARGEST else size_text(value)
     assert isinstance(value, bool | int | float | str)
     return value

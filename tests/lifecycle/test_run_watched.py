@@ -13,7 +13,7 @@ import pytest
 
 from trimtab.lifecycle.loop import optimize
 from trimtab.lifecycle.request import Request
-from trimtab.model.report import OnSource
+from trimtab.model.change import SetSetting
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent
 
@@ -69,7 +69,8 @@ def test_what_the_lab_does_not_show_of_the_writes_is_taken_back(source: Applicat
     assert lives, [(life.strategy.title, life.outcome, life.note) for life in report.lives]
     assert any("times as long" in life.note for life in lives)
     assert source.indexes() == set()
-    assert report.on_source is OnSource.NONE
+    kept = [change for life in report.lives_with(Outcome.KEPT) for change in life.strategy.changes]
+    assert all(isinstance(change, SetSetting) for change in kept)  # What costs no write may stay.
     assert report.messages[0].startswith("watched for ")
     assert "watching the application's statements" in told.said
     written = {e.text("strategy_id"): e.text("note") for e in source.entries() if e.kind == "strategy_settled"}

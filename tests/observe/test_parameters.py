@@ -135,6 +135,7 @@ def test_the_heaviest_reads_get_several_values_that_share_their_executions(conn:
     assert len(of_query["q24"]) == 3
     assert {draw.id for draw in of_query["q24"]} == {"q24", "q24b", "q24c"}
     assert len({draw.parameters for draw in of_query["q25"]}) == len(of_query["q25"]) <= 3
+    assert {draw.statement_id for draw in of_query["q24"]} == {"q24"}
     for query in weighted.queries:
         assert sum(draw.weight for draw in of_query[query.id]) == pytest.approx(query.weight)
     # The first is what one draw alone would be.

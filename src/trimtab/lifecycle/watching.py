@@ -102,7 +102,9 @@ class Watching:
 
     def _touched_by(self, life: Life) -> frozenset[str]:
         """Return the queries that its trial measured, and the writes to the tables of its indexes."""
-        measured = {query.query_id for query in life.trial.queries} if life.trial is not None else set()
+        statements = {query.id: query.statement_id for query in self.workload.queries}
+        tried = life.trial.queries if life.trial is not None else ()
+        measured = {statements.get(query.query_id, query.query_id) for query in tried}
         changes = [applied.change for applied in life.applied]
         tables = {(c.schema, c.table) for c in changes if isinstance(c, CreateIndex | DropIndex)}
         if not tables:

@@ -22,7 +22,8 @@ class Query:
 
     `weight` is the number of executions that it stands for. `text` may hold `$n`; `parameters` are the values that a
     trial binds to them, in their text form (None is NULL); `is_synthetic` says that they were drawn from the planner's
-    statistics, not seen. A text with `$n` and no parameters can be planned, as a generic plan, but not run.
+    statistics, not seen; of several draws `drawn_of` names the query of the first. A text with `$n` and no parameters
+    can be planned, as a generic plan, but not run.
     `hides_work` says that it calls functions of the user's, whose queries its plan does not show. `clone_only` says why
     it runs in a clone alone and is only planned elsewhere, without literals; "" where it may run.
     """
@@ -36,8 +37,14 @@ class Query:
     parameter_count: int = 0
     parameters: tuple[str | None, ...] = ()
     is_synthetic: bool = False
+    drawn_of: str = ""
     hides_work: bool = False
     clone_only: str = ""
+
+    @property
+    def statement_id(self) -> str:
+        """The id that all draws of one statement share."""
+        return self.drawn_of or self.id
 
     @property
     def is_runnable(self) -> bool:

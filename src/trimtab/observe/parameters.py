@@ -103,6 +103,7 @@ def _filled(query: Query, found: Sequence[tuple[str, ...] | None]) -> Iterator[Q
             weight=query.weight * times / len(draws),
             parameters=parameters,
             is_synthetic=True,
+            drawn_of=query.id if number else "",
         )
 
 

@@ -30,6 +30,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path, help="the folder that holds tpch.txt and job.txt")
     directory = parser.parse_args().directory
+    if absent := missing(directory):
+        parser.error(absent)
+    solve_all(directory)
+
+
+def missing(directory: Path) -> str:
+    """Return which tables are not in the folder, in one line; "" when all are."""
+    absent = [f"{name}.txt" for name in PUBLISHED if not (directory / f"{name}.txt").is_file()]
+    return f"no {' and no '.join(absent)} in {directory}" if absent else ""
+
+
+def solve_all(directory: Path) -> None:
+    """Solve each budget of each table, print the figures and write them."""
     rows = [row for name in PUBLISHED for row in _solved(name, directory / f"{name}.txt")]
     for row in rows:
         print(row)

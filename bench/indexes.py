@@ -3,29 +3,31 @@
 The databases are loaded without keys and indexes. The selector sees a statistics twin alone; the yardstick is the sum
 of the planner's costs, every query counting once, under the chosen set over that under no index. The class "two
 columns" is that of published comparisons: B-trees of one or two columns; "full" is every kind that Trimtab knows. The
-same sum is asked once more of the loaded database itself, with the chosen set really built.
+same sum is asked once more of the loaded database itself, with the chosen set really built. Other advisers that the
+user has are asked the same in the class "two columns" (`peers/`), and their sets are judged as ours are.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from bench import tpcds_data, tpch_data
+from bench import cophy
+from bench.built import MB, built_cost, run_times
+from bench.index_workloads import LOADERS, loaded, silent, snapshot, texts
+from bench.peers.asking import Advice, NoAnswerError, Peer, ask, at_hand, home
 from bench.results_file import write
-from trimtab.db.connection import Connection, connect
-from trimtab.db.explain import explain
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.model.catalog import Snapshot
-from trimtab.model.change import CreateIndex, qualified
+from trimtab.errors import TrimtabError
+from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
-from trimtab.observe.snapshot import take_snapshot
 from trimtab.propose.context import KINDS, Context, Limits
 from trimtab.propose.indexes import choose
 from trimtab.propose.proof import prove
@@ -34,12 +36,6 @@ from trimtab.twin.build import build
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.twin import Twin
 
-MB = 1_000_000
-# Queries whose costs drown all others: left out, as in the published comparisons.
-LEFT_OUT = {
-    "tpch": {"q02", "q17", "q20"},
-    "tpcds": {"q04", "q06", "q09", "q10", "q11", "q32", "q35", "q41", "q95"},
-}
 # Class and budget in MB: the share of the cost without indexes that is to be reached.
 GOALS: dict[str, dict[str, dict[int, float | None]]] = {
     "tpch": {
@@ -51,105 +47,137 @@ GOALS: dict[str, dict[str, dict[int, float | None]]] = {
 }
 # Keys, included columns, kinds.
 CLASSES = {"two columns": (2, 0, frozenset({"btree"})), "full": (4, 12, KINDS)}
+COMPARED = "two columns"
+_BUDGETS = dict.fromkeys(str(budget) for classes in GOALS.values() for budget in classes[COMPARED])
 GOAL_GAP = {"tpch": 0.01, "tpcds": 0.05}
 GOAL_SECONDS = {"tpch": 5.0, "tpcds": 30.0}
-LOADERS: dict[str, tuple[Callable[[Connection, float], None], Callable[[], dict[str, str]]]] = {
-    "tpch": (tpch_data.load, tpch_data.queries),
-    "tpcds": (tpcds_data.load, tpcds_data.queries),
-}
-_BARE = """
-do $$ declare one record; begin
-  for one in select conrelid::regclass as owner, conname from pg_constraint
-              where connamespace = 'public'::regnamespace and contype in ('f', 'p', 'u') order by contype loop
-    execute format('alter table %s drop constraint %I', one.owner, one.conname);
-  end loop;
-  for one in select indexrelid::regclass as name from pg_index join pg_class c on c.oid = indexrelid
-              where relnamespace = 'public'::regnamespace loop
-    execute format('drop index %s', one.name);
-  end loop;
-end $$
-"""
+OURS = "trimtab"
 
 
 def main() -> None:
+    arguments, binaries, peers = _arguments()
+    rows: list[dict[str, Any]] = []
+    for name in arguments.workloads or LOADERS:
+        with loaded(name, arguments.scale, binaries) as server:
+            rows += _measured(name, server, arguments, peers)
+    ran = {"scale": arguments.scale, "postgresql": "{}.{}".format(*binaries.version)}
+    print(f"written to {write('indexes', {**ran, 'selections': rows}).relative_to(Path.cwd())}")
+    if arguments.cophy:
+        cophy.solve_all(arguments.cophy)
+    else:
+        print("published cost tables: left out, since neither --cophy DIR nor TRIMTAB_COPHY names their folder")
+
+
+def _arguments() -> tuple[argparse.Namespace, Binaries, list[Peer]]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workloads", nargs="*", help=f"{', '.join(LOADERS)}; all when none is named")
     parser.add_argument("--scale", type=float, default=1.0, help="of the databases; the goals are for 1")
     parser.add_argument("--classes", default=",".join(CLASSES), help="of index; all when not given")
     parser.add_argument("--budgets", default="", help="in MB, with commas; all when not given")
     parser.add_argument("--proof-seconds", type=float, default=30.0, help="for each proof; 0 for none")
+    parser.add_argument("--pg-bin", type=Path, help="PostgreSQL of the databases and twins; the wheel's by default")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=WHERE", help="see bench/README.md")
+    parser.add_argument("--peer-seconds", type=float, default=600.0, help="a peer's time for one budget")
+    parser.add_argument("--run-times", type=int, default=1, metavar="ROUNDS", help="of running the queries; 0 for none")
+    parser.add_argument("--run-times-of", default="tpch", help="the workloads that are run, with commas")
+    parser.add_argument("--run-limit", type=float, default=60.0, help="seconds after which a query is stopped")
+    parser.add_argument("--cophy", type=Path, default=os.environ.get("TRIMTAB_COPHY") or None, metavar="DIR")
     arguments = parser.parse_args()
-    if unknown := set(arguments.workloads) - set(LOADERS):
-        parser.error(f"no such workload: {', '.join(sorted(unknown))}")
-    rows = []
-    for name in arguments.workloads or LOADERS:
-        with _loaded(name, arguments.scale) as server:
-            image = read_image(server.dsn(name), server.binaries, progress=_silent)
-            for kind in arguments.classes.split(","):
-                for budget in GOALS[name][kind]:
-                    if not arguments.budgets or str(budget) in arguments.budgets.split(","):
-                        server.stop()  # It takes nothing from the selector.
-                        row, queries, changes = _chosen(name, image, kind, budget, arguments.proof_seconds)
-                        server.start()
-                        rows.append(row | _built(server.dsn(name), queries, changes))
-                        print(rows[-1], flush=True)
-    print(f"written to {write('indexes', {'selections': rows}).relative_to(Path.cwd())}")
+    for what, known, given in (
+        ("workload", LOADERS, arguments.workloads),
+        ("workload", LOADERS, arguments.run_times_of.split(",")),
+        ("class", CLASSES, arguments.classes.split(",")),
+        ("budget", _BUDGETS, arguments.budgets.split(",") if arguments.budgets else ()),
+    ):
+        if unknown := sorted(set(given) - set(known)):
+            parser.error(f"no such {what}: {', '.join(unknown)}; there are {', '.join(known)}")
+    if arguments.cophy and (absent := cophy.missing(arguments.cophy)):
+        parser.error(f"published cost tables: {absent}")
+    try:
+        peers, left_out = at_hand(arguments.peer, os.environ)
+        binaries = Binaries.find(arguments.pg_bin)
+    except (ValueError, TrimtabError) as error:
+        parser.error(str(error))
+    print("\n".join(left_out), end="\n" * bool(left_out), flush=True)
+    return arguments, binaries, peers
 
 
-@contextmanager
-def _loaded(name: str, scale: float) -> Iterator[Server]:
-    """Yield a server with the database, without keys and indexes."""
-    with Server.create(Binaries.find(), purpose="bench-indexes", settings=tpch_data.SETTINGS) as server:
-        with closing(connect(server.dsn(), read_only=False)) as connection:
-            connection.execute(f"create database {name}".encode())
-        with closing(connect(server.dsn(name), read_only=False)) as connection:
-            LOADERS[name][0](connection, scale)
-            connection.execute(_BARE.encode())
-            connection.execute(b"vacuum analyze")
-        yield server
+def _measured(name: str, server: Server, arguments: argparse.Namespace, peers: Sequence[Peer]) -> list[dict[str, Any]]:
+    """Return the rows of one workload."""
+    image = read_image(server.dsn(name), server.binaries, progress=silent)
+    classes = [kind for kind in CLASSES if kind in arguments.classes.split(",")]
+    budgets = [one for one in GOALS[name][COMPARED] if str(one) in (arguments.budgets or str(one)).split(",")]
+    advised = _advised(name, server, arguments, peers, budgets) if COMPARED in classes and peers else {}
+    rows: list[dict[str, Any]] = []
+    sets: list[tuple[dict[str, Any], Sequence[CreateIndex]]] = []
+    queries: Sequence[Query] = ()
+    for kind in classes:
+        for budget in budgets:
+            server.stop()  # It takes nothing from the selector.
+            chosen, queries = _chosen(
+                name, server.binaries, image, kind, budget, arguments.proof_seconds, advised.get(budget, {})
+            )
+            server.start()
+            for row, changes in chosen if kind == COMPARED else chosen[:1]:
+                row.update(built_cost(server.dsn(name), queries, changes))
+                rows.append(row)
+                print(row, flush=True)
+            if kind == COMPARED:
+                sets += chosen
+    if arguments.run_times and name in arguments.run_times_of.split(",") and sets:
+        base, *others = run_times(
+            server.dsn(name),
+            queries,
+            [changes for _, changes in sets],
+            rounds=arguments.run_times,
+            limit_seconds=arguments.run_limit,
+        )
+        for (row, _), found in zip(sets, others, strict=True):
+            row["run_time_share"] = round(found.share, 4)
+            row["run_seconds"], row["run_seconds_without"] = round(found.seconds, 2), round(base.seconds, 2)
+            row["stopped"], row["stopped_without"] = found.stopped, base.stopped
+            told = ("workload", "selector", "budget_mb", "run_time_share", "run_seconds", "run_seconds_without")
+            print({key: row[key] for key in (*told, "stopped", "stopped_without")}, flush=True)
+    return rows
 
 
-def _built(dsn: str, queries: Sequence[Query], changes: Sequence[CreateIndex]) -> dict[str, object]:
-    """Return the share and the size with the indexes built; they are gone again afterwards.
-
-    Statistics of expressions come into being by ANALYZE, which draws another sample of all columns: so the cost without
-    the indexes is asked after it too.
-    """
-    with closing(connect(dsn, read_only=False)) as connection:
-        connection.execute(b"begin")
-        started = time.perf_counter()
-        for change in changes:
-            connection.execute(change.sql(concurrently=False).encode())
-        seconds = time.perf_counter() - started
-        connection.execute(b"analyze")
-        names = [qualified(change.schema, change.name) for change in changes]
-        row = connection.execute(
-            "select coalesce(sum(pg_relation_size(n::regclass)), 0)::bigint from unnest($1::text[]) n", (names,)
-        ).fetchone()
-        after = _cost(connection, queries)
-        for change in changes:
-            connection.execute(f"drop index {qualified(change.schema, change.name)}".encode())
-        before = _cost(connection, queries)
-        connection.execute(b"rollback")
-    assert row is not None, "a sum is one row"
-    return {
-        "built_cost_share": round(after / before, 4),
-        "built_size_mb": round(row[0] / MB, 1),
-        "build_seconds": round(seconds, 1),
-    }
-
-
-def _cost(connection: Connection, queries: Sequence[Query]) -> float:
-    return sum(explain(connection, query).cost for query in queries)
+def _advised(
+    name: str, server: Server, arguments: argparse.Namespace, peers: Sequence[Peer], budgets: Sequence[int]
+) -> dict[int, dict[str, Advice]]:
+    """Return what each peer chooses, by budget and selector. One that does not answer is not asked on."""
+    advised: dict[int, dict[str, Advice]] = {budget: {} for budget in budgets}
+    with home(name, arguments.scale, server) as dsn:
+        for peer in peers if dsn is not None else ():
+            for budget in budgets:
+                try:
+                    advised[budget][peer.selector] = ask(
+                        peer,
+                        dsn or "",
+                        texts(name),
+                        budget_mb=budget,
+                        max_columns=CLASSES[COMPARED][0],
+                        limit_seconds=arguments.peer_seconds,
+                    )
+                except NoAnswerError as error:
+                    print(f"{peer.selector}: left out of {name} from {budget} MB on: {error}", flush=True)
+                    break
+    return advised
 
 
 def _chosen(
-    name: str, image: Image, kind: str, budget: int, proof_seconds: float
-) -> tuple[dict[str, object], Sequence[Query], Sequence[CreateIndex]]:
-    """Return what was chosen on a twin of its own, so that nothing is remembered from another budget."""
-    with Twin.open(build(image, Binaries.find(), progress=_silent)) as twin:
-        snapshot = _snapshot(name, twin)
-        queries = snapshot.workload.queries
+    name: str,
+    binaries: Binaries,
+    image: Image,
+    kind: str,
+    budget: int,
+    proof_seconds: float,
+    advised: Mapping[str, Advice],
+) -> tuple[list[tuple[dict[str, Any], Sequence[CreateIndex]]], Sequence[Query]]:
+    """Return what was chosen on a twin of its own, so that nothing is remembered from another budget; ours first."""
+    with Twin.open(build(image, binaries, progress=silent)) as twin:
+        with closing(twin.connect_read_only()) as connection:
+            seen = snapshot(name, connection)
+        queries = seen.workload.queries
         keys, included, kinds = CLASSES[kind]
         limits = Limits(
             max_key_columns=keys,
@@ -164,26 +192,20 @@ def _chosen(
             least_gain=0.0,
         )
         calls, started = twin.planner_calls, time.perf_counter()
-        choice = choose(Context(snapshot=snapshot, what_if=twin, limits=limits))
+        choice = choose(Context(snapshot=seen, what_if=twin, limits=limits))
         seconds, calls = time.perf_counter() - started, twin.planner_calls - calls
         changes = tuple(change for group, _ in choice.selection.chosen for change in group)
         proof_calls, proof_started = twin.planner_calls, time.perf_counter()
         truth = Truth(choice.problem, choice.planner)
         proof = prove(choice.problem, choice.planner, choice.names, truth.objective, seconds=proof_seconds)
         proof_took, proof_calls = time.perf_counter() - proof_started, twin.planner_calls - proof_calls
-        before, after = (
-            sum(plan.cost for plan in plans if isinstance(plan, Plan)) for plans in twin.what_if(queries, [(), changes])
-        )
+        common = {"workload": name, "queries": len(queries), "class": kind, "budget_mb": budget}
         row = {
-            "workload": name,
-            "queries": len(queries),
-            "class": kind,
-            "budget_mb": budget,
-            "cost_share": round(after / before, 4),
+            **common,
+            "selector": OURS,
+            **_judged(twin, queries, changes),
             "goal": GOALS[name][kind][budget],
             "candidates": len(choice.problem.candidates),
-            "indexes": len(changes),
-            "size_mb": round(sum(size or 0 for size in twin.size_bytes(changes)) / MB, 1),
             "planner_calls": calls,
             "seconds": round(seconds, 1),
             "goal_seconds": GOAL_SECONDS[name],
@@ -193,19 +215,27 @@ def _chosen(
             "proof_calls": proof_calls,
             "proof_seconds": round(proof_took, 1),
         }
-        return row, queries, changes
+        theirs: list[tuple[dict[str, Any], Sequence[CreateIndex]]] = []
+        for selector, advice in advised.items():
+            judged = _judged(twin, queries, advice.changes)
+            asked = {"version": advice.version, "queries_taken": advice.queries_taken}
+            effort = {"planner_calls": advice.planner_calls, "seconds": round(advice.seconds, 1)}
+            its = {**common, "class": COMPARED, "selector": selector, **asked, **judged, **effort}
+            its["is_over_budget"] = its["size_mb"] > budget
+            theirs.append((its, advice.changes))
+        if theirs:
+            within = [its["cost_share"] for its, _ in theirs if not its["is_over_budget"]]
+            row["best_peer_share"] = min(within, default=None)
+        return [(row, changes), *theirs], queries
 
 
-def _snapshot(name: str, twin: Twin) -> Snapshot:
-    texts = {query: text for query, text in LOADERS[name][1]().items() if query not in LEFT_OUT[name]}
-    with tempfile.TemporaryDirectory() as directory, closing(twin.connect_read_only()) as connection:
-        workload = Path(directory) / "workload.sql"
-        tpch_data.write_workload(workload, texts)
-        return take_snapshot(connection, workload, seed=1, progress=_silent)
-
-
-def _silent(_done: int, _total: int, _what: str) -> None:
-    pass
+def _judged(twin: Twin, queries: Sequence[Query], changes: tuple[CreateIndex, ...]) -> dict[str, Any]:
+    """Return the share of the cost, and the size, that the twin tells of a set."""
+    before, after = (
+        sum(plan.cost for plan in plans if isinstance(plan, Plan)) for plans in twin.what_if(queries, [(), changes])
+    )
+    size = sum(size or 0 for size in twin.size_bytes(changes))
+    return {"cost_share": round(after / before, 4), "indexes": len(changes), "size_mb": round(size / MB, 1)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What one more index costs each inserted row: ms, WAL bytes and blocks, by access method, on an embedded server.
+"""What one more index costs: each inserted row ms, WAL bytes and blocks, by access method; each query its planning.
+
+On an embedded server.
 
 Tables that differ by one index take the same rows in turns; what is printed is the difference to the one without any.
 The prices of `trimtab.propose.writes` are of this kind.
@@ -27,6 +29,7 @@ KINDS = {
     "gin, 5 items": "USING gin (items)",
     "gist": "USING gist (span)",
 }
+_PLANNED = 1_000
 _ROW = (
     "n AS id, (pg_catalog.hashint8(n + $1::int8) & 1073741823) AS random,"
     " pg_catalog.md5((n + $1::int8)::text) AS digest,"
@@ -46,9 +49,10 @@ def main() -> None:
         closing(connect(server.dsn(), read_only=False)) as connection,
     ):
         rows = _measure(connection, arguments.rows, arguments.inserted, arguments.rounds)
-    for row in rows:
+        planning = _planning(connection)
+    for row in [*rows, planning]:
         print(row)
-    print(f"written to {write('writes', {'kinds': rows}).relative_to(Path.cwd())}")
+    print(f"written to {write('writes', {'kinds': rows, 'planning': planning}).relative_to(Path.cwd())}")
 
 
 def _measure(connection: Connection, rows: int, inserted: int, rounds: int) -> list[dict[str, object]]:
@@ -74,6 +78,30 @@ def _measure(connection: Connection, rows: int, inserted: int, rounds: int) -> l
             {"kind": kind, "us_per_row": round(1000 * ms, 2), "wal_bytes": round(wal, 1), "blocks": round(blocks, 2)}
         )
     return found
+
+
+def _planning(connection: Connection) -> dict[str, object]:
+    """Return by how much each of sixteen indexes lengthens the planning of a query on their table, in µs."""
+    connection.execute(b"CREATE TABLE planned AS SELECT * FROM t0")
+    connection.execute(b"ANALYZE planned")
+    bare = _planning_ms(connection)
+    columns = ("id", "random", "digest", "items")
+    for first in columns:
+        for second in columns:
+            keys = first if first == second else f"{first}, {second}"
+            connection.execute(f"CREATE INDEX ON planned ({keys})".encode())
+    added = _planning_ms(connection) - bare
+    return {"bare_us": round(1000 * bare, 2), "us_per_index": round(1000 * added / len(columns) ** 2, 2)}
+
+
+def _planning_ms(connection: Connection) -> float:
+    text = b"EXPLAIN (SUMMARY, FORMAT JSON) SELECT * FROM planned WHERE id = 7 AND random > 9"
+    found = []
+    for _ in range(_PLANNED):
+        [[told]] = connection.execute(text).fetchall()
+        [document] = told if isinstance(told, list) else json.loads(told)
+        found.append(float(document["Planning Time"]))
+    return median(found)
 
 
 def _insert(connection: Connection, table: str, start: int, count: int) -> tuple[float, float, float]:

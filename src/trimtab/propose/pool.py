@@ -1,4 +1,4 @@
-"""The candidates of a selection that may be made, by name: how large they are, and what they cost the writes.
+"""The candidates of a selection that may be made, by name: how large they are, and what they cost.
 
 Asks the what-if port for sizes; which of them are worth having is for the planner and the solver to say.
 """
@@ -16,7 +16,7 @@ from trimtab.model.workload import Query
 from trimtab.propose.candidate import Candidate, Origin
 from trimtab.propose.context import Context
 from trimtab.propose.problem import Cap
-from trimtab.propose.writes import Write, own_ms, write_ms, writes_of
+from trimtab.propose.writes import Write, own_ms, planning_ms, write_ms, writes_of
 
 # A part that is larger than this share of the whole index is not worth its restriction.
 MAX_PARTIAL_SHARE = 0.5
@@ -31,6 +31,7 @@ class Pool:
         self._context = context
         self._writing = [query for query in queries if not query.is_read]
         self._writes = writes_of(self._writing, plans)
+        self._planning = planning_ms(queries, plans)
         self._rent_per_byte = rent_per_byte
         self.names: dict[Candidate, str] = {}
         self._left_out: dict[Candidate, str] = {}
@@ -64,7 +65,8 @@ class Pool:
             self.changes[change.name] = change
             self.sizes[change.name] = size
             self.write_ms[change.name] = self._write_ms(candidate)
-            self.keep_ms[change.name] = self.write_ms[change.name] + self._rent_per_byte * size
+            planning = self._planning.get((candidate.schema, candidate.table), 0.0) * self._context.units_per_ms
+            self.keep_ms[change.name] = self.write_ms[change.name] + planning + self._rent_per_byte * size
         for candidate, query_ids in thought_of.items():
             if (name := self.names.get(candidate)) is not None:
                 known = self.origins.get(name, Origin(self.candidates[name].rule, ()))

@@ -1,4 +1,5 @@
-"""What one more index costs the writes of a workload: an entry for each row, and the HOT updates that it ends.
+"""What one more index costs a workload: an entry for each row that is written, the HOT updates that it ends, and the
+planner a look at it for each query of its table.
 
 The prices are those that `python -m bench.writes` measures. They are a prior, for choosing; the trial measures.
 """
@@ -18,6 +19,8 @@ from trimtab.propose.candidate import Candidate
 ENTRY_MS = {"btree": 0.008, "hash": 0.008, "gin": 0.012, "gist": 0.05, "spgist": 0.05, "brin": 0.0005}
 # ms for each statement that writes: every index is opened.
 STATEMENT_MS = 0.01
+# ms for each planning of a query on its table.
+PLANNING_MS = 0.0015
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,18 @@ def write_ms(candidate: Candidate, table: Table, writes: Sequence[Write]) -> flo
             each += hot * sum(ENTRY_MS.get(index.method, entry) for index in table.indexes)
         total += write.weight * (STATEMENT_MS + write.rows * each)
     return total
+
+
+def planning_ms(queries: Iterable[Query], plan_of: Mapping[str, Plan]) -> dict[tuple[str, str], float]:
+    """Return the weighted ms that any index on a table is expected to add to planning, by (schema, table).
+
+    Each execution counts as planned: who prepares statements pays less.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for query in queries:
+        for relation in plan_of[query.id].relations:
+            found[relation] = found.get(relation, 0.0) + query.weight * PLANNING_MS
+    return found
 
 
 def own_ms(write: Write, table: Table) -> float:

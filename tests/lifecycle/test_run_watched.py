@@ -13,7 +13,6 @@ import pytest
 
 from trimtab.lifecycle.loop import optimize
 from trimtab.lifecycle.request import Request
-from trimtab.model.change import SetSetting
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent
 
@@ -68,9 +67,7 @@ def test_what_the_lab_does_not_show_of_the_writes_is_taken_back(source: Applicat
     lives = report.lives_with(Outcome.REVERTED)
     assert lives, [(life.strategy.title, life.outcome, life.note) for life in report.lives]
     assert any("times as long" in life.note for life in lives)
-    assert source.indexes() == set()
-    kept = [change for life in report.lives_with(Outcome.KEPT) for change in life.strategy.changes]
-    assert all(isinstance(change, SetSetting) for change in kept)  # What costs no write may stay.
+    assert [name for name in source.indexes() if "ticket" in name] == []  # What is on another table may stay.
     assert report.messages[0].startswith("watched for ")
     assert "watching the application's statements" in told.said
     written = {e.text("strategy_id"): e.text("note") for e in source.entries() if e.kind == "strategy_settled"}

@@ -117,10 +117,14 @@ def test_a_workload_of_a_file_is_not_watched(application: Application) -> None:
         assert first_counters(dry, workload) is None
 
 
-def test_counters_that_cannot_be_read_any_more_are_told(application: Application) -> None:
+@pytest.mark.parametrize("were_read", [True, False])
+def test_counters_that_cannot_be_read_are_told(application: Application, were_read: bool) -> None:
     application.work(INSERT, *READS)
     with application.landing() as landing:
-        application.run("DROP EXTENSION pg_stat_statements")
+        if were_read:
+            application.run("DROP EXTENSION pg_stat_statements")
+        else:
+            landing.watching.counted = None
         [life], _ = landing.land(proven(PLAIN_INDEX))
     assert life.outcome is Outcome.KEPT
     assert landing.messages == (UNREADABLE,)

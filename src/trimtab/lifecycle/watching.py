@@ -39,16 +39,21 @@ class Seen:
 
 
 def first_counters(workshop: Workshop, workload: Workload) -> Counters | None:
-    """Return what the server has counted up to now, where the run is going to watch it; None where it is not."""
-    is_watched = workload.origin == ORIGIN and workshop.specification.settle.watch_seconds > 0
-    return read_counters(workshop.source) if workshop.request.apply and is_watched else None
+    """Return what the server has counted up to now; None where the run does not watch it, or it cannot be read."""
+    return read_counters(workshop.source) if is_watched(workshop, workload) else None
+
+
+def is_watched(workshop: Workshop, workload: Workload) -> bool:
+    """Return whether the run is to watch the application's statements."""
+    has_counters = workload.origin == ORIGIN
+    return workshop.request.apply and has_counters and workshop.specification.settle.watch_seconds > 0
 
 
 @dataclass(slots=True)
 class Watching:
     """Watches one landing: `before_changes`, the changes, `after_changes`, then `watch`.
 
-    `counted` is the reading of the run's beginning; with None nothing is watched.
+    `counted` is the reading of the run's beginning; without it nothing can be judged.
     """
 
     workshop: Workshop
@@ -79,12 +84,12 @@ class Watching:
 
     def watch(self, standing: Sequence[Life]) -> Seen:
         """Wait for the statements that the standing strategies touch, and return how they have fared."""
-        if self.counted is None:
+        if not is_watched(self.workshop, self.workload):
             return Seen()
+        if self.counted is None or self._before is None or self._after is None:
+            return Seen(told=UNREADABLE)
         touched = {life.strategy.id: self._touched_by(life) for life in standing}
         query_ids = frozenset().union(*touched.values())
-        if self._before is None or self._after is None:
-            return Seen(told=UNREADABLE)
         if not query_ids:
             return Seen()
         keys = {key: query_id for key, query_id in self._known.items() if query_id in query_ids}

@@ -33,6 +33,8 @@ from trimtab.settle.traffic import (
 MARGIN = Margin(max_slowdown_percent=10.0, floor_ms=2.0, error_rate=0.01)
 WRITE: StatementKey = (10, 1, True)
 TOUCHED = {WRITE: "q1"}
+# Beside what this takes, nobody notices what a few short statements lose.
+BUSY: dict[StatementKey, list[float]] = {(10, 99, True): [1_000_000.0] * 60}
 OTHERS: list[StatementKey] = [(10, number, True) for number in range(100, 106)]
 
 times = st.lists(st.floats(0.001, 1e4, allow_nan=False), min_size=LEAST_CALLS, max_size=60)
@@ -94,7 +96,7 @@ def test_whatever_is_slower_lost_more_than_margin_and_floor(
     was: list[float], now: list[float], percent: float, floor_ms: float
 ) -> None:
     margin = Margin(percent, floor_ms, 0.05)
-    before, after = _windows({WRITE: was}, {WRITE: now}, held=Counter(0, 0.0, 0.0))
+    before, after = _windows({WRITE: was, **BUSY}, {WRITE: now, **BUSY}, held=Counter(0, 0.0, 0.0))
     for lost in _judge(before, after, margin).slowed:
         assert lost.after_ms - lost.before_ms > floor_ms
         assert 1 + percent / 100 < lost.at_least <= lost.after_ms / lost.before_ms * (1 + 1e-9)
@@ -105,7 +107,7 @@ def test_whatever_is_slower_lost_more_than_margin_and_floor(
 def test_a_wider_margin_and_a_smaller_error_rate_never_find_more(
     was: list[float], now: list[float], percent: float, floor_ms: float
 ) -> None:
-    windows = _windows({WRITE: was}, {WRITE: now})
+    windows = _windows({WRITE: was, **BUSY}, {WRITE: now, **BUSY})
     for lenient in (Margin(percent + 5, floor_ms, 0.05), Margin(percent, floor_ms + 5, 0.05)):
         if not _judge(*windows, Margin(percent, floor_ms, 0.05)).slowed:
             assert not _judge(*windows, lenient).slowed
@@ -114,9 +116,17 @@ def test_a_wider_margin_and_a_smaller_error_rate_never_find_more(
 
 
 def test_a_loss_below_the_floor_is_none() -> None:
-    windows = _windows({WRITE: _around(0.1, 1)}, {WRITE: _around(1.0, 2)})
+    windows = _windows({WRITE: _around(0.1, 1), **BUSY}, {WRITE: _around(1.0, 2), **BUSY})
     assert not _judge(*windows).slowed
     assert _judge(*windows, replace(MARGIN, floor_ms=0.5)).slowed
+
+
+def test_the_floor_is_lower_for_what_runs_so_often_that_it_is_noticed() -> None:
+    others = {OTHERS[0]: [10.0] * 60}
+    seldom = _windows({WRITE: _around(0.1, 1, 25), **others}, {WRITE: _around(1.0, 2, 25), **others})
+    assert not _judge(*seldom).slowed  # 22 ms of 625
+    often = _windows({WRITE: _around(0.1, 1, 100), **others}, {WRITE: _around(1.0, 2, 100), **others})
+    assert _judge(*often).slowed  # 90 ms of 700
 
 
 def test_one_execution_that_took_very_long_is_no_slowdown() -> None:

@@ -22,6 +22,9 @@ from trimtab.settle.student import t_quantile
 
 LEAST_CALLS = 20
 LEAST_OTHERS = 3
+# The floor under a loss is for what nobody notices: no statement's loss, times its executions, is that large a share of
+# the time that all statements took meanwhile. A trial has the same.
+LARGEST_UNNOTICED = 0.05
 _NOTHING = Counter(0, 0.0, 0.0)
 # The server tells the times' spread, of which the sum of their squares is made, with some 16 digits.
 _ROUNDING = 1e-12
@@ -118,9 +121,16 @@ def judge_traffic(
         else:
             pairs[key] = found
     changes = _log_changes(before, after, others)
+    noticed_ms = LARGEST_UNNOTICED * sum(
+        step.total_ms
+        for key in after.end.by_statement
+        if isinstance(step := _step(after.begin, after.end, key), Counter)
+    )
     share = margin.error_rate / max(1, len(pairs))
     slowed = [
-        lost for key, (was, now) in pairs.items() if (lost := _lost(touched[key], was, now, changes, margin, share))
+        lost
+        for key, (was, now) in pairs.items()
+        if (lost := _lost(touched[key], was, now, changes, margin, share, noticed_ms))
     ]
     slowed.sort(key=lambda lost: (lost.before_ms - lost.after_ms, lost.query_id))
     return Judged(tuple(slowed), len(pairs), dict(unjudged), exp(fmean(changes)) if changes else None)
@@ -185,14 +195,21 @@ def _log_changes(before: Window, after: Window, others: Collection[StatementKey]
 
 
 def _lost(
-    query_id: str, was: _Runs, now: _Runs, changes: Sequence[float], margin: Margin, share: float
+    query_id: str,
+    was: _Runs,
+    now: _Runs,
+    changes: Sequence[float],
+    margin: Margin,
+    share: float,
+    noticed_ms: float,
 ) -> Slowed | None:
     common = exp(fmean(changes)) if changes else 1.0
     spread = variance(changes) / len(changes) if changes else 0.0
     bound = _ratio_at_least(was, now, common, spread, len(changes), 1.0 + margin.max_slowdown_percent / 100, share)
     # When the others got faster it is no loss of this one to have stayed as it was.
     loss_ms = now.mean_ms / max(common, 1.0) - was.mean_ms
-    if bound <= 1.0 + margin.max_slowdown_percent / 100 or loss_ms <= margin.floor_ms:
+    floor_ms = min(margin.floor_ms, noticed_ms / now.calls)
+    if bound <= 1.0 + margin.max_slowdown_percent / 100 or loss_ms <= floor_ms:
         return None
     return Slowed(query_id, was.mean_ms, now.mean_ms, was.calls, now.calls, bound, common)
 

@@ -64,6 +64,17 @@ class RunTime:
     stopped: int
 
 
+def baseline_ms(dsn: str, queries: Sequence[Query], *, limit_seconds: float) -> dict[str, float]:
+    """Return how long each query runs as things are, by its id: its second run, or the limit where it is reached."""
+    found: dict[str, float] = {}
+    with closing(connect(dsn, read_only=False, statement_timeout_ms=int(limit_seconds * 1000))) as connection:
+        for query in queries:
+            first = _seconds(connection, query, (), limit_seconds)
+            again = first if first >= limit_seconds else _seconds(connection, query, (), limit_seconds)
+            found[query.id] = 1000 * again
+    return found
+
+
 def run_times(
     dsn: str, queries: Sequence[Query], sets: Sequence[Sequence[CreateIndex]], *, rounds: int, limit_seconds: float
 ) -> list[RunTime]:

@@ -3,8 +3,12 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from trimtab.db.connection import Connection
+from trimtab.errors import UsageError
 from trimtab.observe.snapshot import take_snapshot
+from trimtab.twin.ddl import create_index, drop
 
 
 def nothing(done: int, total: int, what: str) -> None:
@@ -49,3 +53,29 @@ def test_another_seed_draws_other_values(owner: Connection, conn: Connection) ->
     owner.execute("SELECT * FROM sale WHERE id = 3")
     drawn = {take_snapshot(conn, None, seed=seed, progress=nothing).workload.queries[0].parameters for seed in range(4)}
     assert len(drawn) > 1
+
+
+def test_a_schema_that_the_role_may_not_use_takes_only_its_own_queries_out(
+    reader: Connection, owner: Connection
+) -> None:
+    owner.execute("CREATE SCHEMA closed")
+    owner.execute("CREATE TABLE closed.t (id int, v int)")
+    try:
+        texts = (
+            "SELECT * FROM closed.t WHERE v = $1",
+            "INSERT INTO closed.t VALUES (1, 2)",
+            "UPDATE closed.t SET v = $1",
+            "SELECT count(*) FROM sale",
+        )
+        found = take_snapshot(reader, texts, seed=1, progress=nothing)
+        assert [query.text for query in found.workload.queries] == [texts[3]]
+        assert len(found.workload.skipped) == 3
+        for refused in ("CREATE INDEX ON closed.t (v)", "CREATE INDEX ON closed.u (v)"):
+            with pytest.raises(UsageError) as caught:
+                create_index(refused, reader, 1)
+            assert caught.value.code == "twin.no_such_table"
+        with pytest.raises(UsageError) as unknown:
+            drop("closed.t_idx", reader)
+        assert unknown.value.code == "twin.no_such_index"
+    finally:
+        owner.execute("DROP SCHEMA closed CASCADE")

@@ -50,6 +50,9 @@ def test_names_and_columns(shop: Connection) -> None:
         ("", "twin.index_statement"),
         ("CREATE INDEX ON ONLY event (at)", "twin.index_statement"),
         ("CREATE INDEX ON nothing (id)", "twin.no_such_table"),
+        ("CREATE INDEX ON pg_class (relpages)", "twin.no_such_table"),
+        ("CREATE INDEX ON information_schema.sql_features (feature_id)", "twin.no_such_table"),
+        ("CREATE INDEX ON open_orders (id)", "twin.no_such_table"),
         ("CREATE INDEX ON nowhere.orders (id)", "twin.no_such_table"),
     ],
 )

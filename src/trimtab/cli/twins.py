@@ -220,8 +220,11 @@ def _show_check(done: Checked, console: Console) -> None:
         console.print(table)
     if len(different) > WORST:
         console.print(f"… and {len(different) - WORST} more; --json lists them all")
-    within, shape = (100 * float(summary[key]) for key in ("within_1_percent", "same_shape"))
-    text = f"{len(done.fidelity.queries)} queries: {within:.1f} % of costs within 1 %, {shape:.1f} % of shapes equal; "
+    if summary["queries"]:
+        within, shape = (100 * float(summary[key] or 0.0) for key in ("within_1_percent", "same_shape"))
+        text = f"{summary['queries']} queries: {within:.1f} % of costs within 1 %, {shape:.1f} % of shapes equal; "
+    else:
+        text = f"none of {len(done.fidelity.queries)} queries could be compared: the source plans none for this role; "
     text += f"twin {version_text(done.twin_version)} of a source {version_text(done.source_version)}, "
     console.print(text + f"ready in {done.build_seconds:.2f} s", highlight=False)
     _role(done.role, console)

@@ -38,8 +38,10 @@ class Failure:
 
 
 def first_reason(messages: str) -> str:
-    """Return why a program failed, by its first error."""
+    """Return why a program failed, by the error that ended it where that is known, else by its first."""
     told = [message for message in _MESSAGE.split(messages) if _ERROR.match(message)]
+    # What ended it comes after what was refused and left out.
+    told = [message for message in told if any(words in message for words in _BROKE_OFF)] or told
     of_server = [message for message in told if _server_words(message) is not None]
     return _reason((of_server or told)[0]) if told else "it gave no reason"
 

@@ -111,7 +111,7 @@ class Advice:
     problems: tuple[str, ...]
     limits: Limits
     own_write_ms: float
-    fidelity: Mapping[str, float | int | str]
+    fidelity: Mapping[str, float | int | str | None]
 
     @property
     def proven(self) -> tuple[ChosenIndex, ...]:

@@ -231,7 +231,7 @@ class _Run:
         anchor: Anchor | None,
         trials: Trials | None,
         *,
-        fidelity: Mapping[str, float | int | str],
+        fidelity: Mapping[str, float | int | str | None],
         messages: Sequence[str],
         lacks_rights: bool,
     ) -> Report:

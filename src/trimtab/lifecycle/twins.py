@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import psycopg
 
 from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.errors import LabError, UsageError
+from trimtab.errors import LabError, SourceError, UsageError
 from trimtab.model.change import CreateIndex, CreateStatistics, SetSetting
 from trimtab.model.plan import Plan
 from trimtab.model.watch import Watcher
@@ -23,7 +25,7 @@ from trimtab.model.whatif import Hypothesis, StatisticsTarget, WhatIf
 from trimtab.model.workload import Query, Workload
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin import ddl
-from trimtab.twin.build import SETTINGS, Built, build, programs_for, refresh
+from trimtab.twin.build import SETTINGS, Built, build, lost, programs_for, refresh
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.hypopg import HypoPG
@@ -264,7 +266,8 @@ def explain(
     `engine` is "twin", or "hypopg" for a server that has this extension. `generic` true plans for any parameters.
     """
     with _asked(origin, engine, watcher) as asked:
-        found = take_snapshot(asked.reader, workload, seed=seed, progress=_told(watcher)).workload
+        with nullcontext() if origin.is_live else _twin_alive(asked.reader):
+            found = take_snapshot(asked.reader, workload, seed=seed, progress=_told(watcher)).workload
         indexes = [ddl.create_index(text, asked.reader, number) for number, text in enumerate(wishes.indexes, start=1)]
         statistics = [
             ddl.create_statistics(text, asked.reader, number) for number, text in enumerate(wishes.statistics, start=1)
@@ -320,7 +323,8 @@ class _Asked:
         """Return why hypothetical statistics have no effect, or "", and what they rest on."""
         if self.twin is None:
             return "HypoPG cannot imagine it", ""
-        return self.twin.refusal(one, among) or "", self.twin.note(one, among)
+        refusal = self.twin.refusal(one, among)
+        return (refusal, "") if refusal else ("", self.twin.note(one, among))
 
 
 @contextmanager
@@ -342,6 +346,17 @@ def _asked(origin: Origin, engine: str, watcher: Watcher) -> Iterator[_Asked]:
         seconds = time.perf_counter() - started
         with closing(_source(origin.conninfo)) as reader:
             yield _Asked(hypopg, reader, seconds, None)
+
+
+@contextmanager
+def _twin_alive(reader: Connection) -> Iterator[None]:
+    """Say that the twin ended, where the session that reads is one of its own. Raises LabError `twin.lost`."""
+    try:
+        yield
+    except SourceError:
+        if not reader.closed:
+            raise
+        raise lost(psycopg.OperationalError()) from None
 
 
 def _require_distinct(indexes: Sequence[CreateIndex]) -> None:

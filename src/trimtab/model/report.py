@@ -97,7 +97,7 @@ class Report:
     lab: str
     applied: bool
     anchor: Anchor | None = None
-    fidelity: Mapping[str, float | int | str] = field(default_factory=dict)
+    fidelity: Mapping[str, float | int | str | None] = field(default_factory=dict)
     stages: Mapping[str, float] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
     lacks_rights: bool = False

@@ -22,6 +22,9 @@ from trimtab.model.whatif import DropStatisticsElsewhere, StatisticsTarget
 _WRITE = "Write one statement as in: CREATE INDEX ON public.orders (customer_id) INCLUDE (total) WHERE status = 'open'"
 _WRITE_STATISTICS = "Write one statement on columns as in: CREATE STATISTICS (ndistinct, mcv) ON city, zip FROM orders"
 _WRITE_TARGET = "Write it as in: --target public.orders.city=1000"
+_ENDING = ("transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+# A schema without the right USAGE.
+_FORBIDDEN = psycopg.errors.InsufficientPrivilege
 _KINDS = ("ndistinct", "dependencies", "mcv")
 
 
@@ -123,6 +126,12 @@ def set_setting(text: str) -> SetSetting:
 
 def require_settable(setting: SetSetting, session: Connection) -> None:
     """Raise UsageError `twin.setting` when this session, which plans, may not have it; nothing of it stays."""
+    if setting.name.lower() in _ENDING:
+        raise UsageError(
+            f"--set {setting.name} is refused: it ends sessions, and decides no plan",
+            code="twin.setting",
+            next_step="Write it as in: --set work_mem=64MB",
+        )
     try:
         with session.transaction(force_rollback=True):
             session.execute("select pg_catalog.set_config($1, $2, true)", (setting.name, setting.value))
@@ -139,19 +148,22 @@ def require_settable(setting: SetSetting, session: Connection) -> None:
 def _named(query: str, name: str, twin: Connection) -> tuple[Any, ...] | None:
     try:
         return twin.execute(queries.load(query, twin.info.server_version), (name,)).fetchone()
-    except (psycopg.errors.InvalidName, psycopg.errors.SyntaxError, psycopg.DataError):
+    except (psycopg.errors.InvalidName, psycopg.errors.SyntaxError, psycopg.DataError, _FORBIDDEN):
         return None
 
 
 def _table(what: str, names: Sequence[str], twin: Connection) -> tuple[str, str, bool]:
     """Return the schema and name of a table that is written so, and whether it is partitioned."""
     written = ".".join(map(quote_identifier, names))
-    row = twin.execute(queries.load("twin_relation", twin.info.server_version), (written,)).fetchone()
+    try:
+        row = twin.execute(queries.load("twin_relation", twin.info.server_version), (written,)).fetchone()
+    except _FORBIDDEN:
+        row = None
     if row is None:
         raise UsageError(
-            f"{what} refused: its table {written} is not on the twin",
+            f"{what} refused: {written} is no table or materialized view that this role may use",
             code="twin.no_such_table",
-            next_step="Write its schema, and check that this role may read it.",
+            next_step="Write its schema, and check that this role may read it; catalogs of the system have none.",
         )
     return row[0], row[1], row[2]
 

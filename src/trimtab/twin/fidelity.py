@@ -19,7 +19,8 @@ class Circumstances:
 
     Versions are server_version_num (180006). `unreadable` are the relations whose statistics this role may not read,
     by (schema, name), `partly_hidden` those of which it may read some; `guarded` are those whose policies of row-level
-    security bind who plans. `has_values` is False for a twin without most-common values and histograms.
+    security bind who plans; `absent` are names of the source's indexes that the twin lacks. `has_values` is False for a
+    twin without most-common values and histograms.
     """
 
     source_version: int = 0
@@ -27,6 +28,7 @@ class Circumstances:
     unreadable: frozenset[tuple[str, str]] = frozenset()
     partly_hidden: frozenset[tuple[str, str]] = frozenset()
     guarded: frozenset[tuple[str, str]] = frozenset()
+    absent: frozenset[str] = frozenset()
     has_values: bool = True
 
 
@@ -58,8 +60,8 @@ class Fidelity:
 
     queries: tuple[QueryFidelity, ...]
 
-    def summary(self) -> dict[str, float | int | str]:
-        """Return the shares that reports quote, of the `queries` that the source itself plans for this role."""
+    def summary(self) -> dict[str, float | int | str | None]:
+        """Return the shares that reports quote, of the `queries` that the source itself plans: None of none."""
         known = [query for query in self.queries if query.source_cost is not None]
         return {
             "queries": len(known),
@@ -104,6 +106,8 @@ def _why_not_planned(failure: PlanFailure, circumstances: Circumstances) -> str:
 
 
 def _why_different(source: Plan, twin: Plan, circumstances: Circumstances) -> str:
+    if absent := source.indexes & circumstances.absent:
+        return f"not on the twin, see what could not be carried over: {', '.join(sorted(absent))}"
     relations = source.relations | twin.relations
     if unread := relations & circumstances.unreadable:
         return f"this role may not read the statistics of {_listed(unread)}"
@@ -142,5 +146,5 @@ def _label(node: PlanNode) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 1.0
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -30,6 +30,7 @@ _ABOUT, _FACTS, _SCHEMA = "about.json", "facts.json", "schema.dump"
 _MOST_BYTES = 2 << 30  # of one member, unpacked
 _MOST_ABOUT_BYTES = 1 << 16
 _MOST_PAGES = 2**32 - 2  # PostgreSQL's own limit for one relation
+_MOST_ROWS, _MOST_LEVELS = 1e13, 64
 _MOST_PAGES_IN_ALL = 2**37  # a petabyte, in a million files
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -110,6 +111,10 @@ def _require_possible(source: Source, path: Path) -> None:
     lengths = [relation.pages or 0 for relation in source.relations]
     if lengths and (min(lengths) < 0 or max(lengths) > _MOST_PAGES or sum(lengths) > _MOST_PAGES_IN_ALL):
         raise _damaged(path, "it tells of relations longer than a server can hold")
+    rows = [relation.rows for relation in source.relations]
+    heights = [relation.height or 0 for relation in source.relations]
+    if not all(-1 <= count <= _MOST_ROWS for count in rows) or not all(0 <= h <= _MOST_LEVELS for h in heights):
+        raise _damaged(path, "it tells of more rows, or of higher trees, than a server can hold")
 
 
 def _unwritable(path: Path, found: str) -> UsageError:

@@ -300,10 +300,16 @@ class Twin:
             twin_version=self.version,
             unreadable=frozenset((*self._source.unreadable, *self._source.row_security)),
             partly_hidden=frozenset(self._source.partly_hidden),
+            absent=self._absent_indexes(),
             guarded=frozenset() if self._role is None else self._source.guarded,
             has_values=self._source.has_values,
         )
         return compare(queries, theirs, mine, circumstances)
+
+    def _absent_indexes(self) -> frozenset[str]:
+        """Return the names of the source's indexes that are not on the twin under any schema."""
+        rows = self.connection.execute("select relname::text from pg_catalog.pg_class where relkind in ('i', 'I')")
+        return frozenset(r.name for r in self._source.relations if r.kind in "iI") - {name for (name,) in rows}
 
     @property
     def _server(self) -> Server:

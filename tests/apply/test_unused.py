@@ -25,6 +25,7 @@ from trimtab.model.change import DropIndex
 from trimtab.model.usage import NS_PER_DAY
 from trimtab.model.workload import Workload
 from trimtab.observe.snapshot import read_facts
+from trimtab.observe.usage import read_usage
 from trimtab.spec.specification import Specification
 
 from .shop import Shop, quick_specification, strategy, wait_until
@@ -153,6 +154,10 @@ def test_what_a_replica_uses_is_used(replicated: tuple[Shop, Server]) -> None:
         with pytest.raises(RefusedError, match=r"drops\.reasons"):
             drop(shop, 30, standbys)
         assert is_there(shop)
-        with pytest.raises(UsageError) as refused:
-            open_standbys(replace(request, standbys=(shop.dsn,)), reader, stack)
-        assert refused.value.code == "usage.standby"
+        for others in ((shop.dsn,), (replica.dsn(), f"{replica.dsn()} application_name=again")):
+            with pytest.raises(UsageError) as refused:
+                open_standbys(replace(request, standbys=others), reader, stack)
+            assert refused.value.code == "usage.standby"
+        with closing(connect(replica.dsn(), read_only=True)) as standby:  # Its primary is not asked.
+            facts = read_facts(standby, Workload((), "none"))
+            assert read_usage(standby, {}, facts.tables).unseen_replicas == 1

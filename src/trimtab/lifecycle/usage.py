@@ -29,10 +29,18 @@ def open_standbys(request: Request, source: Connection, stack: ExitStack) -> dic
     """Connect to the standbys of the request. Raises SourceError; UsageError `usage.standby` for any other server."""
     found: dict[str, Connection] = {}
     primary = read_server(source) if request.standbys else None
+    running: set[str] = set()
     for conninfo in request.standbys:
         standby = stack.enter_context(closing(connect(conninfo, read_only=True, statement_timeout_ms=_TIMEOUT_MS)))
-        name = describe(conninfo)
-        if primary is not None and not _is_standby_of(read_server(standby), primary):
+        name, server = describe(conninfo), read_server(standby)
+        if server.started_at in running:
+            raise UsageError(
+                f"--standby {name} was refused: it is a server that was named before",
+                code="usage.standby",
+                next_step="Name each standby once: who is not asked must show as such.",
+            )
+        running.add(server.started_at)
+        if primary is not None and not _is_standby_of(server, primary):
             raise UsageError(
                 f"--standby {name} was refused: it is no standby of the source's server and database",
                 code="usage.standby",

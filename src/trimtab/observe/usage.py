@@ -23,7 +23,8 @@ def read_usage(source: Connection, standbys: Mapping[str, Connection], tables: S
     oids = list(scans)
     [own] = read(source, "usage_epoch")
     epochs = [f"{own['timeline']} {own['database_reset']} {own['server_reset']}"]
-    replicas = own["replicas"]
+    # What a standby's primary uses is not known either.
+    replicas = own["replicas"] + (own["timeline"] is None)
     for name, standby in sorted(standbys.items()):
         [theirs] = read(standby, "usage_epoch")
         epochs.append(f"{name} {theirs['database_reset']} {theirs['server_reset']}")

@@ -106,6 +106,17 @@ class Index:
     oid: int = 0
     unused_days: float | None = None
 
+    @property
+    def is_for_reads_alone(self) -> bool:
+        """True when nothing but reads needs it: no uniqueness, constraint, replica identity or order of CLUSTER."""
+        return not (
+            self.is_unique
+            or self.is_primary
+            or self.constraint is not None
+            or self.is_replica_identity
+            or self.is_clustered
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:

@@ -38,6 +38,5 @@ def _for_reads_alone(tables: Sequence[Table]) -> Iterable[Index]:
     """Yield the indexes that could go when no scan uses them. Those with expressions have statistics beside."""
     for table in tables:
         for index in table.indexes:
-            is_needed = index.is_unique or index.constraint is not None or index.is_replica_identity
-            if index.tail is not None and not (is_needed or index.has_expressions or index.is_clustered):
+            if index.tail is not None and index.is_for_reads_alone and not index.has_expressions:
                 yield index

@@ -57,15 +57,8 @@ def _width(index: Index) -> tuple[int, int, str]:
 
 def may_go(index: Index) -> bool:
     """True when nothing but reads needs the index, and its definition puts it back."""
-    is_kept_for_more_than_reads = (
-        index.is_unique
-        or index.is_primary
-        or index.constraint is not None
-        or index.is_replica_identity
-        or index.is_clustered
-    )
     could_be_put_back = index.tail is not None and not index.has_more
-    return index.is_valid and could_be_put_back and not is_kept_for_more_than_reads
+    return index.is_valid and could_be_put_back and index.is_for_reads_alone
 
 
 def is_plain(index: Index) -> bool:

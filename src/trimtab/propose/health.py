@@ -63,8 +63,7 @@ def health_of(snapshot: Snapshot, dropped: Sequence[Strategy], bloated: Sequence
 
 
 def _is_unused(index: Index) -> bool:
-    is_needed = index.is_unique or index.constraint is not None or index.is_replica_identity or index.is_clustered
-    return index.scans == 0 and not is_needed
+    return index.scans == 0 and index.is_for_reads_alone
 
 
 def _entries(pairs: Collection[tuple[Table, Index]]) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from trimtab.db.connection import Connection
 from trimtab.observe.names import TableName
 from trimtab.observe.reading import read
+from trimtab.observe.relations import relation_oids
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,14 @@ class ParameterType:
 
 def read_column_facts(conn: Connection, tables: Collection[TableName]) -> Mapping[TableName, Mapping[str, ColumnFacts]]:
     """Return the columns of the relations that exist, in order, by names as written. Raises SourceError."""
-    wanted = sorted(tables)
     # Only dates in ISO form mean the same in another session.
     with conn.transaction(force_rollback=True):
         read(conn, "iso_dates")
-        rows = read(conn, "column_facts", ([schema for schema, _ in wanted], [name for _, name in wanted]))
-    found: dict[TableName, dict[str, ColumnFacts]] = {}
+        oids = relation_oids(conn, tables)
+        rows = read(conn, "column_facts", (list(oids.values()),))
+    found: dict[int, dict[str, ColumnFacts]] = {}
     for row in rows:
-        found.setdefault((row["schema"], row["name"]), {})[row["column"]] = ColumnFacts(
+        found.setdefault(row["oid"], {})[row["column"]] = ColumnFacts(
             type_oid=row["type_oid"],
             type_name=row["type_name"],
             category=row["category"],
@@ -67,7 +68,7 @@ def read_column_facts(conn: Connection, tables: Collection[TableName]) -> Mappin
             frequencies=tuple(row["frequencies"]),
             bounds=tuple(row["bounds"]),
         )
-    return found
+    return {table: found[oid] for table, oid in sorted(oids.items()) if oid in found}
 
 
 def read_parameter_types(conn: Connection, oids: Collection[int]) -> Mapping[int, ParameterType]:

@@ -17,6 +17,7 @@ from trimtab.db.parser import Nodes, UnreadableSqlError, parse, walk
 from trimtab.model.workload import Query, Workload
 from trimtab.observe.names import TableName, parts_of, relations
 from trimtab.observe.reading import read
+from trimtab.observe.relations import relation_oids
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ def _marked(query: Query, own: Nodes, below: list[Nodes] | None, functions: Mapp
 
 def _rules(conn: Connection, named: Iterable[TableName]) -> Mapping[TableName, list[_Rule]]:
     """Return the rules by relation, with its schema and, where it is visible, without."""
-    schemas, names = zip(*named, strict=True)
+    oids = relation_oids(conn, list(named))
     found: defaultdict[TableName, list[_Rule]] = defaultdict(list)
-    for row in read(conn, "rules", (list(schemas), list(names))):
+    for row in read(conn, "rules", (list(oids.values()),)):
         rule = _Rule(_nodes(row["definition"]), row["is_for_reads"])
         found[row["schema"], row["name"]].append(rule)
         if row["is_visible"]:

@@ -17,6 +17,7 @@ from trimtab.errors import SourceError, WorkloadError
 from trimtab.model.workload import Query, Skipped, Workload
 from trimtab.observe.names import relations_of
 from trimtab.observe.reading import read
+from trimtab.observe.relations import relation_oids
 
 _PERMISSION = "42501"
 _WAITED = ("57014", "55P03")  # for longer than the session's statement_timeout or lock_timeout
@@ -72,11 +73,12 @@ def _failure(conn: Connection, query: Query) -> SourceError | WorkloadError | No
 
 def _may_read_tables(conn: Connection, query: Query) -> bool:
     try:
-        tables = sorted(relations_of(parse(query.text)))
+        tables = relations_of(parse(query.text))
     except UnreadableSqlError:
         return False
-    rows = read(conn, "may_select", ([schema for schema, _ in tables], [name for _, name in tables]))
-    return bool(rows[0]["may_select"])
+    oids = relation_oids(conn, tables)
+    rows = read(conn, "may_select", (list(oids.values()),))
+    return len(oids) == len(tables) and bool(rows[0]["may_select"])
 
 
 def _skipped(query: Query, error: SourceError | WorkloadError) -> Skipped:

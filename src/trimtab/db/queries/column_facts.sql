@@ -1,18 +1,9 @@
-/* trimtab: what the planner knows of the columns of these relations ($1: schemas as written, '' for none; $2: names), to
-   draw parameters from. A partitioned table without statistics of its own lends those of its largest leaf. */
+/* trimtab: what the planner knows of the columns of these relations ($1: oid[]; a partitioned table without statistics of
+   its own lends those of its largest leaf), to draw parameters from */
 with recursive wanted as (
-    select w.schema, w.name, r.oid
-      from unnest($1::text[], $2::text[]) as w(schema, name)
-     cross join lateral (
-         select case when w.schema = '' then pg_catalog.to_regclass(pg_catalog.quote_ident(w.name))::oid
-                     else (select c.oid
-                             from pg_catalog.pg_class c
-                             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                            where n.nspname = w.schema and c.relname = w.name
-                              and pg_catalog.has_schema_privilege(n.oid, 'usage')) end as oid) r
-     where r.oid is not null
+    select distinct w.oid from pg_catalog.unnest($1::oid[]) as w(oid)
 ), tree (root, oid, kind) as (
-    select distinct w.oid, c.oid, c.relkind from wanted w join pg_catalog.pg_class c on c.oid = w.oid
+    select w.oid, c.oid, c.relkind from wanted w join pg_catalog.pg_class c on c.oid = w.oid
     union all
     select t.root, i.inhrelid, c.relkind
       from tree t
@@ -28,8 +19,7 @@ with recursive wanted as (
       join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname and s.inherited = (c.relkind = 'p')
      order by t.root, s.attname, (t.root = t.oid) desc, c.reltuples desc, c.oid
 )
-select w.schema,
-       w.name,
+select w.oid,
        a.attname::text as "column",
        a.atttypid as type_oid,
        pg_catalog.format_type(a.atttypid, null) as type_name,
@@ -48,4 +38,4 @@ select w.schema,
   join pg_catalog.pg_attribute a on a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped
   join pg_catalog.pg_type t on t.oid = a.atttypid
   left join known s on s.root = w.oid and s.attname = a.attname
- order by w.schema, w.name, a.attnum
+ order by w.oid, a.attnum

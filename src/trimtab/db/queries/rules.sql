@@ -1,16 +1,6 @@
-/* trimtab: what views and other rules make of the relations named ($1: schemas as written, '' for none; $2: names), and
-   of those below them */
+/* trimtab: what views and other rules make of these relations ($1: oid[]), and of those below them */
 with recursive reached as (
-    select r.oid
-      from unnest($1::text[], $2::text[]) as w(schema, name)
-     cross join lateral (
-         select case when w.schema = '' then pg_catalog.to_regclass(pg_catalog.quote_ident(w.name))::oid
-                     else (select c.oid
-                             from pg_catalog.pg_class c
-                             join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                            where n.nspname = w.schema and c.relname = w.name
-                              and pg_catalog.has_schema_privilege(n.oid, 'usage')) end as oid) r
-     where r.oid is not null
+    select r.oid from pg_catalog.unnest($1::oid[]) as r(oid)
      union
     select d.refobjid
       from reached v

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.trial.sequential import (
+from trimtab.model.paired import (
     BETS,
     CLIP_SCALES,
     SCALE_CEILING,

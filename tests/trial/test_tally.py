@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.model.paired import PairedTest
 from trimtab.model.strategy import Decision
 from trimtab.trial.limits import TrialLimits
 from trimtab.trial.measurement import Measurement, QuerySeries, Standing
-from trimtab.trial.sequential import PairedTest
 from trimtab.trial.tally import Ruling, Tally
 
 LIMITS = TrialLimits(error_rate=0.01, min_gain_percent=5, max_query_slowdown_percent=10, slowdown_floor_ms=2.0)

@@ -12,12 +12,12 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from trimtab.model.paired import log_gain, noise_scale
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
 from trimtab.trial.arms import Arm
 from trimtab.trial.measurement import Measurement
 from trimtab.trial.replay import run
-from trimtab.trial.sequential import log_gain, noise_scale
 
 if TYPE_CHECKING:
     from trimtab.db.connection import Connection

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 
+from trimtab.model.paired import PairedTest, log_gain
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import QueryTrial
-from trimtab.trial.sequential import PairedTest, log_gain
 
 LEAST_PAIRS_FOR_MEDIAN = 3
 

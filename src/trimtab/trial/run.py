@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from trimtab.model.change import CreateIndex
+from trimtab.model.paired import PairedTest
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
 from trimtab.model.workload import Query
@@ -29,7 +30,6 @@ from trimtab.trial.reach import writes_reaching
 from trimtab.trial.replay import guarded, plans
 from trimtab.trial.rounds import PairRunner
 from trimtab.trial.selection import Selected, changed_index_tables, select
-from trimtab.trial.sequential import PairedTest
 from trimtab.trial.tally import Ruling, Tally
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from trimtab.model.paired import PairedTest, log_gain
 from trimtab.model.strategy import Decision
 from trimtab.trial.limits import TrialLimits
 from trimtab.trial.measurement import Measurement, QuerySeries, Standing
-from trimtab.trial.sequential import PairedTest, log_gain
 
 # Before so many pairs the medians are too rough to say that a proven gain is too small.
 LEAST_PAIRS_FOR_LEVEL = 8

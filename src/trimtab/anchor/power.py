@@ -1,0 +1,52 @@
+"""How small an effect a test could have seen: what a verdict without evidence is worth. It never changes a verdict.
+
+The effect is a factor that all values are multiplied by, applied to the anchor's own values; so no shape is assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, inf, log
+
+from trimtab.anchor.bets import STAKES, log_wealth
+from trimtab.anchor.binomial import rate_lower_bound
+from trimtab.anchor.limits import Direction, Limits
+from trimtab.model.paired import RESOLUTION_MS
+
+POWER = 0.8
+
+
+def smallest_effect(
+    limits: Limits, reference: Sequence[float | None], values: int, *, needed: float, power: float = POWER
+) -> float | None:
+    """Return the factor, 1.0 or more, that would have been shown by so many values with probability `power`, or better.
+
+    `reference` is what the limits were made of, `needed` the evidence that proves. It looks at the last value alone and
+    at one limit at a time, so the truth is a little smaller. None: no effect could have been shown yet.
+    """
+    ordered = sorted(inf if value is None else value for value in reference)
+    if limits.direction is Direction.FASTER:
+        ordered = sorted(1.0 / max(value, RESOLUTION_MS) for value in ordered)
+    found: list[float] = []
+    for limit in limits.limits:
+        count = _count_needed(limit.quantile, values, needed * len(limits.limits))
+        if count is None:
+            continue
+        # The rate at which so many are beyond the limit with that probability, and the value that so many reach.
+        share = rate_lower_bound(count, values, 1.0 - power)
+        rank = len(ordered) - ceil(share * len(ordered))
+        value = ordered[max(rank, 0)]
+        bound = limit.value if limits.direction is Direction.SLOWER else 1.0 / limit.value
+        if value > 0.0:
+            found.append(max(bound / value, 1.0))
+    return min(found, default=None)
+
+
+def _count_needed(quantile: float, values: int, needed: float) -> int | None:
+    """The fewest values beyond the limit that alone give the evidence; None where not even all of them do."""
+    low, high = 0, values + 1
+    while low < high:
+        middle = (low + high) // 2
+        largest = max(log_wealth(stake, quantile, middle, values) for stake in STAKES)
+        low, high = (low, middle) if largest >= log(needed * len(STAKES)) else (middle + 1, high)
+    return low if low <= values else None

@@ -1,0 +1,135 @@
+"""What a regression test says, with all that weighs it: alpha, margin, evidence, the smallest visible effect.
+
+It puts a test's state into one value for people, reports and the ledger. It never tests, and never holds a value of a
+query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trimtab.anchor.exceedance import ExceedanceTest
+from trimtab.anchor.limits import Direction, Dropped
+from trimtab.anchor.onset import OnsetDetector
+from trimtab.anchor.paired import smallest_paired_effect
+from trimtab.anchor.power import POWER, smallest_effect
+from trimtab.model.paired import PairedTest
+
+
+class Finding(StrEnum):
+    """What was shown. NOT_SHOWN is no proof of the contrary: `smallest_effect` says what it is worth."""
+
+    REGRESSED = "regressed"
+    IMPROVED = "improved"
+    NOT_SHOWN = "not_shown"
+    NOT_TESTABLE = "not_testable"
+
+
+class Method(StrEnum):
+    """Which test it was."""
+
+    EXCEEDANCE = "T1"
+    PAIRED = "T2"
+    COMMON_MODE = "T3"
+    ONSET = "T4"
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionVerdict:
+    """One test's answer.
+
+    `error_rate` is alpha; T4 has `looks_per_false_alarm` in its place. `observations` are executions (T1), pairs (T2),
+    factors of intervals (T3) or looks (T4). `smallest_effect` is the factor that would have been shown with probability
+    `power`, None where none could be yet. `skipped` counts intervals without a common mode.
+    """
+
+    method: Method
+    finding: Finding
+    direction: Direction
+    error_rate: float | None
+    looks_per_false_alarm: float | None
+    margin: float
+    observations: int
+    failures: int
+    e_value: float
+    peak: float
+    needed_e_value: float
+    smallest_effect: float | None
+    power: float
+    dropped: tuple[Dropped, ...] = ()
+    skipped: int = 0
+
+
+def exceedance_verdict(
+    test: ExceedanceTest, reference: Sequence[float | None], *, method: Method = Method.EXCEEDANCE, skipped: int = 0
+) -> RegressionVerdict:
+    """Return the verdict of T1, or of T3 whose factors were given to it; `reference` is what the limits are made of."""
+    limits = test.limits
+    return RegressionVerdict(
+        method=method,
+        finding=_finding(test.is_testable, test.is_proven, limits.direction),
+        direction=limits.direction,
+        error_rate=limits.error_rate,
+        looks_per_false_alarm=None,
+        margin=limits.margin,
+        observations=test.values,
+        failures=test.failures,
+        e_value=test.e_value,
+        peak=test.peak,
+        needed_e_value=test.needed_e_value,
+        smallest_effect=smallest_effect(limits, reference, test.values, needed=test.needed_e_value),
+        power=POWER,
+        dropped=limits.dropped,
+        skipped=skipped,
+    )
+
+
+def onset_verdict(detector: OnsetDetector, reference: Sequence[float | None], *, skipped: int = 0) -> RegressionVerdict:
+    """Return what T4 says now; `smallest_effect` is that of a change which began at the first look."""
+    limits = detector.limits
+    return RegressionVerdict(
+        method=Method.ONSET,
+        finding=_finding(bool(limits.limits), detector.is_alarm, limits.direction),
+        direction=limits.direction,
+        error_rate=None,
+        looks_per_false_alarm=detector.level,
+        margin=limits.margin,
+        observations=detector.looks,
+        failures=detector.failures,
+        e_value=detector.value,
+        peak=detector.value,
+        needed_e_value=detector.level,
+        smallest_effect=smallest_effect(limits, reference, detector.looks, needed=detector.level),
+        power=POWER,
+        dropped=limits.dropped,
+        skipped=skipped,
+    )
+
+
+def paired_verdict(test: PairedTest, direction: Direction) -> RegressionVerdict:
+    """Return the verdict of T2, whose gains were of this direction: `log_gain(new, old)` shows that new is slower."""
+    return RegressionVerdict(
+        method=Method.PAIRED,
+        finding=_finding(True, test.is_proven, direction),
+        direction=direction,
+        error_rate=test.error_rate,
+        looks_per_false_alarm=None,
+        margin=test.margin,
+        observations=test.pairs,
+        failures=0,
+        e_value=test.e_value,
+        peak=test.peak,
+        needed_e_value=1.0 / test.error_rate,
+        smallest_effect=smallest_paired_effect(test),
+        power=POWER,
+    )
+
+
+def _finding(is_testable: bool, is_proven: bool, direction: Direction) -> Finding:
+    if not is_testable:
+        return Finding.NOT_TESTABLE
+    if not is_proven:
+        return Finding.NOT_SHOWN
+    return Finding.REGRESSED if direction is Direction.SLOWER else Finding.IMPROVED

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trimtab.version import __version__
+
 if TYPE_CHECKING:
     from trimtab.api import (
         ComplianceValidation,
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
         IntelligentIndexOptimizer,
         OptimizationResult,
         QuantumDatabaseOptimizer,
+        accept_anchor,
         advise_indexes,
+        compare_anchors,
+        create_anchor,
         optimize,
+        release_anchor,
+        verify_anchor,
     )
 
-__version__ = "0.1.0"
 __all__ = [
     "ComplianceValidation",
     "IndexOptimization",
@@ -27,8 +33,13 @@ __all__ = [
     "OptimizationResult",
     "QuantumDatabaseOptimizer",
     "__version__",
+    "accept_anchor",
     "advise_indexes",
+    "compare_anchors",
+    "create_anchor",
     "optimize",
+    "release_anchor",
+    "verify_anchor",
 ]
 
 

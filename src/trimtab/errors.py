@@ -3,6 +3,8 @@
     TrimtabError
     ├── UsageError          the command or its input is wrong              exit 2
     │   ├── ConfigError       trimtab.toml cannot be used
+    │   ├── KeyFileError      a key file cannot be used
+    │   ├── AnchorError       an anchor is missing, or not what was signed
     │   ├── SpecError         a specification cannot be used
     │   └── WorkloadError     no usable workload
     ├── SourceError         the source server cannot be used               exit 3
@@ -11,7 +13,8 @@
     ├── RefusedError        the specification or the facts forbid it       exit 5
     ├── ApplyError          a change could not be carried out or undone    exit 6
     ├── LedgerError         the ledger cannot be trusted or written        exit 7
-    └── BusyError           another run holds this database                exit 8
+    ├── BusyError           another run holds this database                exit 8
+    └── RegressionError     a level was found worse, or could not be judged  exit 9
 
 Exit 0 is success, 1 an internal fault, 130 an interrupt (Ctrl-C), 143 a SIGTERM.
 """
@@ -53,6 +56,14 @@ class UsageError(TrimtabError):
 
 class ConfigError(UsageError):
     """`trimtab.toml` cannot be used."""
+
+
+class KeyFileError(UsageError):
+    """A key file cannot be read, written or believed."""
+
+
+class AnchorError(UsageError):
+    """An anchor is not there, cannot be used, or is not what was signed."""
 
 
 class SpecError(UsageError):
@@ -101,3 +112,9 @@ class BusyError(TrimtabError):
     """Another run holds this database."""
 
     exit_code = 8
+
+
+class RegressionError(TrimtabError):
+    """What was to be checked got worse, or nothing can be said of it: never a silent pass."""
+
+    exit_code = 9

@@ -18,13 +18,17 @@ itself (true) or inside of a function."""
 class Counter:
     """Of one statement: its executions, their total time in ms, and the sum of the squares of their times.
 
-    `since` is when the server began to count it, "" where the server does not tell.
+    `since` is when the server began to count it, "" where the server does not tell. `rows` are those returned or
+    written, `blocks` those asked of shared buffers, `temporary_blocks` those written to temporary files.
     """
 
     calls: int
     total_ms: float
     squares: float
     since: str = ""
+    rows: int = 0
+    blocks: int = 0
+    temporary_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,15 @@ def _key(row: DictRow) -> StatementKey:
 def _counter(row: DictRow) -> Counter:
     """The server keeps the mean and the deviation over all executions, so that the sum of squares can be had back."""
     calls, total_ms, deviation_ms = row["calls"], row["total_ms"], row["deviation_ms"]
-    return Counter(calls, total_ms, calls * deviation_ms**2 + total_ms**2 / calls, row["since"])
+    return Counter(
+        calls,
+        total_ms,
+        calls * deviation_ms**2 + total_ms**2 / calls,
+        row["since"],
+        row["rows"],
+        row["blocks"],
+        row["temporary_blocks"],
+    )
 
 
 def _query_id(text: str) -> str | None:

@@ -96,8 +96,8 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Runs:
-    """What a statement did in a window. `variance` is of one execution."""
+class Runs:
+    """What a statement did in a window: executions, their mean in ms, and the variance of one execution."""
 
     calls: int
     mean_ms: float
@@ -112,7 +112,7 @@ def judge_traffic(
     margin: Margin,
 ) -> Judged:
     """Return which of the touched statements got slower. `touched` gives the ids of their queries."""
-    pairs: dict[StatementKey, tuple[_Runs, _Runs]] = {}
+    pairs: dict[StatementKey, tuple[Runs, Runs]] = {}
     unjudged: Tally[Unjudged] = Tally()
     for key in touched:
         found = _pair(before, after, key)
@@ -138,7 +138,7 @@ def judge_traffic(
 
 def can_be_judged(before: Window, touched: Iterable[StatementKey]) -> bool:
     """Return whether any of the touched statements ran often enough before to be compared with."""
-    return any(isinstance(_runs(before, key), _Runs) for key in touched)
+    return any(isinstance(_runs(before, key), Runs) for key in touched)
 
 
 def is_quiet(since: Window, touched: Iterable[StatementKey]) -> bool:
@@ -149,16 +149,16 @@ def is_quiet(since: Window, touched: Iterable[StatementKey]) -> bool:
     )
 
 
-def _pair(before: Window, after: Window, key: StatementKey) -> tuple[_Runs, _Runs] | Unjudged:
+def _pair(before: Window, after: Window, key: StatementKey) -> tuple[Runs, Runs] | Unjudged:
     was, now = _runs(before, key), _runs(after, key)
     # Between the windows the changes were made: a counter must not have begun anew there either.
     between = _step(before.end, after.begin, key)
     if Unjudged.RESET in (was, between, now):
         return Unjudged.RESET
-    return (was, now) if isinstance(was, _Runs) and isinstance(now, _Runs) else Unjudged.FEW
+    return (was, now) if isinstance(was, Runs) and isinstance(now, Runs) else Unjudged.FEW
 
 
-def _runs(window: Window, key: StatementKey) -> _Runs | Unjudged:
+def _runs(window: Window, key: StatementKey) -> Runs | Unjudged:
     step = _step(window.begin, window.end, key)
     if isinstance(step, Unjudged):
         return step
@@ -169,7 +169,7 @@ def _runs(window: Window, key: StatementKey) -> _Runs | Unjudged:
     if scatter < -10 * rounding - _RESOLUTION_MS**2:
         return Unjudged.RESET  # no executions have such sums: these are not the differences of one counter
     mean_ms = max(step.total_ms / step.calls, _RESOLUTION_MS)
-    return _Runs(step.calls, mean_ms, (max(scatter, 0.0) + rounding) / (step.calls - 1))
+    return Runs(step.calls, mean_ms, (max(scatter, 0.0) + rounding) / (step.calls - 1))
 
 
 def _step(begin: Counters, end: Counters, key: StatementKey) -> Counter | Unjudged:
@@ -196,8 +196,8 @@ def _log_changes(before: Window, after: Window, others: Collection[StatementKey]
 
 def _lost(
     query_id: str,
-    was: _Runs,
-    now: _Runs,
+    was: Runs,
+    now: Runs,
     changes: Sequence[float],
     margin: Margin,
     share: float,
@@ -205,7 +205,7 @@ def _lost(
 ) -> Slowed | None:
     common = exp(fmean(changes)) if changes else 1.0
     spread = variance(changes) / len(changes) if changes else 0.0
-    bound = _ratio_at_least(was, now, common, spread, len(changes), 1.0 + margin.max_slowdown_percent / 100, share)
+    bound = ratio_at_least(was, now, common, spread, len(changes), 1.0 + margin.max_slowdown_percent / 100, share)
     # When the others got faster it is no loss of this one to have stayed as it was.
     loss_ms = now.mean_ms / max(common, 1.0) - was.mean_ms
     floor_ms = min(margin.floor_ms, noticed_ms / now.calls)
@@ -214,10 +214,14 @@ def _lost(
     return Slowed(query_id, was.mean_ms, now.mean_ms, was.calls, now.calls, bound, common)
 
 
-def _ratio_at_least(
-    was: _Runs, now: _Runs, common: float, spread: float, others: int, limit: float, share: float
+def ratio_at_least(
+    was: Runs, now: Runs, common: float, spread: float, others: int, limit: float, share: float
 ) -> float:
-    """Return the lower bound of now / (was * common): the least ratio that the means and their errors allow."""
+    """Return the lower bound of now / (was * common): the least ratio that the means and their errors allow.
+
+    `common` is what all have in common, of so many `others` whose logarithms' mean has the variance `spread`; `limit`
+    is the ratio that is asked about, `share` the error rate.
+    """
     base = common * was.mean_ms
     of_now = now.variance / now.calls
     of_was = common**2 * was.variance / was.calls

@@ -7,6 +7,9 @@ select s.userid as role_oid,
        s.calls,
        s.total_exec_time as total_ms,
        s.stddev_exec_time as deviation_ms,
+       s.rows,
+       s.shared_blks_hit + s.shared_blks_read as blocks,
+       s.temp_blks_written as temporary_blocks,
        s.query as text
   from {schema}.pg_stat_statements($1) s
  cross join lateral (select pg_catalog.to_jsonb(s) as more) m

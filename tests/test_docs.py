@@ -36,6 +36,7 @@ SCHEMA_MODULES = (
     "cli/records.py",
     "errors.py",
     "lifecycle/journal.py",
+    "report/anchors.py",
     "report/document.py",
     "report/indexes.py",
     "report/twins.py",
@@ -44,7 +45,7 @@ SCHEMA_MODULES = (
 NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})
 # Endings of file names, which look like codes: "workload.sql".
 FILE_ENDINGS = frozenset({"conf", "db", "dump", "filter", "list", "log", "pid", "sql", "sqlite", "toml", "yaml"})
-HIDDEN = ("init_db_optimization", "optimize_queries", "optimize_indexes")
+HIDDEN = ("init_db_optimization", "optimize_queries", "optimize_indexes", "anchor_performance")
 
 
 def _commands() -> dict[str, set[str]]:

@@ -11,6 +11,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from trimtab.api_anchors import (
+    accept_anchor,
+    anchor,
+    anchor_path,
+    anchors,
+    compare_anchors,
+    create_anchor,
+    export_anchor_key,
+    release_anchor,
+    verify_anchor,
+    verify_anchors,
+)
 from trimtab.errors import UsageError
 from trimtab.model.anchor import Anchor
 from trimtab.model.report import Life, Report
@@ -23,6 +35,29 @@ if TYPE_CHECKING:
     from trimtab.lifecycle.twins import Checked, Explained, Exported, Kept, Origin
     from trimtab.twin.shelf import KeptTwin
 
+__all__ = [
+    "BASE_SPEC",
+    "OBJECTIVES",
+    "ComplianceValidation",
+    "IndexOptimization",
+    "IntelligentIndexOptimizer",
+    "Keyed",
+    "OptimizationResult",
+    "PerformanceImpact",
+    "QuantumDatabaseOptimizer",
+    "accept_anchor",
+    "advise_indexes",
+    "anchor",
+    "anchor_path",
+    "anchors",
+    "compare_anchors",
+    "create_anchor",
+    "export_anchor_key",
+    "optimize",
+    "release_anchor",
+    "verify_anchor",
+    "verify_anchors",
+]
 OBJECTIVES = ("speed", "efficiency")
 BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
 _Number = TypeVar("_Number", int, float)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.anchor.record import Measuring, _level, anchor_to_dict, make_anchor, measure_levels
+from trimtab.anchor.record import Measuring, _level, _Runs, anchor_to_dict, make_anchor, measure_levels
 from trimtab.db.connection import Connection, connect
 from trimtab.db.sql import split
 from trimtab.embedded.server import Server
@@ -101,14 +101,14 @@ def test_progress_is_told(reader: Connection) -> None:
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))
 def test_quantiles_lie_in_order_within_what_was_seen(times: list[float]) -> None:
-    level = _level(READ, times, "shape")
+    level = _level(READ, _Runs(times), "shape")
     assert min(times) <= level.p50_ms <= level.p90_ms * (1 + 1e-12)
     assert level.p90_ms <= level.max_ms * (1 + 1e-12)
     assert (level.max_ms, level.runs) == (max(times), len(times))
 
 
 def test_the_ninetieth_is_interpolated_within_the_sample() -> None:
-    level = _level(READ, [float(n) for n in range(11)], "shape")
+    level = _level(READ, _Runs([float(n) for n in range(11)]), "shape")
     assert (level.p50_ms, level.p90_ms, level.max_ms) == (5.0, 9.0, 10.0)
 
 

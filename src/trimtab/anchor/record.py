@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from random import Random
 from statistics import median, quantiles
 
 import psycopg
@@ -17,9 +18,11 @@ from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, source_error
 from trimtab.db.explain import QueryTimeout, explain
 from trimtab.errors import TrimtabError
-from trimtab.model.anchor import Anchor, QueryLevel
+from trimtab.model.anchor import Anchor, Coordinate, QueryLevel
 from trimtab.model.catalog import Snapshot
+from trimtab.model.latency import Latency
 from trimtab.model.workload import Query
+from trimtab.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,19 @@ def measure_levels(
     for number, query in enumerate(queries):
         progress(number, len(queries))
         try:
-            shape = explain(connection, query, settings=limits).shape_hash
+            plan = explain(connection, query, settings=limits)
         except TrimtabError:
             if connection.closed:
                 raise
             continue
-        times: list[float] = []
+        runs = _Runs()
         if how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only:
-            times = _run(connection, query, how, limits, lambda: clock() < deadline)
-        levels[query.id] = _level(query, times, shape)
+            runs = _run(connection, query, how, limits, lambda: clock() < deadline)
+        levels[query.id] = replace(
+            _level(query, runs, plan.shape_hash),
+            generic_shape=_generic_shape(connection, query, limits),
+            cost=round(plan.cost, 2),
+        )
     return levels
 
 
@@ -78,28 +85,29 @@ def make_anchor(
     """
     wal_position, timeline = _told(connection, "coordinate") or ("", 0)
     (epoch,) = _told(connection, "statistics_epoch") or ("",)
+    server = snapshot.server
     return Anchor(
         id=f"a-{now_ns:x}",
         coordinate=(now_ns, str(wal_position), int(str(timeline)), str(epoch)),
-        database=snapshot.server.database,
-        server_version=snapshot.server.version,
+        database=server.database,
+        server_version=server.version,
         queries=tuple(levels.values()),
         settings={s.name: s.value for s in snapshot.settings.values() if not s.is_default},
         change_ids=change_ids,
+        server=(server.system_identifier or "", server.database, server.database_oid),
+        tool=__version__,
+        origin=snapshot.workload.origin,
+        since=snapshot.workload.since,
+        until=snapshot.taken_at,
+        left_out=len(snapshot.workload.skipped),
     )
 
 
 def anchor_to_dict(anchor: Anchor) -> dict[str, object]:
     """Return the anchor as the ledger writes it: no text, no literal; nanoseconds as a string (RFC 8785 numbers)."""
-    now_ns, wal_position, timeline, epoch = anchor.coordinate
     return {
         "anchor_id": anchor.id,
-        "coordinate": {
-            "time_ns": str(now_ns),
-            "wal_position": wal_position,
-            "timeline": timeline,
-            "statistics_epoch": epoch,
-        },
+        "coordinate": coordinate_to_dict(anchor.coordinate),
         "database": anchor.database,
         "server_version": anchor.server_version,
         "queries": [
@@ -116,7 +124,18 @@ def anchor_to_dict(anchor: Anchor) -> dict[str, object]:
         ],
         "settings": dict(anchor.settings),
         "change_ids": list(anchor.change_ids),
-        "permanence": anchor.permanence,
+        "permanence": anchor.permanence.value,
+    }
+
+
+def coordinate_to_dict(coordinate: Coordinate) -> dict[str, str | int]:
+    """Return the coordinate as documents write it."""
+    now_ns, wal_position, timeline, epoch = coordinate
+    return {
+        "time_ns": str(now_ns),
+        "wal_position": wal_position,
+        "timeline": timeline,
+        "statistics_epoch": epoch,
     }
 
 
@@ -131,26 +150,48 @@ def _told(connection: Connection, name: str) -> tuple[object, ...] | None:
         return None
 
 
+def _generic_shape(connection: Connection, query: Query, limits: Mapping[str, str]) -> str:
+    """Return the shape of the plan for any parameters, "" where there is none."""
+    if not query.parameter_count:
+        return ""
+    try:
+        return explain(connection, query, generic=True, settings=limits).shape_hash
+    except TrimtabError:
+        if connection.closed:
+            raise
+        return ""
+
+
+@dataclass(slots=True)
+class _Runs:
+    """The times of one query's runs in ms, and how many of these reached the time limit."""
+
+    times: list[float] = field(default_factory=list)
+    errors: int = 0
+
+
 def _run(
     connection: Connection, query: Query, how: Measuring, limits: Mapping[str, str], has_time: Callable[[], bool]
-) -> list[float]:
-    times: list[float] = []
+) -> _Runs:
+    runs = _Runs()
     for _ in range(how.runs):
         if not has_time():
             break
         try:
-            times.append(explain(connection, query, analyze=True, settings=limits).total_ms)
+            runs.times.append(explain(connection, query, analyze=True, settings=limits).total_ms)
         except QueryTimeout:
-            times.append(float(how.statement_timeout_ms))
+            runs.times.append(float(how.statement_timeout_ms))
+            runs.errors += 1
             break
         except TrimtabError:
             if connection.closed:
                 raise
             break
-    return times
+    return runs
 
 
-def _level(query: Query, times: Sequence[float], shape: str) -> QueryLevel:
+def _level(query: Query, runs: _Runs, shape: str) -> QueryLevel:
+    times = runs.times
     return QueryLevel(
         query_id=query.id,
         weight=query.weight,
@@ -159,4 +200,5 @@ def _level(query: Query, times: Sequence[float], shape: str) -> QueryLevel:
         p90_ms=quantiles(times, n=10, method="inclusive")[-1] if len(times) > 1 else max(times, default=0.0),
         max_ms=max(times, default=0.0),
         plan_shape=shape,
+        latency=Latency.of(times, errors=runs.errors, random=Random(len(times))) if times else None,  # noqa: S311
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from trimtab.cli.anchor_app import anchor_app
 from trimtab.cli.app_options import (
     Budget,
     Config,
@@ -49,6 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(twin_app, name="twin")
+app.add_typer(anchor_app, name="anchor")
 
 
 def _version(wanted: bool) -> None:
@@ -348,3 +350,22 @@ def optimize_indexes(
         database=database, workload=workload, budget=budget, spec=spec_id, lab=lab, config=config
     )
     indexes.advise_as_written(options, analysis_period=analysis_period, adaptive=adaptive, as_json=json)
+
+
+@app.command("anchor_performance", hidden=True)
+def anchor_performance(
+    *,
+    database: Database = None,
+    anchor_permanence: Annotated[str, typer.Option("--anchor_permanence")] = "performance_lifetime",
+    workload: Workload = None,
+    spec_id: Annotated[str | None, typer.Option("--spec_id", "--spec")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Run `anchor create` under the original's name."""
+    from trimtab.cli import anchors
+
+    asked = anchors.Asked(
+        database=database, workload=workload, permanence=anchor_permanence, spec=spec_id, config=config
+    )
+    anchors.create(asked, as_json=json, is_quiet=False)

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     REVERT_DONE = "revert_done"
     REVERT_FAILED = "revert_failed"
     ANCHOR_RECORDED = "anchor_recorded"
+    ANCHOR_ACCEPTED = "anchor_accepted"
+    ANCHOR_RELEASED = "anchor_released"
     STRATEGY_SETTLED = "strategy_settled"
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"

@@ -22,7 +22,9 @@ from trimtab.ledger.chain import Row
 from trimtab.ledger.entry import Entry
 from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, unwritable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_EARLIEST_VERSION = 1
+"""Files of this version on have the same tables, and kinds of entries that this one knows: they are taken over."""
 APPLICATION_ID = 0x5472696D  # "Trim", which file(1) and we recognise the file by
 _BUSY_SECONDS = 30.0
 _PAGE_ROWS = 500
@@ -166,7 +168,11 @@ def _prepare(connection: Connection, path: Path) -> None:
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise corrupt(path, "it is another program's database")
     version = _pragma(connection, "user_version")
-    if version != SCHEMA_VERSION:
+    if _EARLIEST_VERSION <= version < SCHEMA_VERSION:
+        connection.rollback()
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.commit()
+    elif version != SCHEMA_VERSION:
         raise LedgerError(
             f"the ledger {path} was refused: its schema version is {version}, this Trimtab knows {SCHEMA_VERSION}",
             code="ledger.newer",

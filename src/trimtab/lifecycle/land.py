@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from trimtab.anchor.dimensions import dimensions
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
+from trimtab.anchor.state import read_state
 from trimtab.apply.enforce import Enforcer
 from trimtab.db.connection import Connection
-from trimtab.errors import BusyError, LedgerError, TrimtabError
+from trimtab.errors import AnchorError, BusyError, KeyFileError, LedgerError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents, pending
+from trimtab.lifecycle.anchoring import keep, store_of
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.watching import Seen, Watching
@@ -59,7 +62,7 @@ class Landing:
         watcher.stage(Stage.ANCHOR, f"level of {len(after)} queries recorded as {anchor.id}")
         watcher.stage(Stage.SETTLE, "")
         seen = self.watching.watch(standing)
-        self.messages = (seen.told,) if seen.told else ()
+        self.messages += (seen.told,) if seen.told else ()
         lives = self._settle(lives, before, after, seen)
         kept = [life for life in lives if life.outcome is Outcome.KEPT]
         watcher.stage(Stage.SETTLE, f"{len(kept)} strategies kept, {len(standing) - len(kept)} taken back")
@@ -148,9 +151,24 @@ class Landing:
         change_ids = tuple(applied.intent_id for life in standing for applied in life.applied)
         with self._reading(self.workshop.specification.settle.statement_timeout_ms) as connection:
             facts = read_facts(connection, self.snapshot.workload)
-            anchor = make_anchor(connection, facts, levels, change_ids, now_ns=time.time_ns())
-        self.workshop.journal.anchored(anchor)
-        return anchor
+            specification = self.workshop.specification
+            anchor = replace(
+                make_anchor(connection, facts, levels, change_ids, now_ns=time.time_ns()),
+                specification=(specification.id, specification.digest),
+                dimensions=dimensions(tuple(levels.values()), None),
+                state=read_state(connection, facts, {}),
+            )
+        return self._kept(anchor)
+
+    def _kept(self, anchor: Anchor) -> Anchor:
+        """Sign and keep the anchor. Where that cannot be, the level is in the ledger all the same: changes stand."""
+        ledger = self.workshop.ledger
+        try:
+            return keep(store_of(ledger.path), ledger, anchor, self.workshop.run_id).anchor
+        except (AnchorError, KeyFileError) as error:
+            self.messages += (f"the anchor was not signed: {error}",)
+            self.workshop.journal.anchored(anchor)
+            return anchor
 
     def _reading(self, statement_timeout_ms: int) -> Connection:
         """A new session, so that settings made for the database or role are in force in it."""

@@ -1,0 +1,80 @@
+"""Makes of two readings of pg_stat_statements what each query did between them. Pure; reads nothing.
+
+Counters that began anew, or went backwards, are told and never differenced.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+
+from trimtab.model.anchor import Counted
+from trimtab.model.traffic import Counter, Counters, StatementKey
+
+NOTHING = Counter(0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedWindow:
+    """What was counted, by query id, and how many statements could not be told because their counters began anew."""
+
+    by_query: Mapping[str, Counted]
+    begun_anew: int
+
+
+def counted_between(begin: Counters, end: Counters, queries: Mapping[StatementKey, str]) -> CountedWindow:
+    """Return what the statements of these queries did between the readings. `begin` may hold nothing at all.
+
+    A query that did not run in between is not in it. All statements of the server count for the shares of time.
+    """
+    if begin.reset != end.reset:
+        return CountedWindow({}, len(queries))
+    steps = {key: step for key in end.by_statement if (step := _step(begin, end, key)) is not None}
+    total_ms = sum(step.total_ms for key, step in steps.items() if key[2])
+    of_query: dict[str, list[tuple[StatementKey, Counter]]] = defaultdict(list)
+    begun_anew = 0
+    for key, query_id in queries.items():
+        if key not in end.by_statement:
+            continue
+        if (step := steps.get(key)) is None:
+            begun_anew += 1
+        elif step.calls:
+            of_query[query_id].append((key, step))
+    return CountedWindow({query_id: _counted(found, total_ms) for query_id, found in of_query.items()}, begun_anew)
+
+
+def _counted(found: list[tuple[StatementKey, Counter]], total_ms: float) -> Counted:
+    steps = [step for _, step in found]
+    calls = sum(step.calls for step in steps)
+    mean_ms = sum(step.total_ms for step in steps) / calls
+    variance = max(sum(step.squares for step in steps) / calls - mean_ms**2, 0.0)
+    return Counted(
+        server_ids=tuple(sorted({str(query_id) for (_, query_id, _), _ in found})),
+        calls=calls,
+        mean_ms=round(mean_ms, 6),
+        deviation_ms=round(sqrt(variance), 6),
+        share=round(mean_ms * calls / total_ms, 6) if total_ms > 0 else 0.0,
+        rows=round(sum(step.rows for step in steps) / calls, 4),
+        blocks=round(sum(step.blocks for step in steps) / calls, 4),
+        temporary_blocks=round(sum(step.temporary_blocks for step in steps) / calls, 4),
+    )
+
+
+def _step(begin: Counters, end: Counters, key: StatementKey) -> Counter | None:
+    """Return what was counted in between, None where the counter began anew."""
+    first, last = begin.by_statement.get(key, NOTHING), end.by_statement[key]
+    if key not in begin.by_statement:
+        return last
+    if first.since != last.since or last.calls < first.calls or last.total_ms < first.total_ms * (1 - 1e-12):
+        return None
+    return Counter(
+        last.calls - first.calls,
+        last.total_ms - first.total_ms,
+        last.squares - first.squares,
+        last.since,
+        last.rows - first.rows,
+        last.blocks - first.blocks,
+        last.temporary_blocks - first.temporary_blocks,
+    )

@@ -1,0 +1,156 @@
+"""The public Python interface to anchors: plain functions, and the class that the original text names. Thin.
+
+`trimtab.api` has all of these names too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.errors import UsageError
+from trimtab.model.watch import Silent, Watcher
+
+if TYPE_CHECKING:
+    from trimtab.anchor.document import SignedAnchor
+    from trimtab.anchor.force import Standing
+    from trimtab.model.anchor import Anchor
+    from trimtab.model.comparison import Comparison
+
+PERFORMANCE_LIFETIME = "performance_lifetime"
+
+
+def create_anchor(
+    dsn: str | None = None,
+    *,
+    database: str | None = None,
+    workload: str | Path | Sequence[str] | None = None,
+    permanence: str = PERFORMANCE_LIFETIME,
+    runs: int = 0,
+    seconds: float = 0.0,
+    keeps_statistics: bool = True,
+    spec: str | Path | None = None,
+    pg_bin: Path | None = None,
+    seed: int = 1,
+    ledger_path: Path | None = None,
+    watcher: Watcher | None = None,
+) -> SignedAnchor:
+    """Record the performance level of a database, sign it, chain it to the last one, and return it.
+
+    `dsn` and `workload` are as in `optimize`. `permanence` is optimization_lifetime, performance_lifetime or cosmic.
+    Reads are run `runs` times each, 0 for not at all; executions of the application's are counted for `seconds`, 0 for
+    all that pg_stat_statements has. The planner's statistics, which hold values of rows, are kept beside it on this
+    machine unless `keeps_statistics` is false. The source is only read. Raises TrimtabError.
+    """
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle.anchoring import AnchorRequest, create
+    from trimtab.model.anchor import Permanence
+
+    if permanence not in list(Permanence):
+        raise UsageError(
+            f"the permanence {permanence!r} was refused: there is none of that name",
+            code="usage.permanence",
+            next_step=f"Name one of {', '.join(Permanence)}.",
+        )
+    given = workload if workload is None or isinstance(workload, str | Path) else tuple(workload)
+    request = AnchorRequest(
+        conninfo=conninfo_for(dsn, database),
+        ledger_path=_ledger(ledger_path),
+        workload=Path(given) if isinstance(given, str) else given,
+        permanence=Permanence(permanence),
+        runs=runs,
+        seconds=seconds,
+        keeps_statistics=keeps_statistics,
+        spec=spec,
+        pg_bin=pg_bin,
+        seed=seed,
+    )
+    return create(request, watcher or Silent())
+
+
+def anchors(*, ledger_path: Path | None = None) -> list[Standing]:
+    """Return all anchors of this machine, in the order of their chain, and how each stands. Raises TrimtabError."""
+    from trimtab.lifecycle.anchoring import listed
+
+    return listed(_ledger(ledger_path))
+
+
+def anchor(name: str, *, ledger_path: Path | None = None) -> SignedAnchor:
+    """Return an anchor by its id, the beginning of it, or "latest". Raises AnchorError."""
+    from trimtab.lifecycle.anchoring import shown
+
+    return shown(_ledger(ledger_path), name)[0]
+
+
+def anchor_path(found: Anchor, *, ledger_path: Path | None = None) -> Path:
+    """Return where the document of an anchor of this machine is."""
+    from trimtab.lifecycle.anchoring import store_of
+
+    return store_of(_ledger(ledger_path)).path(found)
+
+
+def verify_anchor(path: Path, *, keys: Sequence[Path] = (), ledger_path: Path | None = None) -> SignedAnchor:
+    """Return the anchor of a document when it is as it was signed, by this machine or one of the public keys.
+
+    Needs no server. Raises AnchorError `anchor.flawed`, which names the first thing that is wrong, and KeyFileError.
+    """
+    from trimtab.lifecycle.anchoring import verified_file
+
+    return verified_file(path, _ledger(ledger_path), keys)
+
+
+def verify_anchors(*, ledger_path: Path | None = None) -> list[str]:
+    """Return the ids of all anchors of this machine when the chain holds. Raises AnchorError `anchor.flawed`."""
+    from trimtab.lifecycle.anchoring import verified_chain
+
+    return verified_chain(_ledger(ledger_path))
+
+
+def compare_anchors(
+    earlier: str | Path,
+    later: str | Path = "latest",
+    *,
+    error_rate: float = 0.01,
+    margin: float = 0.10,
+    keys: Sequence[Path] = (),
+    ledger_path: Path | None = None,
+) -> Comparison:
+    """Compare two anchors, each named as in `anchor` or by its document's file. Raises AnchorError.
+
+    `error_rate` bounds the chance that any query is called slower, or faster, that is not; what is up to `margin`
+    slower (0.1 is 10 %) counts as the same.
+    """
+    from trimtab.lifecycle.anchoring import found
+    from trimtab.lifecycle.comparing import compare
+
+    path = _ledger(ledger_path)
+    one, other = (found(path, name, keys).anchor for name in (earlier, later))
+    return compare(one, other, error_rate=error_rate, margin=margin)
+
+
+def accept_anchor(name: str, *, reason: str, ledger_path: Path | None = None) -> SignedAnchor:
+    """Make an anchor the new normal of its database. Raises AnchorError, LedgerError."""
+    from trimtab.lifecycle.anchoring import accept
+
+    return accept(_ledger(ledger_path), name, reason)
+
+
+def release_anchor(name: str, *, reason: str, ledger_path: Path | None = None) -> SignedAnchor:
+    """End that an anchor is in force; it stays in the chain. Raises AnchorError, LedgerError."""
+    from trimtab.lifecycle.anchoring import release
+
+    return release(_ledger(ledger_path), name, reason)
+
+
+def export_anchor_key(path: Path, *, ledger_path: Path | None = None) -> str:
+    """Write this machine's public key to a new file, and return the key's id. Raises KeyFileError."""
+    from trimtab.lifecycle.anchoring import export_key
+
+    return export_key(_ledger(ledger_path), path)
+
+
+def _ledger(path: Path | None) -> Path:
+    from trimtab.paths import ledger_path
+
+    return path or ledger_path()

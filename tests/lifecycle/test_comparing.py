@@ -1,0 +1,154 @@
+"""Claims about comparing two anchors: what got slower is named, with a bounded error; what cannot be told says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from tests.anchor.anchors import anchor, counted, level
+from trimtab.lifecycle.comparing import compare
+from trimtab.model.anchor import HostProbe, QueryLevel, State, TableState
+from trimtab.model.comparison import Comparison, Finding, Judgement, QueryComparison
+from trimtab.model.latency import Latency
+
+
+def _compared(was: list[QueryLevel], now: list[QueryLevel]) -> Comparison:
+    return compare(anchor(*was), anchor(*now, time_ns=2 * 10**18), error_rate=0.01, margin=0.1)
+
+
+def _of(found: Comparison, query_id: str) -> QueryComparison:
+    return next(query for query in found.queries if query.query_id == query_id)
+
+
+def _times(count: int, factor: float = 1.0, seed: int = 1) -> list[float]:
+    random = Random(seed)
+    return [factor * random.lognormvariate(1.0, 0.5) for _ in range(count)]
+
+
+BUSY = [level(f"b{n}", count=counted(mean_ms=2.0 + n)) for n in range(6)]
+
+
+def test_an_anchor_beside_itself_is_the_same() -> None:
+    found = _compared([*BUSY, level("q", _times(700))], [*BUSY, level("q", _times(700, seed=2))])
+    assert found.finding is Finding.SAME
+    assert {query.judgement for query in found.queries} == {Judgement.SAME}
+    assert found.common == pytest.approx(1.0)
+    assert all(d.is_within for d in found.dimensions if d.earlier is not None and d.later is not None)
+
+
+@pytest.mark.parametrize(("factor", "judgement"), [(2.0, Judgement.SLOWER), (0.4, Judgement.FASTER)])
+def test_executions_that_take_longer_or_shorter_are_proven_by_t1(factor: float, judgement: Judgement) -> None:
+    found = _compared([level("q", _times(300))], [level("q", _times(300, factor, 2))])
+    query = _of(found, "q")
+    assert (query.judgement, query.method) == (judgement, "executions")
+    assert found.finding is (Finding.WORSE if judgement is Judgement.SLOWER else Finding.BETTER)
+
+
+def test_means_are_compared_where_executions_are_too_few_and_the_bound_is_told() -> None:
+    slow = level("q", [1.0, 1.1], count=counted(mean_ms=3.0))
+    found = _compared([*BUSY, level("q", [1.0], count=counted(mean_ms=2.0))], [*BUSY, slow])
+    query = _of(found, "q")
+    assert (query.judgement, query.method, query.ratio) == (Judgement.SLOWER, "means", 1.5)
+    assert 1.1 < query.at_least < 1.5
+
+
+def test_what_all_have_in_common_is_taken_out_and_told() -> None:
+    loaded = [replace(b, counted=replace(b.counted, mean_ms=b.counted.mean_ms * 1.6)) for b in BUSY if b.counted]
+    found = _compared(
+        [*BUSY, level("q", count=counted(mean_ms=2.0))], [*loaded, level("q", count=counted(mean_ms=3.2))]
+    )
+    assert found.common == pytest.approx(1.6)
+    assert found.finding is Finding.SAME
+
+
+def test_a_query_whose_plan_changed_is_no_companion_and_is_named() -> None:
+    found = _compared(
+        [*BUSY, level("q", count=counted(mean_ms=2.0))],
+        [*BUSY, level("q", count=counted(mean_ms=20.0), shape="other")],
+    )
+    assert _of(found, "q").same_plan is False
+    assert _of(found, "q").judgement is Judgement.SLOWER
+    coherence = next(d for d in found.dimensions if d.name == "quantum_coherence")
+    assert coherence.later == pytest.approx(6 / 7, abs=1e-5)
+
+
+def test_too_few_executions_are_never_a_silent_pass() -> None:
+    found = _compared([level("q", count=counted(calls=5))], [level("q", count=counted(calls=5, mean_ms=50.0))])
+    assert found.finding is Finding.UNKNOWN
+    assert "fewer than 20" in _of(found, "q").note
+    found = _compared([level("q", [1.0])], [level("q", [50.0])])
+    assert _of(found, "q").judgement is Judgement.UNJUDGED
+
+
+def test_failures_count_as_the_slowest_of_all() -> None:
+    times = _times(300)
+    failing = replace(level("q", times), latency=Latency.of(times, errors=120, random=Random(1)))
+    found = _compared([level("q", _times(300, seed=2))], [failing])
+    assert _of(found, "q").judgement is Judgement.SLOWER
+
+
+def test_a_verdict_without_evidence_tells_the_smallest_effect_that_it_could_have_seen() -> None:
+    effects = []
+    for calls in (30, 300, 30_000):
+        found = _compared([level("q", count=counted(calls))], [level("q", count=counted(calls))])
+        effects.append(_of(found, "q").smallest_effect or 0.0)
+    assert effects[0] > effects[1] > effects[2] > 1.1
+    assert (_of(_compared([level("q", _times(700))], [level("q", _times(50, seed=3))]), "q").smallest_effect or 0) > 1.1
+
+
+def test_over_many_unchanged_queries_none_is_called_slower_or_faster() -> None:
+    alarms = 0
+    for seed in range(20):
+        random = Random(seed)
+
+        def drawn(random: Random = random) -> list[QueryLevel]:
+            return [
+                level(f"q{n}", count=counted(400, random.gauss(2.0, 0.5 / 20), deviation_ms=0.5)) for n in range(50)
+            ]
+
+        alarms += _compared(drawn(), drawn()).finding is not Finding.SAME
+    assert alarms == 0
+
+
+def test_what_else_differs_is_told_by_name_and_never_by_value() -> None:
+    table = TableState("d", "s", 10.0, 100)
+    earlier = replace(
+        anchor(
+            level("q", count=counted()),
+            state=State({}, {"public.a": table, "public.b": table}, {}, "", HostProbe(3, 9)),
+        ),
+        settings={"work_mem": "4096"},
+    )
+    later = replace(
+        anchor(
+            level("p", count=counted()),
+            state=State(
+                {"role:app": {"search_path": "secret"}},
+                {"public.a": TableState("d2", "s2", 10.0, 900), "public.c": table},
+                {"hstore": "1.8"},
+                "",
+                HostProbe(6, 9),
+            ),
+            server=("other", "shop", 9),
+        ),
+        server_version=170002,
+        settings={"work_mem": "secret"},
+    )
+    found = compare(earlier, later, error_rate=0.01, margin=0.1)
+    assert found.differences == (
+        "they are of different databases",
+        "server version 180006 became 170002",
+        "the host's processor took 2.00 times as long for the same work",
+        "setting work_mem differs",
+        "setting search_path of role:app differs",
+        "extension hstore differs",
+        "table public.a is defined otherwise: a column, index, key or statistics object",
+        "table public.a has 9.00 times the pages",
+        "table public.a has other statistics",
+        "table public.b is gone",
+        "table public.c is new",
+    )
+    assert (found.only_earlier, found.only_later) == (("q",), ("p",))
+    assert found.finding is Finding.UNKNOWN

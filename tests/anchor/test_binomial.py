@@ -15,7 +15,7 @@ from trimtab.anchor.binomial import (
     rate_upper_bound,
 )
 
-TRIALS = st.integers(1, 120)
+TRIALS = st.integers(1, 60)
 RATES = st.fractions(0, 1, max_denominator=1000)
 
 

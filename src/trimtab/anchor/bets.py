@@ -8,7 +8,7 @@ Source: betting on a bounded mean, Waudby-Smith & Ramdas (2024).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from math import exp, log, log1p
 
@@ -18,14 +18,18 @@ _LARGEST_LOG = 690.0
 
 def factor(stake: float, quantile: float, is_passed: bool) -> float:
     """Return what wealth is multiplied by."""
-    return exp(_logs(stake, quantile)[0 if is_passed else 1])
+    return exp(log_factor(stake, 1.0 - quantile, is_passed))
+
+
+def log_factor(stake: float, rate: float, is_passed: bool) -> float:
+    """Return the logarithm of what wealth is multiplied by, where limits may be passed at this rate, above 0."""
+    return log1p(stake * (1.0 - rate) / rate) if is_passed else log1p(-stake)
 
 
 @cache
 def _logs(stake: float, quantile: float) -> tuple[float, float]:
     """The logarithms of both factors: passed, and not."""
-    rate = 1.0 - quantile
-    return log1p(stake * quantile / rate), log1p(-stake)
+    return log_factor(stake, 1.0 - quantile, True), log_factor(stake, 1.0 - quantile, False)
 
 
 def log_wealth(stake: float, quantile: float, passed: int, values: int) -> float:
@@ -36,13 +40,18 @@ def log_wealth(stake: float, quantile: float, passed: int, values: int) -> float
 
 def log_mean_wealth(quantiles: Sequence[float], passed: Sequence[int], values: int) -> float:
     """Return the logarithm of the mean wealth over all stakes and quantiles: the evidence. Nothing tested gives 0."""
-    if not quantiles:
-        return 0.0
-    logs = [
+    return log_mean(
         log_wealth(stake, quantile, count, values)
         for quantile, count in zip(quantiles, passed, strict=True)
         for stake in STAKES
-    ]
+    )
+
+
+def log_mean(logs: Iterable[float]) -> float:
+    """Return the logarithm of the mean of numbers that are given as logarithms; of none it is 0."""
+    logs = list(logs)
+    if not logs:
+        return 0.0
     largest = max(logs)
     return largest + log(sum(exp(each - largest) for each in logs) / len(logs))
 

@@ -56,12 +56,15 @@ class Dropped:
 class Limits:
     """What new values are compared with. `margin` 0.05: what is up to 5 % worse is no regression.
 
+    Nor is what is less than `least_difference` worse, in the values' unit: a clock's steps, a process switch.
+
     With the direction FASTER quantiles are counted from the slow end: 0.9 is what a tenth of the anchor's values are
     below.
     """
 
     error_rate: float
     margin: float
+    least_difference: float
     reference_count: int
     direction: Direction
     limits: tuple[Limit, ...]
@@ -90,6 +93,7 @@ def limits_of(
     *,
     error_rate: float,
     margin: float,
+    least_difference: float = 0.0,
     direction: Direction = Direction.SLOWER,
     quantiles: Sequence[float] = QUANTILES,
 ) -> Limits:
@@ -97,8 +101,8 @@ def limits_of(
 
     At most three quantiles, because each has a sixth of alpha.
     """
-    if not 0.0 < error_rate < 1.0 or margin < 0.0 or len(quantiles) > len(QUANTILES):
-        raise ValueError("an error rate between 0 and 1, a margin from 0, and at most three quantiles")
+    if not 0.0 < error_rate < 1.0 or margin < 0.0 or least_difference < 0.0 or len(quantiles) > len(QUANTILES):
+        raise ValueError("an error rate between 0 and 1, margins from 0, and at most three quantiles")
     ordered = sorted(inf if value is None else value for value in values)
     if any(isnan(value) or value < 0 for value in ordered):
         raise ValueError("a value is a number from 0, or None for a failure")
@@ -115,9 +119,15 @@ def limits_of(
         elif _is_failure(ordered[rank], direction):
             dropped.append(Dropped(quantile, Why.ANCHOR_FAILS, needed))
         else:
-            far = ordered[rank] * (1.0 + margin)
-            limits.append(Limit(quantile, far if direction is Direction.SLOWER else 1.0 / far))
-    return Limits(error_rate, margin, len(ordered), direction, tuple(limits), tuple(dropped))
+            limits.append(Limit(quantile, _moved(ordered[rank], margin, least_difference, direction)))
+    return Limits(error_rate, margin, least_difference, len(ordered), direction, tuple(limits), tuple(dropped))
+
+
+def _moved(value: float, margin: float, least_difference: float, direction: Direction) -> float:
+    """The limit with its margins, in the values' unit; `value` is the reciprocal where less is looked for."""
+    if direction is Direction.SLOWER:
+        return max(value * (1.0 + margin), value + least_difference)
+    return min(1.0 / (value * (1.0 + margin)), 1.0 / value - least_difference)
 
 
 def _is_failure(value: float, direction: Direction) -> bool:

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 _LARGEST = 1e300
 _STAKES = np.array(STAKES)
-_RATES = 1.0 - np.array(QUANTILES)
-# Per quantile and stake: the factors when a limit is passed, and when it is not.
-_WON = 1.0 + _STAKES[None, :] * (1.0 - _RATES[:, None]) / _RATES[:, None]
-_LOST = 1.0 - _STAKES
+RATES = 1.0 - np.array(QUANTILES)
+_LOG_LOST = np.log1p(-_STAKES)
+
+
+def _log_won(rates: Floats) -> Floats:
+    """What a stake's wealth is multiplied by when a limit is passed, which may be at these rates, as a logarithm."""
+    return np.asarray(np.log1p(_STAKES * ((1.0 - rates) / rates)[..., None]))
 
 
 def limit_rows(limits: Sequence[Limits]) -> Floats:
@@ -46,11 +49,26 @@ def passed_rows(values: Floats, limits: Floats) -> Flags:
 
 def log_e_values(passed: Counts, values: Counts, limits: Floats) -> Floats:
     """Return T1's evidence per query as a logarithm, from the counts of values and of values beyond each limit."""
-    logs = passed[:, :, None] * np.log(_WON) + (values[:, None] - passed)[:, :, None] * np.log(_LOST)
-    return _log_mean(np.where(np.isnan(limits)[:, :, None], -np.inf, logs), limits)
+    logs = passed[:, :, None] * _log_won(RATES) + (values[:, None] - passed)[:, :, None] * _LOG_LOST
+    return wealth_log_mean(logs, limits)
 
 
-def _log_mean(logs: Floats, limits: Floats) -> Floats:
+def wealth_start(queries: int) -> Floats:
+    """Return the logarithm of T1's wealth before the first value, for rates that move: queries, limits, stakes."""
+    return np.zeros((queries, len(QUANTILES), len(STAKES)))
+
+
+def wealth_step(log_wealth: Floats, values: Floats, limits: Floats, rates: Floats) -> Floats:
+    """Return it after one more value of each query; where the value or its rates are nan, it stays as it is."""
+    seen = ~np.isnan(values) & ~np.isnan(rates).any(axis=1)
+    won = passed_rows(np.where(seen, values, 0.0), limits)
+    steps = np.where(won[:, :, None], _log_won(np.where(seen[:, None], rates, 1.0)), _LOG_LOST)
+    return np.asarray(log_wealth + np.where(seen[:, None, None], steps, 0.0))
+
+
+def wealth_log_mean(log_wealth: Floats, limits: Floats) -> Floats:
+    """Return T1's evidence per query as a logarithm: the mean over the stakes and the limits that are tested."""
+    logs = np.where(np.isnan(limits)[:, :, None], -np.inf, log_wealth)
     tested = (~np.isnan(limits)).sum(axis=1)
     largest = logs.max(axis=(1, 2), initial=-np.inf)
     shift = np.where(np.isfinite(largest), largest, 0.0)
@@ -64,11 +82,14 @@ def onset_start(queries: int) -> Floats:
     return np.zeros((queries, len(QUANTILES), len(STAKES)))
 
 
-def onset_step(evidence: Floats, values: Floats, limits: Floats) -> Floats:
-    """Return T4's evidence after one more look; a query whose value is nan was not seen, and keeps its evidence."""
-    seen = ~np.isnan(values)
+def onset_step(evidence: Floats, values: Floats, limits: Floats, rates: Floats = RATES) -> Floats:
+    """Return T4's evidence after one more look; `rates` by query and limit are those of `shared_rates`, where known.
+
+    A query whose value is nan was not seen, and keeps its evidence; so does one whose rates are nan.
+    """
+    seen = ~np.isnan(values) & ~np.isnan(rates).any(axis=-1)
     won = passed_rows(np.where(seen, values, 0.0), limits)
-    factors = np.where(won[:, :, None], _WON, _LOST)
+    factors = np.exp(np.where(won[:, :, None], _log_won(np.where(np.isnan(rates), 1.0, rates)), _LOG_LOST))
     return np.asarray(np.where(seen[:, None, None], np.minimum((evidence + 1.0) * factors, _LARGEST), evidence))
 
 

@@ -36,6 +36,8 @@ def smallest_effect(
         share = rate_lower_bound(count, values, 1.0 - power)
         rank = len(ordered) - ceil(share * len(ordered))
         value = ordered[max(rank, 0)]
+        if limits.direction is Direction.FASTER and limit.value <= 0.0:
+            continue
         bound = limit.value if limits.direction is Direction.SLOWER else 1.0 / limit.value
         if value > 0.0:
             found.append(max(bound / value, 1.0))

@@ -15,6 +15,7 @@ from trimtab.anchor.limits import Direction, Dropped
 from trimtab.anchor.onset import OnsetDetector
 from trimtab.anchor.paired import smallest_paired_effect
 from trimtab.anchor.power import POWER, smallest_effect
+from trimtab.anchor.shared_load import SharedLoadTest
 from trimtab.model.paired import PairedTest
 
 
@@ -42,7 +43,7 @@ class RegressionVerdict:
 
     `error_rate` is alpha; T4 has `looks_per_false_alarm` in its place. `observations` are executions (T1), pairs (T2),
     factors of intervals (T3) or looks (T4). `smallest_effect` is the factor that would have been shown with probability
-    `power`, None where none could be yet. `skipped` counts intervals without a common mode.
+    `power`, None where none could be yet. `skipped` counts what was seen without knowing the common load.
     """
 
     method: Method
@@ -63,9 +64,16 @@ class RegressionVerdict:
 
 
 def exceedance_verdict(
-    test: ExceedanceTest, reference: Sequence[float | None], *, method: Method = Method.EXCEEDANCE, skipped: int = 0
+    test: ExceedanceTest | SharedLoadTest,
+    reference: Sequence[float | None],
+    *,
+    method: Method = Method.EXCEEDANCE,
+    skipped: int = 0,
 ) -> RegressionVerdict:
-    """Return the verdict of T1, or of T3 whose factors were given to it; `reference` is what the limits are made of."""
+    """Return the verdict of T1, or of T3 whose factors were given to it; `reference` is what the limits are made of.
+
+    Of a test under shared load the smallest effect is that without load.
+    """
     limits = test.limits
     return RegressionVerdict(
         method=method,
@@ -82,7 +90,7 @@ def exceedance_verdict(
         smallest_effect=smallest_effect(limits, reference, test.values, needed=test.needed_e_value),
         power=POWER,
         dropped=limits.dropped,
-        skipped=skipped,
+        skipped=skipped + (test.skipped if isinstance(test, SharedLoadTest) else 0),
     )
 
 

@@ -1,0 +1,116 @@
+"""What all queries share is no regression of one: while companions are beyond their limits too, a query may be as well.
+
+On a real host the load changes for minutes. Then "beyond the limit at most one time in ten, whatever came before" is
+not true of anyone, and T1 and T4 would tell each neighbour's backup. So the rate that is bet against is raised to what
+the companions show at the same time, with an allowance. It needs to be known when values were seen, and of whom.
+
+The guarantee is then: a query that is beyond its limits no more often than its companions are, plus the allowance, is
+called no more often than alpha says. Design: ours, by the common mode of T3; measured in `bench/anchors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf, isnan, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trimtab.anchor.bets import STAKES, as_number, log_factor, log_mean
+from trimtab.anchor.common_mode import LEAST_COMPANIONS
+from trimtab.anchor.limits import QUANTILES, Limits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+# How many slots of time, this one and those before it, tell the companions' rate.
+SLOTS = 5
+STANDARD_ERRORS = 2.0
+
+
+def shared_rates(passed: Flags, seen: Flags, is_companion: Flags) -> Floats:
+    """Return the rates to bet against, by query and quantile: 1 - q, or what the companions show where that is more.
+
+    `passed` is by slot, query and quantile, the last slots of time; `seen` by slot and query says where there was a
+    value. A query is no companion of itself. nan where the companions gave fewer than `LEAST_COMPANIONS` values: such
+    a slot is no evidence for that query.
+    """
+    serves = seen & is_companion
+    hits = (passed & serves[:, :, None]).sum(axis=0)
+    counts = serves.sum(axis=0)
+    others = (counts.sum() - counts)[:, None].astype(float)
+    enough = others >= LEAST_COMPANIONS
+    share = np.divide(hits.sum(axis=0) - hits, others, out=np.zeros(hits.shape), where=enough)
+    error = np.sqrt(np.divide(share * (1.0 - share), others, out=np.zeros(hits.shape), where=enough))
+    rates = np.clip(share + STANDARD_ERRORS * error, 1.0 - np.array(QUANTILES), 1.0)
+    return np.asarray(np.where(enough, rates, np.nan))
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLoadTest:
+    """T1 with rates that move. Without load it is `ExceedanceTest`; its state is the wealth of each limit and stake.
+
+    `skipped` counts the values that came without rates.
+    """
+
+    limits: Limits
+    values: int = 0
+    failures: int = 0
+    skipped: int = 0
+    log_wealth: tuple[float, ...] = ()
+    log_peak: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.log_wealth:
+            object.__setattr__(self, "log_wealth", (0.0,) * (len(self.limits.limits) * len(STAKES)))
+
+    def observe(self, value: float | None, rates: Sequence[float]) -> SharedLoadTest:
+        """Return the test after one more value; `rates` are in the order of `QUANTILES`, nan where they are unknown."""
+        if any(isnan(rate) for rate in rates):
+            return replace(self, skipped=self.skipped + 1)
+        logs = [
+            log_factor(stake, max(rates[QUANTILES.index(limit.quantile)], 1.0 - limit.quantile), is_passed)
+            for limit, is_passed in zip(self.limits.limits, self.limits.passed(value), strict=True)
+            for stake in STAKES
+        ]
+        after = replace(
+            self,
+            values=self.values + 1,
+            failures=self.failures + (value is None or value == inf),
+            log_wealth=tuple(held + each for held, each in zip(self.log_wealth, logs, strict=True)),
+        )
+        return replace(after, log_peak=max(self.log_peak, after.log_e_value))
+
+    @property
+    def log_e_value(self) -> float:
+        """The natural logarithm of the evidence now."""
+        return log_mean(self.log_wealth)
+
+    @property
+    def e_value(self) -> float:
+        """The evidence now."""
+        return as_number(self.log_e_value)
+
+    @property
+    def peak(self) -> float:
+        """The highest evidence so far; no e-value."""
+        return as_number(self.log_peak)
+
+    @property
+    def needed_e_value(self) -> float:
+        """What proves: 2 / alpha, because the limits have used half of alpha."""
+        return 2.0 / self.limits.error_rate
+
+    @property
+    def is_testable(self) -> bool:
+        """Whether the anchor had enough values for any limit."""
+        return bool(self.limits.limits)
+
+    @property
+    def is_proven(self) -> bool:
+        """True once the evidence has reached what is needed."""
+        return self.log_peak >= log(self.needed_e_value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.anchors.streams import ANCHOR
 from trimtab.anchor.common_mode import common_mode, log_excess
-from trimtab.anchor.limits import limits_of
+from trimtab.anchor.limits import Limits, limits_of
 from trimtab.anchor.many import (
     limit_rows,
     log_e_values,
@@ -53,7 +53,7 @@ def without_shared_load(session: Floats) -> Floats:
     ones = np.ones(len(session))
     everyone = np.ones(len(session), dtype=bool)
     factors = [np.exp(common_mode(log_excess(ones, values, typical), everyone)) for values in session.T]
-    return session / np.array(factors).T
+    return np.asarray(session / np.array(factors).T)
 
 
 def under_shared_load(
@@ -106,7 +106,7 @@ def _by_standard_errors(streams: Floats, sigmas: float) -> Firsts:
     return np.where(is_alarm.any(axis=1), is_alarm.argmax(axis=1) + 1, 0)
 
 
-def _limits(streams: Floats, margin: float, least_ms: float, alpha: float, anchor: int = ANCHOR):  # type: ignore[no-untyped-def]
+def _limits(streams: Floats, margin: float, least_ms: float, alpha: float, anchor: int = ANCHOR) -> list[Limits]:
     return [
         limits_of(row[:anchor].tolist(), error_rate=alpha, margin=margin, least_difference=least_ms) for row in streams
     ]

@@ -8,7 +8,7 @@ Fryzlewicz, "Narrowest-over-threshold detection", JRSS B 2019). Nothing is drawn
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil, erfc, exp, floor, log, pi, sqrt
 
@@ -149,7 +149,14 @@ def _narrowest(significant: Sequence[_Found], length: int, min_points: int) -> l
             best = min(inside, key=lambda found: (found.last - found.first, found.p_value, found.index))
             chosen.append(best)
             pending += [(first, best.index), (best.index, last)]
-    return sorted(chosen, key=lambda found: found.index)
+    chosen.sort(key=lambda found: found.index)
+    edges = [0, *(found.index for found in chosen), length]
+    return [replace(found, p_value=_least(significant, *edges[n : n + 3])) for n, found in enumerate(chosen)]
+
+
+def _least(significant: Sequence[_Found], first: int, index: int, last: int) -> float:
+    """Return the least chance of the intervals that hold this step and reach no further than its neighbours."""
+    return min(f.p_value for f in significant if first <= f.first < index < f.last <= last)
 
 
 def _placed(values: Numbers, chosen: Sequence[_Found], min_points: int, inflation: float) -> list[Split]:

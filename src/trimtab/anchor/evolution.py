@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import isfinite, log
+from math import isfinite, log, log1p
 
 import numpy as np
 
@@ -24,9 +24,11 @@ from trimtab.anchor.temporal_correlation import (
 )
 from trimtab.anchor.trend import median_interval, shift_interval, slope_interval
 from trimtab.model.evolution import (
+    AnchoredLevel,
     ChangePoint,
     Drift,
     Event,
+    EventKind,
     Evolution,
     Level,
     Point,
@@ -41,10 +43,17 @@ _DAY_NS = 24.0 * HOUR_NS
 
 
 def describe(
-    series: Series, events: Sequence[Event] = (), companions: Sequence[Series] = (), rules: Rules | None = None
+    series: Series,
+    events: Sequence[Event] = (),
+    companions: Sequence[Series] = (),
+    *,
+    watched: frozenset[EventKind] = frozenset(),
+    anchored: AnchoredLevel | None = None,
+    rules: Rules | None = None,
 ) -> Evolution:
     """Return all that the points tell. Points that are not numbers, rest on too few calls or, by ratio, are not above 0
-    are left out and counted. Companions are other series (load, a host's probe) that may move along.
+    are left out and counted. Companions are other series (load, a host's probe) that may move along. `watched` are the
+    kinds of event that the caller would have told; those of the events count as such anyway.
     """
     rules = rules or Rules()
     kept = _kept(series, rules)
@@ -57,6 +66,9 @@ def describe(
         season, effects = seasonality(times_ns, raw - _explained(times_ns, raw - effects, fit))
         fit = _fitted(times_ns, raw - effects, _least_shift(series.scale, rules), rules)
     values = raw - effects
+    drift = _drift(series.scale, times_ns, values, fit, rules)
+    if drift is not None and drift.is_drift:
+        fit = replace(fit, slope=_additive(series.scale, drift.per_day))
     steps = _change_points(series.scale, times_ns, values, fit, rules)
     happened = tuple(sorted(events, key=lambda event: (event.time_ns, event.kind, event.id)))
     targets = [Target(step.index, step.earliest_ns, step.latest_ns) for step in steps]
@@ -70,10 +82,12 @@ def describe(
         dependence=fit.inflation,
         seasonality=_by_factor(series.scale, season),
         level=segments[-1].level if segments else None,
-        drift=_drift(series.scale, times_ns, values, fit, rules),
+        drift=drift,
         segments=segments,
         change_points=steps,
         events=happened,
+        watched=watched | {event.kind for event in happened},
+        anchored=anchored,
         associations=associations(targets, happened, times_ns, max_lag_seconds=rules.max_lag_seconds),
         kinds=kind_associations(targets, happened, times_ns, within_seconds=_usual_gap_seconds(times_ns)),
         correlations=tuple(c for other in companions if (c := correlation(times_ns, values, other)) is not None),
@@ -239,6 +253,10 @@ def _least_shift(scale: Scale, rules: Rules) -> float:
 def _forward(scale: Scale, values: Numbers) -> Numbers:
     moved: Numbers = np.log(values) if scale is Scale.RATIO else values
     return moved
+
+
+def _additive(scale: Scale, per_day: float) -> float:
+    return log1p(per_day) if scale is Scale.RATIO else per_day
 
 
 def _backward(scale: Scale, value: float) -> float:

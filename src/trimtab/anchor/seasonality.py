@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.anchor.autocorrelation import Numbers
+from trimtab.anchor.wording import percent
 from trimtab.model.evolution import Seasonality
 
 Hours = NDArray[np.int64]
@@ -44,15 +45,15 @@ def seasonality(times_ns: Hours, values: Numbers) -> tuple[Seasonality, Numbers]
         explained, effects = found
         if explained < _LEAST_EXPLAINED:
             reasons.append(
-                f"the hour of the {name} foretells {max(explained, 0.0):.0%} of the deviations,"
-                f" less than {_LEAST_EXPLAINED:.0%}"
+                f"the hour of the {name} foretells {percent(max(explained, 0.0))} of the deviations,"
+                f" less than {percent(_LEAST_EXPLAINED)}"
             )
         elif best is None or explained > best[0]:
             best = (explained, period, effects)
     if best is None:
         return Seasonality(0, (), 0.0, days, "; ".join(reasons)), nothing
     explained, period, effects = best
-    reason = f"the hour of the {'week' if period == 168 else 'day'} foretells {explained:.0%} of the deviations"
+    reason = f"the hour of the {'week' if period == 168 else 'day'} foretells {percent(explained)} of the deviations"
     return Seasonality(period, tuple(effects.tolist()), explained, days, reason), effects[_slots(hours, period)]
 
 

@@ -193,6 +193,14 @@ class Correlation:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchoredLevel:
+    """The level that an anchor holds the series to, in the series' unit."""
+
+    anchor_id: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Insight:
     """One plain sentence and the numbers that it rests on."""
 
@@ -234,7 +242,8 @@ class Evolution:
     """Everything that is known of one series. `kept` are the points that count, in order of time.
 
     `dependence` is the factor by which neighbouring points' likeness inflates the variance of their mean: 1 is none.
-    `level` is that of the last segment; None, like the drift, where there are too few points.
+    `level` is that of the last segment; None, like the drift, where there are too few points. `watched` are the kinds
+    of event that would have been told: only of these does it mean something that there was none.
     """
 
     series: Series
@@ -248,6 +257,8 @@ class Evolution:
     segments: tuple[Segment, ...]
     change_points: tuple[ChangePoint, ...]
     events: tuple[Event, ...]
+    watched: frozenset[EventKind]
+    anchored: AnchoredLevel | None
     associations: tuple[Association, ...]
     kinds: tuple[KindAssociation, ...]
     correlations: tuple[Correlation, ...]

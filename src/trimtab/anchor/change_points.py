@@ -54,7 +54,7 @@ def splits(values: Numbers, *, error_rate: float, min_points: int, inflation: fl
             if found is not None and found[1] * tests <= error_rate:
                 significant.append(_Found(first, last, first + found[0], min(1.0, found[1] * tests)))
     chosen = _narrowest(significant, len(values), min_points)
-    return _placed(values, chosen, min_points, inflation)
+    return _confirmed(values, chosen, error_rate, min_points, inflation)
 
 
 def within_magnitude(
@@ -156,7 +156,28 @@ def _narrowest(significant: Sequence[_Found], length: int, min_points: int) -> l
 
 def _least(significant: Sequence[_Found], first: int, index: int, last: int) -> float:
     """Return the least chance of the intervals that hold this step and reach no further than its neighbours."""
-    return min(f.p_value for f in significant if first <= f.first < index < f.last <= last)
+    own = next(found.p_value for found in significant if found.index == index)
+    return min((f.p_value for f in significant if first <= f.first < index < f.last <= last), default=own)
+
+
+def _confirmed(
+    values: Numbers, chosen: Sequence[_Found], error_rate: float, min_points: int, inflation: float
+) -> list[Split]:
+    """Return the steps that also show between their neighbours, placed there; the least clear one goes first.
+
+    A narrow interval may place a step badly, and the rest of that step then shows once more on one side of it.
+    """
+    kept = list(chosen)
+    while kept:
+        placed = _placed(values, kept, min_points, inflation)
+        edges = [0, *(split.index for split in placed), len(values)]
+        tests = [_tested(values[a:b], min_points, inflation) for a, b in zip(edges, edges[2:], strict=False)]
+        chances = [1.0 if test is None else test[1] for test in tests]
+        worst = int(np.argmax(chances))
+        if chances[worst] <= error_rate:
+            return placed
+        del kept[worst]
+    return []
 
 
 def _placed(values: Numbers, chosen: Sequence[_Found], min_points: int, inflation: float) -> list[Split]:

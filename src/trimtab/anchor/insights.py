@@ -176,8 +176,8 @@ def _precedes(target: str, found: Association) -> Insight:
     return Insight(
         "evolution.precedes",
         f"{beginning(named(found.event))} came {when} {target}. One of this kind is as close before"
-        f" {percent(found.p_value, 1)} of all places (p {found.adjusted_p:.2g} over all pairs looked at): a reason to look, no"
-        " proof.",
+        f" {percent(found.p_value, 1)} of all places (p {found.adjusted_p:.2g} over all pairs looked at): a reason to"
+        " look, no proof.",
         {
             "event_id": found.event.id,
             "kind": found.event.kind.value,
@@ -196,7 +196,7 @@ def _repeated(evolution: Evolution) -> Iterator[Insight]:
                 "evolution.kind_precedes",
                 f"{found.preceded} of {found.targets} steps and breaches came within"
                 f" {duration(found.within_seconds)} after {found.kind.value.replace('_', ' ')}; by chance it would be"
-                f" {percent(found.by_chance, 1)} of them (p {found.p_value:.2g}, {len(evolution.kinds)} kinds looked at).",
+                f" {percent(found.by_chance, 1)} of them (p {found.p_value:.2g}, {len(evolution.kinds)} kinds seen).",
                 {
                     "kind": found.kind.value,
                     "preceded": found.preceded,

@@ -95,6 +95,10 @@ def _by_period(hours: Hours, values: Numbers, period: int) -> tuple[Hours, Numbe
 def _medians(table: Numbers, is_seen: NDArray[np.bool_]) -> Numbers:
     """Return the median of each hour that is seen often enough, about their own median; 0 for others."""
     effects = np.zeros(table.shape[1])
-    told = np.nanmedian(table[:, is_seen], axis=0)
+    ordered = np.sort(table[:, is_seen], axis=0)
+    # What is not known is sorted behind all that is.
+    known = (~np.isnan(ordered)).sum(axis=0)
+    column = np.arange(ordered.shape[1])
+    told = (ordered[(known - 1) // 2, column] + ordered[known // 2, column]) / 2.0
     effects[is_seen] = told - np.median(told)
     return effects

@@ -13,16 +13,18 @@ from statistics import median, quantiles
 
 from trimtab.anchor.insights import insights
 from trimtab.anchor.wording import beginning, moment, named, printable, quantity, subject, told_shift
-from trimtab.model.evolution import EventKind, Evolution, Point, Scale, Segment
+from trimtab.model.evolution import Event, EventKind, Evolution, Point, Scale, Segment
 from trimtab.report.axes import TimeAxis, ValueAxis
 
 WIDTH, HEIGHT = 960, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78.0, 940.0, 56.0, 330.0
 _EVENTS_AT, _TICKS_AT, _LEGEND_AT = 346.0, 376.0, 402.0
 _MOST_POINTS = 600
-_COLUMNS = 400
+_MOST_COLUMNS, _COLUMN_POINTS = 400, 15
 _MARK_WIDTH = 16.0
 _MOST_LISTED = 12
+_HALF_LABEL = 30.0
+_MOST_NAMED = 6
 
 LETTERS = {
     EventKind.CHANGE_APPLIED: "C",
@@ -96,7 +98,8 @@ def _summary(evolution: Evolution) -> str:
     level, unit = evolution.level, evolution.series.unit
     now = f"now {quantity(level.value, unit)}, " if level else ""
     season = ", drawn with its season" if evolution.seasonality.hours else ""
-    return f"{now}{len(evolution.kept)} intervals, {len(evolution.change_points)} steps{season}"
+    steps = len(evolution.change_points)
+    return f"{now}{len(evolution.kept)} intervals, {steps} step{'' if steps == 1 else 's'}{season}"
 
 
 def _grid(evolution: Evolution, times: TimeAxis, values: ValueAxis) -> Iterator[str]:
@@ -108,7 +111,8 @@ def _grid(evolution: Evolution, times: TimeAxis, values: ValueAxis) -> Iterator[
     for at, label in times.ticks():
         x = times.place(at)
         yield f'<path class="grid" d="M{x:.1f} {_BOTTOM:g}v4"/>'
-        yield f'<text class="soft middle" x="{x:.1f}" y="{_TICKS_AT:g}">{_text(label)}</text>'
+        side = "end" if x > _RIGHT - _HALF_LABEL else "middle"
+        yield f'<text class="soft {side}" x="{x:.1f}" y="{_TICKS_AT:g}">{_text(label)}</text>'
     yield f'<path class="axis" d="M{_LEFT:g} {_TOP:g}V{_BOTTOM:g}H{_RIGHT:g}"/>'
 
 
@@ -120,16 +124,17 @@ def _points(evolution: Evolution, times: TimeAxis, values: ValueAxis) -> Iterato
             x, y = times.place(point.time_ns), values.place(point.value)
             yield f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="2"/>'
         return
+    count = min(_MOST_COLUMNS, len(kept) // _COLUMN_POINTS)
     columns: dict[int, list[Point]] = {}
     for point in kept:
         share = (times.place(point.time_ns) - _LEFT) / (_RIGHT - _LEFT)
-        columns.setdefault(min(int(share * _COLUMNS), _COLUMNS - 1), []).append(point)
+        columns.setdefault(min(int(share * count), count - 1), []).append(point)
     upper: list[str] = []
     middle: list[str] = []
     lower: list[str] = []
     for column in sorted(columns):
         found = [point.value for point in columns[column]]
-        at = f"{_LEFT + (column + 0.5) / _COLUMNS * (_RIGHT - _LEFT):.1f}"
+        at = f"{_LEFT + (column + 0.5) / count * (_RIGHT - _LEFT):.1f}"
         tenths = quantiles(found, n=10, method="inclusive") if len(found) > 1 else [found[0]]
         upper.append(f"{at} {values.place(tenths[-1]):.1f}")
         lower.append(f"{at} {values.place(tenths[0]):.1f}")
@@ -186,30 +191,36 @@ def _steps(evolution: Evolution, times: TimeAxis) -> Iterator[str]:
 
 
 def _events(evolution: Evolution, times: TimeAxis) -> Iterator[str]:
-    """Events that would overlap share one mark, which tells their number and lists them."""
-    marks: dict[int, list[str]] = {}
-    letters: dict[int, list[str]] = {}
-    used: dict[str, str] = {}
+    """Events that would overlap share the mark of their first, which tells their number and lists them."""
+    marks: list[tuple[float, list[Event]]] = []
     for event in evolution.events:
-        column = int((times.place(event.time_ns) - _LEFT) / _MARK_WIDTH)
-        marks.setdefault(column, []).append(f"{moment(event.time_ns)}: {named(event)}")
-        letters.setdefault(column, []).append(LETTERS[event.kind])
-        used.setdefault(LETTERS[event.kind], event.kind.value.replace("_", " "))
-    for column, told in sorted(marks.items()):
-        x = _LEFT + (column + 0.5) * _MARK_WIDTH
-        more = f"\nand {len(told) - _MOST_LISTED} more" if len(told) > _MOST_LISTED else ""
-        label = letters[column][0] if len(told) == 1 else str(len(told)) if len(told) < 100 else "…"
-        if len(set(letters[column])) == 1:
-            label = letters[column][0]
-        yield f'<g class="event"><title>{_text(chr(10).join(told[:_MOST_LISTED]) + more)}</title>'
-        yield f'<path d="M{x:.1f} {_TOP:g}V{_EVENTS_AT - 7:g}"/><circle cx="{x:.1f}" cy="{_EVENTS_AT:g}" r="7.5"/>'
+        x = times.place(event.time_ns)
+        if marks and x < marks[-1][0] + _MARK_WIDTH:
+            marks[-1][1].append(event)
+        else:
+            marks.append((x, [event]))
+    for x, events in marks:
+        told = [f"{moment(event.time_ns)}: {named(event)}" for event in events[:_MOST_LISTED]]
+        if len(events) > _MOST_LISTED:
+            told.append(f"and {len(events) - _MOST_LISTED} more")
+        kinds = {event.kind for event in events}
+        label = LETTERS[events[0].kind] if len(kinds) == 1 else str(len(events)) if len(events) < 100 else "…"
+        title = _text("\n".join(told))
+        yield f'<g class="event"><title>{title}</title><path d="M{x:.1f} {_TOP:g}V{_EVENTS_AT - 7:g}"/>'
+        yield f'<circle cx="{x:.1f}" cy="{_EVENTS_AT:g}" r="7.5"/>'
         yield f'<text class="middle" x="{x:.1f}" y="{_EVENTS_AT + 3.5:g}">{label}</text></g>'
-    told = [f"{letter} {kind}" for letter, kind in used.items()]
-    if any(len(set(kinds)) > 1 for kinds in letters.values()):
+    yield from _legend([events for _, events in marks])
+
+
+def _legend(marks: list[list[Event]]) -> Iterator[str]:
+    kinds = dict.fromkeys(event.kind for events in marks for event in events)
+    told = [f"{LETTERS[kind]} {kind.value.replace('_', ' ')}" for kind in kinds]
+    if any(len({event.kind for event in events}) > 1 for events in marks):
         told.append("a number: so many events of several kinds")
-    for number, line in enumerate(("  ·  ".join(told[:6]), "  ·  ".join(told[6:]))):
-        if line:
-            yield f'<text class="soft" x="{_LEFT:g}" y="{_LEGEND_AT + 16 * number:g}">{_text(line)}</text>'
+    for number, part in enumerate((told[:_MOST_NAMED], told[_MOST_NAMED:])):
+        if part:
+            y = _LEGEND_AT + 16 * number
+            yield f'<text class="soft" x="{_LEFT:g}" y="{y:g}">{_text("  ·  ".join(part))}</text>'
 
 
 def _style(name: str) -> str:

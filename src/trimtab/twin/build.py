@@ -38,7 +38,7 @@ from trimtab.twin.roles import create_roles, give_to_owners
 from trimtab.twin.source import RelationFacts, Source
 from trimtab.twin.statistics import StoredColumn, store_columns
 
-__all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "programs_for", "refresh"]
+__all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "programs_for", "refresh", "restate"]
 
 SETTINGS = {
     # What the source's schemas hold must not stand in for PostgreSQL's own in what is done as a superuser.
@@ -126,6 +126,17 @@ def refresh(built: Built, old: Image, new: Image) -> Refreshed:
             problems = _reload(built.server, old.source, new.source, changed)
     kept = [problem for problem in built.problems if problem not in old.source.problems]
     return Refreshed(Built(built.server, new.source, (*new.source.problems, *kept, *problems)), tuple(sorted(changed)))
+
+
+def restate(server: Server, old: Source, new: Source) -> None:
+    """Give a twin that was built from `old` the statistics, counts and lengths of `new`. No session may be on it.
+
+    Both must have the same relations in the same places. Raises LabError `twin.lost`; the twin is of no use then.
+    """
+    changed = _changed(old, new)
+    if changed:
+        with _failures_told():
+            _reload(server, old, new, changed)
 
 
 def lost(error: psycopg.Error) -> LabError:

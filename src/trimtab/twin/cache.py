@@ -85,6 +85,10 @@ class PlanCache:
             self._relations[question] = relations
             self._keep(question, _UNCHANGED, answer)
 
+    def relations(self, question: Question) -> Relations:
+        """Return the relations that the planner looked at; none where that is not known."""
+        return self._relations.get(question, Relations())
+
     def missing(self, groups: Iterable[tuple[Sequence[Question], Configuration]]) -> list[Task]:
         """Return what must be asked before `answers_to` can tell: each question once, with what is relevant to it."""
         asked: set[tuple[Question, _State]] = set()

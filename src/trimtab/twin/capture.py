@@ -18,6 +18,7 @@ from trimtab.db.connection import connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.twin.common_values import CommonValues
+from trimtab.twin.definitions import Definitions
 from trimtab.twin.dump import read_schema
 from trimtab.twin.extended import ExtendedValues
 from trimtab.twin.source import Collation, Owner, RelationFacts, Role, Source, read_source
@@ -66,6 +67,7 @@ class Image:
         facts["collations"] = tuple(Collation(**collation) for collation in facts["collations"])
         facts["roles"] = tuple(Role(**{**role, "acts_as": tuple(role["acts_as"])}) for role in facts["roles"])
         facts["owners"] = tuple(Owner(**owner) for owner in facts["owners"])
+        facts["definitions"] = Definitions.from_dict(facts["definitions"])
         return cls(Source(**facts), bytes(data["schema"]))
 
 

@@ -6,7 +6,8 @@ plans at the same time has a server of its own, which is a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
@@ -14,11 +15,13 @@ from trimtab.embedded.server import Server
 from trimtab.model.change import CreateStatistics, DropStatistics, SetSetting
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, StatisticsTarget
+from trimtab.twin.build import restate
 from trimtab.twin.cache import Answer, Question, Relations, Task
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.privileges import SWITCHING, lent
 from trimtab.twin.session import Session, setting_statement
+from trimtab.twin.source import Source
 
 
 class Engine:
@@ -51,23 +54,22 @@ class Engine:
 
     def copied(self) -> Engine:
         """Return an engine on a copy of this server, which is stopped meanwhile. After a LabError this goes on."""
-        self.indexes.close()
-        self.connection.close()
         copies: list[Server] = []
-        try:
-            copies.append(self.server.clone(self.server.purpose))
-            other = Engine(copies[0], self._open_session, self._secret)
-            other.indexes = self.indexes.moved(other.server, other.connection)
-        except BaseException:
-            for copy in copies:
-                copy.destroy()
-            raise
-        finally:
-            if self.server.is_running:
-                self._session = self._open(self.server)
-                self.indexes = self.indexes.moved(self.server, self.connection)
-                self._session.prepare(SWITCHING)
+        with self._without_sessions():
+            try:
+                copies.append(self.server.clone(self.server.purpose))
+                other = Engine(copies[0], self._open_session, self._secret)
+                other.indexes = self.indexes.moved(other.server, other.connection)
+            except BaseException:
+                for copy in copies:
+                    copy.destroy()
+                raise
         return other
+
+    def restate(self, old: Source, new: Source) -> None:
+        """As `build.restate`. Hypothetical indexes that were made before keep the shape that they had."""
+        with self._without_sessions():
+            restate(self.server, old, new)
 
     def learn(self, question: Question) -> tuple[Answer, Relations | None]:
         """Return the plan as things are, and the relations that the planner looked at; None when it failed."""
@@ -84,6 +86,19 @@ class Engine:
         self.indexes.close()
         self.connection.close()
         self.server.destroy()
+
+    @contextmanager
+    def _without_sessions(self) -> Iterator[None]:
+        """End the sessions while this lasts; they are opened again when the server runs then."""
+        self.indexes.close()
+        self.connection.close()
+        try:
+            yield
+        finally:
+            if self.server.is_running:
+                self._session = self._open(self.server)
+                self.indexes = self.indexes.moved(self.server, self.connection)
+                self._session.prepare(SWITCHING)
 
     def _open(self, server: Server) -> Session:
         return Session(self._open_session(server), read=lambda text: Plan.unread(self.indexes.named(text)))

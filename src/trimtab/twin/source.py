@@ -13,6 +13,7 @@ from trimtab.db.casts import Cast, read_casts
 from trimtab.db.connection import Connection
 from trimtab.db.leakproof import read_leakproof
 from trimtab.model.catalog import names
+from trimtab.twin.definitions import Definitions, read_definitions
 from trimtab.twin.extended import ExtendedValues, hidden_values, read_values
 from trimtab.twin.heights import read_heights
 from trimtab.twin.settings import PLANNER_SETTINGS
@@ -85,7 +86,7 @@ class Source:
     statistics are not shown to it, as those of expressions. `policy_settings` are those of users' own that policies
     read, in the session that read them, None where it had none or values were left out. `written_search_path` is what
     `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them,
-    and `casts` those of `read_casts`.
+    and `casts` those of `read_casts`. `definitions` are empty in what an older version of trimtab took.
     """
 
     version: int
@@ -115,6 +116,7 @@ class Source:
     leakproof: tuple[tuple[str, str, str], ...] = ()
     casts: tuple[Cast, ...] = ()
     partly_hidden: tuple[tuple[str, str], ...] = ()
+    definitions: Definitions = field(default_factory=Definitions)
 
     @property
     def acting_roles(self) -> tuple[Role, ...]:
@@ -183,6 +185,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         leakproof=tuple(read_leakproof(connection)),
         casts=tuple(read_casts(connection)),
         partly_hidden=hidden.tables,
+        definitions=read_definitions(connection),
         unreadable=unreadable,
         row_security=row_security,
         problems=(

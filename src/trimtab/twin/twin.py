@@ -28,7 +28,7 @@ from trimtab.twin.cache import Configuration, PlanCache, Question
 from trimtab.twin.capture import read_image
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
-from trimtab.twin.extended import may_read_values, read_values
+from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
 from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
@@ -259,6 +259,33 @@ class Twin:
             self._ensure([change])
             return self._indexes.refusal(change, among)
 
+    def relations_of(self, query: Query, *, generic: bool | None = None) -> frozenset[tuple[str, str]]:
+        """Return (schema, table) of what the planner looks at for the query, and all that they inherit from.
+
+        None of them where it cannot be planned. Raises LabError `twin.lost`.
+        """
+        question = question_of(query, generic)
+        if isinstance(question, PlanFailure):
+            return frozenset()
+        with self._alive():
+            self._learn([question])
+        return self._cache.relations(question).near
+
+    def restate(self, source: Source) -> None:
+        """Give it the statistics, counts and lengths of `source`, which has the relations that it was built with.
+
+        Its settings stay. Raises LabError `twin.lost`.
+        """
+        with self._alive():
+            self._engines.each(lambda engine: engine.restate(self._source, source))
+        self._cache.clear()
+        self._source = source
+
+    def take_statistics(self, change: CreateStatistics, values: tuple[ExtendedValues, ...]) -> None:
+        """Let a hypothetical statistics object hold these values: they go before what a sample of the source says."""
+        self._statistics.take(change, values)
+        self._cache.forget(change)
+
     def connect_read_only(self) -> Connection:
         """Return a new session of the first server, for a reader of its catalog; it ends when more engines start."""
         connection = self._open_session(self._server)
@@ -277,8 +304,7 @@ class Twin:
             values = tuple(v for v in read_values(lab) if (v.schema, v.name) == (change.schema, change.name))
         except psycopg.Error as error:
             raise source_error(error) from None
-        self._statistics.take(change, values)
-        self._cache.forget(change)
+        self.take_statistics(change, values)
 
     def fidelity(self, source: Connection, queries: Sequence[Query]) -> Fidelity:
         """Compare the twin's plans with the source's own, as it is, asked as the same role where the twin has one.

@@ -174,7 +174,15 @@ class _Search:
 
     def found(self, causes: tuple[Difference, ...], new: PlanShape) -> Attribution:
         named = ", and ".join(map(str, causes))
-        return self._attribution(kind_of(causes), causes, f"the old plan returns when this is taken back: {named}", new)
+        told = f"the old plan returns when this is taken back: {named}{self._growth(causes)}"
+        return self._attribution(kind_of(causes), causes, told, new)
+
+    def _growth(self, causes: Sequence[Difference]) -> str:
+        """Say of tables whose statistics did it that they also grew or shrank: the statistics may tell of that."""
+        moved = [d for d in self._moments.differences if isinstance(d, TableSize) and has_moved(d)]
+        told = [size for size in moved if size not in causes and TableStatistics(size.schema, size.table) in causes]
+        said = (f"; {s.schema}.{s.table} has {s.rows_now / max(s.rows_before, 1.0):.2g} times the rows" for s in told)
+        return "".join(said)
 
     def nothing(self, reason: str, new: PlanShape) -> Attribution:
         return self._attribution(None, (), reason, new)

@@ -1,0 +1,44 @@
+"""Claims about causes beside the plan: their order, that they explain the slowdown, and that doubt names none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.anchor.causes import Movement, cause_beside_the_plan
+from trimtab.model.flip import CauseKind
+
+SLOWER = Movement(host=1.0, common=1.0, own=3.0, blocks=1.0, rows=1.0, is_plan_changed=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, None),
+        ({"host": 3.0}, CauseKind.HOST),
+        ({"host": 3.0, "common": 3.0, "blocks": 3.0}, CauseKind.HOST),
+        ({"common": 3.0, "blocks": 3.0}, CauseKind.LOAD),
+        ({"common": 3.0, "is_plan_changed": True}, CauseKind.LOAD),
+        ({"blocks": 3.0, "rows": 3.0}, CauseKind.DATA_GROWTH),
+        ({"blocks": 3.0}, CauseKind.BLOAT),
+        ({"blocks": 3.0, "rows": None}, CauseKind.BLOAT),
+        ({"blocks": 3.0, "rows": 3.0, "is_plan_changed": True}, None),
+        ({"host": None, "common": None, "blocks": None, "rows": None}, None),
+        ({"host": 1.5, "own": 30.0, "blocks": 9.0}, CauseKind.BLOAT),
+        ({"common": 1.5, "own": 30.0, "is_plan_changed": True}, None),
+    ],
+)
+def test_the_first_that_explains_it_is_named(changes: dict[str, float], kind: CauseKind | None) -> None:
+    assert cause_beside_the_plan(replace(SLOWER, **changes)).kind is kind  # type: ignore[arg-type]
+
+
+@given(*(st.floats(0.2, 1.25) for _ in range(4)), st.booleans())
+def test_movements_within_the_bands_are_none(
+    host: float, common: float, blocks: float, rows: float, is_new: bool
+) -> None:
+    found = cause_beside_the_plan(Movement(host, common, 9.0, blocks, rows, is_new))
+    assert found.kind is None
+    assert found.reason

@@ -57,6 +57,7 @@ def query(text: str, *parameters: str) -> Query:
 
 
 RARE = query("SELECT * FROM item WHERE kind = $1", "19")
+SOME = query("SELECT * FROM item WHERE kind > $1", "400")
 COMMON = query("SELECT * FROM item WHERE kind = $1", "0")
 VISITS = query("SELECT * FROM visit WHERE kind = $1", "17")
 PLACED = query("SELECT * FROM item WHERE city = $1 AND zip = $2 ORDER BY kind LIMIT 5", "57", "28")
@@ -157,29 +158,29 @@ def test_a_setting_is_named_with_its_level(database: Database) -> None:
 def test_two_settings_of_which_neither_alone_restores_the_plan_are_named_together(database: Database) -> None:
     scope = f"ALTER DATABASE {database.name} SET"
     found = database.why(
-        RARE, f"{scope} enable_bitmapscan = off", f"{scope} random_page_cost = 400", f"{scope} work_mem = '9MB'"
+        SOME, f"{scope} enable_bitmapscan = off", f"{scope} random_page_cost = 400", f"{scope} work_mem = '9MB'"
     )
     assert found.kind is CauseKind.SETTING
     assert {getattr(cause, "name", "") for cause in found.causes} == {"enable_bitmapscan", "random_page_cost"}
 
 
 def test_a_setting_of_the_function_that_runs_the_query_is_named(database: Database) -> None:
-    database.run("CREATE FUNCTION rare() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM item WHERE kind = 19'")
-    old, shape = database.image(), database.shape(RARE)
+    database.run("CREATE FUNCTION rare() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM item WHERE kind > 400'")
+    old, shape = database.image(), database.shape(SOME)
     database.run("ALTER FUNCTION rare() SET enable_bitmapscan = off")
     with closing(connect(database.dsn, read_only=True)) as connection:
-        now = plan_shape(explain(connection, RARE, settings={"enable_bitmapscan": "off"}), {})
-    found = why_flipped(old, database.image(), RARE, (shape, now), standpoint=Standpoint(function="public.rare()"))
+        now = plan_shape(explain(connection, SOME, settings={"enable_bitmapscan": "off"}), {})
+    found = why_flipped(old, database.image(), SOME, (shape, now), standpoint=Standpoint(function="public.rare()"))
     assert found.causes == (SettingDifference("enable_bitmapscan", "function", "public.rare()"),)
 
 
 def test_a_setting_of_the_role_that_runs_the_query_is_named(database: Database, counting_server: Server) -> None:
     database.run("GRANT SELECT ON ALL TABLES IN SCHEMA public TO flipper")
-    old, shape = database.image(), database.shape(RARE)
+    old, shape = database.image(), database.shape(SOME)
     database.run(f"ALTER ROLE flipper IN DATABASE {database.name} SET enable_bitmapscan = off")
     with closing(connect(counting_server.dsn(database.name, user="flipper"), read_only=True)) as connection:
-        now = plan_shape(explain(connection, RARE), {})
-    found = why_flipped(old, database.image(), RARE, (shape, now), standpoint=Standpoint("flipper"))
+        now = plan_shape(explain(connection, SOME), {})
+    found = why_flipped(old, database.image(), SOME, (shape, now), standpoint=Standpoint("flipper"))
     assert found.causes == (SettingDifference("enable_bitmapscan", "role in database", "flipper"),)
 
 

@@ -58,6 +58,8 @@ def attribute_flip(
     for. Raises LabError when the twin is lost.
     """
     search = _Search(moments, old, most_trials)
+    if old.hash == new.hash:
+        return search.nothing("the plan is as it was", new)
     is_generic = next((mode for mode in moments.modes if search.shows(new, is_generic=mode)), None)
     if is_generic is None:
         return search.nothing("the twin does not show the flip: as things are it plans the query otherwise", new)

@@ -33,6 +33,8 @@ GRANT pg_read_all_data TO trimtab_apply;
 -- GRANT CREATE ON SCHEMA public TO trimtab_apply;
 --    c) Only a database's owner may run ALTER DATABASE ... SET. Leave this out, and settings are refused, not tried:
 -- GRANT database_owner TO trimtab_apply;
+--    d) Settings for a role, or for a function, which only locks of plans make: ADMIN on the role; membership in the
+--       role that owns the function.
 
 -- 3. What runs: Trimtab reads the workload from pg_stat_statements unless it is given a file. It needs
 --    shared_preload_libraries = 'pg_stat_statements' in postgresql.conf (a restart), and then, in each database:

@@ -15,7 +15,16 @@ from trimtab.embedded.server import Server
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+    role_in_database,
+)
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Workload
 from trimtab.observe.snapshot import read_facts
@@ -44,6 +53,8 @@ CREATE INDEX orders_customer ON orders (customer_id);
 CREATE INDEX orders_customer_day ON orders (customer_id, day);
 CREATE INDEX orders_city ON orders (city);
 CREATE INDEX orders_city_zip ON orders (city, zip);
+CREATE FUNCTION "Of ""city" (text, "which" int[]) RETURNS bigint LANGUAGE sql STABLE
+  AS 'SELECT count(*) FROM orders WHERE city = $1 AND id = ANY ($2)';
 ANALYZE;
 """
 
@@ -53,6 +64,13 @@ select pg_get_indexdef(i.indexrelid) || ' valid=' || i.indisvalid || ' space=' |
  where n.nspname = 'public'
 union all
 select pg_get_statisticsobjdef(oid) from pg_statistic_ext
+union all
+select 'function ' || proname || ' ' || entry from pg_proc cross join unnest(proconfig) entry
+union all
+select 'column ' || attrelid::regclass || '.' || attname || ' ' || coalesce(attstattarget, -1) || ' '
+       || coalesce(attoptions::text, '')
+  from pg_attribute join pg_class c on c.oid = attrelid and relkind in ('r', 'p')
+ where c.relnamespace = 'public'::regnamespace and (attoptions is not null or coalesce(attstattarget, -1) <> -1)
 union all
 select 'setting ' || setdatabase::regclass::text || ' ' || setrole::regrole || ' ' || entry
   from pg_db_role_setting cross join unnest(setconfig) entry
@@ -68,6 +86,9 @@ DROP_INDEX = DropIndex("public", "orders", "orders_city", "USING btree (city)", 
 CREATE_STATISTICS = CreateStatistics(
     "public", "orders", "trimtab_orders_city_zip", ("zip", "city"), ("dependencies", "ndistinct")
 )
+SET_TARGET = SetStatisticsTarget("public", "orders", "city", 300)
+SET_DISTINCT = SetDistinct("public", "orders", "city", -0.25)
+FUNCTION = '"public"."Of ""city"("pg_catalog"."text", "pg_catalog"."_int4")'
 
 
 @dataclass
@@ -121,8 +142,10 @@ class Shop:
         return SetSetting("database", self.database, name, value)
 
     def every_kind(self) -> dict[str, Change]:
-        changes = (CREATE_INDEX, DROP_INDEX, CREATE_STATISTICS, self.set_setting("64MB"))
-        return {change.kind: change for change in changes}
+        changes = (CREATE_INDEX, DROP_INDEX, CREATE_STATISTICS, self.set_setting("64MB"), SET_TARGET, SET_DISTINCT)
+        within = SetSetting("function", FUNCTION, "work_mem", "64MB")
+        of_role = SetSetting("role_in_database", role_in_database("keeper", self.database), "work_mem", "64MB")
+        return {**{change.kind: change for change in changes}, "for_a_function": within, "for_a_role_here": of_role}
 
     def picture(self) -> list[str]:
         """Everything that a change can alter."""

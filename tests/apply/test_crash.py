@@ -30,6 +30,8 @@ from .shop import (
     CREATE_INDEX,
     CREATE_STATISTICS,
     DROP_INDEX,
+    SET_DISTINCT,
+    SET_TARGET,
     WAITING,
     Shop,
     open_transaction,
@@ -39,7 +41,16 @@ from .shop import (
 
 pytestmark = pytest.mark.server
 
-KINDS = ("create_index", "drop_index", "create_statistics", "set_setting")
+KINDS = (
+    "create_index",
+    "drop_index",
+    "create_statistics",
+    "set_setting",
+    "for_a_function",
+    "for_a_role_here",
+    "set_statistics_target",
+    "set_distinct",
+)
 VICTIM = Path(__file__).with_name("victim.py")
 
 
@@ -151,6 +162,8 @@ LOCK = ("LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE",)
         pytest.param(DROP_INDEX, LOCK, id="a drop before it began"),
         pytest.param(DROP_INDEX, WRITER, id="a drop in its middle"),
         pytest.param(CREATE_STATISTICS, LOCK, id="statistics"),
+        pytest.param(SET_TARGET, LOCK, id="a target before it was set"),
+        pytest.param(SET_DISTINCT, LOCK, id="a number of distinct values before it was set"),
     ],
 )
 def test_killed_in_the_middle_of_an_apply(

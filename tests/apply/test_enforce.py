@@ -11,13 +11,30 @@ from trimtab.apply.enforce import Enforcer
 from trimtab.errors import ApplyError, LedgerError, RefusedError, TrimtabError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+)
 
-from .shop import CREATE_INDEX, CREATE_STATISTICS, DROP_INDEX, Shop, quick_specification, strategy
+from .shop import CREATE_INDEX, CREATE_STATISTICS, DROP_INDEX, FUNCTION, SET_TARGET, Shop, quick_specification, strategy
 
 pytestmark = pytest.mark.server
 
-KINDS = ("create_index", "drop_index", "create_statistics", "set_setting")
+KINDS = (
+    "create_index",
+    "drop_index",
+    "create_statistics",
+    "set_setting",
+    "for_a_function",
+    "for_a_role_here",
+    "set_statistics_target",
+    "set_distinct",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -297,11 +314,19 @@ def _replace(shop: Shop, change: Change) -> None:
             shop.run(f"DROP STATISTICS {change.name}", f"CREATE STATISTICS {change.name} ON id, day FROM orders")
         case DropIndex():
             shop.run(f"CREATE INDEX {change.name} ON orders (note)")
+        case SetStatisticsTarget():
+            shop.run("ALTER TABLE orders ALTER city SET STATISTICS 7")
+        case SetDistinct():
+            shop.run("ALTER TABLE orders ALTER city SET (n_distinct = 7)")
+        case SetSetting(scope="function"):
+            shop.run(f"ALTER FUNCTION {FUNCTION} SET work_mem = '5MB'")
+        case SetSetting(scope="role_in_database"):
+            shop.run(f"ALTER ROLE {change.scope_name} SET work_mem = '5MB'")
         case _:
             shop.run(f"ALTER DATABASE \"{shop.database}\" SET work_mem = '5MB'")
 
 
-@pytest.mark.parametrize("kind", ["create_index", "create_statistics", "set_setting"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "drop_index"])
 def test_what_somebody_else_has_put_in_its_place_is_left_alone(shop: Shop, kind: str) -> None:
     enforcer = shop.enforcer()
     (applied,) = enforcer.apply(strategy(shop.every_kind()[kind]))
@@ -348,3 +373,79 @@ def test_an_index_is_put_back_where_it_was_whatever_the_default_tablespace_says(
     any_shop.enforcer().revert(applied)
     any_shop.run(f'ALTER DATABASE "{any_shop.database}" RESET default_tablespace', "DROP TABLESPACE elsewhere")
     assert any_shop.picture() == before
+
+
+@pytest.mark.parametrize("held", [None, 40])
+def test_a_target_and_a_number_return_to_those_of_before_and_the_column_is_analysed_each_time(
+    any_shop: Shop, held: int | None
+) -> None:
+    if held is not None:
+        any_shop.run(f"ALTER TABLE orders ALTER id SET STATISTICS {held}, ALTER id SET (n_distinct = {held})")
+    any_shop.run("ANALYZE orders")
+    before = (any_shop.picture(), _kept(any_shop))
+    enforcer = any_shop.enforcer()
+    target, number = SetStatisticsTarget("public", "orders", "id", 150), SetDistinct("public", "orders", "id", 9.0)
+    first, second = enforcer.apply(strategy(target, number))
+    assert _kept(any_shop) == (150, 9.0)
+    enforcer.revert(second)
+    enforcer.revert(first)
+    assert (any_shop.picture(), _kept(any_shop)) == before
+
+
+def _kept(shop: Shop) -> tuple[int, float]:
+    """How many parts of a column's values ANALYZE kept, and the distinct values that it told."""
+    with shop.connect() as connection:
+        row = connection.execute(
+            "select array_length(histogram_bounds::text::text[], 1) - 1, n_distinct"
+            " from pg_stats where tablename = 'orders' and attname = 'id'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), float(row[1])
+
+
+def test_of_a_partitioned_table_the_number_is_that_of_all_partitions_together(shop: Shop) -> None:
+    shop.run("INSERT INTO event SELECT n, 'k' || n % 3, date '2024-01-01' + n % 300 FROM generate_series(1, 900) n")
+    before = shop.picture()
+    (applied,) = shop.enforcer().apply(strategy(SetDistinct("public", "event", "kind", 77.0, is_inherited=True)))
+    with shop.connect() as connection:
+        text = "select n_distinct from pg_stats where tablename = 'event' and attname = 'kind' and inherited"
+        assert connection.execute(text.encode()).fetchall() == [(77.0,)]
+    shop.enforcer().revert(applied)
+    assert shop.picture() == before
+
+
+def test_what_was_set_for_a_column_that_is_gone_since_does_not_stay_open(shop: Shop) -> None:
+    (applied,) = shop.enforcer().apply(strategy(SET_TARGET))
+    shop.run("ALTER TABLE orders DROP COLUMN city")
+    assert shop.enforcer().revert(applied).left_alone == "subject_gone"
+    assert shop.standing() == []
+
+
+def test_a_function_that_was_renamed_is_found_by_its_oid(shop: Shop) -> None:
+    before = shop.picture()
+    enforcer = shop.enforcer()
+    (applied,) = enforcer.apply(strategy(shop.every_kind()["for_a_function"]))
+    shop.run(f"ALTER FUNCTION {FUNCTION} RENAME TO another")
+    enforcer.revert(applied)
+    assert shop.picture() == before
+
+
+def test_a_function_is_its_owners_to_set(shop: Shop) -> None:
+    with pytest.raises(RefusedError, match=r"settings\.not_owner"):
+        shop.enforcer(user="stranger").apply(strategy(shop.every_kind()["for_a_function"]))
+    gone = SetSetting("function", '"public"."gone"()', "work_mem", "64MB")
+    with pytest.raises(RefusedError, match=r"settings\.not_owner"):
+        shop.enforcer().apply(strategy(gone))
+    assert shop.kinds() == []
+
+
+def test_the_same_value_set_twice_is_taken_back_in_order(shop: Shop) -> None:
+    enforcer = shop.enforcer()
+    (first,) = enforcer.apply(strategy(SET_TARGET))
+    (second,) = enforcer.apply(strategy(replace(SET_TARGET, target=400)))
+    with pytest.raises(RefusedError) as refused:
+        enforcer.revert(first)
+    assert refused.value.code == "revert.rested_on"
+    enforcer.revert(second)
+    enforcer.revert(first)
+    assert shop.standing() == []

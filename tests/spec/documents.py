@@ -40,7 +40,15 @@ def _setting(draw: st.DrawFn, bounds: list[str] | list[float]) -> dict[str, obje
 
 SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
     "changes": {
-        "allowed_kinds": _subset("create_index", "drop_index", "create_statistics", "drop_statistics", "set_setting"),
+        "allowed_kinds": _subset(
+            "create_index",
+            "drop_index",
+            "create_statistics",
+            "drop_statistics",
+            "set_setting",
+            "set_statistics_target",
+            "set_distinct",
+        ),
         "max_changes_per_run": _up_to(0, 5),
         "max_changes_per_table": _up_to(0, 5),
     },
@@ -66,9 +74,10 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "max_columns": _up_to(2, 4),
         "kinds": _subset("ndistinct", "dependencies", "mcv"),
         "name_prefix": _prefixes,
+        "max_target": _up_to(1, 500),
     },
     "settings": {
-        "scopes": _subset("database", "role"),
+        "scopes": _subset("database", "role", "role_in_database", "function"),
         "allowed": st.fixed_dictionaries(
             {},
             optional={

@@ -83,7 +83,7 @@ def snapshot(*tables: Table, is_standby: bool = False) -> Snapshot:
         settings,
         Workload((), "file"),
         "2026-01-01T00:00:00Z",
-        settable_scopes=frozenset({"database:shop", "role:reporting"}),
+        settable_scopes=frozenset({"database:shop", "role:reporting", 'function:"public"."f"()'}),
     )
 
 

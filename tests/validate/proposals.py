@@ -2,12 +2,13 @@
 
 from hypothesis import strategies as st
 
-from trimtab.model.change import Change
+from trimtab.model.change import Change, SetDistinct, SetStatisticsTarget, role_in_database
 from trimtab.model.strategy import Strategy
 
 from .catalogue import COLUMNS, MIB, ORDERS, create, drop, setting, spec, statistics
 
 _columns = st.lists(st.sampled_from([*COLUMNS, "created_at DESC"]), min_size=1, max_size=4, unique=True)
+_any_column = st.sampled_from([*COLUMNS, "nothing"])
 _names = st.sampled_from(["trimtab_a", "trimtab_xy", "t", "x", "orders_pkey"])
 _schemas = st.sampled_from(["public", "public", "shop", "pg_catalog"])
 _tables = st.sampled_from(["orders", "orders", "payments", "nowhere"])
@@ -34,8 +35,25 @@ changes: st.SearchStrategy[Change] = st.one_of(
         setting,
         st.sampled_from(["work_mem", "random_page_cost", "jit", "fsync", "WORK_MEM"]),
         st.sampled_from(["4MB", "64MB", "32768", "2GB", "1", "1.1", "2", "on", "off", "auto", None]),
-        st.sampled_from(["database", "role", "system"]),
-        st.sampled_from(["shop", "other"]),
+        st.sampled_from(["database", "role", "role_in_database", "function", "system"]),
+        st.sampled_from(
+            [
+                "shop",
+                "other",
+                role_in_database("reporting", "shop"),
+                role_in_database("other", "other"),
+                '"public"."f"()',
+            ]
+        ),
+    ),
+    st.builds(SetStatisticsTarget, _schemas, _tables, _any_column, st.sampled_from([None, -1, 0, 1, 100, 1000, 10001])),
+    st.builds(
+        SetDistinct,
+        _schemas,
+        _tables,
+        _any_column,
+        st.sampled_from([None, -2.0, -1.0, -0.5, 0.0, 0.5, 20.0]),
+        st.booleans(),
     ),
 )
 
@@ -64,7 +82,14 @@ random_limits = st.fixed_dictionaries(
     {
         "changes": _subsets(
             {
-                "allowed_kinds": _some("create_index", "drop_index", "create_statistics", "set_setting"),
+                "allowed_kinds": _some(
+                    "create_index",
+                    "drop_index",
+                    "create_statistics",
+                    "set_setting",
+                    "set_statistics_target",
+                    "set_distinct",
+                ),
                 "max_changes_per_run": st.integers(0, 6),
                 "max_changes_per_table": st.integers(0, 6),
             }
@@ -102,11 +127,12 @@ random_limits = st.fixed_dictionaries(
                 "max_columns": st.integers(2, 4),
                 "kinds": _some("mcv", "ndistinct", "dependencies"),
                 "name_prefix": _prefixes,
+                "max_target": st.integers(1, 1000),
             }
         ),
         "settings": _subsets(
             {
-                "scopes": _some("database", "role"),
+                "scopes": _some("database", "role", "role_in_database", "function"),
                 "allowed": _subsets(
                     {
                         "work_mem": _work_mem.map(lambda ends: {"min": ends[0], "max": ends[1]}),

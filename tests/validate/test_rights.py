@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from trimtab.model.change import Change, DropStatistics, SetSetting
+from trimtab.model.change import Change, DropStatistics, SetDistinct, SetSetting, SetStatisticsTarget, role_in_database
 from trimtab.validate.facts import facts_from
 from trimtab.validate.rights import missing_rights
 
@@ -42,6 +42,9 @@ def test_settings_are_for_those_who_own_or_administer_what_they_are_set_for() ->
         assert broken(judge(change, known=known)) == {"settings.not_owner"}
         assert judge(change, known=replace(known, is_applying=False)).compliant
     assert judge(setting("jit", "off", "role", "mine"), known=known).compliant
+    for scope, name in (("role_in_database", role_in_database("theirs", "shop")), ("function", '"public"."f"()')):
+        assert broken(judge(setting("jit", "off", scope, name), known=known)) == {"settings.not_owner"}
+    assert judge(setting("jit", "off", "role_in_database", role_in_database("mine", "shop")), known=known).compliant
     assert judge(setting("jit", "off")).compliant
 
 
@@ -55,3 +58,11 @@ def test_what_is_missing_can_be_asked_apart_from_the_other_rules() -> None:
         "settings.not_owner",
     ]
     assert missing_rights(strategy(create("total")), spec(), facts()) == ()
+
+
+@pytest.mark.parametrize(
+    "change", [SetStatisticsTarget("public", "orders", "total", 500), SetDistinct("public", "orders", "total", -0.5)]
+)
+def test_what_is_told_of_a_column_needs_the_table_and_not_its_schema(change: Change) -> None:
+    assert judge(change, known=facts(CLOSED)).compliant
+    assert broken(judge(change, known=facts(replace(ORDERS, is_owned=False)))) == {"objects.not_owner"}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from trimtab.model.change import role_in_database
 from trimtab.spec.settings import SettingLimit
 
 from .catalogue import broken, judge, setting, spec
@@ -60,3 +61,40 @@ def test_a_value_that_is_no_plain_word_is_not_repeated() -> None:
     for name in ("jit", "work_mem", "search_path"):
         verdict = judge(setting(name, "canary 'secret'"))
         assert not any("canary" in v.message + v.actual + v.expected for v in verdict.violations)
+
+
+IN_SHOP = role_in_database("reporting", "shop")
+FUNCTION = '"public"."f"()'
+
+
+def test_settings_may_be_for_a_role_in_this_database_or_for_a_function() -> None:
+    assert judge(setting("jit", "off", "role_in_database", IN_SHOP)).compliant
+    assert judge(setting("jit", "off", "function", FUNCTION)).compliant
+    elsewhere = setting("jit", "off", "role_in_database", role_in_database("reporting", "other"))
+    assert broken(judge(elsewhere)) == {"settings.other_database"}
+    narrow = spec(settings={"scopes": ["database", "role"]})
+    assert broken(judge(setting("jit", "off", "function", FUNCTION), narrow)) == {"settings.scopes"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"),
+    [
+        ("function", "public.f()"),
+        ("function", FUNCTION + " SET search_path = 'x'; DROP TABLE orders; --"),
+        ("function", '"public"."f"(int)'),
+        ("role_in_database", "reporting"),
+        ("role_in_database", IN_SHOP + " SET x"),
+        ("role_in_database", '"" IN DATABASE "shop"'),
+    ],
+)
+def test_a_scope_that_is_not_quoted_as_it_must_be_never_becomes_sql(scope: str, name: str) -> None:
+    change = setting("jit", "off", scope, name)
+    assert "settings.scopes" in broken(judge(change))
+    with pytest.raises(ValueError, match="quoted"):
+        change.sql()
+
+
+def test_the_names_of_a_scope_are_read_back_as_they_were_given() -> None:
+    change = setting("jit", None, "role_in_database", role_in_database('a" IN DATABASE "b', 'c"d'))
+    assert change.role_and_database == ('a" IN DATABASE "b', 'c"d')
+    assert change.sql() == 'ALTER ROLE "a"" IN DATABASE ""b" IN DATABASE "c""d" RESET "jit"'

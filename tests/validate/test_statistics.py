@@ -1,6 +1,8 @@
 """What a new statistics object may be."""
 
-from trimtab.model.change import DropStatistics
+import pytest
+
+from trimtab.model.change import DropStatistics, SetDistinct, SetStatisticsTarget
 
 from .catalogue import broken, facts, judge, spec, statistics, strategy
 
@@ -40,3 +42,26 @@ def test_dropping_needs_leave_and_an_object() -> None:
     assert judge(held, leave).compliant
     missing = DropStatistics("public", "orders", "nothing", ("status", "customer_id"), ("mcv",))
     assert broken(judge(missing, leave)) == {"objects.statistics_gone"}
+
+
+@pytest.mark.parametrize(
+    ("target", "is_allowed"), [(None, True), (1, True), (1000, True), (1001, False), (0, False), (-1, False)]
+)
+def test_a_target_is_within_the_limit_and_never_forgets_the_column(target: int | None, is_allowed: bool) -> None:
+    verdict = judge(SetStatisticsTarget("public", "orders", "total", target))
+    assert broken(verdict) == (set() if is_allowed else {"statistics.max_target"})
+
+
+@pytest.mark.parametrize(
+    ("distinct", "is_allowed"),
+    [(None, True), (1.0, True), (5e6, True), (-1.0, True), (-0.001, True), (0.0, False), (0.5, False), (-1.5, False),
+     (2.5, False), (float("inf"), False), (float("nan"), False)],
+)  # fmt: skip
+def test_a_number_of_distinct_values_is_a_count_or_a_share(distinct: float | None, is_allowed: bool) -> None:
+    verdict = judge(SetDistinct("public", "orders", "total", distinct))
+    assert broken(verdict) == (set() if is_allowed else {"statistics.distinct"})
+
+
+def test_a_column_that_is_not_there_has_no_target_and_no_number() -> None:
+    for change in (SetStatisticsTarget("public", "orders", "gone", 5), SetDistinct("public", "orders", "gone", 5.0)):
+        assert broken(judge(change)) == {"objects.unknown_column"}

@@ -25,7 +25,10 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    SetDistinct,
     SetSetting,
+    SetStatisticsTarget,
+    fill,
     qualified,
 )
 from trimtab.spec.limits import Servers
@@ -138,10 +141,10 @@ class Execution:
         match change:
             case CreateIndex() | DropIndex():
                 self.connection.execute(change.sql(concurrently=True).encode())
-            case CreateStatistics():
+            case CreateStatistics() | SetStatisticsTarget() | SetDistinct():
                 with self.connection.transaction():
                     self.connection.execute(change.sql().encode())
-                    self.connection.execute(f"ANALYZE {qualified(change.schema, change.table)}".encode())
+                    self.connection.execute((fill(change) or "").encode())
             case DropStatistics() | SetSetting():
                 self.connection.execute(change.sql().encode())
             case _:

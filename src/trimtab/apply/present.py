@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trimtab.apply.state import name_of_index, name_of_statistics
+from trimtab.apply.state import name_of_function, name_of_index, name_of_statistics
 from trimtab.db.connection import Connection
 from trimtab.ledger.entry import Entry
 from trimtab.model.applied import Applied
@@ -19,8 +19,11 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    SetDistinct,
     SetSetting,
+    SetStatisticsTarget,
     change_from_dict,
+    role_in_database,
 )
 from trimtab.validate.definition import shape_of_tail
 
@@ -48,17 +51,32 @@ def _change_now(
     connection: Connection, change: Change, snapshot: Snapshot, table_oid: int | None, object_oid: int | None
 ) -> Change:
     if isinstance(change, SetSetting):
-        # A run sets nothing for another database than its own.
-        return replace(change, scope_name=snapshot.server.database) if change.scope == "database" else change
+        return _setting_now(connection, change, snapshot, object_oid)
     table = next((table for table in snapshot.tables if table.oid == table_oid), None)
     if table is None or table_oid is None:
         return change
     change = replace(change, schema=table.schema, table=table.name)
-    if object_oid is None:
+    if object_oid is None or isinstance(change, SetStatisticsTarget | SetDistinct):
         return change
     if isinstance(change, CreateIndex | DropIndex):
         return _index_now(connection, change, object_oid, table_oid)
     return _statistics_now(connection, change, object_oid, table_oid)
+
+
+def _setting_now(
+    connection: Connection, change: SetSetting, snapshot: Snapshot, function_oid: int | None
+) -> SetSetting:
+    """A run sets nothing for another database than its own."""
+    database = snapshot.server.database
+    match change.scope:
+        case "database":
+            return replace(change, scope_name=database)
+        case "role_in_database":
+            return replace(change, scope_name=role_in_database(change.role_and_database[0], database))
+        case "function" if function_oid is not None:
+            return replace(change, scope_name=name_of_function(connection, function_oid) or change.scope_name)
+        case _:
+            return change
 
 
 def _index_now(

@@ -12,7 +12,16 @@ from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, RefusedError
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting, touched_table
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+    touched_table,
+)
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
 from trimtab.validate.definition import shape_of_tail
@@ -91,6 +100,10 @@ def refuse_not_absent(connection: Connection, change: Change) -> None:
         )
 
 
+# What can only be put back where its table, and its columns, are there.
+_ON_COLUMNS = (CreateIndex, CreateStatistics, SetStatisticsTarget, SetDistinct)
+
+
 class LeftAlone(StrEnum):
     """Why nothing is done to take a change back, as the ledger has it. SUBJECT_GONE: nothing is left to put it on."""
 
@@ -106,7 +119,7 @@ def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot
     place now keeps it from being put back.
     """
     change, inverse = applied.change, applied.inverse
-    if isinstance(inverse, CreateIndex | CreateStatistics) and _is_subject_gone(inverse, snapshot):
+    if isinstance(inverse, _ON_COLUMNS) and _is_subject_gone(inverse, snapshot):
         return LeftAlone.SUBJECT_GONE
     target = state_of(connection, inverse)
     if isinstance(change, DropIndex):
@@ -118,19 +131,23 @@ def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot
                 next_step="Rename or drop that index, then run `trimtab resume` or `trimtab revert` again.",
             )
         return None
-    if isinstance(change, SetSetting):
+    if isinstance(change, SetSetting | SetStatisticsTarget | SetDistinct):
         is_ours = ChangeState.DONE in (target, state_of(connection, change))
     else:
         is_ours = target is not ChangeState.FOREIGN
     return None if is_ours else LeftAlone.REPLACED
 
 
-def _is_subject_gone(change: CreateIndex | CreateStatistics, snapshot: Snapshot) -> bool:
+def _is_subject_gone(
+    change: CreateIndex | CreateStatistics | SetStatisticsTarget | SetDistinct, snapshot: Snapshot
+) -> bool:
     table = snapshot.table(change.schema, change.table)
     if table is None:
         return True
     if isinstance(change, CreateStatistics):
         needed = {*change.columns}
+    elif isinstance(change, SetStatisticsTarget | SetDistinct):
+        needed = {change.column}
     else:
         shape = shape_of_tail(change.tail)
         needed = {*change.key_columns, *change.include_columns, *(shape.read_columns if shape is not None else ())}

@@ -13,7 +13,17 @@ import psycopg
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection, source_error
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting, qualified
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    DropStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+    qualified,
+)
 from trimtab.validate.definition import shape_of_tail
 
 
@@ -50,18 +60,28 @@ def state_of(connection: Connection, change: Change) -> ChangeState:
         case SetSetting():
             held = held_setting(connection, change)
             return ChangeState.DONE if held == change.value else ChangeState.ABSENT
+        case SetStatisticsTarget() | SetDistinct():
+            return _column_state(connection, change)
         case _:
             assert_never(change)
 
 
 def held_setting(connection: Connection, change: SetSetting) -> str | None:
-    """Return what ALTER DATABASE/ROLE SET holds for the setting now, exactly as it was given, or None."""
-    rows = _rows(connection, "setting_state", (change.scope, change.scope_name, change.name))
+    """Return what ALTER DATABASE/ROLE/FUNCTION SET holds for the setting now, exactly as it was given, or None."""
+    if change.scope == "function":
+        rows = _rows(connection, "function_setting_state", (change.scope_name, change.name))
+    else:
+        in_one = change.scope == "role_in_database"
+        name, database = change.role_and_database if in_one else (change.scope_name, "")
+        rows = _rows(connection, "setting_state", (change.scope, name, change.name, database))
     return str(rows[0][0]) if rows else None
 
 
 def made_object(connection: Connection, change: Change) -> dict[str, int]:
-    """Return by what the ledger knows the index or statistics object that was made: {"object_oid": ...}, or {}."""
+    """Return by what the ledger knows the index or statistics object that was made: {"object_oid": ...}, or {}.
+
+    Of a setting for a function it is the function's.
+    """
     match change:
         case CreateIndex():
             index = _index(connection, change)
@@ -69,6 +89,9 @@ def made_object(connection: Connection, change: Change) -> dict[str, int]:
         case CreateStatistics():
             rows = _rows(connection, "statistics_state", (change.schema, change.name))
             return {"object_oid": int(str(rows[0][-1]))} if rows else {}
+        case SetSetting(scope="function"):
+            rows = _rows(connection, "function_oid", (change.scope_name,))
+            return {"object_oid": int(str(rows[0][0]))} if rows else {}
         case _:
             return {}
 
@@ -87,6 +110,12 @@ def name_of_statistics(connection: Connection, oid: int, table_oid: int) -> tupl
         for _, _, columns, _, _ in _rows(connection, "statistics_state", (schema, name)):
             return str(schema), str(name), tuple(sorted(_as_set(columns)))
     return None
+
+
+def name_of_function(connection: Connection, oid: int) -> str | None:
+    """Return the function's signature now, as a SetSetting names it, or None when there is no such function."""
+    rows = _rows(connection, "function_name", (oid,))
+    return str(rows[0][0]) if rows else None
 
 
 def build_in_progress(connection: Connection, schema: str, table: str) -> int | None:
@@ -161,6 +190,18 @@ def _statistics_state(
         and _as_set(kinds) == set(change.kinds)
     )
     return if_there if is_same else ChangeState.FOREIGN
+
+
+def _column_state(connection: Connection, change: SetStatisticsTarget | SetDistinct) -> ChangeState:
+    rows = _rows(connection, "column_state", (change.schema, change.table, change.column))
+    if not rows:
+        return ChangeState.ABSENT
+    target, distinct, inherited = rows[0]
+    if isinstance(change, SetStatisticsTarget):
+        is_held = target == change.target
+    else:
+        is_held = (inherited if change.is_inherited else distinct) == change.distinct
+    return ChangeState.DONE if is_held else ChangeState.ABSENT
 
 
 def _as_set(value: object) -> set[str]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trimtab.model.change import Change, CreateIndex, DropIndex, SetSetting, touched_table
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    DropIndex,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+    touched_table,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +36,30 @@ class Applied:
         """True when this one is to be taken back before `earlier`, which was made before it.
 
         It dropped the index that `earlier` made, or one whose keys are the first of that index; or it set the same
-        setting once more.
+        setting, or the same of a column, once more.
         """
         change, made = self.change, earlier.change
         if isinstance(change, SetSetting) and isinstance(made, SetSetting):
-            # A run sets nothing for another database than its own, whatever that is called.
-            is_same_scope = change.scope == made.scope and (
-                change.scope == "database" or change.scope_name == made.scope_name
-            )
-            return is_same_scope and change.name.lower() == made.name.lower()
+            return change.name.lower() == made.name.lower() and self._is_of_scope_of(earlier, change, made)
+        if isinstance(change, SetStatisticsTarget | SetDistinct) and isinstance(made, type(change)):
+            return change.column == made.column and self._is_on_table_of(earlier)
         if not (isinstance(change, DropIndex) and isinstance(made, CreateIndex) and self._is_on_table_of(earlier)):
             return False
         return change.name == made.name or made.key_columns[: len(change.key_columns)] == change.key_columns
+
+    def _is_of_scope_of(self, earlier: Applied, change: SetSetting, made: SetSetting) -> bool:
+        """A run sets nothing for another database than its own, whatever that is called."""
+        if change.scope != made.scope:
+            return False
+        match change.scope:
+            case "database":
+                return True
+            case "role_in_database":
+                return change.role_and_database[0] == made.role_and_database[0]
+            case "function" if None not in (self.object_oid, earlier.object_oid):
+                return self.object_oid == earlier.object_oid
+            case _:
+                return change.scope_name == made.scope_name
 
     def _is_on_table_of(self, earlier: Applied) -> bool:
         """A table is known by its oid where the ledger has it: it can have been renamed between the two."""

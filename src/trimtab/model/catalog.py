@@ -58,7 +58,8 @@ class Column:
     """A column: its position, its type name as format_type gives it, and what statistics know: None where they do not.
 
     `average_width` is in bytes; `correlation`, from -1 to 1, that of the rows' order on disk with the column's own;
-    `distinct_values` an estimate of how many there are.
+    `distinct_values` an estimate of how many there are. What was set with ALTER TABLE: `statistics_target`, and
+    `distinct_set` (a count, or below 0 a share of the rows), for the table with its children `distinct_set_inherited`.
     """
 
     name: str
@@ -69,6 +70,9 @@ class Column:
     average_width: int | None = None
     correlation: float | None = None
     distinct_values: float | None = None
+    statistics_target: int | None = None
+    distinct_set: float | None = None
+    distinct_set_inherited: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +193,9 @@ class Snapshot:
     """The source at one moment: identity, catalog, settings, workload. `taken_at` is UTC, ISO 8601.
 
     `scoped_settings` maps (database or role name, setting name) to what ALTER DATABASE/ROLE SET holds; the key's first
-    part is "database:NAME" or "role:NAME". `settable_scopes` are those, of this form, for which the session's role may
-    set settings. `extensions` maps the installed ones to their schemas. `usage` is what `Index.unused_days` rests on,
-    None where it was not read.
+    part is "database:NAME", "role:NAME" or "role:NAME@database:NAME". `settable_scopes` are those, of this form or
+    "function:SIGNATURE", for which the session's role may set settings. `extensions` maps the installed ones to their
+    schemas. `usage` is what `Index.unused_days` rests on, None where it was not read.
     """
 
     server: ServerIdentity

@@ -7,12 +7,13 @@ put back from that alone is refused by the rules (`validate/drops.py`).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from trimtab.model.catalog import Snapshot
+from trimtab.model.catalog import Column, Snapshot
 
 
 def quote_identifier(name: str) -> str:
@@ -127,9 +128,26 @@ class DropStatistics:
         return CreateStatistics(self.schema, self.table, self.name, self.columns, self.kinds)
 
 
+_QUOTED = r'"(?:[^"\0]|"")+"'
+_TYPED = rf"{_QUOTED}\.{_QUOTED}"
+_SCOPE_NAMES = {
+    "role_in_database": re.compile(rf"({_QUOTED}) IN DATABASE ({_QUOTED})"),
+    "function": re.compile(rf"{_TYPED}\((?:{_TYPED}(?:, {_TYPED})*)?\)"),
+}
+
+
+def role_in_database(role: str, database: str) -> str:
+    """Return the `scope_name` of a setting for a role in one database."""
+    return f"{quote_identifier(role)} IN DATABASE {quote_identifier(database)}"
+
+
 @dataclass(frozen=True, slots=True)
 class SetSetting:
-    """Set a setting for a database or a role; `value` None resets it. `scope` is "database" or "role"."""
+    """Set a setting for a database, a role, a role in one database, or while a function runs; `value` None resets it.
+
+    `scope` is "database", "role", "role_in_database" or "function". Of the first two `scope_name` is the name; of the
+    others it is SQL, quoted throughout: `"role" IN DATABASE "database"`, `"schema"."function"("schema"."type", ...)`.
+    """
 
     scope: str
     scope_name: str
@@ -138,24 +156,129 @@ class SetSetting:
 
     kind = "set_setting"
 
+    @property
+    def is_named_well(self) -> bool:
+        """True when `scope_name` is of the form that its scope wants, so that `sql` can be trusted."""
+        form = _SCOPE_NAMES.get(self.scope)
+        return form is None or form.fullmatch(self.scope_name) is not None
+
+    @property
+    def role_and_database(self) -> tuple[str, str]:
+        """The role and the database of the scope "role_in_database". Raises ValueError for another, or a bad name."""
+        found = _SCOPE_NAMES["role_in_database"].fullmatch(self.scope_name)
+        if self.scope != "role_in_database" or found is None:
+            raise ValueError("the setting is not for a role in a database")
+        role, database = (name[1:-1].replace('""', '"') for name in found.groups())
+        return role, database
+
+    @property
+    def scope_key(self) -> str:
+        """The scope as a Snapshot's `scoped_settings` and `settable_scopes` name it."""
+        if self.scope != "role_in_database":
+            return f"{self.scope}:{self.scope_name}"
+        role, database = self.role_and_database
+        return f"role:{role}@database:{database}"
+
     def sql(self, *, concurrently: bool = True) -> str:
-        """Return the statement."""
-        what = f"ALTER {self.scope.upper()} {quote_identifier(self.scope_name)}"
+        """Return the statement. Raises ValueError for a scope name that is not of its scope's form."""
+        if not self.is_named_well:
+            raise ValueError("the name of the setting's scope is not quoted as it must be")
+        is_sql = self.scope in _SCOPE_NAMES
+        what = {"role_in_database": "ROLE", "function": "FUNCTION"}.get(self.scope, self.scope.upper())
+        where = f"ALTER {what} {self.scope_name if is_sql else quote_identifier(self.scope_name)}"
         if self.value is None:
-            return f"{what} RESET {quote_identifier(self.name)}"
-        return f"{what} SET {quote_identifier(self.name)} = {quote_literal(self.value)}"
+            return f"{where} RESET {quote_identifier(self.name)}"
+        return f"{where} SET {quote_identifier(self.name)} = {quote_literal(self.value)}"
 
     def inverse(self, before: Snapshot) -> Change:
-        """Return to what ALTER DATABASE/ROLE SET held before, or reset."""
-        held = before.scoped_settings.get((f"{self.scope}:{self.scope_name}", self.name))
+        """Return to what was held before, or reset. Of functions a Snapshot holds nothing: `apply/` asks the server."""
+        held = before.scoped_settings.get((self.scope_key, self.name))
         return SetSetting(self.scope, self.scope_name, self.name, held)
 
 
-Change: TypeAlias = CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetSetting
+@dataclass(frozen=True, slots=True)
+class SetStatisticsTarget:
+    """Set how much ANALYZE is to keep of a column, and analyse it; `target` None is default_statistics_target."""
 
-_KINDS: dict[str, type[CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetSetting]] = {
-    cls.kind: cls for cls in (CreateIndex, DropIndex, CreateStatistics, DropStatistics, SetSetting)
+    schema: str
+    table: str
+    column: str
+    target: int | None
+
+    kind = "set_statistics_target"
+
+    def sql(self, *, concurrently: bool = True) -> str:
+        """Return the statement; the ANALYZE of `fill` is not in it."""
+        what = f"ALTER TABLE {qualified(self.schema, self.table)} ALTER COLUMN {quote_identifier(self.column)}"
+        return f"{what} SET STATISTICS {-1 if self.target is None else int(self.target)}"
+
+    def inverse(self, before: Snapshot) -> Change:
+        """Return to the target of before."""
+        column = _column(before, self.schema, self.table, self.column)
+        return SetStatisticsTarget(self.schema, self.table, self.column, column.statistics_target if column else None)
+
+
+@dataclass(frozen=True, slots=True)
+class SetDistinct:
+    """Tell ANALYZE how many distinct values a column has, and analyse it; `distinct` None lets it estimate again.
+
+    `distinct` is a count, or below 0 a share of the rows. `is_inherited` says it of the table with its children, which
+    is what is planned with for a partitioned table.
+    """
+
+    schema: str
+    table: str
+    column: str
+    distinct: float | None
+    is_inherited: bool = False
+
+    kind = "set_distinct"
+
+    def sql(self, *, concurrently: bool = True) -> str:
+        """Return the statement; the ANALYZE of `fill` is not in it."""
+        what = f"ALTER TABLE {qualified(self.schema, self.table)} ALTER COLUMN {quote_identifier(self.column)}"
+        option = "n_distinct_inherited" if self.is_inherited else "n_distinct"
+        return f"{what} RESET ({option})" if self.distinct is None else f"{what} SET ({option} = {self.distinct!r})"
+
+    def inverse(self, before: Snapshot) -> Change:
+        """Return to the number that was set before, or to none."""
+        column = _column(before, self.schema, self.table, self.column)
+        held = None
+        if column is not None:
+            held = column.distinct_set_inherited if self.is_inherited else column.distinct_set
+        return SetDistinct(self.schema, self.table, self.column, held, self.is_inherited)
+
+
+def _column(before: Snapshot, schema: str, table: str, name: str) -> Column | None:
+    found = before.table(schema, table)
+    return None if found is None else found.column(name)
+
+
+Change: TypeAlias = (
+    CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetSetting | SetStatisticsTarget | SetDistinct
+)
+
+_KINDS: dict[str, type[Change]] = {
+    cls.kind: cls
+    for cls in (
+        CreateIndex,
+        DropIndex,
+        CreateStatistics,
+        DropStatistics,
+        SetSetting,
+        SetStatisticsTarget,
+        SetDistinct,
+    )
 }
+
+
+def fill(change: Change) -> str | None:
+    """Return the ANALYZE that belongs to the change, in its transaction, or None: without it nothing would be seen."""
+    if isinstance(change, CreateStatistics):
+        return f"ANALYZE {qualified(change.schema, change.table)}"
+    if isinstance(change, SetStatisticsTarget | SetDistinct):
+        return f"ANALYZE {qualified(change.schema, change.table)} ({quote_identifier(change.column)})"
+    return None
 
 
 def change_to_dict(change: Change) -> dict[str, object]:

@@ -98,6 +98,9 @@ def _column(row: DictRow) -> Column:
         average_width=row["average_width"],
         correlation=row["correlation"],
         distinct_values=row["distinct_values"],
+        statistics_target=row["statistics_target"],
+        distinct_set=row["distinct_set"],
+        distinct_set_inherited=row["distinct_set_inherited"],
     )
 
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
 
-from trimtab.model.change import CreateStatistics, DropStatistics, SetSetting
+from trimtab.model.change import CreateStatistics, DropStatistics, SetDistinct, SetSetting, SetStatisticsTarget
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Prediction, QueryTrial, Strategy
 from trimtab.predict.calibration import LEAST_COST, MIN_SAMPLES, Calibration, fit_calibration
@@ -30,6 +30,7 @@ from trimtab.predict.calibration import LEAST_COST, MIN_SAMPLES, Calibration, fi
 _DRAWS = 1000
 _SAME_COST = 1e-3
 _MEMORY = frozenset({"work_mem", "hash_mem_multiplier"})
+_STATISTICS = (CreateStatistics, DropStatistics, SetStatisticsTarget, SetDistinct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _method(
         if recalibrated.samples >= MIN_SAMPLES:
             return "recalibrated_cost", recalibrated
         return "spread", calibration
-    if any(isinstance(change, CreateStatistics | DropStatistics) for change in strategy.changes):
+    if any(isinstance(change, _STATISTICS) for change in strategy.changes):
         return ("spread" if calibration.is_prior else "calibrated_cost"), calibration
     return "cost_ratio", calibration
 

@@ -16,11 +16,19 @@ from trimtab.spec.patterns import check_pattern, simplify
 from trimtab.spec.quantity import LARGEST, parse_size_bytes
 from trimtab.spec.settings import SettingLimits, check_setting_names
 
-ChangeKind: TypeAlias = Literal["create_index", "drop_index", "create_statistics", "drop_statistics", "set_setting"]
+ChangeKind: TypeAlias = Literal[
+    "create_index",
+    "drop_index",
+    "create_statistics",
+    "drop_statistics",
+    "set_setting",
+    "set_statistics_target",
+    "set_distinct",
+]
 IndexMethod: TypeAlias = Literal["btree", "hash", "gin", "gist", "spgist", "brin"]
 DropReason: TypeAlias = Literal["duplicate", "redundant", "unused"]
 StatisticsKind: TypeAlias = Literal["ndistinct", "dependencies", "mcv"]
-SettingScope: TypeAlias = Literal["database", "role"]
+SettingScope: TypeAlias = Literal["database", "role", "role_in_database", "function"]
 UNLIMITED = "unlimited"
 """How a document writes the size that is no limit: the largest that there is."""
 
@@ -112,11 +120,12 @@ class Drops(Section):
 
 
 class Statistics(Section):
-    """What a new extended-statistics object may be."""
+    """What a new extended-statistics object may be, and what may be told of single columns."""
 
     max_columns: Annotated[int, Field(ge=2, le=8), narrow.AT_MOST]
     kinds: Annotated[tuple[StatisticsKind, ...], _LIST, _SORTED, narrow.ALLOW_LIST]
     name_prefix: Prefix
+    max_target: Annotated[int, Field(ge=1, le=10_000), narrow.AT_MOST]
 
 
 class Settings(Section):

@@ -81,7 +81,7 @@ class Specification:
 
     @property
     def statistics(self) -> Statistics:
-        """What a new extended-statistics object may be."""
+        """What a new extended-statistics object may be, and what may be told of single columns."""
         return self.limits.statistics
 
     @property

@@ -11,7 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    DropStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+    fill,
+)
 from trimtab.model.strategy import Strategy
 
 
@@ -32,18 +42,21 @@ def arm(in_effect: Iterable[Strategy], absent: Iterable[Strategy] = ()) -> Arm:
     for strategy in absent:
         steps.extend(step for change in strategy.changes if (step := _hidden(change)) is not None)
     for strategy in in_effect:
-        steps.extend(step for change in strategy.changes if (step := _shown(change)) is not None)
+        steps.extend(step for change in strategy.changes for step in _shown(change))
     return tuple(steps)
 
 
-def _shown(change: Change) -> Step | None:
+def _shown(change: Change) -> tuple[Step, ...]:
     match change:
         case CreateIndex() | CreateStatistics():
-            return None
-        case DropIndex() | DropStatistics():
-            return Step(text=change.sql(concurrently=False))
+            return ()
+        case DropIndex() | DropStatistics() | SetSetting(scope="function"):
+            return (Step(text=change.sql(concurrently=False)),)
+        case SetStatisticsTarget() | SetDistinct():
+            # Nothing that both arms could share: what ANALYZE finds then is rolled back with the arm.
+            return (Step(text=change.sql()), Step(text=fill(change) or ""))
         case SetSetting():
-            return Step(setting=(change.name, change.value))
+            return (Step(setting=(change.name, change.value)),)
         case _:
             assert_never(change)
 
@@ -55,7 +68,7 @@ def _hidden(change: Change) -> Step | None:
             return Step(text=gone.sql(concurrently=False))
         case CreateStatistics():
             return Step(text=DropStatistics(change.schema, change.table, change.name, (), ()).sql())
-        case DropIndex() | DropStatistics() | SetSetting():
+        case DropIndex() | DropStatistics() | SetSetting() | SetStatisticsTarget() | SetDistinct():
             return None
         case _:
             assert_never(change)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
-from trimtab.model.change import CreateStatistics, DropStatistics, SetSetting
+from trimtab.model.change import CreateStatistics, DropStatistics, SetDistinct, SetSetting, SetStatisticsTarget
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import Hypothesis, StatisticsTarget
+from trimtab.model.whatif import Hypothesis, PlanFailure, StatisticsTarget
 from trimtab.twin.build import restate
 from trimtab.twin.cache import Answer, Question, Relations, Task
 from trimtab.twin.hypothetical import HypotheticalIndexes
@@ -77,6 +77,10 @@ class Engine:
 
     def ask(self, task: Task, statistics: HypotheticalStatistics) -> list[Answer]:
         """Return the plans with the task's changes in force. A change that cannot be made fails all of them."""
+        beyond = [change.kind for change in task.changes if isinstance(change, SetStatisticsTarget | SetDistinct)]
+        if beyond:
+            # What they do is done by ANALYZE, and there are no rows; a target can be thought as a StatisticsTarget.
+            return [PlanFailure("", f"{beyond[0]} cannot be thought on a twin: it has no rows")] * len(task.questions)
         if any(isinstance(c, DropStatistics) or statistics.is_in_force(c, task.changes) for c in task.changes):
             return self._session.ask_singly(task.questions, lambda: self._set_up(task.changes, statistics))
         return self._session.ask(task.questions, [*self.indexes.switches(task.changes), *_settings(task.changes)])

@@ -38,6 +38,8 @@ def question_of(query: Query, generic: bool | None) -> Question | PlanFailure:
 
 def setting_statement(change: SetSetting) -> Statement:
     """Return what sets it until the open transaction ends."""
+    if change.scope == "function":
+        return Statement(change.sql())  # the session's own setting would plan the caller's statements with it too
     if change.value is None:
         return Statement(f"SET LOCAL {quote_identifier(change.name)} TO DEFAULT")
     return Statement("select pg_catalog.set_config($1, $2, true)", (change.name, change.value))

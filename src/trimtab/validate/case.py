@@ -7,14 +7,25 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from trimtab.model.catalog import Table
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    DropStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+)
 from trimtab.model.strategy import Strategy, Violation
 from trimtab.spec.specification import Specification
 from trimtab.validate.definition import IndexShape, shape_of_index, shape_of_tail
 from trimtab.validate.facts import Facts
 
-TableChange: TypeAlias = CreateIndex | DropIndex | CreateStatistics | DropStatistics
-_C = TypeVar("_C", CreateIndex, DropIndex, CreateStatistics, DropStatistics, SetSetting)
+TableChange: TypeAlias = CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetStatisticsTarget | SetDistinct
+_C = TypeVar(
+    "_C", CreateIndex, DropIndex, CreateStatistics, DropStatistics, SetSetting, SetStatisticsTarget, SetDistinct
+)
 
 
 @dataclass(frozen=True, slots=True)

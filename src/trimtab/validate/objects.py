@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trimtab.model.change import CreateIndex, CreateStatistics
+from trimtab.model.change import CreateIndex, CreateStatistics, SetDistinct, SetStatisticsTarget
 from trimtab.model.strategy import Violation
 from trimtab.spec.patterns import first_match, matches
 from trimtab.validate.case import Case, Findings, TableChange, broken, label
@@ -97,8 +97,10 @@ def unknown_table(case: Case) -> Findings:
 
 
 def unknown_column(case: Case) -> Findings:
-    """Every column that an index or a statistics object names is there."""
+    """Every column that a change names is there."""
     named = [(p, t, _columns(c)) for p, c, t in case.pending_with_tables(CreateIndex)]
+    named += [(path, table, (change.column,)) for path, change, table in case.pending_with_tables(SetStatisticsTarget)]
+    named += [(path, table, (change.column,)) for path, change, table in case.pending_with_tables(SetDistinct)]
     named += [(path, table, change.columns) for path, change, table in case.pending_with_tables(CreateStatistics)]
     if not named:
         return None

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trimtab.model.catalog import Table
-from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting
+from trimtab.model.change import (
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    DropStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+)
 from trimtab.model.strategy import Strategy, Violation
 from trimtab.spec.specification import Specification
 from trimtab.validate.case import Case, Findings, Rule, TableChange, broken, label
@@ -44,14 +52,21 @@ def no_create(case: Case) -> Findings:
             actual="a role without it",
         )
 
-    return _on_tables(case, lambda table: table.may_create, violation)
+    return _on_tables(case, lambda table: table.may_create, violation, but=(SetStatisticsTarget, SetDistinct))
 
 
 def _on_tables(
-    case: Case, is_granted: Callable[[Table], bool], violation: Callable[[str, TableChange], Violation]
+    case: Case,
+    is_granted: Callable[[Table], bool],
+    violation: Callable[[str, TableChange], Violation],
+    *,
+    but: tuple[type, ...] = (),
 ) -> Findings:
-    """Return a violation for each change to a table without the right; None where no right on a table is needed."""
-    touched = case.pending_on_tables()
+    """Return a violation for each change to a table without the right; None where no right on a table is needed.
+
+    Changes of the kinds `but` do not need it.
+    """
+    touched = [(path, change) for path, change in case.pending_on_tables() if not isinstance(change, but)]
     if not case.facts.is_applying or not touched:
         return None
     return [
@@ -69,6 +84,8 @@ def _act(change: TableChange) -> str:
             return f"statistics object {label(change.schema, change.name)} cannot be created"
         case DropIndex() | DropStatistics():
             return f"{label(change.schema, change.name)} cannot be dropped, since it could not be put back,"
+        case SetStatisticsTarget() | SetDistinct():
+            return f"statistics of {label(change.schema, change.table, change.column)} cannot be set"
 
 
 def no_tablespace(case: Case) -> Findings:
@@ -92,7 +109,9 @@ def no_tablespace(case: Case) -> Findings:
 
 
 def not_settable(case: Case) -> Findings:
-    """Settings for the database are its owner's to make; those for a role its own, or for who administers it."""
+    """Settings for the database, and for a function, are its owner's to make; those for a role its own, in all
+    databases or in one, or for who administers it.
+    """
     chosen = case.pending(SetSetting)
     if not case.facts.is_applying or not chosen:
         return None
@@ -101,15 +120,29 @@ def not_settable(case: Case) -> Findings:
             "settings.not_owner",
             f"settings for {change.scope} {label(change.scope_name)} cannot be changed by this role",
             f"{path}.scope_name",
-            expected="the database's owner, or a member of it"
-            if change.scope == "database"
-            else "the role itself, or one that administers it",
+            expected=_SETTERS[change.scope],
             actual="another role",
         )
         for path, change in chosen
-        if (change.scope == "role" or (change.scope, change.scope_name) == ("database", case.facts.database))
-        and f"{change.scope}:{change.scope_name}" not in case.facts.settable_scopes
+        if (needed := _needed_scope(change, case.facts)) is not None and needed not in case.facts.settable_scopes
     ]
+
+
+_SETTERS = {
+    "database": "the database's owner, or a member of it",
+    "role": "the role itself, or one that administers it",
+    "role_in_database": "the role itself, or one that administers it",
+    "function": "a function that is there, and its owner, or a member of it",
+}
+
+
+def _needed_scope(change: SetSetting, facts: Facts) -> str | None:
+    """Return the scope for which the role must be allowed to set settings; None where another rule refuses."""
+    if not change.is_named_well or change.scope not in _SETTERS:
+        return None
+    if change.scope == "database" and change.scope_name != facts.database:
+        return None
+    return f"role:{change.role_and_database[0]}" if change.scope == "role_in_database" else change.scope_key
 
 
 RIGHTS: tuple[Rule, ...] = (

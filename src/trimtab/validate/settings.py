@@ -47,7 +47,7 @@ def allowed(case: Case) -> Findings:
 
 
 def scopes(case: Case) -> Findings:
-    """It is set for a database or a role, as the specification allows."""
+    """It is set for a database, a role, a role in a database or a function, as the specification allows."""
     chosen = case.pending(SetSetting)
     allowed_scopes = case.spec.settings.scopes
     if not chosen:
@@ -58,16 +58,22 @@ def scopes(case: Case) -> Findings:
             "settings may not be set there",
             f"{path}.scope",
             expected=" or ".join(allowed_scopes) or "nowhere",
-            actual=shown(change.scope),
+            actual=shown(change.scope)
+            if change.is_named_well
+            else f"a {change.scope} that is not quoted as it must be",
         )
         for path, change in chosen
-        if change.scope not in allowed_scopes
+        if change.scope not in allowed_scopes or not change.is_named_well
     ]
 
 
 def other_database(case: Case) -> Findings:
     """It is set for this database: a run never changes another one."""
-    chosen = [(path, change) for path, change in case.pending(SetSetting) if change.scope == "database"]
+    chosen = [
+        (path, change, change.scope_name if change.scope == "database" else change.role_and_database[1])
+        for path, change in case.pending(SetSetting)
+        if change.scope in ("database", "role_in_database") and change.is_named_well
+    ]
     if not chosen:
         return None
     return [
@@ -76,8 +82,8 @@ def other_database(case: Case) -> Findings:
             "only this database may be changed",
             f"{path}.scope_name",
             expected=label(case.facts.database),
-            actual=label(change.scope_name),
+            actual=label(database),
         )
-        for path, change in chosen
-        if change.scope_name != case.facts.database
+        for path, change, database in chosen
+        if database != case.facts.database
     ]

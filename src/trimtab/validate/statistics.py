@@ -1,8 +1,8 @@
-"""Rules on extended-statistics objects: how many columns, which kinds, whose name, and that they are new."""
+"""Rules on statistics. Of objects: how many columns, which kinds, whose name, and that they are new. Of columns: what."""
 
 from __future__ import annotations
 
-from trimtab.model.change import CreateStatistics, DropStatistics
+from trimtab.model.change import CreateStatistics, DropStatistics, SetDistinct, SetStatisticsTarget
 from trimtab.validate.case import Case, Findings, broken, label
 
 
@@ -101,3 +101,44 @@ def gone(case: Case) -> Findings:
         for path, change, table in dropped
         if (change.schema, change.name) not in {(held.schema, held.name) for held in table.statistics}
     ]
+
+
+def max_target(case: Case) -> Findings:
+    """A column's target is within the limit, and not 0, by which ANALYZE would forget the column."""
+    chosen = case.pending(SetStatisticsTarget)
+    limit = case.spec.statistics.max_target
+    if not chosen:
+        return None
+    return [
+        broken(
+            "statistics.max_target",
+            f"the statistics target of {label(change.schema, change.table, change.column)} is not allowed",
+            f"{path}.target",
+            expected=f"1 to {limit}, or none",
+            actual=str(change.target),
+        )
+        for path, change in chosen
+        if change.target is not None and not 1 <= change.target <= limit
+    ]
+
+
+def distinct(case: Case) -> Findings:
+    """A number of distinct values is a count, or a share of the rows from -1 on; 0 would mean that none is set."""
+    chosen = case.pending(SetDistinct)
+    if not chosen:
+        return None
+    return [
+        broken(
+            "statistics.distinct",
+            f"the number of distinct values of {label(change.schema, change.table, change.column)} means nothing",
+            f"{path}.distinct",
+            expected="a whole count from 1 on, -1 to below 0 for a share of the rows, or none",
+            actual=repr(change.distinct),
+        )
+        for path, change in chosen
+        if change.distinct is not None and not _is_distinct(change.distinct)
+    ]
+
+
+def _is_distinct(number: float) -> bool:
+    return -1 <= number < 0 or (1 <= number < float("inf") and number == int(number))

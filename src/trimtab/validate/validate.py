@@ -55,6 +55,8 @@ RULES: tuple[Rule, ...] = (
     Rule("statistics.max_columns", statistics.max_columns),
     Rule("statistics.kinds", statistics.kinds),
     Rule("statistics.name_prefix", statistics.name_prefix),
+    Rule("statistics.max_target", statistics.max_target),
+    Rule("statistics.distinct", statistics.distinct),
     Rule("settings.never", settings.never),
     Rule("settings.allowed", settings.allowed),
     Rule("settings.scopes", settings.scopes),

@@ -42,7 +42,12 @@ select a.attrelid as table_oid,
        s.avg_width as average_width,
        s.correlation::float8 as correlation,
        case when s.n_distinct < 0 then -s.n_distinct * greatest(c.reltuples, 0) else s.n_distinct end::float8
-           as distinct_values
+           as distinct_values,
+       nullif(a.attstattarget, -1)::int as statistics_target,
+       (select o.option_value from pg_catalog.pg_options_to_table(a.attoptions) o
+         where o.option_name = 'n_distinct')::float8 as distinct_set,
+       (select o.option_value from pg_catalog.pg_options_to_table(a.attoptions) o
+         where o.option_name = 'n_distinct_inherited')::float8 as distinct_set_inherited
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -238,7 +238,11 @@ class SetDistinct:
         """Return the statement; the ANALYZE of `fill` is not in it."""
         what = f"ALTER TABLE {qualified(self.schema, self.table)} ALTER COLUMN {quote_identifier(self.column)}"
         option = "n_distinct_inherited" if self.is_inherited else "n_distinct"
-        return f"{what} RESET ({option})" if self.distinct is None else f"{what} SET ({option} = {self.distinct!r})"
+        if self.distinct is None:
+            return f"{what} RESET ({option})"
+        # As people write it, so that what is put back reads as before.
+        number = int(self.distinct) if float(self.distinct).is_integer() else float(self.distinct)
+        return f"{what} SET ({option} = {number!r})"
 
     def inverse(self, before: Snapshot) -> Change:
         """Return to the number that was set before, or to none."""

@@ -1,4 +1,4 @@
-"""Rules on statistics. Of objects: how many columns, which kinds, whose name, and that they are new. Of columns: what."""
+"""Rules on statistics: how many columns, which kinds, whose name, that an object is new; what is told of a column."""
 
 from __future__ import annotations
 

@@ -48,6 +48,7 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
             "set_setting",
             "set_statistics_target",
             "set_distinct",
+            "restore_statistics",
         ),
         "max_changes_per_run": _up_to(0, 5),
         "max_changes_per_table": _up_to(0, 5),

@@ -12,7 +12,8 @@ import pytest
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.twin.statistics import ColumnStatistics, read_columns, store_column_statistics, store_columns
+from trimtab.model.column_statistics import ColumnStatistics
+from trimtab.twin.statistics import read_columns, store_column_statistics, store_columns
 
 from .conftest import SYSTEM_BIN
 

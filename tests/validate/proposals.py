@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from trimtab.model.change import Change, SetDistinct, SetStatisticsTarget, role_in_database
+from trimtab.model.change import Change, RestoreStatistics, SetDistinct, SetStatisticsTarget, role_in_database
 from trimtab.model.strategy import Strategy
 
 from .catalogue import COLUMNS, MIB, ORDERS, create, drop, setting, spec, statistics
@@ -45,6 +45,14 @@ changes: st.SearchStrategy[Change] = st.one_of(
                 '"public"."f"()',
             ]
         ),
+    ),
+    st.builds(
+        RestoreStatistics,
+        _schemas,
+        _tables,
+        st.lists(_any_column, max_size=2, unique=True).map(tuple),
+        st.sampled_from(["0" * 64, "x"]),
+        st.just("f" * 64),
     ),
     st.builds(SetStatisticsTarget, _schemas, _tables, _any_column, st.sampled_from([None, -1, 0, 1, 100, 1000, 10001])),
     st.builds(
@@ -89,6 +97,7 @@ random_limits = st.fixed_dictionaries(
                     "set_setting",
                     "set_statistics_target",
                     "set_distinct",
+                    "restore_statistics",
                 ),
                 "max_changes_per_run": st.integers(0, 6),
                 "max_changes_per_table": st.integers(0, 6),

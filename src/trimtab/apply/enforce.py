@@ -28,6 +28,8 @@ from trimtab.apply.refusals import (
     refuse_standby,
 )
 from trimtab.apply.state import ChangeState, held_setting, made_object, own_session, state_of
+from trimtab.apply.statistics_files import DIRECTORY, StatisticsFiles, columns_digest
+from trimtab.apply.stored_statistics import read_statistics, statistics_of
 from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.entry import Kind
@@ -35,7 +37,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
-from trimtab.model.change import Change, SetSetting, change_digest, change_to_dict, touched_table
+from trimtab.model.change import Change, RestoreStatistics, SetSetting, change_digest, change_to_dict, touched_table
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
 
@@ -144,7 +146,25 @@ class Enforcer:
         """Return the change that takes this one back exactly; what cannot be put back so is forbidden (`drops`)."""
         if isinstance(change, SetSetting):
             return replace(change, value=held_setting(self.connection, change))
+        if isinstance(change, RestoreStatistics):
+            statistics_of(change, self._files)  # what could not be stored is refused before anything is written
+            return self._kept_statistics(change)
         return change.inverse(snapshot)
+
+    def _kept_statistics(self, change: RestoreStatistics) -> RestoreStatistics:
+        """Return what puts back the statistics of now: they are in a file, on disk, before the intent is written."""
+        found = read_statistics(self.connection, change.schema, change.table, change.columns)
+        if found is None:
+            raise ApplyError(
+                f"{change.kind} was refused: its table, or one of its columns, is not there any more",
+                code="apply.failed",
+                next_step="Nothing was done; look at the table, and lock the plan by other means.",
+            )
+        return replace(change, file_sha256=self._files.write(found), columns_sha256=columns_digest(found))
+
+    @property
+    def _files(self) -> StatisticsFiles:
+        return StatisticsFiles(self.ledger.path.parent / DIRECTORY)
 
     @contextmanager
     def _intended(
@@ -189,7 +209,7 @@ class Enforcer:
         puts_back = kinds is _REVERT  # which waits for nobody's leisure
         limits = None if puts_back else self.specification.servers
         patience = Patience.of(self.specification.locks)
-        execution = Execution(self.connection, patience, self.sleep, puts_back, limits, size_bytes)
+        execution = Execution(self.connection, patience, self.sleep, puts_back, limits, size_bytes, self._files)
         started = time.monotonic()
         if state_of(self.connection, change) is not ChangeState.DONE:
             execution.carry_out(change)

@@ -17,6 +17,8 @@ from trimtab.apply.busy import busy
 from trimtab.apply.disk import full
 from trimtab.apply.patience import Patience
 from trimtab.apply.state import ChangeState, blocker, build_in_progress, state_of
+from trimtab.apply.statistics_files import StatisticsFiles
+from trimtab.apply.stored_statistics import statistics_of, store_statistics
 from trimtab.db.connection import Connection, source_error
 from trimtab.errors import ApplyError, SourceError, TrimtabError
 from trimtab.model.change import (
@@ -25,6 +27,7 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -50,7 +53,7 @@ class Execution:
 
     `sleep` is called between tries. `puts_back` says that an index is made again that was there before: it then goes
     where it was, whatever default_tablespace says now. `limits` say when the server is too busy, and when its disk has
-    no room for an index of `size_bytes`; None is never.
+    no room for an index of `size_bytes`; None is never. `files` hold the statistics that are to be stored.
     """
 
     connection: Connection
@@ -59,6 +62,7 @@ class Execution:
     puts_back: bool = False
     limits: Servers | None = None
     size_bytes: int = 0
+    files: StatisticsFiles | None = None
 
     def carry_out(self, change: Change) -> None:
         """Do the change and see in the catalog that it is done.
@@ -145,6 +149,10 @@ class Execution:
                 with self.connection.transaction():
                     self.connection.execute(change.sql().encode())
                     self.connection.execute((fill(change) or "").encode())
+            case RestoreStatistics():
+                statistics = statistics_of(change, self.files)
+                with self.connection.transaction():
+                    store_statistics(self.connection, change, statistics)
             case DropStatistics() | SetSetting():
                 self.connection.execute(change.sql().encode())
             case _:

@@ -19,6 +19,7 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -56,7 +57,7 @@ def _change_now(
     if table is None or table_oid is None:
         return change
     change = replace(change, schema=table.schema, table=table.name)
-    if object_oid is None or isinstance(change, SetStatisticsTarget | SetDistinct):
+    if object_oid is None or isinstance(change, SetStatisticsTarget | SetDistinct | RestoreStatistics):
         return change
     if isinstance(change, CreateIndex | DropIndex):
         return _index_now(connection, change, object_oid, table_oid)

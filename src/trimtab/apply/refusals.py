@@ -17,6 +17,7 @@ from trimtab.model.change import (
     CreateIndex,
     CreateStatistics,
     DropIndex,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -101,7 +102,7 @@ def refuse_not_absent(connection: Connection, change: Change) -> None:
 
 
 # What can only be put back where its table, and its columns, are there.
-_ON_COLUMNS = (CreateIndex, CreateStatistics, SetStatisticsTarget, SetDistinct)
+_ON_COLUMNS = (CreateIndex, CreateStatistics, SetStatisticsTarget, SetDistinct, RestoreStatistics)
 
 
 class LeftAlone(StrEnum):
@@ -131,7 +132,7 @@ def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot
                 next_step="Rename or drop that index, then run `trimtab resume` or `trimtab revert` again.",
             )
         return None
-    if isinstance(change, SetSetting | SetStatisticsTarget | SetDistinct):
+    if isinstance(change, SetSetting | SetStatisticsTarget | SetDistinct | RestoreStatistics):
         is_ours = ChangeState.DONE in (target, state_of(connection, change))
     else:
         is_ours = target is not ChangeState.FOREIGN
@@ -139,12 +140,12 @@ def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot
 
 
 def _is_subject_gone(
-    change: CreateIndex | CreateStatistics | SetStatisticsTarget | SetDistinct, snapshot: Snapshot
+    change: CreateIndex | CreateStatistics | SetStatisticsTarget | SetDistinct | RestoreStatistics, snapshot: Snapshot
 ) -> bool:
     table = snapshot.table(change.schema, change.table)
     if table is None:
         return True
-    if isinstance(change, CreateStatistics):
+    if isinstance(change, CreateStatistics | RestoreStatistics):
         needed = {*change.columns}
     elif isinstance(change, SetStatisticsTarget | SetDistinct):
         needed = {change.column}

@@ -11,6 +11,8 @@ from typing import assert_never
 
 import psycopg
 
+from trimtab.apply.statistics_files import columns_digest
+from trimtab.apply.stored_statistics import read_statistics
 from trimtab.db import queries
 from trimtab.db.connection import Connection, source_error
 from trimtab.model.change import (
@@ -19,6 +21,7 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -62,6 +65,10 @@ def state_of(connection: Connection, change: Change) -> ChangeState:
             return ChangeState.DONE if held == change.value else ChangeState.ABSENT
         case SetStatisticsTarget() | SetDistinct():
             return _column_state(connection, change)
+        case RestoreStatistics():
+            found = read_statistics(connection, change.schema, change.table, change.columns)
+            is_done = found is not None and columns_digest(found) == change.columns_sha256
+            return ChangeState.DONE if is_done else ChangeState.ABSENT
         case _:
             assert_never(change)
 

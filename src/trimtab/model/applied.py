@@ -8,6 +8,7 @@ from trimtab.model.change import (
     Change,
     CreateIndex,
     DropIndex,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -43,6 +44,8 @@ class Applied:
             return change.name.lower() == made.name.lower() and self._is_of_scope_of(earlier, change, made)
         if isinstance(change, SetStatisticsTarget | SetDistinct) and isinstance(made, type(change)):
             return change.column == made.column and self._is_on_table_of(earlier)
+        if isinstance(change, RestoreStatistics) and isinstance(made, RestoreStatistics):
+            return bool({*change.columns} & {*made.columns}) and self._is_on_table_of(earlier)
         if not (isinstance(change, DropIndex) and isinstance(made, CreateIndex) and self._is_on_table_of(earlier)):
             return False
         return change.name == made.name or made.key_columns[: len(change.key_columns)] == change.key_columns

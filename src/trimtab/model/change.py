@@ -253,13 +253,48 @@ class SetDistinct:
         return SetDistinct(self.schema, self.table, self.column, held, self.is_inherited)
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreStatistics:
+    """Store statistics of columns as they were once, in place of those of now (PostgreSQL 18 and later).
+
+    They hold values of rows, and so are in a file that `file_sha256` names; `columns_sha256` tells them from others.
+    """
+
+    schema: str
+    table: str
+    columns: tuple[str, ...]
+    file_sha256: str
+    columns_sha256: str
+
+    kind = "restore_statistics"
+
+    def sql(self, *, concurrently: bool = True) -> str:
+        """Return what is done, as a comment: the values are in the file, and in no text that is shown."""
+        columns = ", ".join(quote_identifier(column) for column in self.columns)
+        text = (
+            f"pg_restore_relation_stats, pg_restore_attribute_stats: {qualified(self.schema, self.table)} ({columns})"
+        )
+        return f"/* {text.replace('*/', '* /')} from the statistics file {self.file_sha256} */"
+
+    def inverse(self, before: Snapshot) -> Change:
+        """Raises ValueError: a Snapshot holds no value of a row. `apply/` writes the statistics of now to a file."""
+        raise ValueError("the inverse of restored statistics is a file of those of now, which apply/ writes")
+
+
 def _column(before: Snapshot, schema: str, table: str, name: str) -> Column | None:
     found = before.table(schema, table)
     return None if found is None else found.column(name)
 
 
 Change: TypeAlias = (
-    CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetSetting | SetStatisticsTarget | SetDistinct
+    CreateIndex
+    | DropIndex
+    | CreateStatistics
+    | DropStatistics
+    | SetSetting
+    | SetStatisticsTarget
+    | SetDistinct
+    | RestoreStatistics
 )
 
 _KINDS: dict[str, type[Change]] = {
@@ -272,6 +307,7 @@ _KINDS: dict[str, type[Change]] = {
         SetSetting,
         SetStatisticsTarget,
         SetDistinct,
+        RestoreStatistics,
     )
 }
 

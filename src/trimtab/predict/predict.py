@@ -22,7 +22,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
 
-from trimtab.model.change import CreateStatistics, DropStatistics, SetDistinct, SetSetting, SetStatisticsTarget
+from trimtab.model.change import (
+    CreateStatistics,
+    DropStatistics,
+    RestoreStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+)
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Prediction, QueryTrial, Strategy
 from trimtab.predict.calibration import LEAST_COST, MIN_SAMPLES, Calibration, fit_calibration
@@ -30,7 +37,7 @@ from trimtab.predict.calibration import LEAST_COST, MIN_SAMPLES, Calibration, fi
 _DRAWS = 1000
 _SAME_COST = 1e-3
 _MEMORY = frozenset({"work_mem", "hash_mem_multiplier"})
-_STATISTICS = (CreateStatistics, DropStatistics, SetStatisticsTarget, SetDistinct)
+_STATISTICS = (CreateStatistics, DropStatistics, SetStatisticsTarget, SetDistinct, RestoreStatistics)
 
 
 @dataclass(frozen=True, slots=True)

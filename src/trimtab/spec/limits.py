@@ -24,6 +24,7 @@ ChangeKind: TypeAlias = Literal[
     "set_setting",
     "set_statistics_target",
     "set_distinct",
+    "restore_statistics",
 ]
 IndexMethod: TypeAlias = Literal["btree", "hash", "gin", "gist", "spgist", "brin"]
 DropReason: TypeAlias = Literal["duplicate", "redundant", "unused"]

@@ -17,6 +17,7 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -48,8 +49,8 @@ def arm(in_effect: Iterable[Strategy], absent: Iterable[Strategy] = ()) -> Arm:
 
 def _shown(change: Change) -> tuple[Step, ...]:
     match change:
-        case CreateIndex() | CreateStatistics():
-            return ()
+        case CreateIndex() | CreateStatistics() | RestoreStatistics():
+            return ()  # the last of these is not tried: `build` says so
         case DropIndex() | DropStatistics() | SetSetting(scope="function"):
             return (Step(text=change.sql(concurrently=False)),)
         case SetStatisticsTarget() | SetDistinct():
@@ -68,7 +69,9 @@ def _hidden(change: Change) -> Step | None:
             return Step(text=gone.sql(concurrently=False))
         case CreateStatistics():
             return Step(text=DropStatistics(change.schema, change.table, change.name, (), ()).sql())
-        case DropIndex() | DropStatistics() | SetSetting() | SetStatisticsTarget() | SetDistinct():
+        case (
+            DropIndex() | DropStatistics() | SetSetting() | SetStatisticsTarget() | SetDistinct() | RestoreStatistics()
+        ):
             return None
         case _:
             assert_never(change)

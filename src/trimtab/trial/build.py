@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trimtab.db.queries import load
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, qualified
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, RestoreStatistics, qualified
 from trimtab.model.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def build(connection: Connection, strategy: Strategy, timeout_ms: int, clock: Ca
     unusable = None
     if any(is_deferred for _, is_deferred in sizes):
         unusable = "the lab's table is being changed by others, so an index built now is not used in this transaction"
+    if any(isinstance(change, RestoreStatistics) for change in strategy.changes):
+        unusable = "statistics of another moment are for the source's rows, and not for those of the lab"
     return Built(seconds, sum(size for size, _ in sizes), unusable)
 
 

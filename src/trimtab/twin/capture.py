@@ -17,12 +17,13 @@ import psycopg
 from trimtab.db.connection import connect
 from trimtab.db.failures import source_error
 from trimtab.embedded.binaries import Binaries
+from trimtab.model.column_statistics import ColumnStatistics
 from trimtab.twin.common_values import CommonValues
 from trimtab.twin.definitions import Definitions
 from trimtab.twin.dump import read_schema
 from trimtab.twin.extended import ExtendedValues
 from trimtab.twin.source import Collation, Owner, RelationFacts, Role, Source, read_source
-from trimtab.twin.statistics import ColumnStatistics, StoredColumn
+from trimtab.twin.statistics import StoredColumn
 
 _LOCK_TIMEOUT_MS = 30_000
 # An archive's head holds the time at which it was made: seven numbers of five bytes after magic, version and formats.

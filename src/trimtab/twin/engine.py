@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
-from trimtab.model.change import CreateStatistics, DropStatistics, SetDistinct, SetSetting, SetStatisticsTarget
+from trimtab.model.change import (
+    CreateStatistics,
+    DropStatistics,
+    RestoreStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+)
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure, StatisticsTarget
 from trimtab.twin.build import restate
@@ -77,7 +84,7 @@ class Engine:
 
     def ask(self, task: Task, statistics: HypotheticalStatistics) -> list[Answer]:
         """Return the plans with the task's changes in force. A change that cannot be made fails all of them."""
-        beyond = [change.kind for change in task.changes if isinstance(change, SetStatisticsTarget | SetDistinct)]
+        beyond = [c.kind for c in task.changes if isinstance(c, SetStatisticsTarget | SetDistinct | RestoreStatistics)]
         if beyond:
             # What they do is done by ANALYZE, and there are no rows; a target can be thought as a StatisticsTarget.
             return [PlanFailure("", f"{beyond[0]} cannot be thought on a twin: it has no rows")] * len(task.questions)

@@ -15,9 +15,10 @@ import psycopg
 
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
+from trimtab.model.column_statistics import ColumnStatistics
 from trimtab.twin.groups import estimated_distinct
 from trimtab.twin.repeat import sampled_rows
-from trimtab.twin.statistics import ColumnStatistics, store_column_statistics
+from trimtab.twin.statistics import store_column_statistics
 
 DEFAULT_TARGET = 100
 """PostgreSQL's own default of default_statistics_target."""

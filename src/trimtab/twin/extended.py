@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.db.text_forms import text_forms
 from trimtab.model.change import quote_identifier
+from trimtab.model.column_statistics import ColumnStatistics
 from trimtab.twin.common_values import CommonValues, common_values_bytes
-from trimtab.twin.statistics import ColumnStatistics, store_column_statistics, text_forms
+from trimtab.twin.statistics import store_column_statistics
 
 # These casts let the twin's superuser store bytes as what they are.
 _STORED_TYPES = ("pg_ndistinct", "pg_dependencies", "pg_mcv_list")

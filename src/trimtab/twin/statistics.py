@@ -7,52 +7,19 @@ and told by the name of its column; values of a statistic are never in a message
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 import psycopg
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.db.text_forms import text_forms
 from trimtab.model.change import qualified
+from trimtab.model.column_statistics import ColumnStatistics
 
 _BATCH = 2000
 _RANGES_SHOWN_SINCE = 170000
-_TEXT_FORMS = {
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "search_path": "",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnStatistics:
-    """What ANALYZE found of one column, as the view pg_stats shows it; lists are texts of PostgreSQL arrays.
-
-    `distinct` is a count, or a negative share of the rows. Dates in texts are ISO. `length_histogram`, `empty_share`
-    and `bounds_histogram` are those of ranges.
-    """
-
-    null_fraction: float
-    width: int
-    distinct: float
-    correlation: float | None = None
-    common_values: str | None = None
-    common_shares: str | None = None
-    histogram: str | None = None
-    elements: str | None = None
-    element_shares: str | None = None
-    element_counts: str | None = None
-    length_histogram: str | None = None
-    empty_share: float | None = None
-    bounds_histogram: str | None = None
-
-    def without_values(self) -> ColumnStatistics:
-        """Return what holds no value of the column."""
-        return ColumnStatistics(self.null_fraction, self.width, self.distinct, self.correlation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +120,6 @@ def store_column_statistics(
         )
         types = {} if number is None else _expression_types(connection, relation)
         return not _store(connection, [(schema, wanted)], types)
-
-
-@contextmanager
-def text_forms(connection: Connection) -> Iterator[None]:
-    """Write and read values, in the open transaction, as every server does alike; afterwards all is as before."""
-    text = "select s.name, s.setting from pg_catalog.pg_settings s where s.name = any ($1::text[])"
-    before: dict[str, str] = dict(connection.execute(text, (list(_TEXT_FORMS),)).fetchall())
-    _set_locally(connection, _TEXT_FORMS)
-    yield
-    _set_locally(connection, before)
-
-
-def _set_locally(connection: Connection, settings: Mapping[str, str]) -> None:
-    text = (
-        "select pg_catalog.set_config(w.name, w.value, true)"
-        " from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as w(name, value)"
-    )
-    connection.execute(text, (list(settings), list(settings.values())))
 
 
 def _store(

@@ -8,13 +8,15 @@ from typing import TypeAlias
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.db.text_forms import text_forms
 from trimtab.model.change import CreateStatistics, qualified, quote_identifier
+from trimtab.model.column_statistics import ColumnStatistics
 from trimtab.model.whatif import StatisticsTarget, hypothesis_digest
 from trimtab.twin import expression_statistics, extended_statistics
 from trimtab.twin.expression_statistics import DEFAULT_TARGET
 from trimtab.twin.extended import ExtendedValues
 from trimtab.twin.sample import MOST_ROWS, Sampled, SourceSample, sampled
-from trimtab.twin.statistics import ColumnStatistics, StoredColumn, text_forms
+from trimtab.twin.statistics import StoredColumn
 
 _ROWS_FOR_EACH = 300
 """Rows that ANALYZE reads for each of the target."""

@@ -13,6 +13,7 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -22,9 +23,19 @@ from trimtab.spec.specification import Specification
 from trimtab.validate.definition import IndexShape, shape_of_index, shape_of_tail
 from trimtab.validate.facts import Facts
 
-TableChange: TypeAlias = CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetStatisticsTarget | SetDistinct
+TableChange: TypeAlias = (
+    CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetStatisticsTarget | SetDistinct | RestoreStatistics
+)
 _C = TypeVar(
-    "_C", CreateIndex, DropIndex, CreateStatistics, DropStatistics, SetSetting, SetStatisticsTarget, SetDistinct
+    "_C",
+    CreateIndex,
+    DropIndex,
+    CreateStatistics,
+    DropStatistics,
+    SetSetting,
+    SetStatisticsTarget,
+    SetDistinct,
+    RestoreStatistics,
 )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trimtab.model.change import CreateIndex, CreateStatistics, SetDistinct, SetStatisticsTarget
+from trimtab.model.change import CreateIndex, CreateStatistics, RestoreStatistics, SetDistinct, SetStatisticsTarget
 from trimtab.model.strategy import Violation
 from trimtab.spec.patterns import first_match, matches
 from trimtab.validate.case import Case, Findings, TableChange, broken, label
@@ -102,6 +102,7 @@ def unknown_column(case: Case) -> Findings:
     named += [(path, table, (change.column,)) for path, change, table in case.pending_with_tables(SetStatisticsTarget)]
     named += [(path, table, (change.column,)) for path, change, table in case.pending_with_tables(SetDistinct)]
     named += [(path, table, change.columns) for path, change, table in case.pending_with_tables(CreateStatistics)]
+    named += [(path, table, change.columns) for path, change, table in case.pending_with_tables(RestoreStatistics)]
     if not named:
         return None
     return [

@@ -13,6 +13,7 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    RestoreStatistics,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -52,7 +53,9 @@ def no_create(case: Case) -> Findings:
             actual="a role without it",
         )
 
-    return _on_tables(case, lambda table: table.may_create, violation, but=(SetStatisticsTarget, SetDistinct))
+    return _on_tables(
+        case, lambda table: table.may_create, violation, but=(SetStatisticsTarget, SetDistinct, RestoreStatistics)
+    )
 
 
 def _on_tables(
@@ -86,6 +89,8 @@ def _act(change: TableChange) -> str:
             return f"{label(change.schema, change.name)} cannot be dropped, since it could not be put back,"
         case SetStatisticsTarget() | SetDistinct():
             return f"statistics of {label(change.schema, change.table, change.column)} cannot be set"
+        case RestoreStatistics():
+            return f"statistics of {label(change.schema, change.table)} cannot be stored"
 
 
 def no_tablespace(case: Case) -> Findings:

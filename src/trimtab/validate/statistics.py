@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from trimtab.model.change import CreateStatistics, DropStatistics, SetDistinct, SetStatisticsTarget
+import re
+
+from trimtab.model.change import CreateStatistics, DropStatistics, RestoreStatistics, SetDistinct, SetStatisticsTarget
 from trimtab.validate.case import Case, Findings, broken, label
+
+RESTORED_SINCE = 180000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def max_columns(case: Case) -> Findings:
@@ -142,3 +147,25 @@ def distinct(case: Case) -> Findings:
 
 def _is_distinct(number: float) -> bool:
     return -1 <= number < 0 or (1 <= number < float("inf") and number == int(number))
+
+
+def restore(case: Case) -> Findings:
+    """Statistics are stored where the server has functions for it, and those of now can be read, to be put back."""
+    chosen = case.pending_with_tables(RestoreStatistics)
+    if not chosen:
+        return None
+    found = []
+    for path, change, table in chosen:
+        what = f"the statistics of {label(change.schema, change.table)} cannot be stored"
+        if case.facts.server_version < RESTORED_SINCE:
+            version = f"version {case.facts.server_version // 10000}"
+            found.append(broken("statistics.restore", what, path, expected="version 18 or later", actual=version))
+        if not table.is_readable:
+            role = "a role that may not read the table"
+            found.append(
+                broken("statistics.restore", what, path, expected="one that reads its statistics", actual=role)
+            )
+        if not change.columns or not all(map(_DIGEST.fullmatch, (change.file_sha256, change.columns_sha256))):
+            malformed = "no column, or what is no digest"
+            found.append(broken("statistics.restore", what, path, expected="columns and two digests", actual=malformed))
+    return found

@@ -57,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     Rule("statistics.name_prefix", statistics.name_prefix),
     Rule("statistics.max_target", statistics.max_target),
     Rule("statistics.distinct", statistics.distinct),
+    Rule("statistics.restore", statistics.restore),
     Rule("settings.never", settings.never),
     Rule("settings.allowed", settings.allowed),
     Rule("settings.scopes", settings.scopes),

@@ -27,9 +27,10 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import TrimtabError
 from trimtab.model.change import CreateIndex
+from trimtab.model.index_wishes import KINDS
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
-from trimtab.propose.context import KINDS, Context, Limits
+from trimtab.propose.context import Context, Limits
 from trimtab.propose.indexes import choose
 from trimtab.propose.proof import prove
 from trimtab.propose.selection import Truth

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.config import Config, Defaults, load_config, parse_share, parse_size, render_default_config
+from trimtab.config import Config, Defaults, load_config, parse_size, render_default_config
 from trimtab.errors import ConfigError
+from trimtab.model.index_wishes import NO_WISHES, WISHES, IndexWishes
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     lambda text: text.strip() != ""
@@ -214,15 +215,30 @@ def test_the_written_default_is_read_back(file: Path) -> None:
 
 def test_every_option_of_the_file_stands_in_the_default_at_least_as_a_comment() -> None:
     text = render_default_config()
-    for key in ("dsn", "host", "port", "dbname", "user", "spec", "lab", "budget", "objectives", "pg_bin", "state"):
+    for key in (
+        "dsn",
+        "host",
+        "port",
+        "dbname",
+        "user",
+        "spec",
+        "lab",
+        "budget",
+        "objectives",
+        "pg_bin",
+        "state",
+        *WISHES,
+    ):
         assert f"{key} = " in text
 
 
 def test_each_commented_example_is_valid_when_it_is_uncommented(file: Path) -> None:
     lines = render_default_config(dsn="service=prod").splitlines()
-    examples = [line.removeprefix("# ") for line in lines[lines.index("[defaults]") :] if " = " in line]
-    file.write_text("[defaults]\n" + "\n".join(examples))
-    assert load_config(file, {}).defaults.budget == "2GB"
+    below = [line for line in lines[lines.index("[defaults]") :] if " = " in line or line.startswith("[")]
+    file.write_text("\n".join(line.removeprefix("# ") for line in below))
+    config = load_config(file, {})
+    assert config.defaults.budget == "2GB"
+    assert config.indexes.max_write_overhead == pytest.approx(0.1)
 
 
 @settings(max_examples=50, deadline=None)
@@ -244,13 +260,80 @@ def test_a_password_is_never_written() -> None:
     assert error.value.code == "config.password"
 
 
-@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), (" 2.5 % ", 0.025), ("0%", 0.0), ("200%", 2.0)])
-def test_a_share_is_a_percentage(text: str, share: float) -> None:
-    assert parse_share(text) == pytest.approx(share)
+INDEXES = """
+[indexes]
+kinds = ["btree", "partial"]
+max_width = 2
+max_indexes = 3
+max_write_overhead = "10%"
+must_keep = ["orders_report"]
+seconds = 1.5
+solver = "local"
+[databases.shop]
+dsn = "service=shop"
+[databases.shop.indexes]
+max_indexes = 1
+max_regression = "0%"
+must_keep = ["public.orders_yearly"]
+must_not = ["audit"]
+"""
 
 
-@pytest.mark.parametrize("text", ["", "%", "10", "0.1", "-1%", "1e3%", "nan%", "ten%", "10%%", "1,5%"])
-def test_what_is_no_percentage_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        parse_share(text)
-    assert refused.value.code == "share.invalid"
+def test_limits_of_indexes_are_read_and_those_of_a_database_win(file: Path) -> None:
+    file.write_text(INDEXES)
+    config = load_config(file, {})
+    every = IndexWishes(
+        kinds=frozenset({"btree", "partial"}),
+        max_width=2,
+        max_indexes=3,
+        max_write_overhead=0.1,
+        must_keep=("orders_report",),
+        seconds=1.5,
+        solver="local",
+    )
+    own = IndexWishes(max_indexes=1, max_regression=0.0, must_keep=("public.orders_yearly",), must_not=("audit",))
+    assert (config.indexes, config.databases["shop"].indexes) == (every, own)
+    assert config.wishes_for(None) == config.wishes_for("other") == every
+    assert config.wishes_for("shop") == own.over(every)
+    assert config.wishes_for("shop").must_keep == ("orders_report", "public.orders_yearly")
+    assert config.databases["shop"].conninfo == "service=shop"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[indexes]\nkinds = ["btree", "tree"]', "indexes.kinds"),
+        ('[indexes]\nkinds = "btree,include"', "indexes.kinds"),
+        ("[indexes]\nkinds = []", "indexes.kinds"),
+        ("[indexes]\nmax_width = 0", "indexes.max_width"),
+        ('[indexes]\nmax_indexes = "3"', "indexes.max_indexes"),
+        ("[indexes]\nmax_indexes = true", "indexes.max_indexes"),
+        ("[indexes]\nmax_write_overhead = 0.1", "indexes.max_write_overhead"),
+        ('[indexes]\nmax_regression = "5"', "indexes.max_regression"),
+        ('[indexes]\nmust_keep = "orders_report"', "indexes.must_keep"),
+        ("[indexes]\nmust_not = [3]", "indexes.must_not"),
+        ("[indexes]\nseconds = nan", "indexes.seconds"),
+        ("[indexes]\nseconds = -1", "indexes.seconds"),
+        ('[indexes]\nsolver = "oracle"', "indexes.solver"),
+        ("indexes = 3", "indexes"),
+        ('[databases.a]\ndbname = "a"\n[databases.a.indexes]\nmax_width = 0', "databases.a.indexes.max_width"),
+        ('[databases.a]\ndbname = "a"\nindexes = 3', "databases.a.indexes"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_by_its_key(file: Path, text: str, key: str) -> None:
+    error = refused(file, text)
+    assert error.code == "config.value"
+    assert f"{key} was refused: " in str(error)
+
+
+@pytest.mark.parametrize("where", ["indexes", "databases.a.indexes"])
+def test_an_unknown_limit_is_refused_with_the_nearest_known_one(file: Path, where: str) -> None:
+    error = refused(file, f'[databases.a]\ndbname = "a"\n[{where}]\nmax_with = 2')
+    assert error.code == "config.unknown_key"
+    assert f"unknown key {where}.max_with" in str(error)
+    assert "max_width" in error.next_step
+
+
+def test_a_file_without_limits_wants_nothing_of_indexes(file: Path) -> None:
+    file.write_text("[defaults]\n")
+    assert load_config(file, {}).wishes_for("shop") == NO_WISHES

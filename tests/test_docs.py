@@ -20,6 +20,7 @@ from trimtab.config import Config, Defaults
 from trimtab.ledger.entry import Kind
 from trimtab.lifecycle.stages import ENDINGS
 from trimtab.model.change import Change
+from trimtab.model.index_wishes import WISHES
 from trimtab.model.strategy import Decision, Outcome
 
 REPOSITORY = Path(__file__).parents[1]
@@ -207,8 +208,9 @@ def test_every_environment_variable_is_documented_and_no_other() -> None:
 
 def test_every_key_of_the_configuration_is_documented() -> None:
     text = _section(CLI, "## trimtab.toml")
-    assert set(Config.__dataclass_fields__) == {"path", "databases", "defaults"}
+    assert set(Config.__dataclass_fields__) == {"path", "databases", "defaults", "indexes"}
     assert [name for name in Defaults.__dataclass_fields__ if f"`defaults.{name}`" not in text] == []
+    assert [name for name in WISHES if f"`indexes.{name}`" not in text] == []
 
 
 def test_every_kind_of_change_is_documented() -> None:

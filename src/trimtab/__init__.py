@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trimtab.api import (
         ComplianceValidation,
         IndexOptimization,
+        IndexWishes,
         IntelligentIndexOptimizer,
         OptimizationResult,
         QuantumDatabaseOptimizer,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComplianceValidation",
     "IndexOptimization",
+    "IndexWishes",
     "IntelligentIndexOptimizer",
     "OptimizationResult",
     "QuantumDatabaseOptimizer",

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from trimtab.api_anchors import (
     accept_anchor,
@@ -25,6 +25,7 @@ from trimtab.api_anchors import (
 )
 from trimtab.errors import UsageError
 from trimtab.model.anchor import Anchor
+from trimtab.model.index_wishes import NO_WISHES, IndexWishes
 from trimtab.model.report import Life, Report
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent, Watcher
@@ -32,6 +33,7 @@ from trimtab.model.watch import Silent, Watcher
 if TYPE_CHECKING:
     from trimtab.lifecycle.indexes import Advice
     from trimtab.lifecycle.recover import Recovery
+    from trimtab.lifecycle.request import Request
     from trimtab.lifecycle.twins import Checked, Explained, Exported, Kept, Origin
     from trimtab.twin.shelf import KeptTwin
 
@@ -40,6 +42,7 @@ __all__ = [
     "OBJECTIVES",
     "ComplianceValidation",
     "IndexOptimization",
+    "IndexWishes",
     "IntelligentIndexOptimizer",
     "Keyed",
     "OptimizationResult",
@@ -60,7 +63,6 @@ __all__ = [
 ]
 OBJECTIVES = ("speed", "efficiency")
 BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
-_Number = TypeVar("_Number", int, float)
 
 
 def optimize(
@@ -70,6 +72,7 @@ def optimize(
     workload: str | Path | Sequence[str] | None = None,
     objectives: Sequence[str] = OBJECTIVES,
     budget_bytes: int | None = None,
+    wishes: IndexWishes = NO_WISHES,
     spec: str | Path | None = None,
     lab: str = "clone",
     apply: bool = False,
@@ -82,26 +85,26 @@ def optimize(
     """Carry a workload through the lifecycle and return what came of it.
 
     `dsn` is a libpq DSN or a database name; without it libpq's environment decides. `workload` is a `.sql` file, a
-    sequence of statements, or None for pg_stat_statements. `standbys` are DSNs of the source's replicas, whose use of
-    indexes counts too. Without `apply` nothing changes on the source. Raises TrimtabError.
+    sequence of statements, or None for pg_stat_statements. `wishes` limit what is proposed of indexes. `standbys` are
+    DSNs of the source's replicas, whose use of indexes counts too. Without `apply` nothing changes on the source.
+    Raises TrimtabError.
     """
-    from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.loop import optimize as run
-    from trimtab.lifecycle.request import Request
-    from trimtab.paths import ledger_path as default_ledger_path
 
-    request = Request(
-        conninfo=conninfo_for(dsn, database),
-        ledger_path=ledger_path or default_ledger_path(),
-        workload=_given(workload),
-        objectives=_checked(objectives),
+    request = _request(
+        dsn,
+        database,
+        workload,
+        objectives,
         budget_bytes=budget_bytes,
+        wishes=wishes,
         spec=spec,
         lab=lab,
         apply=apply,
+        standbys=standbys,
         pg_bin=pg_bin,
         seed=seed,
-        standbys=tuple(conninfo_for(standby, None) for standby in standbys),
+        ledger_path=ledger_path,
     )
     return run(request, watcher or Silent())
 
@@ -113,16 +116,7 @@ def advise_indexes(
     workload: str | Path | Sequence[str] | None = None,
     objectives: Sequence[str] = OBJECTIVES,
     budget_bytes: int | None = None,
-    kinds: Sequence[str] | None = None,
-    max_width: int | None = None,
-    proof_seconds: float | None = None,
-    drops: bool = True,
-    solver: str = "exact",
-    max_indexes: int | None = None,
-    max_write_overhead: float | None = None,
-    max_regression: float | None = None,
-    must_keep: Sequence[str] = (),
-    must_not: Sequence[str] = (),
+    wishes: IndexWishes = NO_WISHES,
     spec: str | Path | None = None,
     lab: str = "clone",
     standbys: Sequence[str] = (),
@@ -133,34 +127,50 @@ def advise_indexes(
 ) -> Advice:
     """Return the best set of indexes for a workload: proven, explained, and tried in the lab. Nothing is applied.
 
-    `kinds` are out of btree, include, partial, expression, brin, gin, gist and hash; `max_width` is how many keys an
-    index may have; `proof_seconds` how long the proof may take, 0 for none; `drops` whether to look for needless ones;
-    `solver` is exact, or anneal or local to be tried beside it.
-
-    `max_indexes` is how many new indexes there may be in all; `max_write_overhead` what they may add to the time of the
-    workload's writes together, `max_regression` what any one query may lose, as shares (0.1 is 10 %). `must_keep` names
-    indexes that are never proposed for dropping, `must_not` tables (TABLE) and columns (TABLE.COLUMN) that no new index
-    may touch, as the catalog writes them, after SCHEMA and a dot where wanted.
-    The others are as in `optimize`. Raises TrimtabError.
+    Everything is as in `optimize`; the proof has 20 seconds where the wishes say nothing. Raises TrimtabError.
     """
-    from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle import indexes
+
+    request = _request(
+        dsn,
+        database,
+        workload,
+        objectives,
+        budget_bytes=budget_bytes,
+        wishes=wishes,
+        spec=spec,
+        lab=lab,
+        apply=False,
+        standbys=standbys,
+        pg_bin=pg_bin,
+        seed=seed,
+        ledger_path=ledger_path,
+    )
+    return indexes.advise(request, watcher or Silent())
+
+
+def _request(
+    dsn: str | None,
+    database: str | None,
+    workload: str | Path | Sequence[str] | None,
+    objectives: Sequence[str],
+    *,
+    budget_bytes: int | None,
+    wishes: IndexWishes,
+    spec: str | Path | None,
+    lab: str,
+    apply: bool,
+    standbys: Sequence[str],
+    pg_bin: Path | None,
+    seed: int,
+    ledger_path: Path | None,
+) -> Request:
+    """Return what a run is asked, of what both `optimize` and `advise_indexes` take."""
+    from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.request import Request
     from trimtab.paths import ledger_path as default_ledger_path
 
-    wishes = indexes.IndexWishes(
-        kinds=_known_kinds(kinds),
-        max_width=max_width,
-        proof_seconds=indexes.PROOF_SECONDS if proof_seconds is None else proof_seconds,
-        drops=drops,
-        solver=_known_solver(solver),
-        max_indexes=_not_negative("max_indexes", max_indexes),
-        max_write_overhead=_not_negative("max_write_overhead", max_write_overhead),
-        max_regression=_not_negative("max_regression", max_regression),
-        must_keep=tuple(must_keep),
-        must_not=tuple(must_not),
-    )
-    request = Request(
+    return Request(
         conninfo=conninfo_for(dsn, database),
         ledger_path=ledger_path or default_ledger_path(),
         workload=_given(workload),
@@ -168,11 +178,12 @@ def advise_indexes(
         budget_bytes=budget_bytes,
         spec=spec,
         lab=lab,
+        apply=apply,
         pg_bin=pg_bin,
         seed=seed,
         standbys=tuple(conninfo_for(standby, None) for standby in standbys),
+        wishes=wishes,
     )
-    return indexes.advise(request, wishes, watcher or Silent())
 
 
 def resume(*, dsn: str | None = None, spec: str | Path | None = None, ledger_path: Path | None = None) -> Recovery:
@@ -210,7 +221,12 @@ def keep_twin(origin: Origin, name: str, watcher: Watcher | None = None, *, days
     """Build a twin, or load what changed into the kept one of that name, and keep it. Raises TrimtabError."""
     from trimtab.lifecycle import twins
 
-    _not_negative("days", days)
+    if not 0 <= days < math.inf:
+        raise UsageError(
+            f"days was refused: {days} is no time to keep a twin",
+            code="usage.days",
+            next_step="Give a number from 0 on.",
+        )
     return twins.keep(origin, name, watcher or Silent(), days=days)
 
 
@@ -316,8 +332,9 @@ class QuantumDatabaseOptimizer:
         apply: bool = False,
         pg_bin: Path | None = None,
         ledger_path: Path | None = None,
+        wishes: IndexWishes = NO_WISHES,
     ) -> None:
-        """`spec_id` is an id or a file. `dsn` as in `optimize`; without it libpq's environment decides."""
+        """`spec_id` is an id or a file. The others are as in `optimize`; without `dsn` libpq's environment decides."""
         from trimtab.spec.load import load_spec
 
         self.spec = load_spec(spec_id)
@@ -327,6 +344,7 @@ class QuantumDatabaseOptimizer:
         self._apply = apply
         self._pg_bin = pg_bin
         self._ledger_path = ledger_path
+        self._wishes = wishes
 
     def optimize_query_performance(
         self,
@@ -343,6 +361,7 @@ class QuantumDatabaseOptimizer:
             apply=self._apply,
             pg_bin=self._pg_bin,
             ledger_path=self._ledger_path,
+            wishes=self._wishes,
         )
         good = report.lives_with(Outcome.KEPT) if report.applied else report.lives_with(Outcome.PROVEN)
         best_first = sorted(good, key=lambda life: -_saved_ms(life))
@@ -388,8 +407,9 @@ class IntelligentIndexOptimizer:
         lab: str = "clone",
         pg_bin: Path | None = None,
         ledger_path: Path | None = None,
+        wishes: IndexWishes = NO_WISHES,
     ) -> None:
-        """`spec_id` is an id or a file."""
+        """`spec_id` is an id or a file. The others are as in `advise_indexes`."""
         from trimtab.spec.load import load_spec
 
         self.spec = load_spec(spec_id)
@@ -397,6 +417,7 @@ class IntelligentIndexOptimizer:
         self._lab = lab
         self._pg_bin = pg_bin
         self._ledger_path = ledger_path
+        self._wishes = wishes
 
     def optimize_database_indexes(
         self, database_instance: str | None, query_workload: str | Path | Sequence[str] | None = None
@@ -412,6 +433,7 @@ class IntelligentIndexOptimizer:
             lab=self._lab,
             pg_bin=self._pg_bin,
             ledger_path=self._ledger_path,
+            wishes=self._wishes,
         )
         impact = PerformanceImpact(advice.cost_before, advice.cost_after, advice.unit, advice.size_bytes, advice.gap)
         return IndexOptimization(advice, impact, advice.health.score)
@@ -430,43 +452,6 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
             next_step=f"Name one or more of {', '.join(OBJECTIVES)}.",
         )
     return tuple(dict.fromkeys(objectives))
-
-
-def _known_solver(solver: str) -> str:
-    from trimtab.propose.solvers import SOLVERS
-
-    if solver not in SOLVERS:
-        raise UsageError(
-            f"the solver {solver!r} was refused: there is none of that name",
-            code="usage.solver",
-            next_step=f"Name one of {', '.join(SOLVERS)}.",
-        )
-    return solver
-
-
-def _not_negative(name: str, value: _Number | None) -> _Number | None:
-    if value is not None and not 0 <= value < math.inf:
-        raise UsageError(
-            f"{name} was refused: {value} is no limit",
-            code=f"usage.{name}",
-            next_step="Give a number from 0 on, or None for no limit.",
-        )
-    return value
-
-
-def _known_kinds(kinds: Sequence[str] | None) -> frozenset[str]:
-    from trimtab.propose.context import KINDS
-
-    if kinds is None:
-        return KINDS
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown or not kinds:
-        raise UsageError(
-            f"kinds of index were refused: {', '.join(unknown) or 'none given'}",
-            code="usage.kinds",
-            next_step=f"Name some of {', '.join(sorted(KINDS))}.",
-        )
-    return frozenset(kinds)
 
 
 def _given(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:

@@ -14,17 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from trimtab.errors import ConfigError
+from trimtab.errors import ConfigError, TrimtabError
 from trimtab.ledger.redaction import SECRET_KEYS, holds_password
+from trimtab.model.index_wishes import NO_WISHES, WISHES, IndexWishes, with_wish
 from trimtab.spec.quantity import parse_size_bytes
 
 FILE_NAME = "trimtab.toml"
 MAX_BYTES = 256 * 1024
 OBJECTIVES = ("speed", "efficiency")
-_DATABASE_KEYS = ("dsn", "host", "port", "dbname", "user", "standbys")
+_PART_KEYS = ("host", "port", "dbname", "user")
+_DATABASE_KEYS = ("dsn", *_PART_KEYS, "standbys", "indexes")
 _DEFAULT_KEYS = ("spec", "lab", "budget", "objectives", "pg_bin", "state")
 _PLACE = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
-_PERCENTAGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*%")
 _T = TypeVar("_T")
 
 
@@ -32,12 +33,13 @@ _T = TypeVar("_T")
 class Database:
     """A database that the file names. `conninfo` is what libpq connects with: never holds a password.
 
-    `standbys` are its replicas, by the same.
+    `standbys` are its replicas, by the same; `indexes` what is wanted of its indexes alone.
     """
 
     name: str
     conninfo: str
     standbys: tuple[str, ...] = ()
+    indexes: IndexWishes = NO_WISHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,12 @@ class Config:
     path: Path | None = None
     databases: Mapping[str, Database] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
+    indexes: IndexWishes = NO_WISHES
+
+    def wishes_for(self, database: str | None) -> IndexWishes:
+        """Return what the file wants of the indexes of the database of that name; of any, where it names none such."""
+        entry = self.databases.get(database) if database is not None else None
+        return self.indexes if entry is None else entry.indexes.over(self.indexes)
 
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
@@ -95,18 +103,6 @@ def parse_size(text: str) -> int:
             code="size.invalid",
             next_step="Write a number and a unit, as in 500MB or 2GB.",
         ) from None
-
-
-def parse_share(text: str) -> float:
-    """Return the share that "10%" means, 0.1. Raises ConfigError `share.invalid`."""
-    found = _PERCENTAGE.fullmatch(text.strip())
-    if found is None:
-        raise ConfigError(
-            f"the share {text!r} was refused: not a percentage with its sign",
-            code="share.invalid",
-            next_step="Write a number and a percent sign, as in 10% or 2.5%.",
-        )
-    return float(found[1]) / 100
 
 
 def render_default_config(
@@ -154,8 +150,31 @@ def render_default_config(
         "# Where the ledger is kept; else $XDG_STATE_HOME/trimtab.",
         '# state = "~/.local/state/trimtab"',
         "",
+        "[indexes]",
+        "# Limits of what is proposed of indexes, in every database; those of one database go into a table of its own,",
+        f"# [databases.{_quoted(database)}.indexes]. The specification can only be narrowed so.",
+        *_INDEX_EXAMPLES,
+        "",
     ]
     return "\n".join(lines)
+
+
+_INDEX_EXAMPLES = (
+    "# How many new ones there may be, and how many keys each may have.",
+    "# max_indexes = 10",
+    "# max_width = 3",
+    "# Which kinds they may be of; one that is several at once needs all of them.",
+    '# kinds = ["btree", "include", "partial", "expression", "brin", "gin", "gist", "hash"]',
+    "# What they may add to the time of all writes, and what any one query may lose.",
+    '# max_write_overhead = "10%"',
+    '# max_regression = "5%"',
+    "# Indexes that are never proposed for dropping; tables, and TABLE.COLUMN, that no new index may touch.",
+    '# must_keep = ["orders_yearly_report"]',
+    '# must_not = ["audit", "orders.note"]',
+    "# Seconds for the proof of how good the set is; exact, or who is tried beside that: anneal or local.",
+    "# seconds = 20",
+    '# solver = "exact"',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,29 +184,30 @@ class _Reader:
     path: Path
 
     def read(self, document: Mapping[str, object]) -> Config:
-        self._refuse_unknown(document, ("databases", "defaults"), "")
+        self._refuse_unknown(document, ("databases", "defaults", "indexes"), "")
         databases = self._table(document, "databases", "")
         named = {name: self._database(name, self._table(databases, name, "databases.")) for name in databases}
-        return Config(self.path, named, self._defaults(self._table(document, "defaults", "")))
+        return Config(
+            self.path, named, self._defaults(self._table(document, "defaults", "")), self._wishes(document, "")
+        )
 
     def _database(self, name: str, table: Mapping[str, object]) -> Database:
         where = f"databases.{name}."
         self._refuse_unknown(table, _DATABASE_KEYS, where)
         for key in table:
-            if key not in ("port", "standbys"):
+            if key not in ("port", "standbys", "indexes"):
                 _refuse_password(self._text(table, key, where), f"{where}{key}")
         standbys = self._standbys(table, where) if "standbys" in table else ()
+        wishes = self._wishes(table, where)
         parts = {
-            key: str(self._port(table, where) if key == "port" else table[key])
-            for key in table
-            if key not in ("dsn", "standbys")
+            key: str(self._port(table, where) if key == "port" else table[key]) for key in table if key in _PART_KEYS
         }
         if ("dsn" in table) == bool(parts):
             raise self._refused(where.rstrip("."), 'it has either dsn = "...", or some of host, port, dbname and user')
         if "dsn" in table:
-            return Database(name, self._text(table, "dsn", where), standbys)
+            return Database(name, self._text(table, "dsn", where), standbys, wishes)
         conninfo = " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
-        return Database(name, conninfo, standbys)
+        return Database(name, conninfo, standbys, wishes)
 
     def _standbys(self, table: Mapping[str, object], where: str) -> tuple[str, ...]:
         value = table["standbys"]
@@ -196,6 +216,17 @@ class _Reader:
         for number, dsn in enumerate(value):
             _refuse_password(self._text({str(number): dsn}, str(number), f"{where}standbys."), f"{where}standbys")
         return tuple(value)
+
+    def _wishes(self, document: Mapping[str, object], where: str) -> IndexWishes:
+        table, wishes = self._table(document, "indexes", where), NO_WISHES
+        self._refuse_unknown(table, tuple(WISHES), f"{where}indexes.")
+        for key, value in table.items():
+            try:
+                wishes = with_wish(wishes, key, value)
+            except TrimtabError as error:
+                found = str(error).removeprefix(f"{key} was refused: ")
+                raise self._refused(f"{where}indexes.{key}", found) from None
+        return wishes
 
     def _defaults(self, table: Mapping[str, object]) -> Defaults:
         where = "defaults."

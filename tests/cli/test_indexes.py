@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
 import pytest
 
 import trimtab
-from trimtab.errors import UsageError
 
 from .market import READS, SPECIFICATION, Market
 from .program import Program
@@ -152,27 +150,20 @@ def test_the_originals_class_returns_the_three_keys(market: Market, specificatio
     assert result.optimization_results.indexes
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("max_indexes", -1), ("max_write_overhead", math.nan), ("max_regression", math.inf)]
-)
-def test_python_refuses_what_is_no_limit(name: str, value: float) -> None:
-    with pytest.raises(UsageError) as refused:
-        trimtab.advise_indexes("service=none", **{name: value})  # type: ignore[arg-type]
-    assert refused.value.code == f"usage.{name}"
-
-
 def test_python_takes_the_same_limits(market: Market, specification: Path, tmp_path: Path) -> None:
     advice = trimtab.advise_indexes(
         market.dsn,
         workload=[text for _, _, text in READS],
         spec=specification,
         lab="none",
-        proof_seconds=0,
-        max_indexes=2,
-        max_write_overhead=0.1,
-        max_regression=0.05,
-        must_keep=["orders_status"],
-        must_not=["customer.email"],
+        wishes=trimtab.IndexWishes(
+            seconds=0,
+            max_indexes=2,
+            max_write_overhead=0.1,
+            max_regression=0.05,
+            must_keep=("orders_status",),
+            must_not=("customer.email",),
+        ),
         ledger_path=tmp_path / "ledger.db",
     )
     assert {index.change.table for index in advice.indexes} == {"orders", "stock"}

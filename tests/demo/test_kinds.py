@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from trimtab.api import advise_indexes
+from trimtab.api import IndexWishes, advise_indexes
 from trimtab.demo.data import load
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
@@ -35,7 +35,7 @@ def advice(dsn: str, directory: Path, *queries: str, budget: int | None = None) 
         objectives=("speed",),
         budget_bytes=budget,
         lab="none",
-        proof_seconds=0,
+        wishes=IndexWishes(seconds=0),
         ledger_path=directory / "ledger.db",
     )
 

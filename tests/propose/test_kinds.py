@@ -17,11 +17,12 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import CreateIndex
+from trimtab.model.index_wishes import KINDS
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Query, Workload
 from trimtab.observe.snapshot import read_facts
-from trimtab.propose.context import KINDS, Context
+from trimtab.propose.context import Context
 from trimtab.propose.indexes import propose
 from trimtab.spec.load import get_spec
 from trimtab.twin.twin import Twin

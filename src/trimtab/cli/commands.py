@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.cli.text import printable
 from trimtab.errors import TrimtabError, UsageError
+from trimtab.model.index_wishes import NO_WISHES, IndexWishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ class OptimizeOptions:
     seed: int = 1
     config: Path | None = None
     standbys: tuple[str, ...] = ()
+    wishes: IndexWishes = NO_WISHES
 
 
 def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
@@ -61,6 +63,7 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
             workload=options.workload,
             objectives=objectives_of(options.objectives, defaults.objectives or api.OBJECTIVES),
             budget_bytes=parse_size(budget) if budget else None,
+            wishes=options.wishes.over(config.wishes_for(options.database)),
             spec=options.spec or defaults.spec,
             lab=lab_of(options.lab or defaults.lab or "clone", config),
             apply=options.apply,

@@ -26,6 +26,7 @@ from trimtab.cli.commands import (
 from trimtab.cli.text import percent, printable, size
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
+from trimtab.model.index_wishes import NO_WISHES, IndexWishes
 from trimtab.report.indexes import indexes_document
 
 if TYPE_CHECKING:
@@ -47,9 +48,6 @@ class IndexOptions:
     database: str | None = None
     workload: Path | None = None
     budget: str | None = None
-    max_width: int | None = None
-    kinds: str | None = None
-    seconds: float | None = None
     objectives: str | None = None
     spec: str | None = None
     lab: str | None = None
@@ -58,13 +56,7 @@ class IndexOptions:
     pg_bin: Path | None = None
     seed: int = 1
     config: Path | None = None
-    drops: bool = True
-    solver: str = "exact"
-    max_indexes: int | None = None
-    max_write_overhead: str | None = None
-    max_regression: str | None = None
-    must_keep: tuple[str, ...] = ()
-    must_not: tuple[str, ...] = ()
+    wishes: IndexWishes = NO_WISHES
     period: str | None = None
     standbys: tuple[str, ...] = ()
 
@@ -72,7 +64,7 @@ class IndexOptions:
 def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
     """Choose the best set of indexes and show it."""
     from trimtab import api
-    from trimtab.config import parse_share, parse_size
+    from trimtab.config import parse_size
 
     config = load(options.config)
     defaults = config.defaults
@@ -83,20 +75,11 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
             workload=options.workload,
             objectives=objectives_of(options.objectives, defaults.objectives or api.OBJECTIVES),
             budget_bytes=parse_size(budget) if budget else None,
-            kinds=None if options.kinds is None else [kind.strip() for kind in options.kinds.split(",")],
-            max_width=options.max_width,
-            proof_seconds=options.seconds,
+            wishes=options.wishes.over(config.wishes_for(options.database)),
             spec=options.spec or defaults.spec,
             lab=lab_of(options.lab or defaults.lab or "clone", config) if options.trial else "none",
             pg_bin=options.pg_bin or defaults.pg_bin,
             seed=options.seed,
-            drops=options.drops,
-            solver=options.solver,
-            max_indexes=options.max_indexes,
-            max_write_overhead=None if options.max_write_overhead is None else parse_share(options.max_write_overhead),
-            max_regression=None if options.max_regression is None else parse_share(options.max_regression),
-            must_keep=options.must_keep,
-            must_not=options.must_not,
             standbys=standbys_of(options.standbys, options.database, config),
             ledger_path=ledger_of(config),
             watcher=watcher,
@@ -126,7 +109,8 @@ def advise_as_written(options: IndexOptions, *, analysis_period: str, adaptive: 
             code="usage.adaptive",
             next_step="Write --adaptive=true or --adaptive=false.",
         )
-    advise(replace(options, period=analysis_period, drops=adaptive.lower() == "true"), as_json=as_json, is_quiet=False)
+    wishes = replace(options.wishes, drops=adaptive.lower() == "true")
+    advise(replace(options, period=analysis_period, wishes=wishes), as_json=as_json, is_quiet=False)
 
 
 def _tell_window(advice: Advice, period: str) -> None:

@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from trimtab.errors import UsageError
 from trimtab.lifecycle.examine import Examination
+from trimtab.lifecycle.index_limits import index_limits
 from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.left_out import with_left_out
 from trimtab.lifecycle.request import Request
@@ -26,7 +26,7 @@ from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Workload
 from trimtab.propose import drops, merges
-from trimtab.propose.context import KINDS, Context, Limits
+from trimtab.propose.context import Context, Limits
 from trimtab.propose.frontier import Point, frontier
 from trimtab.propose.health import Bloated, Health, bloated_of, health_of
 from trimtab.propose.indexes import Choice, choose, strategies
@@ -34,32 +34,9 @@ from trimtab.propose.proof import gap_between
 from trimtab.propose.selection import Truth
 from trimtab.propose.solvers import Attempt
 from trimtab.propose.worth import Lack, Worth, lacks, worths
-from trimtab.spec.patterns import first_match
-from trimtab.spec.specification import Specification
 
+# How long a proof may take that nobody limited.
 PROOF_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class IndexWishes:
-    """What a person wants of the indexes, beside what the specification allows.
-
-    `kinds` are out of `KINDS`; `proof_seconds` is how long it may take to prove how good the chosen set is; `drops` is
-    whether to look for needless ones too. `max_indexes`, `max_write_overhead` and `max_regression` are those of
-    `Limits`; `must_keep` are names of indexes, with their schema or without, and `must_not` of tables or of their
-    columns: TABLE, TABLE.COLUMN, or these after SCHEMA and a dot, as the catalog writes them.
-    """
-
-    kinds: frozenset[str] = KINDS
-    max_width: int | None = None
-    proof_seconds: float = PROOF_SECONDS
-    drops: bool = True
-    solver: str = "exact"
-    max_indexes: int | None = None
-    max_write_overhead: float | None = None
-    max_regression: float | None = None
-    must_keep: tuple[str, ...] = ()
-    must_not: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +111,8 @@ class Advice:
         return sum(index.size_bytes for index in self.indexes)
 
 
-def advise(request: Request, wishes: IndexWishes, watcher: Watcher) -> Advice:
-    """Return the best set of indexes for the source's workload, within the specification and the wishes.
+def advise(request: Request, watcher: Watcher) -> Advice:
+    """Return the best set of indexes for the source's workload, within the specification and the request's wishes.
 
     Raises TrimtabError; UsageError `usage.must_keep` and `usage.must_not` for a name that nothing has.
     """
@@ -143,18 +120,18 @@ def advise(request: Request, wishes: IndexWishes, watcher: Watcher) -> Advice:
         workshop = open_workshop(request, watcher, stack)
         workshop.journal.started(opening(workshop.specification, request, workshop.look_again()()))
         try:
-            return _advise(workshop, wishes)
+            return _advise(workshop)
         except BaseException as error:
             workshop.journal.broke_off(error)
             raise
 
 
-def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
+def _advise(workshop: Workshop) -> Advice:
     started = time.monotonic()
     watcher = workshop.watcher
     watcher.stage(Stage.OBSERVE, "")
     snapshot = workshop.observe()
-    limits = _limits(workshop, wishes, snapshot)
+    limits = index_limits(workshop, snapshot, proof_seconds=PROOF_SECONDS)
     twin = workshop.build_twin(snapshot)
     trials = workshop.open_lab(snapshot)
     workshop.let_sample(twin, trials)
@@ -181,7 +158,7 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
     watcher.progress("drawing the frontier", 2, 3)
     points = frontier(choice.problem, truth, choice.names)
     made = strategies(choice)
-    dropped, merged = (drops.propose(context), merges.propose(context)) if wishes.drops else ([], [])
+    dropped, merged = drops.propose(context), merges.propose(context)
     bloated = bloated_of(snapshot, twin)
     watcher.stage(
         Stage.PROPOSE,
@@ -218,72 +195,6 @@ def _advise(workshop: Workshop, wishes: IndexWishes) -> Advice:
         limits=limits,
         own_write_ms=choice.own_write_ms,
         fidelity=twin.fidelity(workshop.source, workload.queries).summary(),
-    )
-
-
-def _limits(workshop: Workshop, wishes: IndexWishes, snapshot: Snapshot) -> Limits:
-    """The specification's limits and the wishes, of each the narrower."""
-    limits, most = workshop.proposal_limits(), workshop.specification.changes.max_changes_per_run
-    width = limits.max_key_columns if wishes.max_width is None else min(limits.max_key_columns, wishes.max_width)
-    return replace(
-        limits,
-        kinds=limits.kinds & wishes.kinds,
-        max_key_columns=width,
-        proof_seconds=wishes.proof_seconds,
-        solver=wishes.solver,
-        max_indexes=most if wishes.max_indexes is None else min(most, wishes.max_indexes),
-        max_write_overhead=wishes.max_write_overhead,
-        max_regression=wishes.max_regression,
-        must_keep=_kept(wishes.must_keep, snapshot),
-        must_not=_untouched(wishes.must_not, snapshot) | _denied(workshop.specification, snapshot),
-    )
-
-
-def _kept(names: Sequence[str], snapshot: Snapshot) -> frozenset[tuple[str, str]]:
-    found: set[tuple[str, str]] = set()
-    for name in names:
-        indexes = (index for table in snapshot.tables for index in table.indexes)
-        meant = {(i.schema, i.name) for i in indexes if name in (i.name, f"{i.schema}.{i.name}")}
-        if not meant:
-            raise UsageError(
-                f"must-keep {name!r} was refused: there is no index of that name",
-                code="usage.must_keep",
-                next_step="Write the name as the catalog has it, without quotes: INDEX or SCHEMA.INDEX.",
-            )
-        found |= meant
-    return frozenset(found)
-
-
-def _untouched(names: Sequence[str], snapshot: Snapshot) -> frozenset[tuple[str, str, str]]:
-    """A name that has several readings means all of them."""
-    found: set[tuple[str, str, str]] = set()
-    for name in names:
-        meant = {
-            (table.schema, table.name, column)
-            for table in snapshot.tables
-            for column in ("", *(column.name for column in table.columns))
-            for known in (f"{table.name}.{column}".removesuffix("."),)
-            if name in (known, f"{table.schema}.{known}")
-        }
-        if not meant:
-            raise UsageError(
-                f"must-not {name!r} was refused: there is no table or column of that name",
-                code="usage.must_not",
-                next_step="Write it as the catalog has it, without quotes: [SCHEMA.]TABLE or [SCHEMA.]TABLE.COLUMN.",
-            )
-        found |= meant
-    return frozenset(found)
-
-
-def _denied(specification: Specification, snapshot: Snapshot) -> frozenset[tuple[str, str, str]]:
-    """Whole tables that the specification denies."""
-    objects = specification.objects
-    return frozenset(
-        (table.schema, table.name, "")
-        for table in snapshot.tables
-        if first_match(objects.denied_tables, f"{table.schema}.{table.name}") is not None
-        or first_match(objects.denied_schemas, table.schema) is not None
-        or first_match(objects.allowed_schemas, table.schema) is None
     )
 
 

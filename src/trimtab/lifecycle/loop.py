@@ -20,6 +20,7 @@ from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
 from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
+from trimtab.lifecycle.index_limits import index_limits
 from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.land import Landing
 from trimtab.lifecycle.left_out import with_left_out
@@ -36,7 +37,7 @@ from trimtab.model.report import LedgerState, Life, Report, on_source
 from trimtab.model.strategy import Outcome, QueryTrial, Strategy
 from trimtab.model.traffic import Counters
 from trimtab.model.watch import Watcher
-from trimtab.propose.context import Context
+from trimtab.propose.context import Context, Limits
 from trimtab.propose.proposers import all_proposers
 from trimtab.validate.facts import facts_from
 from trimtab.validate.rights import missing_rights
@@ -95,11 +96,12 @@ class _Run:
     def carry_through(self) -> Report:
         with self._timed(Stage.OBSERVE):
             snapshot = self._observe()
+            limits = index_limits(self.workshop, snapshot)
             twin, trials, examination = self._prepare(snapshot)
         with self._timed(Stage.PROPOSE):
             # Now, before anything is applied: afterwards the source is not what the twin was made from.
             fidelity = twin.fidelity(self.workshop.source, snapshot.workload.queries).summary()
-            strategies = self._propose(snapshot, twin, examination)
+            strategies = self._propose(snapshot, limits, twin, examination)
         with self._timed(Stage.TRIAL):
             lives = self._examine(strategies, examination)
             compared = trials.final(snapshot.workload.queries) if trials is not None else ()
@@ -156,13 +158,13 @@ class _Run:
         )
         return twin, trials, examination
 
-    def _propose(self, snapshot: Snapshot, twin: Twin, examination: Examination) -> list[Strategy]:
+    def _propose(self, snapshot: Snapshot, limits: Limits, twin: Twin, examination: Examination) -> list[Strategy]:
         watcher = self.workshop.watcher
         watcher.stage(Stage.PROPOSE, "")
         context = Context(
             snapshot=snapshot,
             what_if=twin,
-            limits=self.workshop.proposal_limits(),
+            limits=limits,
             plans=examination.plans,
             baseline_ms=examination.baseline_ms,
         )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.model.index_wishes import NO_WISHES, IndexWishes
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A run of `trimtab optimize`.
+    """A run of `trimtab optimize`, or of `trimtab indexes`.
 
     `conninfo` is libpq's. `workload` is a file, or statements, or None for pg_stat_statements. `lab` is "clone",
     "none", or the DSN of a database that its owner gives for trials. `budget_bytes` bounds the new indexes together.
-    `seed` fixes every random choice. `standbys` are replicas of the source whose use of indexes counts too.
+    `seed` fixes every random choice. `standbys` are replicas of the source whose use of indexes counts too. `wishes`
+    limit what is proposed of indexes further.
     """
 
     conninfo: str
@@ -26,3 +29,4 @@ class Request:
     pg_bin: Path | None = None
     seed: int = 1
     standbys: tuple[str, ...] = ()
+    wishes: IndexWishes = NO_WISHES

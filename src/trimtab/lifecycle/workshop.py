@@ -18,8 +18,9 @@ from trimtab.errors import RefusedError
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.request import Request
 from trimtab.model.catalog import Snapshot
+from trimtab.model.index_wishes import KINDS, METHODS
 from trimtab.model.watch import Watcher
-from trimtab.propose.context import KINDS, METHODS, Limits
+from trimtab.propose.context import Limits
 
 if TYPE_CHECKING:
     from trimtab.ledger.ledger import Ledger

@@ -10,12 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from trimtab.model.catalog import Snapshot
+from trimtab.model.index_wishes import KINDS
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query
-
-METHODS = frozenset({"btree", "brin", "gin", "gist", "hash"})
-KINDS = METHODS | {"include", "partial", "expression"}
 
 # Below this share of the cost of all queries that read the table a gain is noise of the cost model.
 LEAST_GAIN = 0.005
@@ -39,7 +37,7 @@ class Limits:
     the time of the workload's writes, what all indexes may add; of a query's own, what it may lose. None is no limit.
     `must_keep` are existing indexes by (schema, name) that are never proposed for dropping. `must_not` is what no new
     index may touch: (schema, table, column), with "" for the column a whole table. An index that no scan used for
-    `min_unused_days` is proposed for dropping.
+    `min_unused_days` is proposed for dropping; none is, nor are two made one, without `wants_drops`.
     """
 
     max_key_columns: int
@@ -60,6 +58,7 @@ class Limits:
     must_keep: frozenset[tuple[str, str]] = frozenset()
     must_not: frozenset[tuple[str, str, str]] = frozenset()
     min_unused_days: float = math.inf
+    wants_drops: bool = True
 
     def allows(self, schema: str, table: str, columns: Iterable[str]) -> bool:
         """True when `must_not` names neither the table nor one of these columns of it."""

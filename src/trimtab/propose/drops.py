@@ -21,7 +21,7 @@ NAME = "drops"
 def propose(context: Context) -> list[Strategy]:
     """Return one strategy per needless index, the largest first."""
     found: list[Strategy] = []
-    for table in context.snapshot.tables:
+    for table in context.snapshot.tables if context.limits.wants_drops else ():
         replaced = needless(table, context.limits.must_keep)
         found += [_replaced(table, index, other) for index, other in replaced]
         gone = [index for index, _ in replaced]

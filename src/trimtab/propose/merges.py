@@ -24,7 +24,8 @@ _PLAIN = re.compile(r"(?P<keys>USING btree \([^()]*\))(?: INCLUDE \((?P<included
 
 def propose(context: Context) -> list[Strategy]:
     """Return one strategy per pair, what frees the most bytes first. No index is part of two."""
-    found = [merge for table in context.snapshot.tables for merge in _merges(table, context)]
+    tables = context.snapshot.tables if context.limits.wants_drops else ()
+    found = [merge for table in tables for merge in _merges(table, context)]
     users = _users(context) if found else {}
     chosen: list[Strategy] = []
     taken: set[tuple[str, str]] = set()

@@ -13,7 +13,6 @@ from trimtab.propose.anneal import SAMPLERS, anneal
 from trimtab.propose.local import search
 from trimtab.propose.problem import Problem
 
-SOLVERS = ("exact", "anneal", "local")
 LEAST_SECONDS = 1.0
 
 

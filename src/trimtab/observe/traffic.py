@@ -15,15 +15,12 @@ from psycopg.rows import DictRow
 
 from trimtab.db.connection import Connection, source_error
 from trimtab.db.queries import load
-from trimtab.db.sql import split
-from trimtab.errors import SourceError, WorkloadError
+from trimtab.errors import SourceError
 from trimtab.model.traffic import Counter, Counters, StatementKey
 from trimtab.model.workload import Query
-from trimtab.observe.identity import QueryIds
 from trimtab.observe.reading import query
-from trimtab.observe.regrouping import regrouped
 from trimtab.observe.statements import counting_since, extension_of
-from trimtab.observe.utilities import unwrapped
+from trimtab.observe.text_identity import identity_of
 
 
 def read_counters(conn: Connection) -> Counters | None:
@@ -96,11 +93,5 @@ def _counter(row: DictRow) -> Counter:
 
 def _query_id(text: str) -> str | None:
     """Return the id under which `workload_from_statements` has the text, or None where it has none."""
-    inner, is_cursor = unwrapped(text)
-    if is_cursor:
-        return None
-    try:
-        statements = split(regrouped(inner))
-    except WorkloadError:
-        return None
-    return QueryIds().next_for(statements[0].fingerprint) if len(statements) == 1 else None
+    identity = identity_of(text)
+    return None if identity.is_cursor else identity.query_id

@@ -73,7 +73,7 @@ QUERIES = (
     "MERGE INTO b USING a ON b.id = a.id WHEN MATCHED THEN UPDATE SET w = a.v",
     f"SELECT * FROM {ODD} z WHERE \"o'clock\" = 'x'",
     f"UPDATE {ODD} SET \"o'clock\" = 'it''s'",
-    f"SELECT * FROM {ODD} \"in  (cost=0.00..1.00 rows=1 width=1)\" ORDER BY 2",
+    f'SELECT * FROM {ODD} "in  (cost=0.00..1.00 rows=1 width=1)" ORDER BY 2',
     "SELECT * FROM xmltable('/a/b' PASSING ('<a><b/></a>'::xml) COLUMNS c text)",
     "SELECT (SELECT count(*) FROM a x WHERE x.n = b.a), ARRAY(SELECT n FROM a WHERE id = b.id) FROM b WHERE b.id < 4",
 )

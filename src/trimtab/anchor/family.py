@@ -19,7 +19,7 @@ def shared_error_rates(total_ms: Mapping[str, float], error_rate: float) -> dict
     if any(value < 0 for value in total_ms.values()):
         raise ValueError("no time is negative")
     sum_ms = sum(total_ms.values())
-    return {query: error_rate * value / sum_ms for query, value in total_ms.items() if value > 0}
+    return {query: error_rate * (value / sum_ms) for query, value in total_ms.items() if value > 0}
 
 
 def found_by_e_bh(current_e_values: Mapping[str, float], false_share: float) -> frozenset[str]:

@@ -129,7 +129,8 @@ def _fitted(times_ns: Hours, values: Numbers, min_shift: float, rules: Rules) ->
 
     def criterion(fit: _Fit) -> float:
         deviation = float(np.abs(values - _explained(times_ns, values, fit)).mean())
-        parameters = 1 + 2 * len(fit.steps) + (fit.slope != 0.0)
+        # A step's place costs as much as two of its levels (Zhang and Siegmund, Biometrics 2007).
+        parameters = 1 + 3 * len(fit.steps) + (fit.slope != 0.0)
         return effective * log(max(deviation, 1e-12)) + parameters * log(max(effective, 2.0)) / 2.0
 
     return min(candidates, key=criterion)

@@ -79,12 +79,16 @@ def _effects(hours: Hours, values: Numbers, period: int) -> tuple[float, Numbers
 
 def _by_period(hours: Hours, values: Numbers, period: int) -> tuple[Hours, Numbers]:
     """Return the numbers of the periods, and a row of each: the deviation of every hour from the median around it."""
-    distinct, first = np.unique(hours, return_index=True)
-    hourly = np.array([float(np.median(part)) for part in np.split(values, first[1:])])
-    # A window of one period has each hour once: its median is the level there, whatever the season does.
-    starts = np.searchsorted(distinct, distinct - period // 2)
-    ends = np.searchsorted(distinct, distinct + period // 2)
-    around = np.array([float(np.median(hourly[a : max(b, a + 1)])) for a, b in zip(starts, ends, strict=True)])
+    distinct, first, counts = np.unique(hours, return_index=True, return_counts=True)
+    ordered = values[np.lexsort((values, hours))]
+    hourly = (ordered[first + (counts - 1) // 2] + ordered[first + counts // 2]) / 2.0
+    # A window of one period has each hour once: its median is the level there, whatever the season does. It moves
+    # slowly: eight of them in a period do.
+    middles = distinct[:: period // 8]
+    starts = np.searchsorted(distinct, middles - period // 2)
+    ends = np.searchsorted(distinct, middles + period // 2)
+    levels = [float(np.median(hourly[a:b])) for a, b in zip(starts, ends, strict=True)]
+    around = np.interp(distinct, middles, levels)
     numbers = (distinct - _MONDAY) // period
     each, row = np.unique(numbers, return_inverse=True)
     table = np.full((len(each), period), np.nan)

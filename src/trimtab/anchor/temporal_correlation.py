@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import comb
+from math import exp, lgamma, log, log1p
 
 import numpy as np
 
@@ -34,20 +34,14 @@ def associations(
     targets: Sequence[Target], events: Sequence[Event], times_ns: Hours, *, max_lag_seconds: float
 ) -> tuple[Association, ...]:
     """Return the last event of each kind before each target, with the chance of one so close; the least first."""
-    by_kind = _by_kind(events)
     found: list[Association] = []
-    for target in targets:
-        for of_kind in by_kind.values():
-            before = [event for event in of_kind if event.time_ns <= target.latest_ns]
-            if not before:
-                continue
-            last = before[-1]
-            lag = _lags(np.array([target.earliest_ns]), np.array([target.latest_ns]), _times(of_kind))[0]
-            if lag > max_lag_seconds:
-                continue
-            places = _places(targets_like=target, times_ns=times_ns)
-            share = float((_lags(*places, _times(of_kind)) <= lag).mean())
-            found.append(Association(last, target.name, float(lag), max(share, 1.0 / len(times_ns)), 1.0))
+    for of_kind in _by_kind(events).values():
+        kind = _Kind(of_kind, times_ns)
+        for target in targets:
+            lag = kind.lag(target)
+            if lag <= max_lag_seconds:
+                share = max(kind.share_within(target, lag), 1.0 / len(times_ns))
+                found.append(Association(kind.last_before(target), target.name, lag, share, 1.0))
     return _adjusted(found)
 
 
@@ -56,19 +50,49 @@ def kind_associations(
 ) -> tuple[KindAssociation, ...]:
     """Return for each kind how many targets it precedes within so many seconds, against the share of places it does."""
     found = []
-    for kind, of_kind in _by_kind(events).items():
-        chances, preceded = [], 0
-        for target in targets:
-            lag = _lags(np.array([target.earliest_ns]), np.array([target.latest_ns]), _times(of_kind))[0]
-            preceded += bool(lag <= within_seconds)
-            places = _places(targets_like=target, times_ns=times_ns)
-            chances.append(float((_lags(*places, _times(of_kind)) <= within_seconds).mean()))
-        if chances:
+    for name, of_kind in _by_kind(events).items():
+        kind = _Kind(of_kind, times_ns)
+        preceded = sum(kind.lag(target) <= within_seconds for target in targets)
+        if targets:
             # The largest share stands for all: the bound is then on the safe side.
-            chance = max(chances)
+            chance = max(kind.share_within(target, within_seconds) for target in targets)
             p_value = _at_least(preceded, len(targets), chance)
-            found.append(KindAssociation(kind, preceded, len(targets), chance, within_seconds, p_value))
+            found.append(KindAssociation(name, preceded, len(targets), chance, within_seconds, p_value))
     return tuple(sorted(found, key=lambda k: (k.p_value, k.kind)))
+
+
+class _Kind:
+    """The events of one kind, and how close before each place of the series they come."""
+
+    def __init__(self, events: Sequence[Event], times_ns: Hours) -> None:
+        self._events = events
+        self._at = np.array([event.time_ns for event in events])
+        self._times_ns = times_ns
+        self._by_width: dict[int, Numbers] = {}
+
+    def last_before(self, target: Target) -> Event:
+        """Return the last event that is not after the target; there must be one."""
+        return self._events[int(np.searchsorted(self._at, target.latest_ns, side="right")) - 1]
+
+    def lag(self, target: Target) -> float:
+        """Return the seconds from that event to the target: 0 when it is within its bounds, infinite without one."""
+        return float(self._lags(np.array([target.earliest_ns]), np.array([target.latest_ns]))[0])
+
+    def share_within(self, target: Target, seconds: float) -> float:
+        """Return the share of the places, with bounds as many points apart as the target's, of no longer lag."""
+        first, last = np.searchsorted(self._times_ns, (target.earliest_ns, target.latest_ns))
+        width = min(max(1, int(last - first)), len(self._times_ns) - 1)
+        if width < 1:
+            return 1.0
+        if width not in self._by_width:
+            self._by_width[width] = np.sort(self._lags(self._times_ns[:-width], self._times_ns[width:]))
+        lags = self._by_width[width]
+        return int(np.searchsorted(lags, seconds, side="right")) / len(lags)
+
+    def _lags(self, earliest_ns: Hours, latest_ns: Hours) -> Numbers:
+        at = np.searchsorted(self._at, latest_ns, side="right") - 1
+        lags = np.maximum(0, earliest_ns - self._at[np.maximum(at, 0)]) / _NS
+        return np.where(at >= 0, lags, np.inf)
 
 
 def correlation(times_ns: Hours, values: Numbers, companion: Series) -> Correlation | None:
@@ -101,25 +125,6 @@ def _by_kind(events: Sequence[Event]) -> dict[EventKind, list[Event]]:
     return grouped
 
 
-def _times(events: Sequence[Event]) -> Hours:
-    return np.array([event.time_ns for event in events])
-
-
-def _places(*, targets_like: Target, times_ns: Hours) -> tuple[Hours, Hours]:
-    """Return the bounds that the target would have at each point of the series: as wide in points as its own."""
-    width = int(np.searchsorted(times_ns, targets_like.latest_ns) - np.searchsorted(times_ns, targets_like.earliest_ns))
-    width = max(1, width)
-    last = np.arange(width, len(times_ns))
-    return times_ns[last - width], times_ns[last]
-
-
-def _lags(earliest_ns: Hours, latest_ns: Hours, events_ns: Hours) -> Numbers:
-    """Return the seconds from the last event up to `latest` to `earliest`: 0 for one between, infinite for none."""
-    at = np.searchsorted(events_ns, latest_ns, side="right") - 1
-    lags = np.maximum(0, earliest_ns - events_ns[np.maximum(at, 0)]) / _NS
-    return np.where(at >= 0, lags, np.inf)
-
-
 def _adjusted(found: Sequence[Association]) -> tuple[Association, ...]:
     """Return them with Holm's adjusted chances (Scandinavian Journal of Statistics 1979)."""
     ordered = sorted(found, key=lambda a: (a.p_value, a.lag_seconds, a.event.time_ns, a.event.kind))
@@ -132,8 +137,17 @@ def _adjusted(found: Sequence[Association]) -> tuple[Association, ...]:
 
 def _at_least(count: int, trials: int, chance: float) -> float:
     """Return the chance of so many or more."""
-    terms = [comb(trials, k) * chance**k * (1.0 - chance) ** (trials - k) for k in range(count, trials + 1)]
-    return min(1.0, sum(terms))
+    if count == 0 or chance >= 1.0:
+        return 1.0
+    if chance <= 0.0:
+        return 0.0
+    odds = log(chance), log1p(-chance)
+    whole = lgamma(trials + 1)
+    logs = (
+        whole - lgamma(k + 1) - lgamma(trials - k + 1) + k * odds[0] + (trials - k) * odds[1]
+        for k in range(count, trials + 1)
+    )
+    return min(1.0, sum(exp(term) for term in logs))
 
 
 def breach_targets(events: Sequence[Event], times_ns: Hours) -> list[Target]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from trimtab.anchor.autocorrelation import Numbers
 
-_MOST_PAIRED = 1_000
+_MOST_PAIRED = 600
 """More points than that are paired as medians of neighbours: the pairs grow with their square."""
 _MOST_COMPARED = 300
 

@@ -21,8 +21,8 @@ TIMES = START_NS + np.arange(400) * HOUR_NS
 DAY = 86_400.0
 
 
-def at(hour: int, width: int = 1) -> Target:
-    return Target(hour, int(TIMES[hour - width]), int(TIMES[hour]))
+def at(hour: int, later: int = 0) -> Target:
+    return Target(hour, int(TIMES[hour - 1]), int(TIMES[hour]), int(TIMES[hour + later]))
 
 
 def test_a_rare_event_just_before_is_close() -> None:
@@ -30,6 +30,13 @@ def test_a_rare_event_just_before_is_close() -> None:
     assert (found.target, found.lag_seconds) == (200, 0.0)
     assert found.p_value <= 2 / 399
     assert found.adjusted_p == found.p_value
+
+
+def test_an_event_after_the_likeliest_place_counts_within_the_bounds_of_it() -> None:
+    assert associations([at(200, later=1)], [event(202.5)], TIMES, max_lag_seconds=DAY) == ()
+    [found] = associations([at(200, later=3)], [event(202.5), event(190)], TIMES, max_lag_seconds=DAY)
+    assert (found.event, found.lag_seconds) == (event(202.5), -2.5 * 3600)
+    assert found.p_value > 4 / 399
 
 
 def test_an_event_that_comes_every_two_hours_is_close_to_everything_and_says_nothing() -> None:

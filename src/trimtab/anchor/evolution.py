@@ -71,7 +71,7 @@ def describe(
         fit = replace(fit, slope=_additive(series.scale, drift.per_day))
     steps = _change_points(series.scale, times_ns, values, fit, rules)
     happened = tuple(sorted(events, key=lambda event: (event.time_ns, event.kind, event.id)))
-    targets = [Target(step.index, step.earliest_ns, step.latest_ns) for step in steps]
+    targets = [Target(s.index, int(times_ns[s.index - 1]), s.time_ns, s.latest_ns) for s in steps]
     targets += breach_targets(happened, times_ns)
     segments = _segments(series.scale, times_ns, values, fit, rules)
     return Evolution(

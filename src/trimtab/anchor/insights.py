@@ -173,6 +173,8 @@ def _before(evolution: Evolution, step: ChangePoint) -> Iterator[Insight]:
 
 def _precedes(target: str, found: Association) -> Insight:
     when = "within the interval of" if found.lag_seconds == 0 else f"{duration(found.lag_seconds)} before"
+    if found.lag_seconds < 0:
+        when = f"{duration(-found.lag_seconds)} after the likeliest place, within the bounds, of"
     return Insight(
         "evolution.precedes",
         f"{beginning(named(found.event))} came {when} {target}. One of this kind is as close before"

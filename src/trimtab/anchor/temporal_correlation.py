@@ -23,25 +23,29 @@ _FEWEST_PAIRED = 12
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be explained: a change point by its index or a breach by its id, and the bounds of when it came."""
+    """What is to be explained: a change point by its index or a breach by its id.
+
+    It most likely came after `start_ns` and not after `end_ns`, one interval; perhaps as late as `latest_ns`.
+    """
 
     name: int | str
-    earliest_ns: int
+    start_ns: int
+    end_ns: int
     latest_ns: int
 
 
 def associations(
     targets: Sequence[Target], events: Sequence[Event], times_ns: Hours, *, max_lag_seconds: float
 ) -> tuple[Association, ...]:
-    """Return the last event of each kind before each target, with the chance of one so close; the least first."""
+    """Return the nearest event of each kind before each target, with the chance of one so close; the least first."""
     found: list[Association] = []
     for of_kind in _by_kind(events).values():
         kind = _Kind(of_kind, times_ns)
         for target in targets:
-            lag = kind.lag(target)
-            if lag <= max_lag_seconds:
-                share = max(kind.share_within(target, lag), 1.0 / len(times_ns))
-                found.append(Association(kind.last_before(target), target.name, lag, share, 1.0))
+            event, lag = kind.nearest(target)
+            if abs(lag) <= max_lag_seconds:
+                share = max(kind.share_within(target, abs(lag)), 1.0 / len(times_ns))
+                found.append(Association(event, target.name, lag, share, 1.0))
     return _adjusted(found)
 
 
@@ -52,7 +56,7 @@ def kind_associations(
     found = []
     for name, of_kind in _by_kind(events).items():
         kind = _Kind(of_kind, times_ns)
-        preceded = sum(kind.lag(target) <= within_seconds for target in targets)
+        preceded = sum(abs(kind.nearest(target)[1]) <= within_seconds for target in targets)
         if targets:
             # The largest share stands for all: the bound is then on the safe side.
             chance = max(kind.share_within(target, within_seconds) for target in targets)
@@ -62,37 +66,43 @@ def kind_associations(
 
 
 class _Kind:
-    """The events of one kind, and how close before each place of the series they come."""
+    """The events of one kind, and how close to each place of the series they come."""
 
     def __init__(self, events: Sequence[Event], times_ns: Hours) -> None:
         self._events = events
         self._at = np.array([event.time_ns for event in events])
         self._times_ns = times_ns
-        self._by_width: dict[int, Numbers] = {}
+        self._by_margin: dict[int, Numbers] = {}
 
-    def last_before(self, target: Target) -> Event:
-        """Return the last event that is not after the target; there must be one."""
-        return self._events[int(np.searchsorted(self._at, target.latest_ns, side="right")) - 1]
+    def nearest(self, target: Target) -> tuple[Event, float]:
+        """Return the nearest event that may have come before, and by how many seconds; infinitely many: there is none.
 
-    def lag(self, target: Target) -> float:
-        """Return the seconds from that event to the target: 0 when it is within its bounds, infinite without one."""
-        return float(self._lags(np.array([target.earliest_ns]), np.array([target.latest_ns]))[0])
+        The lag is 0 within the target's likeliest interval, and below 0 after it but not after `latest_ns`.
+        """
+        at, lags = self._lags(
+            np.array([target.start_ns]), np.array([target.end_ns]), max(0, target.latest_ns - target.end_ns)
+        )
+        return self._events[int(at[0])], float(lags[0])
 
     def share_within(self, target: Target, seconds: float) -> float:
-        """Return the share of the places, with bounds as many points apart as the target's, of no longer lag."""
-        first, last = np.searchsorted(self._times_ns, (target.earliest_ns, target.latest_ns))
-        width = min(max(1, int(last - first)), len(self._times_ns) - 1)
-        if width < 1:
+        """Return the share of the places, each with as much room behind it as the target, that are no further off."""
+        margin = max(0, target.latest_ns - target.end_ns)
+        if len(self._times_ns) < 2:
             return 1.0
-        if width not in self._by_width:
-            self._by_width[width] = np.sort(self._lags(self._times_ns[:-width], self._times_ns[width:]))
-        lags = self._by_width[width]
-        return int(np.searchsorted(lags, seconds, side="right")) / len(lags)
+        if margin not in self._by_margin:
+            _, lags = self._lags(self._times_ns[:-1], self._times_ns[1:], margin)
+            self._by_margin[margin] = np.sort(np.abs(lags))
+        distances = self._by_margin[margin]
+        return int(np.searchsorted(distances, seconds, side="right")) / len(distances)
 
-    def _lags(self, earliest_ns: Hours, latest_ns: Hours) -> Numbers:
-        at = np.searchsorted(self._at, latest_ns, side="right") - 1
-        lags = np.maximum(0, earliest_ns - self._at[np.maximum(at, 0)]) / _NS
-        return np.where(at >= 0, lags, np.inf)
+    def _lags(self, starts_ns: Hours, ends_ns: Hours, margin_ns: int) -> tuple[Hours, Numbers]:
+        """Return for each interval the number of the nearest event, and its lag in seconds."""
+        following = np.searchsorted(self._at, ends_ns, side="right")
+        before, after = np.maximum(following - 1, 0), np.minimum(following, len(self._at) - 1)
+        lag = np.where(following > 0, np.maximum(0, starts_ns - self._at[before]) / _NS, np.inf)
+        lead = np.where(following < len(self._at), (self._at[after] - ends_ns) / _NS, np.inf)
+        is_after = (lead <= margin_ns / _NS) & (lead < lag)
+        return np.where(is_after, after, before), np.where(is_after, -lead, lag)
 
 
 def correlation(times_ns: Hours, values: Numbers, companion: Series) -> Correlation | None:
@@ -127,7 +137,7 @@ def _by_kind(events: Sequence[Event]) -> dict[EventKind, list[Event]]:
 
 def _adjusted(found: Sequence[Association]) -> tuple[Association, ...]:
     """Return them with Holm's adjusted chances (Scandinavian Journal of Statistics 1979)."""
-    ordered = sorted(found, key=lambda a: (a.p_value, a.lag_seconds, a.event.time_ns, a.event.kind))
+    ordered = sorted(found, key=lambda a: (a.p_value, abs(a.lag_seconds), a.event.time_ns, a.event.kind))
     adjusted, highest = [], 0.0
     for number, association in enumerate(ordered):
         highest = max(highest, min(1.0, association.p_value * (len(ordered) - number)))
@@ -159,6 +169,6 @@ def breach_targets(events: Sequence[Event], times_ns: Hours) -> list[Target]:
             continue
         at = int(np.searchsorted(times_ns, event.time_ns))
         if at > last + 1:
-            found.append(Target(event.id, int(times_ns[max(at - 1, 0)]), event.time_ns))
+            found.append(Target(event.id, int(times_ns[max(at - 1, 0)]), event.time_ns, event.time_ns))
         last = at
     return found

@@ -155,6 +155,8 @@ class ChangePoint:
 class Association:
     """An event and what came after it: a change point (by its index) or a breach (by its event's id).
 
+    The lag is 0 when the event came in the interval in which the step most likely did, and below 0 when it came after
+    that one, within the bounds of the step's place.
     `p_value` is the share of the places where the target might stand that an event of this kind precedes as closely;
     `adjusted_p` is Holm's over all pairs that were looked at.
     """

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
         IntelligentIndexOptimizer,
         OptimizationResult,
         QuantumDatabaseOptimizer,
+        TemporalPerformanceAnchor,
         accept_anchor,
         advise_indexes,
         compare_anchors,
         create_anchor,
         optimize,
         release_anchor,
+        track_evolution,
         verify_anchor,
     )
 
@@ -34,6 +36,7 @@ __all__ = [
     "IntelligentIndexOptimizer",
     "OptimizationResult",
     "QuantumDatabaseOptimizer",
+    "TemporalPerformanceAnchor",
     "__version__",
     "accept_anchor",
     "advise_indexes",
@@ -41,6 +44,7 @@ __all__ = [
     "create_anchor",
     "optimize",
     "release_anchor",
+    "track_evolution",
     "verify_anchor",
 ]
 

@@ -6,12 +6,17 @@ Everything here returns frozen values or raises TrimtabError.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.api_anchors import (
+    AnchorMetadata,
+    MonitoringSystem,
+    PerformanceAnchoring,
+    PerformanceEvolution,
+    TemporalPerformanceAnchor,
     accept_anchor,
     anchor,
     anchor_path,
@@ -20,12 +25,14 @@ from trimtab.api_anchors import (
     create_anchor,
     export_anchor_key,
     release_anchor,
+    track_evolution,
     verify_anchor,
     verify_anchors,
 )
 from trimtab.errors import UsageError
 from trimtab.model.anchor import Anchor
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
+from trimtab.model.keyed import Keyed
 from trimtab.model.report import Life, Report
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent, Watcher
@@ -40,14 +47,19 @@ if TYPE_CHECKING:
 __all__ = [
     "BASE_SPEC",
     "OBJECTIVES",
+    "AnchorMetadata",
     "ComplianceValidation",
     "IndexOptimization",
     "IndexWishes",
     "IntelligentIndexOptimizer",
     "Keyed",
+    "MonitoringSystem",
     "OptimizationResult",
+    "PerformanceAnchoring",
+    "PerformanceEvolution",
     "PerformanceImpact",
     "QuantumDatabaseOptimizer",
+    "TemporalPerformanceAnchor",
     "accept_anchor",
     "advise_indexes",
     "anchor",
@@ -58,6 +70,7 @@ __all__ = [
     "export_anchor_key",
     "optimize",
     "release_anchor",
+    "track_evolution",
     "verify_anchor",
     "verify_anchors",
 ]
@@ -278,22 +291,6 @@ def explain_twin(
 
     wishes = twins.Wishes(indexes, drops, settings, statistics, targets)
     return twins.explain(origin, workload, wishes, watcher or Silent(), seed=seed, engine=engine, generic=generic)
-
-
-class Keyed:
-    """A frozen result that answers by attribute and by key alike."""
-
-    def __getitem__(self, key: str) -> object:
-        if key not in self.keys():
-            raise KeyError(key)
-        return getattr(self, key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def keys(self) -> tuple[str, ...]:
-        """Return the result's keys, in order."""
-        return tuple(f.name for f in fields(self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.errors import UsageError
+from trimtab.model.anchor import Anchor, Dimension
+from trimtab.model.evolution import Evolution, Insight, Recommendation, Series
+from trimtab.model.keyed import Keyed
+from trimtab.model.report import Report
 from trimtab.model.watch import Silent, Watcher
 
 if TYPE_CHECKING:
     from trimtab.anchor.document import SignedAnchor
     from trimtab.anchor.force import Standing
-    from trimtab.model.anchor import Anchor
+    from trimtab.lifecycle.evolving import Evolved
     from trimtab.model.comparison import Comparison
 
 PERFORMANCE_LIFETIME = "performance_lifetime"
+ANCHOR_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
 
 
 def create_anchor(
@@ -148,6 +154,146 @@ def export_anchor_key(path: Path, *, ledger_path: Path | None = None) -> str:
     from trimtab.lifecycle.anchoring import export_key
 
     return export_key(_ledger(ledger_path), path)
+
+
+def track_evolution(
+    name: str = "latest", *, query_ids: Sequence[str] | None = None, ledger_path: Path | None = None
+) -> list[Evolved]:
+    """Return how the database of an anchor evolved over all of its anchors: by dimension, then by query.
+
+    `query_ids` are those to tell of, None for the twenty heaviest. Raises AnchorError, LedgerError.
+    """
+    from trimtab.lifecycle.anchoring import found
+    from trimtab.lifecycle.evolving import evolutions
+
+    path = _ledger(ledger_path)
+    return evolutions(path, found(path, name).anchor.server, query_ids=query_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorMetadata:
+    """What tells an anchor's document: where it is, its digest, that of the one before, and who signed it."""
+
+    path: Path
+    digest: str
+    previous: str
+    key_id: str
+    permanence: str
+    specification: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringSystem:
+    """The dimensions that are held against an anchor, each with its level, band and test."""
+
+    anchor_id: str
+    dimensions: tuple[Dimension, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceAnchoring(Keyed):
+    """The four keys of `create_performance_anchor`. `temporal_coordinates` are those of the anchor, by name."""
+
+    performance_anchor: Anchor
+    temporal_coordinates: Mapping[str, str | int]
+    monitoring_system: MonitoringSystem
+    anchor_metadata: AnchorMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceEvolution(Keyed):
+    """The four keys of `track_performance_evolution`."""
+
+    performance_history: tuple[Series, ...]
+    trend_analysis: tuple[Evolution, ...]
+    evolution_insights: tuple[Insight, ...]
+    optimization_recommendations: tuple[Recommendation, ...]
+
+
+class TemporalPerformanceAnchor:
+    """Anchors of one machine under one specification, by the name that the original text gives them."""
+
+    def __init__(
+        self,
+        spec_id: str | Path = ANCHOR_SPEC,
+        *,
+        permanence: str = PERFORMANCE_LIFETIME,
+        runs: int = 0,
+        seconds: float = 0.0,
+        ledger_path: Path | None = None,
+    ) -> None:
+        """`spec_id` is an id or a file; the others are as in `create_anchor`."""
+        from trimtab.spec.load import load_spec
+
+        self.spec = load_spec(spec_id)
+        self._spec_reference = spec_id
+        self._permanence = permanence
+        self._runs = runs
+        self._seconds = seconds
+        self._ledger_path = ledger_path
+
+    def create_performance_anchor(
+        self,
+        optimization_state: str | Report | None,
+        performance_metrics: str | Path | Sequence[str] | None = None,
+    ) -> PerformanceAnchoring:
+        """Anchor the state of a database, given by its DSN, or the state that a run of `optimize` reached: its report.
+
+        Of a database, `performance_metrics` is the workload that is measured: a `.sql` file, a sequence of statements,
+        or None for pg_stat_statements. Raises TrimtabError; UsageError `usage.no_anchor` for a report of a run that
+        changed nothing.
+        """
+        if isinstance(optimization_state, Report):
+            signed = anchor(_anchor_of(optimization_state), ledger_path=self._ledger_path)
+        else:
+            signed = create_anchor(
+                optimization_state,
+                workload=performance_metrics,
+                permanence=self._permanence,
+                runs=self._runs,
+                seconds=self._seconds,
+                spec=self._spec_reference,
+                ledger_path=self._ledger_path,
+            )
+        found = signed.anchor
+        time_ns, wal_position, timeline, epoch = found.coordinate
+        return PerformanceAnchoring(
+            found,
+            {"time_ns": time_ns, "wal_position": wal_position, "timeline": timeline, "statistics_epoch": epoch},
+            MonitoringSystem(found.id, found.dimensions),
+            AnchorMetadata(
+                anchor_path(found, ledger_path=self._ledger_path),
+                signed.digest,
+                signed.previous,
+                signed.key_id,
+                found.permanence.value,
+                found.specification,
+            ),
+        )
+
+    def track_performance_evolution(self, performance_anchor: Anchor | str) -> PerformanceEvolution:
+        """Tell how the database of an anchor evolved: its history, trends, insights and what to do next.
+
+        The anchor is one of this machine, or its id. Raises TrimtabError.
+        """
+        name = performance_anchor if isinstance(performance_anchor, str) else performance_anchor.id
+        found = track_evolution(name, ledger_path=self._ledger_path)
+        return PerformanceEvolution(
+            tuple(evolved.evolution.series for evolved in found),
+            tuple(evolved.evolution for evolved in found),
+            tuple(insight for evolved in found for insight in evolved.insights),
+            tuple(dict.fromkeys(r for evolved in found for r in evolved.recommendations)),
+        )
+
+
+def _anchor_of(report: Report) -> str:
+    if report.anchor is None:
+        raise UsageError(
+            f"the run {report.run_id} has no anchor: it changed nothing on the source",
+            code="usage.no_anchor",
+            next_step="Give the DSN of the database instead; its level is then measured now.",
+        )
+    return report.anchor.id
 
 
 def _ledger(path: Path | None) -> Path:

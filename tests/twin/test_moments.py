@@ -9,7 +9,6 @@ import pytest
 
 from trimtab.db.connection import connect
 from trimtab.db.explain import explain
-from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.model.flip import IndexDifference, ObjectStatistics, SchemaDifference, TableSize, TableStatistics
 from trimtab.model.plan import Plan

@@ -1,0 +1,182 @@
+"""Puts together how a database's performance evolved: its anchors as series, and what the ledger tells beside them.
+
+It reads the chain and the ledger alone. What a series says is found in `anchor.evolution` and said in
+`anchor.insights`; nothing here judges, and nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from trimtab.anchor.dimensions import COHERENCE, THROUGHPUT
+from trimtab.anchor.evolution import describe
+from trimtab.anchor.force import reference, standings
+from trimtab.anchor.insights import insights
+from trimtab.anchor.recommendations import recommendations
+from trimtab.ledger.entry import Entry
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import intents
+from trimtab.lifecycle.anchoring import store_of
+from trimtab.model.anchor import Anchor, QueryLevel
+from trimtab.model.change import change_from_dict
+from trimtab.model.evolution import (
+    AnchoredLevel,
+    Event,
+    EventKind,
+    Evolution,
+    Insight,
+    Point,
+    Recommendation,
+    Rules,
+    Scale,
+    Series,
+)
+
+_TOLD = frozenset(
+    {
+        EventKind.ANCHOR_RECORDED,
+        EventKind.CHANGE_APPLIED,
+        EventKind.CHANGE_REVERTED,
+        EventKind.PLAN_CHANGED,
+        EventKind.SCHEMA_CHANGED,
+        EventKind.SETTING_CHANGED,
+        EventKind.ANALYZED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evolved:
+    """One series' evolution, what it says, and what to do next."""
+
+    evolution: Evolution
+    insights: tuple[Insight, ...]
+    recommendations: tuple[Recommendation, ...]
+
+
+def evolutions(
+    ledger_path: Path,
+    server: tuple[str, str, int],
+    *,
+    query_ids: Sequence[str] | None = None,
+    rules: Rules | None = None,
+) -> list[Evolved]:
+    """Return how a database evolved, by dimension, then by query, the heaviest first. `server` is `Anchor.server`.
+
+    `query_ids` are those to tell of; None for the twenty heaviest of the latest anchor.
+    Raises AnchorError, LedgerError.
+    """
+    chain = [signed.anchor for signed in store_of(ledger_path).anchors()]
+    anchors = [anchor for anchor in chain if anchor.server == server]
+    with Ledger.open(ledger_path) as ledger:
+        entries = tuple(ledger.entries())
+    held = reference(standings(chain, entries), server)
+    events = [*_ledger_events(entries, server), *_anchor_events(anchors)]
+    found = [
+        _evolved(series, events, _dimension_level(held, series.dimension), rules) for series in _dimensions(anchors)
+    ]
+    for query_id in _heaviest(anchors) if query_ids is None else query_ids:
+        plans = list(_plan_events(anchors, query_id))
+        level = None if held is None else held.query(query_id)
+        value = None if level is None else _value(level)
+        anchored = AnchoredLevel(held.id, value[0]) if held is not None and value is not None else None
+        found.append(_evolved(_query_series(anchors, query_id), [*events, *plans], anchored, rules))
+    return found
+
+
+def _evolved(series: Series, events: Sequence[Event], anchored: AnchoredLevel | None, rules: Rules | None) -> Evolved:
+    evolution = describe(series, events, watched=_TOLD, anchored=anchored, rules=rules)
+    said = insights(evolution)
+    return Evolved(evolution, said, recommendations(evolution, said))
+
+
+def _heaviest(anchors: Sequence[Anchor], most: int = 20) -> list[str]:
+    levels = sorted(anchors[-1].queries, key=lambda level: -_weight(level)) if anchors else []
+    return [level.query_id for level in levels[:most]]
+
+
+def _weight(level: QueryLevel) -> float:
+    return level.counted.share if level.counted is not None else level.p50_ms * level.weight * 1e-12
+
+
+def _value(level: QueryLevel) -> tuple[float, float] | None:
+    """Return the mean of the counted executions, else the median of the runs, and of how many it is."""
+    if level.counted is not None:
+        return level.counted.mean_ms, float(level.counted.calls)
+    return (level.p50_ms, float(level.runs)) if level.runs else None
+
+
+def _query_series(anchors: Iterable[Anchor], query_id: str) -> Series:
+    points = []
+    for anchor in anchors:
+        level = anchor.query(query_id)
+        value = None if level is None else _value(level)
+        if value is not None:
+            points.append(Point(anchor.coordinate[0], *value))
+    return Series(query_id, "response_latency", "ms", tuple(points))
+
+
+def _dimensions(anchors: Sequence[Anchor]) -> Iterator[Series]:
+    names = dict.fromkeys(dimension.name for anchor in anchors for dimension in anchor.dimensions)
+    for name in names:
+        found = [
+            (anchor.coordinate[0], dimension)
+            for anchor in anchors
+            for dimension in anchor.dimensions
+            if dimension.name == name and dimension.level is not None
+        ]
+        if not found:
+            continue
+        yield Series(
+            anchors[-1].database,
+            name,
+            found[-1][1].unit,
+            tuple(Point(time_ns, dimension.level or 0.0) for time_ns, dimension in found),
+            Scale.DIFFERENCE if name == COHERENCE else Scale.RATIO,
+            lower_is_better=name not in (COHERENCE, THROUGHPUT),
+        )
+
+
+def _dimension_level(held: Anchor | None, name: str) -> AnchoredLevel | None:
+    levels = {d.name: d.level for d in held.dimensions} if held is not None else {}
+    level = levels.get(name)
+    return AnchoredLevel(held.id, level) if held is not None and level is not None else None
+
+
+def _ledger_events(entries: Sequence[Entry], server: tuple[str, str, int]) -> Iterator[Event]:
+    """Yield what was applied to this database and taken back, when it was done."""
+    database = dict(zip(("system_identifier", "database", "database_oid"), server, strict=True))
+    for intent in intents(entries):
+        if intent.result is None or not intent.is_done or not intent.is_on(database):
+            continue
+        change = change_from_dict(intent.intended.mapping("change"))
+        subject = str(getattr(change, "name", change.kind))
+        kind = EventKind.CHANGE_REVERTED if intent.is_revert else EventKind.CHANGE_APPLIED
+        yield Event(intent.result.at_ns, kind, intent.intended.text("strategy_id"), subject)
+
+
+def _anchor_events(anchors: Sequence[Anchor]) -> Iterator[Event]:
+    """Yield the anchors, and what was another one at an anchor than at the one before."""
+    for anchor in anchors:
+        yield Event(anchor.coordinate[0], EventKind.ANCHOR_RECORDED, anchor.id)
+    for earlier, later in pairwise(anchors):
+        time_ns = later.coordinate[0]
+        for name in sorted(earlier.settings.keys() | later.settings.keys()):
+            if earlier.settings.get(name) != later.settings.get(name):
+                yield Event(time_ns, EventKind.SETTING_CHANGED, later.id, name)
+        for name, table in later.state.tables.items():
+            before = earlier.state.tables.get(name)
+            if before is not None and before.definition != table.definition:
+                yield Event(time_ns, EventKind.SCHEMA_CHANGED, later.id, name)
+        if earlier.coordinate[3] != later.coordinate[3]:
+            yield Event(time_ns, EventKind.ANALYZED, later.id)
+
+
+def _plan_events(anchors: Sequence[Anchor], query_id: str) -> Iterator[Event]:
+    levels = [(anchor, level) for anchor in anchors if (level := anchor.query(query_id)) is not None]
+    for (_, earlier), (anchor, later) in pairwise(levels):
+        if (earlier.generic_shape or earlier.plan_shape) != (later.generic_shape or later.plan_shape):
+            yield Event(anchor.coordinate[0], EventKind.PLAN_CHANGED, anchor.id, query_id)

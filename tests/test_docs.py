@@ -37,6 +37,7 @@ SCHEMA_MODULES = (
     "cli/records.py",
     "errors.py",
     "lifecycle/journal.py",
+    "report/anchor_life.py",
     "report/anchors.py",
     "report/document.py",
     "report/indexes.py",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trimtab.anchor.document import SignedAnchor
     from trimtab.anchor.force import Standing
     from trimtab.lifecycle.evolving import Evolved
+    from trimtab.lifecycle.explaining import ExplainedAnchor
     from trimtab.model.comparison import Comparison
 
 PERFORMANCE_LIFETIME = "performance_lifetime"
@@ -59,11 +60,10 @@ def create_anchor(
             code="usage.permanence",
             next_step=f"Name one of {', '.join(Permanence)}.",
         )
-    given = workload if workload is None or isinstance(workload, str | Path) else tuple(workload)
     request = AnchorRequest(
         conninfo=conninfo_for(dsn, database),
         ledger_path=_ledger(ledger_path),
-        workload=Path(given) if isinstance(given, str) else given,
+        workload=_given(workload),
         permanence=Permanence(permanence),
         runs=runs,
         seconds=seconds,
@@ -168,6 +168,38 @@ def track_evolution(
 
     path = _ledger(ledger_path)
     return evolutions(path, found(path, name).anchor.server, query_ids=query_ids)
+
+
+def explain_anchor(
+    name: str,
+    dsn: str | None = None,
+    *,
+    database: str | None = None,
+    workload: str | Path | Sequence[str] | None = None,
+    query_ids: Sequence[str] | None = None,
+    pg_bin: Path | None = None,
+    seed: int = 1,
+    ledger_path: Path | None = None,
+    watcher: Watcher | None = None,
+) -> ExplainedAnchor:
+    """Return which plans are not those of an anchor of this machine any more, and why, with the proof.
+
+    `dsn` and `workload` are as in `create_anchor`; `query_ids` are those to explain, None for all that changed. Plans
+    are made on a statistics twin; no query is run. Raises TrimtabError.
+    """
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+
+    request = ExplainRequest(
+        conninfo=conninfo_for(dsn, database),
+        ledger_path=_ledger(ledger_path),
+        name=name,
+        workload=_given(workload),
+        query_ids=None if query_ids is None else tuple(query_ids),
+        pg_bin=pg_bin,
+        seed=seed,
+    )
+    return explain_plans(request, watcher or Silent())
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +326,12 @@ def _anchor_of(report: Report) -> str:
             next_step="Give the DSN of the database instead; its level is then measured now.",
         )
     return report.anchor.id
+
+
+def _given(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
+    if workload is None:
+        return None
+    return Path(workload) if isinstance(workload, str | Path) else tuple(workload)
 
 
 def _ledger(path: Path | None) -> Path:

@@ -18,9 +18,11 @@ from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, source_error
 from trimtab.db.explain import QueryTimeout, explain
 from trimtab.errors import TrimtabError
-from trimtab.model.anchor import Anchor, Coordinate, QueryLevel
+from trimtab.model.anchor import Anchor, AnchoredPlan, Coordinate, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.latency import Latency
+from trimtab.model.plan import Plan
+from trimtab.model.plan_shape import plan_shape
 from trimtab.model.workload import Query
 from trimtab.version import __version__
 
@@ -40,14 +42,15 @@ def measure_levels(
     queries: Sequence[Query],
     how: Measuring,
     *,
+    parents: Mapping[tuple[str, str], tuple[str, str]] | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, QueryLevel]:
     """Return the level of each query that can be planned, by query id.
 
     A run that reaches the time limit counts as the limit. When `max_seconds` are used up the rest is planned, not run.
-    What cannot be planned is left out, and what cannot be run has no times. Raises SourceError when the connection is
-    lost.
+    What cannot be planned is left out, and what cannot be run has no times. `parents` are as in `plan_shape`. Raises
+    SourceError when the connection is lost.
     """
     levels: dict[str, QueryLevel] = {}
     deadline = clock() + how.max_seconds
@@ -63,10 +66,15 @@ def measure_levels(
         runs = _Runs()
         if how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only:
             runs = _run(connection, query, how, limits, lambda: clock() < deadline)
+        shape = plan_shape(plan, parents)
+        generic = _generic_plan(connection, query, limits)
+        generic_shape = None if generic is None else plan_shape(generic, parents)
         levels[query.id] = replace(
-            _level(query, runs, plan.shape_hash),
-            generic_shape=_generic_shape(connection, query, limits),
+            _level(query, runs, shape.hash),
+            generic_shape="" if generic_shape is None else generic_shape.hash,
             cost=round(plan.cost, 2),
+            plan=AnchoredPlan.of(shape),
+            generic_plan=None if generic_shape is None else AnchoredPlan.of(generic_shape),
         )
     return levels
 
@@ -150,16 +158,16 @@ def _told(connection: Connection, name: str) -> tuple[object, ...] | None:
         return None
 
 
-def _generic_shape(connection: Connection, query: Query, limits: Mapping[str, str]) -> str:
-    """Return the shape of the plan for any parameters, "" where there is none."""
+def _generic_plan(connection: Connection, query: Query, limits: Mapping[str, str]) -> Plan | None:
+    """Return the plan for any parameters, None where there is none."""
     if not query.parameter_count:
-        return ""
+        return None
     try:
-        return explain(connection, query, generic=True, settings=limits).shape_hash
+        return explain(connection, query, generic=True, settings=limits)
     except TrimtabError:
         if connection.closed:
             raise
-        return ""
+        return None
 
 
 @dataclass(slots=True)

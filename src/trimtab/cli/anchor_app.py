@@ -127,6 +127,57 @@ def compare(
     )
 
 
+@anchor_app.command(epilog="Example: trimtab anchor explain a-18ec79e8 service=shop   (why plans are others now)")
+def explain(
+    name: Name,
+    dsn: Dsn = None,
+    *,
+    database: Database = None,
+    workload: Workload = None,
+    query: Annotated[
+        list[str] | None, typer.Option("--query", help="A query's id; may be given again. Else all that changed.")
+    ] = None,
+    pg_bin: PgBin = None,
+    seed: Seed = 1,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say which plans are not those of the anchor any more, and why, with the proof: planned on the twin, never run."""
+    from trimtab.cli import anchor_life
+
+    asked = anchor_life.ExplainAsked(
+        name=name,
+        dsn=dsn,
+        database=database,
+        workload=workload,
+        queries=tuple(query) if query else None,
+        pg_bin=pg_bin,
+        seed=seed,
+        config=config,
+    )
+    anchor_life.explain(asked, as_json=json, is_quiet=quiet)
+
+
+@anchor_app.command(epilog="Example: trimtab anchor history --query q0a42922fab --svg life.svg")
+def history(
+    name: Name = "latest",
+    *,
+    query: Annotated[
+        list[str] | None, typer.Option("--query", help="A query's id; may be given again. Else the heaviest.")
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Draw the query, or without --query the latency, into this file.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Tell how the database of an anchor evolved: levels, steps, drift, and what came before them."""
+    from trimtab.cli import anchor_life
+
+    anchor_life.history(name, tuple(query) if query else None, svg, config=config, as_json=json)
+
+
 @anchor_app.command(epilog='Example: trimtab anchor accept latest --reason "new hardware"')
 def accept(name: Name, *, reason: Reason, config: Config = None, json: Json = False) -> None:
     """Say that an anchor is the new normal of its database."""

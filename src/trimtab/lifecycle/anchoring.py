@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import psycopg
+
 from trimtab.anchor.counted import CountedWindow, counted_between
 from trimtab.anchor.dimensions import dimensions
 from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read
@@ -21,7 +23,7 @@ from trimtab.anchor.force import Force, Standing, standings
 from trimtab.anchor.record import Measuring, anchor_to_dict, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
 from trimtab.anchor.store import AnchorStore, flawed
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection, connect, source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import AnchorError, LabError
 from trimtab.ledger.entry import Kind
@@ -35,6 +37,7 @@ from trimtab.observe.traffic import read_counters, statements_of
 from trimtab.signing.keys import write_public_key
 from trimtab.spec.load import load_spec
 from trimtab.twin.capture import Image, read_image
+from trimtab.twin.definitions import read_definitions
 from trimtab.twin.digests import statistics_digests
 from trimtab.twin.image import save
 
@@ -119,6 +122,14 @@ def keep(store: AnchorStore, ledger: Ledger, anchor: Anchor, run_id: str | None 
 def store_of(ledger_path: Path) -> AnchorStore:
     """Return the store of anchors that belongs to a ledger: it is beside it. Raises AnchorError `anchor.unusable`."""
     return AnchorStore(ledger_path.parent / DIRECTORY)
+
+
+def read_parents(source: Connection) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the topmost parents of partitions, children and their indexes. Raises SourceError."""
+    try:
+        return read_definitions(source).tops()
+    except psycopg.Error as error:
+        raise source_error(error) from None
 
 
 def listed(ledger_path: Path) -> list[Standing]:
@@ -266,6 +277,7 @@ def _levels(
         source,
         snapshot.workload.queries,
         how,
+        parents=read_parents(source),
         progress=lambda done, total: watcher.progress("taking the level", done, total),
     )
     by_query: Mapping[str, object] = window.by_query if window is not None else {}

@@ -19,7 +19,7 @@ from trimtab.db.connection import Connection
 from trimtab.errors import AnchorError, BusyError, KeyFileError, LedgerError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents, pending
-from trimtab.lifecycle.anchoring import keep, store_of
+from trimtab.lifecycle.anchoring import keep, read_parents, store_of
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.watching import Seen, Watching
@@ -144,6 +144,7 @@ class Landing:
                 connection,
                 queries,
                 how,
+                parents=read_parents(connection),
                 progress=lambda done, total: self.workshop.watcher.progress("measuring on the source", done, total),
             )
 

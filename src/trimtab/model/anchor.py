@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from trimtab.model.latency import Latency
+from trimtab.model.plan_shape import PlanShape
 
 Coordinate: TypeAlias = tuple[int, str, int, str]
 """UTC nanoseconds, WAL position, timeline, statistics epoch. The first orders anchors: it grows along a chain."""
@@ -44,11 +45,33 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchoredPlan:
+    """A plan as an anchor keeps it: its shape as lines for people, and what it reads by (schema, name), and by index.
+
+    Partitions are folded into their parents. It holds no literal.
+    """
+
+    lines: tuple[str, ...]
+    relations: tuple[tuple[str, str], ...]
+    indexes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, shape: PlanShape) -> AnchoredPlan:
+        """Return what is kept of a shape, beside its hash."""
+        return cls(shape.lines, tuple(sorted(shape.relations)), tuple(sorted(shape.indexes)))
+
+    def shape(self, hash: str) -> PlanShape:
+        """Return the shape of that hash."""
+        return PlanShape(hash, self.lines, frozenset(self.relations), frozenset(self.indexes))
+
+
+@dataclass(frozen=True, slots=True)
 class QueryLevel:
     """The level of one query: milliseconds by quantile, the number of runs, and the plan's shape.
 
     `generic_shape` is that of the plan for any parameters, "" where the query has none; `cost` the planner's, of the
-    plan in `plan_shape`. `latency` is None where it was not run, `counted` where the server does not tell.
+    plan in `plan_shape`; `plan` and `generic_plan` are what the shapes stand for. `latency` is None where it was not
+    run, `counted` where the server does not tell.
     """
 
     query_id: str
@@ -62,6 +85,8 @@ class QueryLevel:
     cost: float = 0.0
     latency: Latency | None = None
     counted: Counted | None = None
+    plan: AnchoredPlan | None = None
+    generic_plan: AnchoredPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,126 @@
+"""What `trimtab anchor explain` and `trimtab anchor history` do: options into calls, results onto stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
+from trimtab.cli.text import percent, printable
+from trimtab.cli.watch import ConsoleWatcher
+from trimtab.errors import UsageError
+from trimtab.report.anchor_life import explained_document, history_document
+
+if TYPE_CHECKING:
+    from trimtab.lifecycle.evolving import Evolved
+    from trimtab.lifecycle.explaining import ExplainedAnchor
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainAsked:
+    """The options of `trimtab anchor explain`, as given."""
+
+    name: str
+    dsn: str | None = None
+    database: str | None = None
+    workload: Path | None = None
+    queries: tuple[str, ...] | None = None
+    pg_bin: Path | None = None
+    seed: int = 1
+    config: Path | None = None
+
+
+def explain(asked: ExplainAsked, *, as_json: bool, is_quiet: bool) -> None:
+    """Explain the plans that changed, and print why."""
+    from trimtab import api
+
+    config = load(asked.config)
+    with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
+        found = api.explain_anchor(
+            asked.name,
+            source_of(asked.dsn, asked.database, config),
+            workload=asked.workload,
+            query_ids=asked.queries,
+            pg_bin=asked.pg_bin or config.defaults.pg_bin,
+            seed=asked.seed,
+            ledger_path=ledger_of(config),
+            watcher=watcher,
+        )
+    if as_json:
+        print_json(explained_document(found))
+    else:
+        _show(found)
+
+
+def history(
+    name: str, queries: tuple[str, ...] | None, svg: Path | None, *, config: Path | None, as_json: bool
+) -> None:
+    """Print how a database evolved, and draw one series of it."""
+    from trimtab import api
+
+    found = api.track_evolution(name, query_ids=queries, ledger_path=ledger_of(load(config)))
+    if svg is not None:
+        _draw(found, queries, svg)
+    if as_json:
+        print_json(history_document(found))
+        return
+    console = stdout_console()
+    for evolved in found:
+        series = evolved.evolution.series
+        text = f"{printable(series.id)}  {series.dimension}  {len(evolved.evolution.kept)} points"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        for insight in evolved.insights:
+            console.print(f"  {insight.sentence}", highlight=False, markup=False, soft_wrap=True)
+        for recommendation in evolved.recommendations:
+            text = f"  next: {recommendation.action.value.replace('_', ' ')} {recommendation.subject}: "
+            console.print(text + recommendation.reason, highlight=False, markup=False, soft_wrap=True)
+    if not found:
+        console.print("nothing to tell yet. next: trimtab anchor create DSN, from time to time")
+
+
+def _draw(found: Sequence[Evolved], queries: Sequence[str] | None, path: Path) -> None:
+    from trimtab.report.life_plot import life_plot
+
+    wanted = [
+        evolved
+        for evolved in found
+        if evolved.evolution.series.dimension == "response_latency"
+        and (queries is None or evolved.evolution.series.id in queries)
+    ]
+    if not wanted:
+        raise UsageError(
+            f"{path} was not written: there is no series to draw",
+            code="anchor.no_series",
+            next_step="Take anchors in which the queries were counted or run.",
+        )
+    try:
+        path.write_text(life_plot(wanted[0].evolution), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} was not written: {error.strerror}",
+            code="anchor.plot_unwritable",
+            next_step="Choose a file in a directory that you may write to.",
+        ) from None
+
+
+def _show(found: ExplainedAnchor) -> None:
+    console = stdout_console()
+    text = f"{found.same} plans are those of {found.anchor_id}, {len(found.changed)} are not"
+    console.print(text, highlight=False, markup=False)
+    for plan in found.changed:
+        head = f"{plan.query_id}  {percent(plan.share)}"
+        if plan.attribution is None:
+            console.print(f"{head}  {printable(plan.note)}", highlight=False, markup=False, soft_wrap=True)
+            continue
+        kind = "not attributed" if plan.attribution.kind is None else plan.attribution.kind.value
+        text = f"{head}  {kind}: {printable(plan.attribution.reason)}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        for what, shape in (("was", plan.attribution.old), ("is", plan.attribution.new)):
+            for number, line in enumerate(shape.lines):
+                text = f"    {what if number == 0 else '':<4}{printable(line)}"
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
+    if found.missing:
+        text = f"{len(found.missing)} queries of the anchor are not in the workload now"
+        console.print(text, highlight=False)

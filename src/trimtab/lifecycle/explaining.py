@@ -1,0 +1,150 @@
+"""Explains which plans are not those of an anchor any more, and why: what differs is taken back on the twin.
+
+The source is read, and asked for plans; no query is run and nothing is changed.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.anchor.record import Measuring, measure_levels
+from trimtab.anchor.store import AnchorStore
+from trimtab.db.connection import connect
+from trimtab.embedded.binaries import Binaries
+from trimtab.errors import AnchorError, LabError
+from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS, read_parents, store_of
+from trimtab.lifecycle.attribution import why_flipped
+from trimtab.model.anchor import Anchor, QueryLevel
+from trimtab.model.flip import Attribution
+from trimtab.model.plan_shape import PlanShape
+from trimtab.model.watch import Watcher
+from trimtab.model.workload import Query
+from trimtab.observe.snapshot import take_snapshot
+from trimtab.twin.capture import Image, read_image
+from trimtab.twin.image import load
+
+MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRequest:
+    """What is to be explained: an anchor of this machine, and its database as it is now.
+
+    `workload` has the texts, which the anchor has not: a file, statements, or None for pg_stat_statements. `query_ids`
+    are those to explain, None for all whose plan changed, at most `MOST`, the heaviest first.
+    """
+
+    conninfo: str
+    ledger_path: Path
+    name: str
+    workload: Path | tuple[str, ...] | None = None
+    query_ids: tuple[str, ...] | None = None
+    pg_bin: Path | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedPlan:
+    """One query. `attribution` is None where its plan is as it was, or could not be compared: `note` says which."""
+
+    query_id: str
+    share: float
+    attribution: Attribution | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedAnchor:
+    """What became of an anchor's plans: how many are as they were, and of the others why."""
+
+    anchor_id: str
+    same: int
+    changed: tuple[ExplainedPlan, ...]
+    missing: tuple[str, ...]
+
+
+def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
+    """Return why plans are not those of the anchor any more.
+
+    Raises AnchorError, also `anchor.no_statistics`, SourceError, WorkloadError, LabError.
+    """
+    store = store_of(request.ledger_path)
+    anchor = store.find(request.name).anchor
+    old = _image(store, anchor)
+    with closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
+        snapshot = take_snapshot(
+            source,
+            request.workload,
+            seed=request.seed,
+            progress=lambda done, total, what: watcher.progress(what, done, total),
+        )
+        levels = measure_levels(
+            source, snapshot.workload.queries, Measuring(0, READ_TIMEOUT_MS, 0.0), parents=read_parents(source)
+        )
+        version = source.info.server_version
+    queries = {query.id: query for query in snapshot.workload.queries}
+    pairs = [(was, levels[was.query_id]) for was in anchor.queries if was.query_id in levels]
+    changed = [(was, now) for was, now in pairs if _flip(was, now, queries[was.query_id]) is not None]
+    if request.query_ids is not None:
+        changed = [(was, now) for was, now in changed if was.query_id in request.query_ids]
+    changed.sort(key=lambda pair: -_share(pair[0]))
+    explained: list[ExplainedPlan] = []
+    if changed:
+        binaries = Binaries.for_major(version // 10000, request.pg_bin)
+        new = read_image(
+            request.conninfo,
+            binaries,
+            with_values=old.source.has_values,
+            progress=lambda done, total, what: watcher.progress(what, done, total),
+        )
+        for number, (was, now) in enumerate(changed[:MOST]):
+            watcher.progress("taking back what differs", number, len(changed[:MOST]))
+            explained.append(_explained(old, new, queries[was.query_id], was, now))
+    explained += [ExplainedPlan(was.query_id, _share(was), None, "not looked at: too many changed")
+                  for was, _ in changed[MOST:]]  # fmt: skip
+    missing = tuple(was.query_id for was in anchor.queries if was.query_id not in levels)
+    return ExplainedAnchor(anchor.id, len(pairs) - len(changed), tuple(explained), missing)
+
+
+def _image(store: AnchorStore, anchor: Anchor) -> Image:
+    path = store.statistics(anchor)
+    if path is None:
+        raise AnchorError(
+            f"the plans of {anchor.id} cannot be explained: the planner's statistics of that moment are not here",
+            code="anchor.no_statistics",
+            next_step="Take anchors without --no-statistics; they are kept while an anchor in force rests on them.",
+        )
+    return load(path)
+
+
+def _flip(was: QueryLevel, now: QueryLevel, query: Query) -> tuple[PlanShape, PlanShape, bool] | None:
+    """Return the old and the new shape, and whether they are for any parameters; None where the plan is as it was.
+
+    Values that were drawn can be others at each time: of such a query the plan for any values is compared.
+    """
+    is_generic = bool(query.parameter_count and was.generic_shape and now.generic_shape)
+    if is_generic or query.is_synthetic:
+        pair = (was.generic_shape, was.generic_plan), (now.generic_shape, now.generic_plan)
+    else:
+        pair = (was.plan_shape, was.plan), (now.plan_shape, now.plan)
+    (old_hash, old), (new_hash, new) = pair
+    if old is None or new is None or old_hash == new_hash:
+        return None
+    return old.shape(old_hash), new.shape(new_hash), is_generic
+
+
+def _share(level: QueryLevel) -> float:
+    return level.counted.share if level.counted is not None else 0.0
+
+
+def _explained(old: Image, new: Image, query: Query, was: QueryLevel, now: QueryLevel) -> ExplainedPlan:
+    flip = _flip(was, now, query)
+    assert flip is not None, "only changed plans are explained"
+    before, after, is_generic = flip
+    try:
+        found = why_flipped(old, new, query, (before, after), was_generic=is_generic)
+    except LabError as error:
+        return ExplainedPlan(was.query_id, _share(was), None, str(error))
+    return ExplainedPlan(was.query_id, _share(was), found)

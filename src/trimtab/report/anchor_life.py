@@ -1,0 +1,79 @@
+"""The JSON documents of `trimtab anchor explain` and `trimtab anchor history`. They hold no text and no literal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trimtab.lifecycle.evolving import Evolved
+    from trimtab.lifecycle.explaining import ExplainedAnchor, ExplainedPlan
+    from trimtab.model.flip import Attribution
+
+
+def explained_document(found: ExplainedAnchor) -> dict[str, object]:
+    """Return the document of `anchor explain`."""
+    return {
+        "schema": "trimtab.anchor.explain/v1",
+        "anchor_id": found.anchor_id,
+        "same": found.same,
+        "changed": [_plan(plan) for plan in found.changed],
+        "missing": list(found.missing),
+    }
+
+
+def history_document(found: Sequence[Evolved]) -> dict[str, object]:
+    """Return the document of `anchor history`."""
+    return {"schema": "trimtab.anchor.history/v1", "series": [_evolved(evolved) for evolved in found]}
+
+
+def _plan(plan: ExplainedPlan) -> dict[str, object]:
+    return {
+        "query_id": plan.query_id,
+        "share": plan.share,
+        "note": plan.note,
+        "attribution": None if plan.attribution is None else _attribution(plan.attribution),
+    }
+
+
+def _attribution(found: Attribution) -> dict[str, object]:
+    return {
+        "kind": None if found.kind is None else found.kind.value,
+        "causes": [str(cause) for cause in found.causes],
+        "reason": found.reason,
+        "was": list(found.old.lines),
+        "now": list(found.new.lines),
+        "trials": [
+            {
+                "without": [str(cause) for cause in trial.without],
+                "is_generic": trial.is_generic,
+                "shape": trial.shape,
+                "cost": trial.cost,
+                "is_old_shape": trial.is_old_shape,
+                "reason": trial.reason,
+            }
+            for trial in found.trials
+        ],
+        "engine_version": found.engine_version,
+    }
+
+
+def _evolved(evolved: Evolved) -> dict[str, object]:
+    evolution = evolved.evolution
+    return {
+        "id": evolution.series.id,
+        "dimension": evolution.series.dimension,
+        "unit": evolution.series.unit,
+        "points": [
+            {"time_ns": str(point.time_ns), "value": point.value, "calls": point.calls} for point in evolution.kept
+        ],
+        "level": None if evolution.level is None else asdict(evolution.level),
+        "drift": None if evolution.drift is None else asdict(evolution.drift),
+        "change_points": [
+            {**asdict(step), **{name: str(getattr(step, name)) for name in ("time_ns", "earliest_ns", "latest_ns")}}
+            for step in evolution.change_points
+        ],
+        "insights": [asdict(insight) for insight in evolved.insights],
+        "recommendations": [asdict(recommendation) for recommendation in evolved.recommendations],
+    }

@@ -1,0 +1,101 @@
+"""Claims about an anchor's plans after the fact: which are others now, why, and how a database evolved over anchors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trimtab import TemporalPerformanceAnchor
+from trimtab.errors import AnchorError
+from trimtab.lifecycle import anchoring
+from trimtab.lifecycle.anchoring import AnchorRequest
+from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+from trimtab.model.evolution import EventKind
+from trimtab.model.flip import CauseKind
+from trimtab.model.watch import Silent
+
+from .application import Application
+
+pytestmark = pytest.mark.server
+
+BY_ID = "SELECT name FROM agent WHERE id = 777"
+BY_TEAM = "SELECT count(*) FROM agent WHERE team = 3"
+
+
+@pytest.fixture
+def grown(application: Application) -> Application:
+    application.run("INSERT INTO agent SELECT n, 'agent ' || n, n % 900 FROM generate_series(1001, 60000) n",
+                    "CREATE INDEX agent_team ON agent (team)", "VACUUM ANALYZE agent")  # fmt: skip
+    return application
+
+
+def _explained(application: Application, name: str) -> dict[str, tuple[CauseKind | None, tuple[str, ...]]]:
+    request = ExplainRequest(application.dsn, application.ledger_path, name, (BY_ID, BY_TEAM))
+    found = explain_plans(request, Silent())
+    assert found.same + len(found.changed) == 2
+    return {
+        plan.query_id: (plan.attribution.kind, tuple(map(str, plan.attribution.causes)))
+        for plan in found.changed
+        if plan.attribution is not None
+    }
+
+
+def test_unchanged_plans_a_lost_index_and_a_setting_are_told_apart(grown: Application) -> None:
+    request = AnchorRequest(grown.dsn, grown.ledger_path, (BY_ID, BY_TEAM))
+    anchor = anchoring.create(request, Silent()).anchor
+    assert _explained(grown, anchor.id) == {}
+    grown.run("DROP INDEX agent_team")
+    [found] = _explained(grown, anchor.id).values()
+    assert found[0] is CauseKind.INDEX
+    assert "agent_team" in found[1][0]
+    grown.run(
+        "CREATE INDEX agent_team ON agent (team)",
+        f'ALTER DATABASE "{grown.database}" SET enable_bitmapscan = off',
+        f'ALTER DATABASE "{grown.database}" SET enable_indexscan = off',
+    )
+    causes = _explained(grown, anchor.id)
+    assert {kind for kind, _ in causes.values()} == {CauseKind.SETTING}
+    assert all("enable_" in cause for _, found in causes.values() for cause in found)
+
+
+def test_without_the_statistics_of_then_nothing_is_guessed(grown: Application) -> None:
+    request = AnchorRequest(grown.dsn, grown.ledger_path, (BY_ID,), keeps_statistics=False)
+    anchor = anchoring.create(request, Silent()).anchor
+    with pytest.raises(AnchorError) as refused:
+        _explained(grown, anchor.id)
+    assert refused.value.code == "anchor.no_statistics"
+
+
+def test_the_class_of_the_original_anchors_and_tracks(grown: Application) -> None:
+    anchors = TemporalPerformanceAnchor(runs=3, ledger_path=grown.ledger_path)
+    created = [anchors.create_performance_anchor(grown.dsn, [BY_ID, BY_TEAM]) for _ in range(3)]
+    grown.run("DROP INDEX agent_team")
+    last = anchors.create_performance_anchor(grown.dsn, [BY_ID, BY_TEAM])
+    assert set(last) == {"performance_anchor", "temporal_coordinates", "monitoring_system", "anchor_metadata"}
+    coordinates = [c.temporal_coordinates["time_ns"] for c in [*created, last]]
+    assert coordinates == sorted(coordinates)
+    assert len(last.monitoring_system.dimensions) == 5
+    assert last.anchor_metadata.path.is_file()
+    evolution = anchors.track_performance_evolution(last.performance_anchor)
+    assert set(evolution) == {
+        "performance_history",
+        "trend_analysis",
+        "evolution_insights",
+        "optimization_recommendations",
+    }
+    by_id = {series.id: series for series in evolution.performance_history}
+    assert {len(by_id[level.query_id].points) for level in last.performance_anchor.queries} == {4}
+    kinds = {event.kind for trend in evolution.trend_analysis for event in trend.events}
+    assert {EventKind.ANCHOR_RECORDED, EventKind.SCHEMA_CHANGED, EventKind.PLAN_CHANGED} <= kinds
+    assert all(insight.sentence for insight in evolution.evolution_insights)
+
+
+def test_another_database_of_the_same_machine_is_another_history(grown: Application, tmp_path: Path) -> None:
+    request = AnchorRequest(grown.dsn, grown.ledger_path, (BY_ID,), runs=1)
+    anchor = anchoring.create(request, Silent()).anchor
+    other = replace(request, conninfo=grown.server.dsn("postgres"), workload=("SELECT 1",))
+    anchoring.create(other, Silent())
+    tracked = TemporalPerformanceAnchor(ledger_path=grown.ledger_path).track_performance_evolution(anchor.id)
+    assert {series.id for series in tracked.performance_history} == {anchor.queries[0].query_id}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.db.connection import Connection
@@ -77,7 +77,7 @@ QUERIES = (
     "SELECT * FROM xmltable('/a/b' PASSING ('<a><b/></a>'::xml) COLUMNS c text)",
     "SELECT (SELECT count(*) FROM a x WHERE x.n = b.a), ARRAY(SELECT n FROM a WHERE id = b.id) FROM b WHERE b.id < 4",
 )
-SETTINGS = (
+SETTINGS: tuple[dict[str, str], ...] = (
     {},
     {"enable_hashjoin": "off", "enable_hashagg": "off", "enable_seqscan": "off"},
     {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_bitmapscan": "off"},
@@ -130,6 +130,7 @@ def _has_xml(conn: Connection) -> bool:
     return bool(with_xml)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab'\"\n ->()=.0123456789costrwidh\\", max_size=300))
 def test_any_text_is_a_plan_or_a_value_error(text: str) -> None:
     for given_text in (text, f"Seq Scan on a  (cost=0.00..1.00 rows=1 width=4)\n{text}"):

@@ -17,7 +17,7 @@ PLAN_LINE = re.compile(rf"""[A-Z](?:[^\n"]|"(?:[^"]|"")*+")*?{_COST}""")
 
 # A line ends where a newline is not quoted.
 _LINE = re.compile(r"""(?:[^'"\n]++|'(?:[^']|'')*+'|"(?:[^"]|"")*+")*+(?:\n|\Z)""")
-_LABEL = r"""(?P<label>[A-Z](?:[^"]|"(?:[^"]|"")*+")*?)"""
+_LABEL = r"""(?P<label>[A-Z](?:[^"\n]|"(?:[^"]|"")*+")*?)"""
 _NODE = re.compile(rf"(?P<blank> *)->  {_LABEL}{_COST}")
 _ROOT = re.compile(rf"{_LABEL}{_COST}")
 # A node's children stand six columns to the right of it, those under "SubPlan 1" eight; the root is without an arrow.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from trimtab.observe.logs.source import PIECE_BYTES, LogSource
+from trimtab.observe.logs.source import PIECE_BYTES, LogFile, LogSource
 
 _MAGIC = b"\x1f\x8b"
 _GZIP = 31  # zlib's number for gzip's own header
@@ -18,12 +18,18 @@ class UnreadableFileError(Exception):
     """A file cannot be read (any more), or is not what its compression says."""
 
 
-def pieces_of(source: LogSource, name: str, place: int = 0) -> Iterator[bytes]:
-    """Yield a file's bytes from `place` on, as far as it reaches now. Raises UnreadableFileError."""
-    if _piece(source, name, 0, len(_MAGIC)) == _MAGIC:
-        yield from _from(place, _decompressed(source, name))
+def pieces_of(source: LogSource, file: LogFile, place: int = 0) -> Iterator[bytes]:
+    """Yield a file's bytes from `place` on, up to the size that it was listed with. Raises UnreadableFileError.
+
+    What grows meanwhile is left for later: reading over SQL may be logged itself, in the very file.
+    """
+    if _piece(source, file.name, 0, len(_MAGIC)) == _MAGIC:
+        yield from _from(place, _decompressed(source, file.name))
         return
-    while piece := _piece(source, name, place, PIECE_BYTES):
+    while place < file.size_bytes:
+        piece = _piece(source, file.name, place, min(PIECE_BYTES, file.size_bytes - place))
+        if not piece:
+            return
         place += len(piece)
         yield piece
 

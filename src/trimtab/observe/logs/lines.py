@@ -53,7 +53,7 @@ class Lines:
             self._keep(rest)
 
     def _line(self, content: bytes) -> Line:
-        if self.is_at_end_of_line:
+        if self.is_at_end_of_line and len(content) <= LIMIT_BYTES:
             self._place += len(content) + 1
             return Line(content, self._place)
         self._keep(content)

@@ -38,8 +38,8 @@ _DURATION = re.compile(r"duration: (\d{1,15}\.\d{3}) ms(?:  |\Z)")
 _EXECUTE = re.compile(r"execute (?P<fetch>fetch from )?[^\n]*?: ")
 _LEFT_OUT = {"parse ": "parse_or_bind", "bind ": "parse_or_bind", "fastpath function call: ": "fastpath"}
 _STATEMENT, _PLAN = "statement: ", "plan:\n"
-# "Dauer: 0.123 ms", "durée : 0.123 ms": one word and a time.
-_FOREIGN_DURATION = re.compile(r"[^\s\d:\uff1a]{1,40}\s?[:\uff1a] ?\d{1,15}[.,]\d{3} [^\s\d]{1,20}(?:  |\Z)")
+# "Dauer: 0.123 ms", "durée : 0.123 ms, instruction", "varaktighet 0.123 ms": one word and a time.
+_FOREIGN_DURATION = re.compile(r"[^\s\d:\uff1a]{1,40}\s?[:\uff1a]? ?\d{1,15}[.,]\d{3} [^\s\d,]{1,20}(?:[ ,]|\Z)")
 _PREPARED = "prepare: "
 
 

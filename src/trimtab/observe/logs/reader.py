@@ -145,7 +145,7 @@ class LogReader:
         # Whatever ends the reading early, it goes on where the last whole entry ended.
         opened = self._open.pop(key, None) or self._begun(log_format, self._offsets.get(key, 0))
         try:
-            for piece in pieces_of(self._source, file.name, opened.place):
+            for piece in pieces_of(self._source, file, opened.place):
                 opened.place += len(piece)
                 for line in opened.lines.feed(piece):
                     for entry in opened.decoder.feed(line):

@@ -18,14 +18,19 @@ _CSV = (
     b'2026-11-29 10:00:00.123 UTC,"r","d",1,"[local]",%d.1,1,"SELECT",2026-11-29 10:00:00 UTC,1/1,0,LOG,00000,"%s",'
     b'"%s",,,,,,,,"","client backend",,5\n'
 )
-_JSON = b'{"timestamp":"2026-11-29 10:00:00.123 UTC","session_id":"%d.1","error_severity":"LOG","message":"%s","detail":"%s"}\n'
+_JSON = (
+    b'{"timestamp":"2026-11-29 10:00:00.123 UTC","session_id":"%d.1","error_severity":"LOG",'
+    b'"message":"%s","detail":"%s"}\n'
+)
 _PLAIN = b"2026-11-29 10:00:00.123 UTC [%d] LOG:  %s\n2026-11-29 10:00:00.124 UTC [1] DETAIL:  %s\n"
 _MESSAGES = st.sampled_from(
     [b"duration: 1.000 ms", b"duration: 1.000 ms  statement: SELECT 1", b"duration: 1.000 ms  execute p: SELECT 1",
-     b"duration: 1.000 ms  execute fetch from p/c: SELECT 1", b"duration: 1.000 ms  bind p: SELECT 1", b"statement: SELECT 2",
+     b"duration: 1.000 ms  execute fetch from p/c: SELECT 1", b"duration: 1.000 ms  bind p: SELECT 1",
+     b"statement: SELECT 2",
      b"execute p: SELECT 3", b"Dauer: 1.000 ms", b"checkpoint starting: time", b"duration: 1.000 ms  plan:\\nx",
      b"duration: 1.000 ms  plan:\n\tQuery Text: SELECT 1\n\tResult  (cost=0.00..0.01 rows=1 width=4)",
-     b"duration: 1.000 ms  plan:\n\t{\n\t  \\\"Query Text\\\": 1}", b"duration: 99999999999999999999.000 ms  statement: SELECT 1"]
+     b"duration: 1.000 ms  plan:\n\t{\n\t  \\\"Query Text\\\": 1}",
+     b"duration: 99999999999999999999.000 ms  statement: SELECT 1"]
 )  # fmt: skip
 _ENTRY = st.builds(
     lambda form, session, message, detail: form % (session, message, detail),
@@ -107,8 +112,12 @@ def test_what_is_longer_than_the_limit_is_skipped_and_the_next_is_read(
     shape = {"csvlog": _CSV, "jsonlog": _JSON, "stderr": _PLAIN}[form]
     good = b"duration: 1.000 ms  statement: SELECT 1 AS one_that_is_long_enough"
     newline = {"csvlog": b"\n", "jsonlog": b"\\n", "stderr": b"\n\t"}[form]
-    forged = {"csvlog": (_CSV % (1, b"duration: 9.000 ms  statement: SELECT 9, 9", b"")).replace(b'"', b'""'),
-              "jsonlog": b"", "stderr": b"\t" + _PLAIN % (1, b"duration: 9.000 ms  statement: SELECT 9, 9", b"")}[form]  # fmt: skip
+    other = b"duration: 9.000 ms  statement: SELECT 9, 9"
+    forged = {
+        "csvlog": (_CSV % (1, other, b"")).replace(b'"', b'""'),
+        "jsonlog": b"",
+        "stderr": b"\t" + _PLAIN % (1, other, b""),
+    }[form]
     one_line = good + b", '" + b"x" * 5000 + b"'"
     many_lines = good + newline.join([b"x" * 500] * 20)
     with_forged = good + b"y" * 5000 + newline + forged.replace(b"\n", b"\\n" if form == "jsonlog" else b"\n")

@@ -11,10 +11,14 @@ from trimtab.observe.text_identity import identity_of
 
 _PIECES = st.sampled_from(
     ["SELECT ", "1", "2.5", "1e5", ".5", "$1", "$2", "a1", "a2", "a$1", "_x9", "é1", "é2", "…3", " FROM t1", " FROM t2",
-     " WHERE ", "'x'", "'y''z'", "E'\\''", "e'\\\\'", "E'a'", "N'n'", "B'01'", "X'1F'", "0x1F", "1_000", '"a 1"', '"a 2"', '"a""1"',
-     "$$d$$", "$q$e'$q$", "$q$", "$", "'", '"', "/* c */", "/* /* n */ */", "/*", "*/", "-- l\n", "--", "\n", " ", ",", ", ",
-     "(", ")", "=", " = ", "-", "- ", "::float(9)", "::float(53)", "::numeric(10,2)", "U&'\\0041'", "u&\"b\"", "UESCAPE '!'",
-     " IN (1, 2)", " IN (1)", " ORDER BY 1", " ORDER BY 2", " LIMIT 5", " LIMIT ALL", " AS ", "interval '1' day", "INSERT INTO t VALUES ",
+     " WHERE ", "'x'", "'y''z'", "E'\\''", "e'\\\\'", "E'a'", "N'n'",
+     "B'01'", "X'1F'", "0x1F", "1_000", '"a 1"', '"a 2"', '"a""1"',
+     "$$d$$", "$q$e'$q$", "$q$", "$", "'", '"', "/* c */",
+     "/* /* n */ */", "/*", "*/", "-- l\n", "--", "\n", " ", ",", ", ",
+     "(", ")", "=", " = ", "-", "- ", "::float(9)", "::FLOAT(53)", "::float(53)", "::numeric(10,2)",
+     "U&'\\0041'", "u&\"b\"", "UESCAPE '!'",
+     " IN (1, 2)", " IN (1)", " ORDER BY 1", " ORDER BY 2", " LIMIT 5", " LIMIT ALL", " AS ",
+     "interval '1' day", "INSERT INTO t VALUES ",
      "1.", "1..2", "a.b", "a[1:2]", ";", "date '2020-01-01'", "E", "e", "x", "n", "b", "u", "&", "\\"]
 )  # fmt: skip
 _TEXTS = st.lists(_PIECES, max_size=9).map("".join)

@@ -16,12 +16,16 @@ _MOST_KEPT = 20_000
 # Literals as PostgreSQL's lexer has them. A text that this could read otherwise ("odd") is not masked: one with a
 # comment in a comment, or U& with its UESCAPE. float(24) and float(25) are two types.
 _LETTER = r"[A-Za-z_\x80-\U0010ffff]"
+_FLOAT = r"float\s*+\(\s*+"
+# What begins with a letter and is no name; float is one only without a length.
+_PREFIX = rf"[eEbBxXnN]'|[uU]&['\"]|(?i:{_FLOAT})\d"
 _LEXEMES = re.compile(
     rf"""(?P<string> [eE]'(?:[^'\\]|\\.|'')*+' | [bBxXnN]?'(?:[^']|'')*+'
                    | [$](?P<tag>(?:{_LETTER}(?:{_LETTER}|\d)*+)?)[$].*?[$](?P=tag)[$] )
       | (?P<comment> --[^\n\r]*+ | /\*(?:(?!/\*|\*/).)*+\*/ )
       | (?P<odd> /\* | ' | "(?!(?:[^"]|"")*+") | [$](?!\d) | [uU]&(?=['"]) )
-      | (?P<kept> "(?:[^"]|"")*+" | [$]\d++ | float\s*+\(\s*+\d++ | {_LETTER}(?:{_LETTER}|[\d$])*+ )
+      | (?P<kept> (?:"(?:[^"]|"")*+" | [$]\d++ | (?!{_PREFIX}){_LETTER}(?:{_LETTER}|[\d$])*+
+                   | \.(?!\d) | /(?!\*) | -(?!-) | [^A-Za-z0-9_\x80-\U0010ffff'"$./\-])++ | (?i:{_FLOAT})\d++ )
       | (?P<number> (?:\d[\d_]*+(?:\.[\d_]*+)?|\.\d[\d_]*+)(?:[eE][+-]?\d++)? )
     """,
     re.VERBOSE | re.DOTALL,

@@ -67,7 +67,8 @@ def masked(text: str) -> str:
 
 def _mask(found: re.Match[str]) -> str:
     if found["string"] is not None:
-        return "''"
+        # Each kind of string stays itself: N'x' has a type, and only some kinds go on after a newline.
+        return found["string"].partition("'")[0].lower() + "''" if found["tag"] is None else "$$$$"
     kind = found.lastgroup
     if kind == "odd":
         raise _OddTextError

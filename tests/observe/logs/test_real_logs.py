@@ -83,15 +83,16 @@ def _agreed(logging: Logging, **options: str) -> list[Execution]:
     first, tally = told["csvlog"]
     for executions, other in told.values():
         assert executions == first
-        assert _without_reload(other) == _without_reload(tally)
+        assert _of_statements(other) == _of_statements(tally)
     assert tally.left_out.keys() <= REASONS.keys()
     assert tally.executions == len(first)
     return first
 
 
-def _without_reload(tally: LogTally) -> dict[str, int]:
-    """The reload that begins a log is still logged under the setting before, in the new file or in the old one."""
-    return {reason: count for reason, count in tally.left_out.items() if reason not in ("own", "unprefixed")}
+def _of_statements(tally: LogTally) -> dict[str, int]:
+    """The reload that begins a log, and the message that ends it, may stand on either side of what was read."""
+    edges = {"own", "unprefixed", "other_message", "utility", "began"}
+    return {reason: count for reason, count in tally.left_out.items() if reason not in edges}
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -193,7 +194,8 @@ def test_any_prefix_is_read(logging: Logging, prefix: str) -> None:
         (e.query_id, e.duration_ms, e.plan_shape, e.is_error) for e in by_csv
     ]
     for ours, theirs in zip(found, by_csv, strict=True):
-        assert ours.time_ns // 10**9 == theirs.time_ns // 10**9
+        # PostgreSQL reads a coarser clock for %t.
+        assert abs(ours.time_ns - theirs.time_ns) < 2 * 10**9
         assert ours.database == (theirs.database if re.search(r"%\d*d", prefix) else None)
         assert ours.role == (theirs.role if re.search(r"%\d*u", prefix) else None)
     assert "ambiguous" not in tally.left_out

@@ -1,13 +1,17 @@
 """How often steps are found where nothing changed, and how many of 63 planted steps are found, placed and named.
 
-Series are drawn, not recorded: hourly means with noise of several kinds. Two usual rules see the same series.
+Series are drawn, not recorded: hourly means with noise of several kinds. Two usual rules see the same series, and Apache
+Otava where it is named.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import comb, exp, log, sqrt
 from statistics import NormalDist, median
 
@@ -27,19 +31,42 @@ _HOUR_NS = 3_600_000_000_000
 _RULES = Rules()
 _WINDOW = 30
 _STEPS = 63
+_PEER_SERIES = 25
+_OTAVA = """
+import json, sys
+from otava.analysis import compute_change_points
+def points(series):
+    try:
+        return [int(point.index) for point in compute_change_points(series)[0]]
+    except ValueError:
+        return None
+print(json.dumps([points(series) for series in json.load(sys.stdin)]))
+"""
 _NEAR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """A series with a step before the point `at` to `shift` times the level, described."""
+
+    evolution: Evolution
+    at: int
+    shift: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", type=int, default=400, help="unchanged series of each kind and length")
+    parser.add_argument("--otava", help="the Python of a virtual environment that has apache-otava")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     unchanged = [
-        _unchanged(kind, length, arguments.series, arguments.seed) for kind in _NOISES for length in (60, 250, 1000)
+        _unchanged(kind, length, arguments.series, arguments.seed, arguments.otava)
+        for kind in _NOISES
+        for length in (60, 250, 1000)
     ]
     _table("Unchanged series: share with a change point (error rate 1 %)", unchanged)
-    planted = _planted(arguments.seed)
+    planted = _planted(arguments.seed, arguments.otava)
     _table(f"{_STEPS} planted steps, error rate 1 %", planted)
     print(f"written to bench/results/{write('anchors_evolution', {'unchanged': unchanged, 'planted': planted}).name}")
 
@@ -73,7 +100,7 @@ _NOISES: dict[str, Callable[[int, np.random.Generator], Numbers]] = {
 }
 
 
-def _unchanged(kind: str, length: int, count: int, seed: int) -> dict[str, object]:
+def _unchanged(kind: str, length: int, count: int, seed: int, otava: str | None) -> dict[str, object]:
     alarms = {"trimtab": 0, "as if independent": 0, "Welch, windows": 0, "3 sigma of 8": 0}
     spent = 0.0
     for number in range(count):
@@ -87,7 +114,12 @@ def _unchanged(kind: str, length: int, count: int, seed: int) -> dict[str, objec
         alarms["as if independent"] += bool(splits(values, error_rate=_RULES.error_rate, min_points=_RULES.min_points))
         alarms["Welch, windows"] += _welch(values)
         alarms["3 sigma of 8"] += _three_sigma(values)
-    shares = {name: round(found / count, 4) for name, found in alarms.items()}
+    if otava:
+        first = [_NOISES[kind](length, np.random.default_rng([seed, n, length])).tolist() for n in range(_PEER_SERIES)]
+        answers = _otava(otava, first)
+    shares: dict[str, object] = {name: round(found / count, 4) for name, found in alarms.items()}
+    if otava:
+        shares |= {"otava": round(sum(map(bool, answers)) / _PEER_SERIES, 4), "otava broke off": answers.count(None)}
     upper = _upper(alarms["trimtab"], count)
     return {
         "noise": kind,
@@ -124,27 +156,31 @@ def _upper(count: int, trials: int, confidence: float = 0.99) -> float:
     return high
 
 
-def _planted(seed: int) -> list[dict[str, object]]:
-    found: dict[str, list[tuple[Evolution, int, float]]] = {"1.15 to 1.3": [], "1.3 to 1.6": [], "1.6 to 3": []}
+def _planted(seed: int, otava: str | None) -> list[dict[str, object]]:
+    sizes = ("1.15 to 1.3", "1.3 to 1.6", "1.6 to 3")
     kinds = [kind for kind in _NOISES if kind != "white and AR 0.95"]
+    found: dict[str, list[_Life]] = {name: [] for name in (*sizes, *kinds, "all")}
+    lives: list[_Life] = []
     for number in range(_STEPS):
         rng = np.random.default_rng([seed, 1_000_000 + number])
-        name = list(found)[number % 3]
+        name, kind = sizes[number % 3], kinds[number // 3 % len(kinds)]
         low, high = map(float, name.split(" to "))
         shift = exp(rng.uniform(log(low), log(high))) ** rng.choice([-1.0, 1.0])
         length = int(rng.integers(300, 1000))
         at = int(rng.uniform(0.1, 0.9) * length)
         spread = rng.uniform(0.1, 0.3)
-        values = 10 * np.exp(spread * np.clip(_NOISES[kinds[number // 3 % len(kinds)]](length, rng), -12, 12))
+        values = 10 * np.exp(spread * np.clip(_NOISES[kind](length, rng), -12, 12))
         if rng.random() < 0.5:
             values *= np.exp(0.4 * np.sin(2 * np.pi * np.arange(length) / 24))
         values[at:] *= shift
         points = tuple(Point(n * _HOUR_NS, float(value), 100) for n, value in enumerate(values))
-        found[name].append(
-            (describe(Series("q", "response_latency", "ms", points), _events(at, length, rng)), at, shift)
-        )
-    rows = [_row(name, lives) for name, lives in found.items()]
-    return [*rows, _row("all", [life for lives in found.values() for life in lives])]
+        described = describe(Series("q", "response_latency", "ms", points), _events(at, length, rng))
+        lives.append(_Life(described, at, shift))
+        for row in (name, kind, "all"):
+            found[row].append(lives[-1])
+    answers = _otava(otava, [[log(point.value) for point in life.evolution.kept] for life in lives])
+    theirs = {id(life): answer for life, answer in zip(lives, answers, strict=True)} if otava else {}
+    return [_row(name, of_name, theirs) for name, of_name in found.items()]
 
 
 def _events(at: int, length: int, rng: np.random.Generator) -> list[Event]:
@@ -156,10 +192,11 @@ def _events(at: int, length: int, rng: np.random.Generator) -> list[Event]:
     return events
 
 
-def _row(name: str, lives: Sequence[tuple[Evolution, int, float]]) -> dict[str, object]:
+def _row(name: str, lives: Sequence[_Life], theirs: Mapping[int, list[int] | None]) -> dict[str, object]:
     found = near = held = named = others = false = 0
     errors, places = [], []
-    for life, at, shift in lives:
+    for each in lives:
+        life, at, shift = each.evolution, each.at, each.shift
         # What lies further off than that is another step, not this one badly placed.
         own = [step for step in life.change_points if abs(step.index - at) <= 3 * _RULES.min_points]
         false += len(life.change_points) - min(1, len(own))
@@ -174,7 +211,7 @@ def _row(name: str, lives: Sequence[tuple[Evolution, int, float]]) -> dict[str, 
             places.append(abs(step.index - at))
             errors.append(abs(step.shift / shift - 1))
     return {
-        "size": name,
+        "of": name,
         "steps": len(lives),
         "found": found,
         f"within {_NEAR} points": near,
@@ -184,7 +221,24 @@ def _row(name: str, lives: Sequence[tuple[Evolution, int, float]]) -> dict[str, 
         "false steps": false,
         "change named": named,
         "other event named": others,
+        **({} if not theirs else _peer([theirs[id(each)] for each in lives], [each.at for each in lives])),
     }
+
+
+def _peer(answers: Sequence[list[int] | None], places: Sequence[int]) -> dict[str, object]:
+    near = [[abs(index - at) <= _NEAR for index in answer or ()] for answer, at in zip(answers, places, strict=True)]
+    found = sum(map(any, near))
+    return {f"otava within {_NEAR}": found, "otava false": sum(map(len, near)) - found}
+
+
+def _otava(python: str | None, series: Sequence[Sequence[float]]) -> list[list[int] | None]:
+    """Return Apache Otava's change points of each series, with its defaults; None where it broke off, or is absent."""
+    if python is None:
+        return [None] * len(series)
+    text = json.dumps([list(one) for one in series])
+    answer = subprocess.run([python, "-c", _OTAVA], input=text, capture_output=True, text=True, check=True)
+    found: list[list[int] | None] = json.loads(answer.stdout)
+    return found
 
 
 def _table(title: str, rows: Sequence[dict[str, object]]) -> None:

@@ -1,7 +1,7 @@
 """How often steps are found where nothing changed, and how many of 63 planted steps are found, placed and named.
 
-Series are drawn, not recorded: hourly means with noise of several kinds. Two usual rules see the same series, and Apache
-Otava where it is named.
+Series are drawn, not recorded: hourly means with noise of several kinds. Two usual rules see the same series, and
+Apache Otava where it is named.
 """
 
 from __future__ import annotations

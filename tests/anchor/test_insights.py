@@ -15,7 +15,7 @@ from trimtab.anchor import insights as module
 from trimtab.anchor.evolution import describe
 from trimtab.anchor.insights import insights
 from trimtab.anchor.recommendations import recommendations
-from trimtab.anchor.wording import duration, percent, printable, quantity
+from trimtab.anchor.wording import chance, duration, percent, printable, quantity
 from trimtab.model.evolution import Action, AnchoredLevel, Event, EventKind, Evolution, Insight
 
 EVERYTHING = frozenset(EventKind)
@@ -165,4 +165,5 @@ def test_numbers_are_short() -> None:
     ]
     assert [duration(s) for s in (0.5, 90, 5400, 200_000)] == ["0.5 s", "1.5 min", "1.5 h", "2.31 d"]
     assert (percent(0.1234, 1), percent(-0.02, 1, sign=True)) == ("12.3 %", "-2.0 %")
+    assert (chance(0.0123), chance(1e-43)) == ("0.012", "less than 1e-06")
     assert printable("a\nb\u202e") == "a\ufffdb\ufffd"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from trimtab.anchor.wording import (
     beginning,
+    chance,
     compared,
     duration,
     is_close,
@@ -126,7 +127,7 @@ def _step(evolution: Evolution, step: ChangePoint) -> Insight:
         f" {quantity(step.after, unit)}{held}: {told_shift(evolution, step.shift)}"
         f" ({told_bounds(evolution, step.shift_low, step.shift_high)} at"
         f" {percent(evolution.rules.confidence)}), to the {'worse' if worse else 'better'}. A series without any change"
-        f" shows a step as clear with a chance of about {step.p_value:.2g} at most.",
+        f" shows a step as clear with a chance of about {chance(step.p_value)} at most.",
         {
             "time_ns": step.time_ns,
             "earliest_ns": step.earliest_ns,
@@ -178,8 +179,8 @@ def _precedes(target: str, found: Association) -> Insight:
     return Insight(
         "evolution.precedes",
         f"{beginning(named(found.event))} came {when} {target}. One of this kind is as close before"
-        f" {percent(found.p_value, 1)} of all places (p {found.adjusted_p:.2g} over all pairs looked at): a reason to"
-        " look, no proof.",
+        f" {percent(found.p_value, 1)} of all places (p {chance(found.adjusted_p)} over all pairs looked at): a reason"
+        " to look, no proof.",
         {
             "event_id": found.event.id,
             "kind": found.event.kind.value,
@@ -198,7 +199,7 @@ def _repeated(evolution: Evolution) -> Iterator[Insight]:
                 "evolution.kind_precedes",
                 f"{found.preceded} of {found.targets} steps and breaches came within"
                 f" {duration(found.within_seconds)} after {found.kind.value.replace('_', ' ')}; by chance it would be"
-                f" {percent(found.by_chance, 1)} of them (p {found.p_value:.2g}, {len(evolution.kinds)} kinds seen).",
+                f" {percent(found.by_chance, 1)} of them (p {chance(found.p_value)}, of {len(evolution.kinds)} kinds).",
                 {
                     "kind": found.kind.value,
                     "preceded": found.preceded,
@@ -264,6 +265,6 @@ def _correlated(evolution: Evolution) -> Iterator[Insight]:
                 "evolution.correlated",
                 f"It moves {'with' if found.rho > 0 else 'against'} {printable(found.dimension)} of"
                 f" {printable(found.series_id)}: rank correlation {found.rho:+.2f} of the differences between"
-                f" neighbouring points (p {found.p_value:.2g}, n {found.n}).",
+                f" neighbouring points (p {chance(found.p_value)}, n {found.n}).",
                 {"series_id": found.series_id, "rho": found.rho, "p_value": found.p_value, "n": found.n},
             )

@@ -55,6 +55,11 @@ def percent(share: float, digits: int = 0, *, sign: bool = False) -> str:
     return f"{100 * share:{'+' if sign else ''}.{digits}f} %"
 
 
+def chance(p_value: float) -> str:
+    """Return a chance as text: below a millionth no approximation is good enough for a number."""
+    return f"{p_value:.2g}" if p_value >= 1e-6 else "less than 1e-06"
+
+
 def compared(evolution: Evolution, value: float, other: float) -> float:
     """Return a value against another one: by ratio or by difference."""
     return value / other if evolution.series.scale is Scale.RATIO else value - other

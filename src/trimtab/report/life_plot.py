@@ -12,7 +12,7 @@ from html import escape
 from statistics import median, quantiles
 
 from trimtab.anchor.insights import insights
-from trimtab.anchor.wording import beginning, moment, named, printable, quantity, subject, told_shift
+from trimtab.anchor.wording import beginning, chance, moment, named, printable, quantity, subject, told_shift
 from trimtab.model.evolution import Event, EventKind, Evolution, Point, Scale, Segment
 from trimtab.report.axes import TimeAxis, ValueAxis
 
@@ -178,7 +178,7 @@ def _steps(evolution: Evolution, times: TimeAxis) -> Iterator[str]:
     for step in evolution.change_points:
         x = times.place(step.time_ns)
         left, right = times.place(step.earliest_ns), times.place(step.latest_ns)
-        told = f"{moment(step.time_ns)}: {told_shift(evolution, step.shift)}, p {step.p_value:.2g}"
+        told = f"{moment(step.time_ns)}: {told_shift(evolution, step.shift)}, p {chance(step.p_value)}"
         width, height = max(right - left, 0.5), _BOTTOM - _TOP
         yield f'<rect class="where" x="{left:.1f}" y="{_TOP:g}" width="{width:.1f}" height="{height:g}"/>'
         yield f'<path class="step" d="M{x:.1f} {_TOP:g}V{_BOTTOM:g}"><title>{_text(told)}</title></path>'

@@ -33,10 +33,10 @@ pytestmark = pytest.mark.server
 
 _PLANTED = "Sesame"
 _SCHEMA = f"""
-CREATE TABLE item (id int PRIMARY KEY, kind int, city int, zip int, word text NOT NULL);
+CREATE TABLE item (id int PRIMARY KEY, kind int, city int, zip int, word text NOT NULL) WITH (autovacuum_enabled = off);
 CREATE TABLE visit (at int NOT NULL, item int, kind int) PARTITION BY RANGE (at);
-CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM (0) TO (5000);
-CREATE TABLE visit_2 PARTITION OF visit DEFAULT;
+CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM (0) TO (5000) WITH (autovacuum_enabled = off);
+CREATE TABLE visit_2 PARTITION OF visit DEFAULT WITH (autovacuum_enabled = off);
 CREATE UNIQUE INDEX item_word ON item (word);
 CREATE INDEX item_kind ON item (kind);
 CREATE INDEX visit_kind ON visit (kind);

@@ -31,10 +31,10 @@ from .shop import silent
 pytestmark = pytest.mark.server
 
 _SCHEMA = """
-CREATE TABLE item (id int PRIMARY KEY, kind int, place int, word text);
+CREATE TABLE item (id int PRIMARY KEY, kind int, place int, word text) WITH (autovacuum_enabled = off);
 CREATE TABLE visit (at int, kind int) PARTITION BY RANGE (at);
-CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM (0) TO (1000);
-CREATE TABLE visit_2 PARTITION OF visit DEFAULT;
+CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM (0) TO (1000) WITH (autovacuum_enabled = off);
+CREATE TABLE visit_2 PARTITION OF visit DEFAULT WITH (autovacuum_enabled = off);
 CREATE INDEX item_kind ON item (kind) INCLUDE (place) WHERE kind > 0;
 CREATE INDEX visit_kind ON visit (kind);
 CREATE STATISTICS item_both ON kind, place FROM item;
@@ -42,7 +42,7 @@ CREATE VIEW kinds AS SELECT kind, count(*) FROM item GROUP BY kind;
 CREATE FUNCTION visits() RETURNS bigint LANGUAGE sql SET work_mem = '4MB' AS 'SELECT count(*) FROM visit';
 INSERT INTO item SELECT n, n % 50, n % 50 / 5, 'word ' || n FROM generate_series(1, 3000) n;
 INSERT INTO visit SELECT n, n % 9 FROM generate_series(1, 3000) n;
-CREATE TABLE aside (id int);
+CREATE TABLE aside (id int) WITH (autovacuum_enabled = off);
 ANALYZE
 """
 

@@ -5,7 +5,7 @@ What PostgreSQL makes of it is tested with servers in tests/lifecycle/test_attri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import given
@@ -51,11 +51,15 @@ class Planner:
     others: tuple[Plan | PlanFailure, ...] = ()
     relations: frozenset[Name] = frozenset({("public", "t")})
     engine_version: int = 180006
+    steered: Callable[[frozenset[tuple[str, str]]], Plan | PlanFailure] = lambda _: NEW
     asked: list[frozenset[Difference]] = field(default_factory=list)
 
     def planned(self, without: Sequence[Difference] = (), *, is_generic: bool) -> Plan | PlanFailure:
         self.asked.append(frozenset(without))
         return self.plans(frozenset(without), is_generic)
+
+    def planned_with(self, settings: Sequence[Mapping[str, str]], *, is_generic: bool) -> list[Plan | PlanFailure]:
+        return [self.steered(frozenset(one.items())) for one in settings]
 
     def planned_for_others(self) -> list[Plan | PlanFailure]:
         return list(self.others)

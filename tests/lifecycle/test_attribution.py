@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.anchor.steering import steering
 from trimtab.db.connection import connect
 from trimtab.db.explain import explain
 from trimtab.db.sql import split
@@ -28,6 +29,7 @@ from trimtab.model.plan_shape import PlanShape, plan_shape
 from trimtab.model.workload import Query, QueryKind
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.difference import Standpoint
+from trimtab.twin.moments import TwinMoments
 
 pytestmark = pytest.mark.server
 
@@ -61,6 +63,11 @@ SOME = query("SELECT * FROM item WHERE kind > $1", "400")
 COMMON = query("SELECT * FROM item WHERE kind = $1", "0")
 VISITS = query("SELECT * FROM visit WHERE kind = $1", "17")
 PLACED = query("SELECT * FROM item WHERE city = $1 AND zip = $2 ORDER BY kind LIMIT 5", "57", "28")
+JOINED = query("SELECT * FROM visit v JOIN item i ON i.kind = v.kind WHERE i.city < 50")
+GROW = (
+    "INSERT INTO item SELECT n, CASE WHEN n % 10 < 9 THEN 0 ELSE n % 700 END, n % 100, n % 100 / 2, 'new ' || n"
+    " FROM generate_series(20001, 200000) n"
+)
 FOUND = query("SELECT * FROM item WHERE word = $1", f"{_PLANTED} 7")
 
 
@@ -191,14 +198,22 @@ def test_lost_extended_statistics_are_named(database: Database) -> None:
 
 
 def test_ten_times_the_rows_is_growth(database: Database) -> None:
-    grow = (
-        "INSERT INTO item SELECT n, CASE WHEN n % 10 < 9 THEN 0 ELSE n % 700 END, n % 100, n % 100 / 2, 'new ' || n"
-        " FROM generate_series(20001, 200000) n"
-    )
-    joined = query("SELECT * FROM visit v JOIN item i ON i.kind = v.kind WHERE i.city < 50")
-    found = database.why(joined, grow, "ANALYZE item")
+    found = database.why(JOINED, GROW, "ANALYZE item")
     assert found.kind is CauseKind.DATA_GROWTH
     assert {getattr(cause, "table", "") for cause in found.causes} == {"item"}
+
+
+def test_settings_that_restore_the_plan_after_growth_do_so_on_the_source(database: Database) -> None:
+    old, shape = database.image(), database.shape(JOINED)
+    database.run(GROW, "ANALYZE item")
+    now = database.shape(JOINED)
+    assert now.hash != shape.hash
+    with TwinMoments(old, database.image(), JOINED) as moments:
+        settings = steering(moments, shape, now)
+    assert settings is not None
+    with closing(connect(database.dsn, read_only=True)) as connection:
+        steered = explain(connection, JOINED, settings=settings)
+    assert plan_shape(steered, old.source.definitions.tops()).hash == shape.hash
 
 
 def test_a_switch_to_a_generic_plan_is_named_though_statistics_moved_too(database: Database) -> None:

@@ -6,7 +6,7 @@ which who decides has plans made with differences taken back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -225,6 +225,10 @@ class Moments(Protocol):
 
     def planned(self, without: Sequence[Difference] = (), *, is_generic: bool) -> Plan | PlanFailure:
         """Return the plan with these differences taken back."""
+        ...
+
+    def planned_with(self, settings: Sequence[Mapping[str, str]], *, is_generic: bool) -> list[Plan | PlanFailure]:
+        """Return the plans of now, with each of these sets of planner settings in force."""
         ...
 
     def planned_for_others(self) -> list[Plan | PlanFailure]:

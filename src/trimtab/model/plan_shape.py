@@ -28,13 +28,15 @@ _NUMBERED = re.compile(r"_\d+\Z")
 class PlanShape:
     """A shape: 16 hexadecimal digits that are equal for equal shapes, and the same as indented lines for people.
 
-    `relations` are (schema, name) of tables, or of the parents of partitions; `indexes` names. It holds no literal.
+    `relations` are (schema, name) of tables, or of the parents of partitions; `indexes` names; `methods` types of
+    nodes, with what they do it by: "Aggregate Hashed". It holds no literal.
     """
 
     hash: str
     lines: tuple[str, ...]
     relations: frozenset[tuple[str, str]]
     indexes: frozenset[str]
+    methods: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def plan_shape(plan: Plan, parents: _Parents | None = None) -> PlanShape:
         lines=tuple(_lines(folded, 0)),
         relations=frozenset((n.schema, n.relation) for n in nodes if n.relation not in ("", _ANY)),
         indexes=frozenset(n.index for n in nodes if n.index not in ("", _ANY)),
+        methods=frozenset(" ".join(word for word in (n.label[0], n.label[2]) if word) for n in nodes),
     )
 
 

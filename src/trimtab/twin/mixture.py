@@ -52,7 +52,7 @@ def mix(
     dropped since is thought there and away. Without a difference of versions all is old.
     """
     if any(isinstance(one, VersionDifference) for one in without):
-        wanted = [_set(name, value) for name, value in function_settings(old.source, standpoint).items()]
+        wanted = [setting(name, value) for name, value in function_settings(old.source, standpoint).items()]
         return Mixture(old, tuple(wanted), (), has_old_schema=True, has_old_version=True)
     has_old_schema = any(_needs_old_schema(one, old.source.definitions) for one in without)
     base, other = (old, new) if has_old_schema else (new, old)
@@ -125,10 +125,11 @@ def _settings(old: Source, new: Source, without: Collection[Difference], standpo
     wanted = function_settings(new, standpoint)
     before = effective_settings(old, standpoint)
     wanted |= {one.name: before[one.name] for one in without if isinstance(one, SettingDifference)}
-    return [_set(name, value) for name, value in wanted.items()]
+    return [setting(name, value) for name, value in wanted.items()]
 
 
-def _set(name: str, value: str) -> SetSetting:
+def setting(name: str, value: str) -> SetSetting:
+    """Return what has the twin's database have the setting."""
     return SetSetting("database", DATABASE, name, value)
 
 

@@ -6,7 +6,7 @@ there. Another is built only where the schema or the version of before is needed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
@@ -20,7 +20,7 @@ from trimtab.model.workload import Query
 from trimtab.twin.build import build, programs_for
 from trimtab.twin.capture import Image
 from trimtab.twin.difference import Families, Standpoint, differences
-from trimtab.twin.mixture import Mixture, mix
+from trimtab.twin.mixture import Mixture, mix, setting
 from trimtab.twin.source import Source
 from trimtab.twin.twin import Twin
 
@@ -87,6 +87,13 @@ class TwinMoments:
     def planned(self, without: Sequence[Difference] = (), *, is_generic: bool) -> Plan | PlanFailure:
         """Return the plan with these differences taken back. Raises LabError when a twin is lost or cannot be built."""
         return self._asked(self._query, self._mixed(without), is_generic=is_generic)
+
+    def planned_with(self, settings: Sequence[Mapping[str, str]], *, is_generic: bool) -> list[Plan | PlanFailure]:
+        """Return the plans of now, with each of these sets of planner settings in force. Raises LabError."""
+        now = self._mixed(())
+        configurations = [(*now.changes, *(setting(name, value) for name, value in one.items())) for one in settings]
+        generic = is_generic if self._query.parameter_count else None
+        return [answer for [answer] in self._twin_of(now).what_if([self._query], configurations, generic=generic)]
 
     def planned_for_others(self) -> list[Plan | PlanFailure]:
         """Return the statement's plans of now for other values that are known of it."""

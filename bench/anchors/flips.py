@@ -182,7 +182,7 @@ def _judged(world: World, number: int, kind: str, cause: Cause, flipped: _Flippe
         settings=tuple(sorted(settings)),
         flips_later=sum(one != other for one, other in pairwise(looks)),
         is_kept_by_analyze=is_kept,
-        trials=len(found.trials),
+        trials=len(found.proof),
         seconds=round(seconds, 2),
     )
 

@@ -71,7 +71,7 @@ class Planner:
 def found_by(
     planner: Planner, *, was_generic: bool | None = None, most: int = 200
 ) -> tuple[CauseKind | None, set[Difference]]:
-    told = attribute_flip(planner, plan_shape(OLD, {}), plan_shape(NEW, {}), was_generic=was_generic, most_trials=most)
+    told = attribute_flip(planner, plan_shape(OLD, {}), plan_shape(NEW, {}), was_generic=was_generic, most_plans=most)
     return told.kind, set(told.causes)
 
 
@@ -103,7 +103,7 @@ def test_a_twin_that_does_not_show_the_flip_proves_nothing() -> None:
     told = attribute_flip(Planner(lambda *_: OTHER), plan_shape(OLD, {}), plan_shape(NEW, {}))
     assert not told.is_attributed
     assert "does not show the flip" in told.reason
-    assert [trial.shape for trial in told.trials] == [plan_shape(OTHER, {}).hash]
+    assert [trial.shape for trial in told.proof] == [plan_shape(OTHER, {}).hash]
 
 
 def test_what_cannot_be_planned_restores_nothing_and_its_reason_is_in_the_proof() -> None:
@@ -113,7 +113,7 @@ def test_what_cannot_be_planned_restores_nothing_and_its_reason_is_in_the_proof(
         plan_shape(NEW, {}),
     )
     assert (told.kind, told.causes) == (None, ())
-    assert {trial.reason for trial in told.trials} == {"", "no such column"}
+    assert {trial.reason for trial in told.proof} == {"", "no such column"}
 
 
 def test_only_what_touches_the_query_is_taken_back_the_index_of_a_plan_first() -> None:

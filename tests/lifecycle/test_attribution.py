@@ -126,7 +126,7 @@ def test_a_dropped_index_is_named_among_other_changes_and_its_proof_holds(databa
     assert (found.kind, found.causes) == (CauseKind.INDEX, (IndexDifference("public", "item_kind", "item", "dropped"),))
     assert found.old.indexes == {"item_kind"}
     assert found.new.lines == ("Seq Scan on public.item",)
-    as_it_is, restored = found.trials[0], found.trials[-1]
+    as_it_is, restored = found.proof[0], found.proof[-1]
     assert (as_it_is.without, as_it_is.shape, as_it_is.is_old_shape) == ((), found.new.hash, False)
     assert (restored.without, restored.shape, restored.is_old_shape) == (found.causes, found.old.hash, True)
     assert as_it_is.cost is not None
@@ -223,7 +223,7 @@ def test_a_switch_to_a_generic_plan_is_named_though_statistics_moved_too(databas
     assert custom.hash != generic.hash
     found = why_flipped(old, database.image(), COMMON, (custom, generic))
     assert found.kind is CauseKind.GENERIC_PLAN
-    assert {trial.is_generic for trial in found.trials} == {False, True}
+    assert {trial.is_generic for trial in found.proof} == {False, True}
 
 
 def test_values_of_another_class_are_named(database: Database) -> None:

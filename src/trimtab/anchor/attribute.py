@@ -19,11 +19,11 @@ from trimtab.model.flip import (
     ObjectStatistics,
     ParameterDifference,
     PlanningDifference,
+    Replanning,
     SchemaDifference,
     SettingDifference,
     TableSize,
     TableStatistics,
-    Trial,
     VersionDifference,
 )
 from trimtab.model.plan import Plan
@@ -50,14 +50,14 @@ def attribute_flip(
     new: PlanShape,
     *,
     was_generic: bool | None = None,
-    most_trials: int = 200,
+    most_plans: int = 200,
 ) -> Attribution:
     """Return why the plan of `old` became the plan of `new`, with the proof.
 
-    `was_generic` says how the old plan was made, None where nobody knows. No more than `most_trials` plans are asked
+    `was_generic` says how the old plan was made, None where nobody knows. No more than `most_plans` plans are asked
     for. Raises LabError when the twin is lost.
     """
-    search = _Search(moments, old, most_trials)
+    search = _Search(moments, old, most_plans)
     if old.hash == new.hash:
         return search.nothing("the plan is as it was", new)
     is_generic = next((mode for mode in moments.modes if search.shows(new, is_generic=mode)), None)
@@ -79,7 +79,7 @@ def attribute_flip(
     if causes is not None:
         return search.found(causes, new)
     if search.is_exhausted:
-        return search.nothing(f"no cause was found within {most_trials} plans", new)
+        return search.nothing(f"no cause was found within {most_plans} plans", new)
     if not everything:
         return search.nothing("nothing differs that the plan depends on", new)
     return search.nothing("the old plan does not return when all that differs is taken back", new)
@@ -114,14 +114,14 @@ def has_moved(size: TableSize) -> bool:
 
 
 class _Search:
-    """Makes trials and remembers them."""
+    """Has plans made and remembers them."""
 
-    def __init__(self, moments: Moments, old: PlanShape, most_trials: int) -> None:
+    def __init__(self, moments: Moments, old: PlanShape, most_plans: int) -> None:
         self.is_generic = False
         self._moments = moments
         self._old = old
-        self._left = most_trials
-        self._trials: dict[tuple[frozenset[Difference], bool], Trial] = {}
+        self._left = most_plans
+        self._proof: dict[tuple[frozenset[Difference], bool], Replanning] = {}
 
     @property
     def is_exhausted(self) -> bool:
@@ -192,24 +192,24 @@ class _Search:
     def _attribution(
         self, kind: CauseKind | None, causes: tuple[Difference, ...], reason: str, new: PlanShape
     ) -> Attribution:
-        trials = tuple(self._trials.values())
-        return Attribution(kind, causes, reason, self._old, new, trials, self._moments.engine_version)
+        proof = tuple(self._proof.values())
+        return Attribution(kind, causes, reason, self._old, new, proof, self._moments.engine_version)
 
-    def _tried(self, without: tuple[Difference, ...], is_generic: bool) -> Trial:
+    def _tried(self, without: tuple[Difference, ...], is_generic: bool) -> Replanning:
         key = frozenset(without), is_generic
-        if key not in self._trials:
+        if key not in self._proof:
             if self.is_exhausted:
-                return Trial(without, is_generic, "", None, False, "the limit of trials is reached")
+                return Replanning(without, is_generic, "", None, False, "the limit of plans is reached")
             self._left -= 1
-            self._trials[key] = self._made(without, is_generic)
-        return self._trials[key]
+            self._proof[key] = self._made(without, is_generic)
+        return self._proof[key]
 
-    def _made(self, without: tuple[Difference, ...], is_generic: bool) -> Trial:
+    def _made(self, without: tuple[Difference, ...], is_generic: bool) -> Replanning:
         answer = self._moments.planned(without, is_generic=is_generic)
         if not isinstance(answer, Plan):
-            return Trial(without, is_generic, "", None, False, answer.reason)
+            return Replanning(without, is_generic, "", None, False, answer.reason)
         shape = self._moments.shape_of(answer)
-        return Trial(without, is_generic, shape.hash, answer.cost, shape.hash == self._old.hash)
+        return Replanning(without, is_generic, shape.hash, answer.cost, shape.hash == self._old.hash)
 
 
 def _switch(differences: Sequence[Difference], is_generic: bool) -> Difference:

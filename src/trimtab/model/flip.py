@@ -163,7 +163,7 @@ class CauseKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Replanning:
     """One plan of the proof: which differences were taken back, and what the planner made of it then.
 
     `is_generic` says that it was planned for any values. `shape` is "" and `cost` None where nothing could be planned;
@@ -182,7 +182,7 @@ class Trial:
 class Attribution:
     """Why a plan flipped. `kind` is None where nothing was proven; `reason` says what was found, in words.
 
-    `causes` are the differences that, taken back together and no fewer, bring the old shape back. `trials` are in the
+    `causes` are the differences that, taken back together and no fewer, bring the old shape back. `proof` is all plans in the
     order in which they were made, `engine_version` is the planner's that made them (server_version_num).
     """
 
@@ -191,7 +191,7 @@ class Attribution:
     reason: str
     old: PlanShape
     new: PlanShape
-    trials: tuple[Trial, ...]
+    proof: tuple[Replanning, ...]
     engine_version: int
 
     @property

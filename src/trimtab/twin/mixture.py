@@ -165,12 +165,13 @@ def _mixed(old: Source, new: Source, base: Source, without: Collection[Differenc
 
     def moment_of(values: ExtendedValues) -> Source:
         name = values.schema, values.name
-        defined = [{(s.schema, s.name) for s in source.definitions.statistics} for source in (old, new)]
-        if not all(name in names for names in defined):
+        if name not in lasting:
             return base
         return old if name in refilled or tables.of_object(values) in restated else new
 
     there = by_name(base).keys()
+    defined = [{(s.schema, s.name) for s in source.definitions.statistics} for source in (old, new)]
+    lasting = defined[0] & defined[1]
     objects = {(s.schema, s.name) for s in base.definitions.statistics}
     return replace(
         base,

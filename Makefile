@@ -8,7 +8,7 @@ RUN := $(UV) run --frozen
 # The suite starts Python hundreds of times: what was compiled is kept, though the environment may say otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint types imports unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-footprint picture clean
+.PHONY: demo test lint types imports unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-footprint picture clean
 
 demo: .venv/.ready
 	$(RUN) trimtab demo
@@ -30,9 +30,9 @@ imports: .venv/.ready
 unit: .venv/.ready
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-bench: bench-tpch bench-twin bench-indexes bench-indexes-scale bench-footprint
+bench: bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-footprint
 
-bench-tpch bench-twin bench-indexes bench-indexes-scale bench-footprint: bench-%: .venv/.ready
+bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-footprint: bench-%: .venv/.ready
 	$(UV) run --frozen --group bench python -m bench.$(subst -,_,$*)
 
 picture: .venv/.ready

@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all when none is named")
     parser.add_argument("--streams", type=int, default=500, help="of each synthetic family, where many are drawn")
-    parser.add_argument("--record", action="store_true", help="record real streams anew, though some are kept")
+    parser.add_argument("--record", action="store_true", help="record real executions anew, though some are kept")
     arguments = parser.parse_args()
     parts = arguments.parts or PARTS
     if unknown := set(parts) - set(PARTS):
@@ -26,7 +26,7 @@ def main() -> None:
     if "detection" in parts:
         detection.measure(streams, many=arguments.streams)
     if "load" in parts:
-        load.measure()
+        load.measure(anew=arguments.record)
 
 
 if __name__ == "__main__":

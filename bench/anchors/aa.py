@@ -1,7 +1,7 @@
 """Unchanged streams, looked at after every execution: how many of them alarm, by T1 and by the usual rules.
 
-200 streams are the goal's: the recorded ones, and 20 of each synthetic family. Because 20 streams show little of a rate
-of 1 %, each family is drawn again in larger number; those rows stand for themselves.
+200 streams are the goal's: the recorded ones, and as many of each synthetic family as make up for the rest. Because
+so few show little of a rate of 1 %, each family is drawn again in larger number; those rows stand for themselves.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ def measure(recorded: Recorded, *, many: int) -> None:
     """Print the table and write the result. `many` is the number of streams of the larger draws."""
     rng = np.random.default_rng(SEED)
     real = recorded.streams
-    each = (STREAMS - len(real)) // len(FAMILIES)
+    synthetic = STREAMS - len(real)
+    counts = [synthetic // len(FAMILIES) + (n < synthetic % len(FAMILIES)) for n in range(len(FAMILIES))]
     rows: list[dict[str, Any]] = []
     goal: dict[str, dict[str, int]] = {"T1": {}, "T1 under shared load": {}, "Welch": {}, "3 sigma": {}}
-    for name, family in FAMILIES.items():
+    for (name, family), each in zip(FAMILIES.items(), counts, strict=True):
         say(f"{name}: {each} and {many} streams")
         few = _row(f"{name}", family(rng, each))
         _add(goal, few, each)
@@ -39,9 +40,9 @@ def measure(recorded: Recorded, *, many: int) -> None:
     of_real |= _shared(recorded)
     rows.append(of_real)
     _add(goal, of_real, len(real))
-    for method, counts in goal.items():
-        check = round(binomial_tail(counts["alarms"], counts["count"], ALPHA), 4)
-        rows.append({"streams": "goal", "method": method, **counts, "p": check})
+    for method, total in goal.items():
+        check = round(binomial_tail(total["alarms"], total["count"], ALPHA), 4)
+        rows.append({"streams": "goal", "method": method, **total, "p": check})
     _print(rows)
     write(
         "anchors_aa",

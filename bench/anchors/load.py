@@ -7,12 +7,14 @@ a slow-down is the recorded time of one query multiplied, so that all that is se
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,26 +25,55 @@ from bench.anchors.rules import ALPHA, Firsts
 from bench.anchors.say import say
 from bench.results_file import write
 from trimtab.anchor.binomial import binomial_tail
-from trimtab.anchor.common_mode import Pooled, common_mode, log_excess, pool
+from trimtab.anchor.common_mode import Pooled, common_mode, log_excess, nearest_companions, pool
 from trimtab.anchor.limits import limits_of
 from trimtab.anchor.many import limit_rows, log_e_values, passed_rows
 from trimtab.db.connection import Connection, connect
 
-SESSIONS = 4
-ANCHOR_INTERVALS = 120
-WATCHED_INTERVALS = 300
-CALLS = 20
-ANCHOR_SECONDS = 40.0
+SESSIONS = 3
+ANCHOR_INTERVALS = 80
+WATCHED_INTERVALS = 120
+CALLS = 10
+ANCHOR_SECONDS = 30.0
 BURST_SECONDS = (1.0, 8.0)
 SLOWER = 1.3
 GOAL_INTERVALS = 40
 MARGINS = (0.0, rules.MARGIN, 0.10)
+KEPT = Path(__file__).parents[1] / "data" / "anchors_load.npz"
 METHODS = ("T1 on means", "T3", "T3 under shared load")
 
 
-def measure() -> None:
+def measure(*, anew: bool) -> None:
     """Print the table and write the result."""
-    sessions, loads = [], []
+    sessions, about = _recorded(anew=anew)
+    rows = [_row(sessions, margin, method) for margin in MARGINS for method in METHODS]
+    slowed = [_slowed(totals) for totals in sessions]
+    _print(rows, slowed)
+    write(
+        "anchors_load",
+        {
+            "alpha": ALPHA,
+            "sessions": len(sessions),
+            "queries": len(sessions[0]),
+            "anchor_intervals": ANCHOR_INTERVALS,
+            "watched_intervals": WATCHED_INTERVALS,
+            "calls_per_interval": CALLS,
+            "quantiles_dropped": [0.99],
+            "recorded": about,
+            "median_time_against_anchor_by_session": [round(each, 3) for each in slowed],
+            "slow_down": SLOWER,
+            "goal_in_intervals": GOAL_INTERVALS,
+            "rows": rows,
+        },
+    )
+
+
+def _recorded(*, anew: bool) -> tuple[list[Floats], dict[str, Any]]:
+    """Each session's milliseconds by query and interval: those that were kept, or new ones, which are kept."""
+    if not anew and KEPT.exists():
+        with np.load(KEPT) as kept:
+            return list(kept["totals_ms"]), json.loads(str(kept["about"]))
+    sessions, loads, started = [], [], time.time()
     with shop() as (server, queries):
         for number in range(SESSIONS):
             with closing(connect(server.dsn(), read_only=True)) as connection:
@@ -55,26 +86,13 @@ def measure() -> None:
             sessions.append(np.array(totals).T)
             loads.append(round(os.getloadavg()[0], 2))
             say(f"measured session {number + 1} of {SESSIONS}")
-    rows = [_row(sessions, margin, method) for margin in MARGINS for method in METHODS]
-    slowed = [_slowed(totals) for totals in sessions]
-    _print(rows, slowed)
-    write(
-        "anchors_load",
-        {
-            "alpha": ALPHA,
-            "sessions": SESSIONS,
-            "queries": len(queries),
-            "anchor_intervals": ANCHOR_INTERVALS,
-            "watched_intervals": WATCHED_INTERVALS,
-            "calls_per_interval": CALLS,
-            "quantiles_dropped": [0.99],
-            "load_average_by_session": loads,
-            "median_time_against_anchor_by_session": [round(each, 3) for each in slowed],
-            "slow_down": SLOWER,
-            "goal_in_intervals": GOAL_INTERVALS,
-            "rows": rows,
-        },
-    )
+    about: dict[str, Any] = {
+        "recorded_at": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(started)),
+        "load_average_by_session": loads,
+    }
+    KEPT.parent.mkdir(exist_ok=True)
+    np.savez_compressed(KEPT, totals_ms=np.array(sessions), about=np.array(json.dumps(about)))
+    return sessions, about
 
 
 def _slowed(totals: Floats) -> float:
@@ -116,12 +134,13 @@ def _burn(seed: int) -> None:
 def _factors(totals: Floats, method: str) -> Floats:
     """Each interval's factor per query, against the anchor's mean, with the common mode removed but for plain T1."""
     queries = len(totals)
-    calls, everyone = np.full(queries, float(CALLS)), np.ones(queries, dtype=bool)
+    calls = np.full(queries, float(CALLS))
     mean = np.exp(np.log(totals[:, :ANCHOR_INTERVALS] / CALLS).mean(axis=1))
+    companions = nearest_companions(mean, np.ones(queries, dtype=bool))
     state, rows = Pooled.empty(queries), []
     for total in totals.T:
         excess = log_excess(calls, total, mean)
-        common = common_mode(excess, everyone) if method != METHODS[0] else np.zeros(queries)
+        common = common_mode(excess, companions) if method != METHODS[0] else np.zeros(queries)
         state, factors = pool(
             state, calls, total, anchor_mean_ms=mean, common=common, required_calls=np.full(queries, float(CALLS))
         )
@@ -129,9 +148,9 @@ def _factors(totals: Floats, method: str) -> Floats:
     return np.array(rows).T
 
 
-def _firsts(factors: Floats, margin: float, method: str, slower: float) -> Firsts:
+def _firsts(totals: Floats, factors: Floats, margin: float, method: str, slower: float) -> Firsts:
     if method == METHODS[2]:
-        return rules.under_shared_load(factors, margin, slower=slower, anchor=ANCHOR_INTERVALS)
+        return rules.under_shared_load(totals, margin, slower=slower, factors=factors, anchor=ANCHOR_INTERVALS)
     rows = limit_rows([limits_of(row[:ANCHOR_INTERVALS].tolist(), error_rate=ALPHA, margin=margin) for row in factors])
     passed, firsts = np.zeros(rows.shape, dtype=np.int64), np.zeros(len(factors), dtype=np.int64)
     for number, values in enumerate(factors[:, ANCHOR_INTERVALS:].T, 1):
@@ -142,9 +161,9 @@ def _firsts(factors: Floats, margin: float, method: str, slower: float) -> First
 
 
 def _row(sessions: list[Floats], margin: float, method: str) -> dict[str, Any]:
-    factors = [_factors(totals, method) for totals in sessions]
-    unchanged = np.concatenate([_firsts(each, margin, method, 1.0) for each in factors])
-    slowed = np.concatenate([_firsts(each, margin, method, SLOWER) for each in factors])
+    factors = [(totals, _factors(totals, method)) for totals in sessions]
+    unchanged = np.concatenate([_firsts(*each, margin, method, 1.0) for each in factors])
+    slowed = np.concatenate([_firsts(*each, margin, method, SLOWER) for each in factors])
     alarms = int((unchanged > 0).sum())
     found = np.where(slowed > 0, slowed, np.inf)
     return {

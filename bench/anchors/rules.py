@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.anchors.streams import ANCHOR
-from trimtab.anchor.common_mode import common_mode, log_excess
+from trimtab.anchor.common_mode import common_mode, log_excess, nearest_companions
 from trimtab.anchor.limits import Limits, limits_of
 from trimtab.anchor.many import (
     limit_rows,
     log_e_values,
+    onset_start,
+    onset_step,
+    onset_values,
     passed_rows,
     wealth_log_mean,
     wealth_start,
@@ -48,11 +51,11 @@ def exceedance(streams: Floats, margin: float = MARGIN, least_ms: float = 0.0, *
 
 
 def without_shared_load(session: Floats) -> Floats:
-    """Return a session's values, divided by what all its other queries show in the same round. Rows are queries."""
+    """Return a session's values, divided by what queries of about their length show in the same round."""
     typical = np.median(session[:, :ANCHOR], axis=1)
+    companions = nearest_companions(typical, np.ones(len(session), dtype=bool))
     ones = np.ones(len(session))
-    everyone = np.ones(len(session), dtype=bool)
-    factors = [np.exp(common_mode(log_excess(ones, values, typical), everyone)) for values in session.T]
+    factors = [np.exp(common_mode(log_excess(ones, values, typical), companions)) for values in session.T]
     return np.asarray(session / np.array(factors).T)
 
 
@@ -62,25 +65,39 @@ def under_shared_load(
     least_ms: float = 0.0,
     *,
     slower: float = 1.0,
+    factors: Floats | None = None,
     anchor: int = ANCHOR,
     alpha: float = ALPHA,
 ) -> Firsts:
     """T1 on the queries of one session, whose load is removed and whose rates are those of the other queries.
 
-    With `slower` each query in turn is that much slower from the first watched value on, while its companions are not.
+    `factors` are values from which the load is removed already, as those of T3. With `slower` each query in turn is
+    that much slower from the first watched value on, while its companions are not.
     """
-    relieved = without_shared_load(session) if anchor == ANCHOR else session
+    relieved = without_shared_load(session) if factors is None else factors
+    companions = nearest_companions(np.median(session[:, :anchor], axis=1), np.ones(len(session), dtype=bool))
     rows = limit_rows(_limits(relieved, margin, least_ms, alpha, anchor))
     watched = relieved[:, anchor:]
     passed = watched.T[:, :, None] > rows
-    everyone = np.ones(len(session), dtype=bool)
     wealth, firsts = wealth_start(len(session)), np.zeros(len(session), dtype=np.int64)
     for number in range(watched.shape[1]):
         slots = passed[max(0, number + 1 - SLOTS) : number + 1]
-        rates = shared_rates(slots, np.ones(slots.shape[:2], dtype=bool), everyone)
+        rates = shared_rates(slots, np.ones(slots.shape[:2], dtype=bool), companions)
         wealth = wealth_step(wealth, watched[:, number] * slower, rows, rates)
         evidence = wealth_log_mean(wealth, rows)
         firsts = np.where((firsts == 0) & (evidence >= np.log(2 / alpha)), number + 1, firsts)
+        if firsts.all():
+            break
+    return firsts
+
+
+def onset(streams: Floats, level: float, margin: float = MARGIN, *, alpha: float = ALPHA) -> Firsts:
+    """T4 on each stream by itself, from the first watched value on."""
+    rows = limit_rows(_limits(streams, margin, 0.0, alpha))
+    evidence, firsts = onset_start(len(streams)), np.zeros(len(streams), dtype=np.int64)
+    for number, values in enumerate(streams[:, ANCHOR:].T, 1):
+        evidence = onset_step(evidence, values, rows)
+        firsts = np.where((firsts == 0) & (onset_values(evidence, rows) >= level), number, firsts)
         if firsts.all():
             break
     return firsts

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import log
 from statistics import median
 
 import numpy as np
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 
 from trimtab.anchor.common_mode import (
     LEAST_COMPANIONS,
+    MOST_COMPANIONS,
     Pooled,
     calls_required,
     common_mode,
     log_excess,
+    nearest_companions,
     pool,
 )
 
@@ -24,21 +27,39 @@ def arrays(*rows: list[float]) -> list[np.ndarray]:
 
 
 @given(EXCESSES, st.data())
-def test_the_common_mode_is_the_median_of_the_other_unchanged_queries(
+def test_the_common_mode_is_the_median_of_the_nearest_other_unchanged_queries(
     excesses: list[float], data: st.DataObject
 ) -> None:
-    flags = data.draw(st.lists(st.booleans(), min_size=len(excesses), max_size=len(excesses)))
-    found = common_mode(np.array(excesses), np.array(flags))
+    size = len(excesses)
+    flags = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    # Each duration once, so that there is one answer.
+    typical = data.draw(st.lists(st.integers(1, 10**6), min_size=size, max_size=size, unique=True))
+    serves = [flag and not np.isnan(excess) for flag, excess in zip(flags, excesses, strict=True)]
+    companions = nearest_companions(np.array(typical, dtype=float), np.array(serves))
+    found = common_mode(np.array(excesses), companions)
+    count = min(MOST_COMPANIONS, max(LEAST_COMPANIONS, sum(serves) // 2))
     for number, common in enumerate(found):
-        others = [
-            excess
-            for other, (excess, serves) in enumerate(zip(excesses, flags, strict=True))
-            if serves and other != number and not np.isnan(excess)
-        ]
+        own = log(typical[number])
+        others = sorted((abs(log(typical[o]) - own), o) for o in range(size) if serves[o] and o != number)
         if len(others) < LEAST_COMPANIONS:
             assert np.isnan(common)
-        else:
-            assert common == pytest.approx(median(others))
+        elif len(others) == count or others[count][0] > others[count - 1][0] * (1 + 1e-9):
+            assert common == pytest.approx(median(excesses[other] for _, other in others[:count]))
+
+
+def test_a_short_query_is_compared_with_short_ones_and_a_long_one_with_long_ones() -> None:
+    typical = np.array([0.1] * 6 + [50.0] * 6)
+    excess = np.array([0.7] * 6 + [0.2] * 6)
+    companions = nearest_companions(typical, np.ones(12, dtype=bool))
+    assert common_mode(excess, companions).tolist() == pytest.approx([0.7] * 5 + [0.7] + [0.2] * 6)
+    assert all(number not in row for number, row in enumerate(companions.tolist()))
+
+
+def test_a_query_without_an_anchor_has_no_companions_and_is_none() -> None:
+    companions = nearest_companions(np.array([0.0, *range(1, 8)], dtype=float), np.ones(8, dtype=bool))
+    assert (companions[0] == -1).all()
+    assert 0 not in companions
+    assert (nearest_companions(np.ones(3), np.zeros(3, dtype=bool)) == -1).all()
 
 
 @given(st.floats(0.1, 10), st.integers(6, 20))
@@ -48,7 +69,7 @@ def test_what_all_queries_share_leaves_every_factor_as_it_is(load: float, querie
     slowed = np.ones(queries)
     slowed[0] = 1.5
     total = calls * means * load * slowed
-    common = common_mode(log_excess(calls, total, means), np.ones(queries, dtype=bool))
+    common = common_mode(log_excess(calls, total, means), nearest_companions(means, np.ones(queries, dtype=bool)))
     _, factors = pool(
         Pooled.empty(queries), calls, total, anchor_mean_ms=means, common=common, required_calls=np.ones(queries)
     )
@@ -58,7 +79,8 @@ def test_what_all_queries_share_leaves_every_factor_as_it_is(load: float, querie
 def test_a_changed_query_is_no_companion() -> None:
     """Most queries have changed and are slower; the five that have not show that the host is as it was."""
     excess = np.array([1.0] * 10 + [0.0] * 6)
-    common = common_mode(excess, np.array([False] * 10 + [True] * 6))
+    unchanged = np.array([False] * 10 + [True] * 6)
+    common = common_mode(excess, nearest_companions(np.arange(1.0, 17.0), unchanged))
     assert common.tolist() == [0.0] * 16
 
 

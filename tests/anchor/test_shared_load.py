@@ -11,11 +11,16 @@ from trimtab.anchor.bets import STAKES, log_factor
 from trimtab.anchor.exceedance import ExceedanceTest
 from trimtab.anchor.limits import QUANTILES, limits_of
 from trimtab.anchor.many import RATES, limit_rows, onset_start, onset_step, wealth_log_mean, wealth_start, wealth_step
-from trimtab.anchor.shared_load import SharedLoadTest, shared_rates
+from trimtab.anchor.shared_load import SLOTS, SharedLoadTest, shared_rates
 from trimtab.anchor.verdict import exceedance_verdict
 
 LIMITS = limits_of([float(n) for n in range(1, 701)], error_rate=0.01, margin=0.05)
 VALUES = st.lists(st.one_of(st.floats(0.001, 2000), st.none()), max_size=50)
+
+
+def others_of(queries: int) -> np.ndarray:
+    """All other queries as companions of each."""
+    return np.array([[other for other in range(queries) if other != number] for number in range(queries)])
 
 
 @given(st.sampled_from(STAKES), st.floats(0.01, 1))
@@ -50,16 +55,17 @@ def test_a_value_without_known_load_is_no_evidence_and_is_counted() -> None:
 
 def test_the_rates_are_what_the_other_queries_show_with_an_allowance() -> None:
     passed, seen = np.zeros((5, 9, 3), dtype=bool), np.ones((5, 9), dtype=bool)
-    quiet = shared_rates(passed, seen, np.ones(9, dtype=bool))
+    everyone = others_of(9)
+    quiet = shared_rates(passed, seen, everyone)
     np.testing.assert_allclose(quiet, np.tile(RATES, (9, 1)))
     # One query beyond all its limits moves the rates of the others, and not its own.
     passed[:, 0] = True
-    found = shared_rates(passed, seen, np.ones(9, dtype=bool))
+    found = shared_rates(passed, seen, everyone)
     assert found[0].tolist() == pytest.approx(RATES.tolist())
     expected = 1 / 8 + 2 * (1 / 8 * 7 / 8 / 40) ** 0.5
     assert found[1].tolist() == pytest.approx([0.5, expected, expected])
     # Unless its plan has changed: then it is no companion.
-    changed = np.array([False] + [True] * 8)
+    changed = np.where(everyone == 0, -1, everyone)
     assert shared_rates(passed, seen, changed)[1].tolist() == pytest.approx(RATES.tolist())
     passed[:] = True
     assert (shared_rates(passed, seen, changed) == 1.0).all()
@@ -67,7 +73,7 @@ def test_the_rates_are_what_the_other_queries_show_with_an_allowance() -> None:
 
 def test_few_companions_tell_nothing() -> None:
     passed, seen = np.zeros((1, 5, 3), dtype=bool), np.ones((1, 5), dtype=bool)
-    assert np.isnan(shared_rates(passed, seen, np.ones(5, dtype=bool))).all()
+    assert np.isnan(shared_rates(passed, seen, others_of(5))).all()
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 2000), st.floats(0.5, 1)), max_size=40))
@@ -101,8 +107,8 @@ def test_load_that_all_share_is_not_told_and_a_query_of_its_own_is() -> None:
     for _ in range(150):
         values = rng.lognormal(0, 0.4, 12) * 1.6
         values[0] *= 3
-        flags = [*flags[-4:], values[:, None] > rows]
-        rates = shared_rates(np.array(flags), np.ones((len(flags), 12), dtype=bool), np.ones(12, dtype=bool))
+        flags = [*flags[1 - SLOTS :], values[:, None] > rows]
+        rates = shared_rates(np.array(flags), np.ones((len(flags), 12), dtype=bool), others_of(12))
         wealth = wealth_step(wealth, values, rows, rates)
         peak = np.maximum(peak, wealth_log_mean(wealth, rows))
         plain = [test.observe(value) for test, value in zip(plain, values.tolist(), strict=True)]

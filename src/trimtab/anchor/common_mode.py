@@ -1,8 +1,8 @@
 """T3, means from cumulative views: how much slower than its anchor each query ran, with what all queries share removed.
 
-A loaded host slows every query down. The median of the queries whose plan did not change is that common mode; each
-query is compared with what its anchor's mean and the common mode let expect. The factors are values for T1 and T4.
-It never judges: it only turns counters of many queries, as arrays, into factors.
+A loaded host slows every query down. The median of queries of about the same duration, whose plan did not change, is
+that common mode; each query is compared with what its anchor's mean and the common mode let expect. The factors are
+values for T1 and T4. It never judges: it only turns counters of many queries, as arrays, into factors.
 
 Errors and time-outs are not in such counters: whoever knows them gives them to T1 as failures.
 """
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Indices = NDArray[np.int64]
 
 # The median of fewer says little about the host, and one query that has really changed could move it.
 LEAST_COMPANIONS = 5
+MOST_COMPANIONS = 15
 
 
 def log_excess(calls: Floats, total_ms: Floats, anchor_mean_ms: Floats) -> Floats:
@@ -32,28 +34,39 @@ def log_excess(calls: Floats, total_ms: Floats, anchor_mean_ms: Floats) -> Float
     return np.where(is_known, np.log(ratio), np.nan)
 
 
-def common_mode(excess: Floats, is_companion: Flags) -> Floats:
-    """Return, per query, the median excess of its companions: the queries whose plan did not change, without itself.
+def nearest_companions(typical_ms: Floats, is_companion: Flags) -> Indices:
+    """Return, per query, the companions that usually take about as long: by row, as indices, -1 where there is none.
 
-    nan where there are fewer than `LEAST_COMPANIONS` of them that were called.
+    Load hits short and long queries differently. Half of the companions are taken, 5 at least and 15 at most; a query
+    is no companion of itself. Those that were not called now are to be left out of `is_companion`.
     """
-    serves = is_companion & ~np.isnan(excess)
-    order = np.flatnonzero(serves)[np.argsort(excess[serves], kind="stable")]
-    ordered = excess[order]
-    count = len(ordered)
-    common = np.full(len(excess), _median(ordered) if count >= LEAST_COMPANIONS else np.nan)
-    if count - 1 < LEAST_COMPANIONS:
-        common[order] = np.nan
-        return common
-    # Without itself: the middle ranks of the others, which skip its own.
-    ranks = np.arange(count)
-    low, high = (count - 2) // 2, (count - 1) // 2
-    common[order] = (ordered[low + (ranks <= low)] + ordered[high + (ranks <= high)]) / 2
-    return common
+    known = typical_ms > 0
+    among = np.flatnonzero(is_companion & known)
+    count = min(MOST_COMPANIONS, max(LEAST_COMPANIONS, len(among) // 2))
+    if len(among) == 0:
+        return np.full((len(typical_ms), count), -1)
+    logs = np.log(np.where(known, typical_ms, 1.0))
+    ordered = among[np.argsort(logs[among], kind="stable")]
+    # Of a sorted list the nearest are within so many places to either side.
+    places = np.searchsorted(logs[ordered], logs)[:, None] + np.arange(-count, count + 1)
+    within = np.clip(places, 0, len(ordered) - 1)
+    candidates = ordered[within]
+    distance = np.abs(logs[candidates] - logs[:, None])
+    is_none = (places != within) | (candidates == np.arange(len(logs))[:, None]) | ~known[:, None]
+    distance[is_none] = np.inf
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :count]
+    found = np.take_along_axis(candidates, nearest, axis=1)
+    return np.where(np.isinf(np.take_along_axis(distance, nearest, axis=1)), -1, found)
 
 
-def _median(ordered: Floats) -> float:
-    return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
+def common_mode(excess: Floats, companions: Indices) -> Floats:
+    """Return, per query, the median excess of its companions; nan where fewer than `LEAST_COMPANIONS` have one."""
+    theirs = np.sort(np.where(companions >= 0, excess[companions], np.nan), axis=1)
+    counts = (~np.isnan(theirs)).sum(axis=1)
+    middle = np.maximum(counts, 1)[:, None]
+    low, high = (middle - 1) // 2, middle // 2
+    medians = (np.take_along_axis(theirs, low, axis=1) + np.take_along_axis(theirs, high, axis=1)) / 2
+    return np.asarray(np.where(counts >= LEAST_COMPANIONS, medians[:, 0], np.nan))
 
 
 def calls_required(anchor_calls_per_interval: Sequence[float]) -> int:

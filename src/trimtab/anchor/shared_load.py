@@ -26,26 +26,28 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Indices = NDArray[np.int64]
 
 # How many slots of time, this one and those before it, tell the companions' rate.
-SLOTS = 5
+SLOTS = 10
 STANDARD_ERRORS = 2.0
 
 
-def shared_rates(passed: Flags, seen: Flags, is_companion: Flags) -> Floats:
+def shared_rates(passed: Flags, seen: Flags, companions: Indices) -> Floats:
     """Return the rates to bet against, by query and quantile: 1 - q, or what the companions show where that is more.
 
     `passed` is by slot, query and quantile, the last slots of time; `seen` by slot and query says where there was a
-    value. A query is no companion of itself. nan where the companions gave fewer than `LEAST_COMPANIONS` values: such
-    a slot is no evidence for that query.
+    value; `companions` are those of `nearest_companions`. nan where they gave fewer than `LEAST_COMPANIONS` values:
+    such a slot is no evidence for that query.
     """
-    serves = seen & is_companion
-    hits = (passed & serves[:, :, None]).sum(axis=0)
-    counts = serves.sum(axis=0)
-    others = (counts.sum() - counts)[:, None].astype(float)
-    enough = others >= LEAST_COMPANIONS
-    share = np.divide(hits.sum(axis=0) - hits, others, out=np.zeros(hits.shape), where=enough)
-    error = np.sqrt(np.divide(share * (1.0 - share), others, out=np.zeros(hits.shape), where=enough))
+    hits = (passed & seen[:, :, None]).sum(axis=0)
+    counts = seen.sum(axis=0)
+    is_one = companions >= 0
+    theirs = np.where(is_one[:, :, None], hits[companions], 0).sum(axis=1)
+    values = np.where(is_one, counts[companions], 0).sum(axis=1)[:, None].astype(float)
+    enough = values >= LEAST_COMPANIONS
+    share = np.divide(theirs, values, out=np.zeros(hits.shape), where=enough)
+    error = np.sqrt(np.divide(share * (1.0 - share), values, out=np.zeros(hits.shape), where=enough))
     rates = np.clip(share + STANDARD_ERRORS * error, 1.0 - np.array(QUANTILES), 1.0)
     return np.asarray(np.where(enough, rates, np.nan))
 

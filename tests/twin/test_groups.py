@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.twin.groups import KeyCounts, estimated_distinct, key_groups
+from trimtab.twin.groups import KeyCounts, PickedKeys, estimated_distinct, key_groups
 from trimtab.twin.size import IndexedColumn
 from trimtab.twin.size_brin import brin_size
 from trimtab.twin.size_gin import gin_pages, known_groups
@@ -44,6 +46,17 @@ def test_the_groups_of_all_keys_have_all_rows(found: tuple[tuple[int, int], ...]
 
 def test_a_sample_of_all_rows_is_exact() -> None:
     assert key_groups(counts(9.0, ((1, 3), (2, 3))), 9.0) == [(3.0, 1.0), (3.0, 2.0)]
+
+
+@given(OCCURRENCES, st.floats(1, 1e4), OCCURRENCES, st.floats(1e-4, 1), st.floats(1e-3, 1))
+def test_so_have_those_of_which_a_part_was_picked(
+    found: tuple[tuple[int, int], ...], scale: float, of_picked: tuple[tuple[int, int], ...], share: float, part: float
+) -> None:
+    items = sum(times * keys for times, keys in found)
+    picked = PickedKeys(share, part, counts(1.0, of_picked).occurrences)
+    groups = key_groups(replace(counts(float(items), found), picked=picked), items * scale)
+    assert sum(keys * times for keys, times in groups) == pytest.approx(items * scale, rel=1e-6)
+    assert all(keys >= 0 and times > 0 for keys, times in groups)
 
 
 @given(
@@ -88,7 +101,7 @@ def test_a_brin_index_has_a_summary_for_each_range(pages: int, per_range: int, r
     assert found.pages <= 3 + found.map_pages + pages / per_range
 
 
-def sampled(rows_of_keys: list[int], share: float, seed: int) -> KeyCounts:
+def sampled(rows_of_keys: Sequence[int], share: float, seed: int) -> KeyCounts:
     """Counts of a sample that has each row with the chance `share`."""
     coins = random.Random(seed)
     found = Counter(sum(coins.random() < share for _ in range(rows)) for rows in rows_of_keys)
@@ -117,3 +130,38 @@ def test_rows_of_a_key_that_lie_in_one_place_are_one_occurrence() -> None:
     [(keys, rows)] = key_groups(KeyCounts(4000.0, ((1, 1000, 4000),)), 400_000.0)
     assert keys == pytest.approx(100_000)
     assert rows == pytest.approx(4.0)
+
+
+SEVERAL = [max(round(20_000 * rank**-0.9), 1) for rank in range(1, 100_000)]
+LAWS = {
+    "by rank": SEVERAL,
+    "one or thirty": [1] * 150_000 + [30] * 5000,
+    "half in large ones": [1] * 150_000 + [300] * 500,
+    "about five": [1 + random.Random(n).randrange(9) for n in range(50_000)],
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("part", [0.2, 1.0])
+def test_picked_keys_tell_how_many_have_one_row(law: str, part: float) -> None:
+    rows_of_keys = LAWS[law]
+    share, key_share = 0.005, min(30_000 / (part * sum(rows_of_keys)), 1.0)
+    coins = random.Random(7)
+    of_picked = sampled([rows for rows in rows_of_keys if coins.random() < key_share], part, seed=4).occurrences
+    picked = PickedKeys(key_share, part, of_picked)
+    rows = float(sum(rows_of_keys))
+    groups = key_groups(replace(sampled(rows_of_keys, share, seed=3), picked=picked), rows)
+    assert sum(keys for keys, _ in groups) == pytest.approx(len(rows_of_keys), rel=0.08)
+    once = sum(rows == 1 for rows in rows_of_keys)
+    assert sum(keys for keys, times in groups if times < 1.5) == pytest.approx(
+        once, rel=0.1, abs=0.12 * len(rows_of_keys)
+    )
+
+
+def test_a_frequent_key_that_a_hash_picks_by_chance_is_not_taken_for_many() -> None:
+    # Half of all rows have one key, which is picked; the others are a key each.
+    first = KeyCounts(1000.0, ((1, 500, 500), (500, 1, 500)))
+    picked = PickedKeys(0.01, 0.1, ((1, 500, 500), (50_000, 1, 50_000)))
+    groups = sorted(key_groups(replace(first, picked=picked), 1e6), key=lambda group: group[1])
+    assert [keys for keys, _ in groups] == pytest.approx([500_000, 1], rel=0.01)
+    assert [times for _, times in groups] == pytest.approx([1, 500_000], rel=0.01)

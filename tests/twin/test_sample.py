@@ -8,7 +8,8 @@ import pytest
 
 from trimtab.db.connection import connect
 from trimtab.embedded.server import Server
-from trimtab.twin.sample import SourceSample, Wanted
+from trimtab.twin.sample import SourceSample
+from trimtab.twin.sample_statements import Wanted
 
 from .shop import DATABASE
 

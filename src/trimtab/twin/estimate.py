@@ -76,14 +76,15 @@ def estimate(facts: IndexFacts) -> Shape:
     keys, rows = facts.columns.keys, facts.rows
     match facts.method:
         case "btree":
-            repeats = key_groups(facts.key_counts, rows) if facts.key_counts else ()
+            counts = facts.key_counts
             tree = btree_size(
                 rows,
                 keys,
                 facts.columns.included,
                 table_rows=facts.table_rows,
                 groups=facts.columns.groups,
-                repeats=repeats,
+                repeats=key_groups(counts, rows) if counts else (),
+                wider=counts.width - counts.row_width if counts else 0.0,
                 is_deduplicated=facts.is_deduplicated,
                 fill_percent=facts.fill_percent,
             )

@@ -20,7 +20,7 @@ from trimtab.twin.common_values import CommonValues
 from trimtab.twin.expression_statistics import is_wide
 from trimtab.twin.groups import estimated_distinct
 from trimtab.twin.repeat import sampled_rows
-from trimtab.twin.sample import Sampled
+from trimtab.twin.sample_statements import Sampled
 
 _AT_ONCE = 64
 """Sets of columns that one statement counts: all of six columns, a quarter of those of eight, the most there can be."""

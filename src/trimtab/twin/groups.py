@@ -12,7 +12,26 @@ from math import exp, expm1, lgamma, log, log1p
 
 _SURE = 10
 """A key that occurs so often in a sample occurs in all rows as often as its share says."""
+_OPEN = 0.1
+"""As large a share of all rows has keys that a sample does not show as rows of the sample have keys that it shows once.
+
+That is the estimate of Good, "The population frequencies of species" (1953). Where it is small, enough is known.
+"""
 _CLASSES, _ROUNDS, _HIGHEST, _FAR_LIKELIER = 20, 100, 1.5 * _SURE, 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class PickedKeys:
+    """How often some keys, a `key_share` of all that a hash picks, occur in a `part` of all places.
+
+    `occurrences` are as in KeyCounts, of the picked keys alone. What is picked are keys and not rows, so that the part
+    may be large, which tells keys of one row from those of a few; but frequent keys are picked or not by chance. The
+    idea is that of Gibbons, "Distinct sampling for highly-accurate answers to distinct values queries" (2001).
+    """
+
+    key_share: float
+    part: float
+    occurrences: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +40,19 @@ class KeyCounts:
 
     What is counted is where a key occurs: in rows, or in blocks when whole blocks were sampled. Rows of one key often
     lie together, so that a sample of blocks has all of them or none: counted one by one they would tell of far too few
-    keys. `width` is a key's mean bytes.
+    keys. `width` is a key's mean bytes, `row_width` a row's. `picked` tells more of the keys that are seldom seen.
     """
 
     rows: float
     occurrences: tuple[tuple[int, int, int], ...]
     width: float = 0.0
+    row_width: float = 0.0
+    picked: PickedKeys | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether so many rows have keys that were not seen that it matters how often these occur."""
+        return sum(found for times, _, found in self.occurrences if times == 1) > _OPEN * self.rows
 
 
 def estimated_distinct(occurrences: Sequence[tuple[float, int]], scale: float) -> float:
@@ -47,15 +73,35 @@ def key_groups(counts: KeyCounts, rows: float) -> list[tuple[float, float]]:
     scale = rows / counts.rows if counts.rows else 1.0
     if scale < 1:
         return [_in_part(float(keys), found / keys, scale) for _, keys, found in counts.occurrences]
+    if counts.picked is None or scale * counts.picked.part <= 1:
+        return _of_all(counts.occurrences, scale, scale)
+    groups = _of_all([one for one in counts.occurrences if one[0] >= _SURE], scale, scale)
+    left = rows - sum(keys * times for keys, times in groups)
+    picked = _seldom_picked(counts.picked, _SURE * scale * counts.picked.part, left)
+    return [*groups, *picked] if picked else _of_all(counts.occurrences, scale, scale)
+
+
+def _seldom_picked(picked: PickedKeys, limit: float, rows: float) -> list[tuple[float, float]]:
+    """Return the groups of the keys that occur less often than `limit` in the part; together they have so many rows."""
+    seldom = [one for one in picked.occurrences if one[0] < limit]
+    found = sum(of for _, _, of in seldom)
+    if not found or rows <= 0:
+        return []
+    groups = _of_all(seldom, 1 / picked.part, rows / found)
+    return [(keys / picked.key_share, times * picked.key_share) for keys, times in groups]
+
+
+def _of_all(occurrences: Sequence[tuple[int, int, int]], scale: float, each: float) -> list[tuple[float, float]]:
+    """Return the groups where the sample is one of `scale` equal parts, and a row of it stands for `each` rows."""
     groups: list[tuple[float, float]] = []
     seldom: dict[int, int] = {}
     left = 0.0
-    for times, keys, found in counts.occurrences:
+    for times, keys, found in occurrences:
         if times >= _SURE or scale == 1:
-            groups.append((float(keys), found * scale / keys))
+            groups.append((float(keys), found * each / keys))
         else:
             seldom[times] = seldom.get(times, 0) + keys
-            left += found * scale
+            left += found * each
     return [*groups, *_seldom_seen(seldom, scale, left)] if seldom else groups
 
 

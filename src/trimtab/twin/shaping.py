@@ -19,7 +19,8 @@ from trimtab.twin.columns import IndexColumns, index_columns
 from trimtab.twin.estimate import METHODS, WITH_FACTS, IndexFacts, Shape, estimate, write_shape
 from trimtab.twin.expression_statistics import store
 from trimtab.twin.pages import is_deduplicated, pages_per_range
-from trimtab.twin.sample import ROWS, Measured, SourceSample, Wanted
+from trimtab.twin.sample import Measured, SourceSample
+from trimtab.twin.sample_statements import ROWS, Wanted
 
 _FRESH_FILES = 1 << 31
 """Added to an index's oid: numbers of files that the server does not give out itself."""

@@ -92,17 +92,19 @@ def btree_size(
     table_rows: float | None = None,
     groups: Groups | None = None,
     repeats: KeyGroups = (),
+    wider: float = 0.0,
     is_deduplicated: bool = True,
     fill_percent: int | None = None,
 ) -> TreeSize:
     """Return the size that CREATE INDEX would give an index on `rows` of the table's `table_rows`.
 
     `repeats` says how often the keys occur, where a sample was counted; else it follows from the columns and `groups`.
+    A key of them is by `wider` bytes longer than a row's on average: keys that occur often tend to be short.
     """
     if rows < 1:
         return TreeSize(1, 0)
     if is_deduplicated and repeats:
-        leaves = _counted(repeats, keys)
+        leaves = _counted(repeats, keys, wider)
     elif is_deduplicated:
         leaves = _deduplicated(rows, max(table_rows or rows, rows), keys, groups or {})
     else:
@@ -146,8 +148,10 @@ def _distinct(column: IndexedColumn, table_rows: float) -> float:
     return max(values, 1.0)
 
 
-def _counted(repeats: KeyGroups, keys: Sequence[IndexedColumn]) -> _Leaves:
+def _counted(repeats: KeyGroups, keys: Sequence[IndexedColumn], wider: float) -> _Leaves:
     bare, items, size = _tuple_bytes(keys), 0.0, 0.0
+    if any(key.is_variable for key in keys):
+        bare = max(bare + wider, _TUPLE_HEADER + 8.0)
     for count, times in repeats:
         part = _scaled(count, _group(max(times, 1.0), bare))
         items, size = items + part[0], size + part[1]

@@ -15,7 +15,8 @@ from trimtab.model.whatif import StatisticsTarget, hypothesis_digest
 from trimtab.twin import expression_statistics, extended_statistics
 from trimtab.twin.expression_statistics import DEFAULT_TARGET
 from trimtab.twin.extended import ExtendedValues
-from trimtab.twin.sample import MOST_ROWS, Sampled, SourceSample, sampled
+from trimtab.twin.sample import SourceSample
+from trimtab.twin.sample_statements import MOST_ROWS, Sampled, sampled
 from trimtab.twin.statistics import StoredColumn
 
 _ROWS_FOR_EACH = 300

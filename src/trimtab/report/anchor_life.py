@@ -44,16 +44,16 @@ def _attribution(found: Attribution) -> dict[str, object]:
         "reason": found.reason,
         "was": list(found.old.lines),
         "now": list(found.new.lines),
-        "trials": [
+        "proof": [
             {
-                "without": [str(cause) for cause in trial.without],
-                "is_generic": trial.is_generic,
-                "shape": trial.shape,
-                "cost": trial.cost,
-                "is_old_shape": trial.is_old_shape,
-                "reason": trial.reason,
+                "without": [str(cause) for cause in plan.without],
+                "is_generic": plan.is_generic,
+                "shape": plan.shape,
+                "cost": plan.cost,
+                "is_old_shape": plan.is_old_shape,
+                "reason": plan.reason,
             }
-            for trial in found.trials
+            for plan in found.proof
         ],
         "engine_version": found.engine_version,
     }

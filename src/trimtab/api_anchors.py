@@ -36,6 +36,7 @@ def create_anchor(
     permanence: str = PERFORMANCE_LIFETIME,
     runs: int = 0,
     seconds: float = 0.0,
+    logs: Sequence[Path] = (),
     keeps_statistics: bool = True,
     spec: str | Path | None = None,
     pg_bin: Path | None = None,
@@ -47,7 +48,8 @@ def create_anchor(
 
     `dsn` and `workload` are as in `optimize`. `permanence` is optimization_lifetime, performance_lifetime or cosmic.
     Reads are run `runs` times each, 0 for not at all; executions of the application's are counted for `seconds`, 0 for
-    all that pg_stat_statements has. The planner's statistics, which hold values of rows, are kept beside it on this
+    all that pg_stat_statements has; single executions are taken from the server's `logs` (files, directories) where
+    these hold all. The planner's statistics, which hold values of rows, are kept beside it on this
     machine unless `keeps_statistics` is false. The source is only read. Raises TrimtabError.
     """
     from trimtab.db.dsn import conninfo_for
@@ -67,6 +69,7 @@ def create_anchor(
         permanence=Permanence(permanence),
         runs=runs,
         seconds=seconds,
+        logs=tuple(logs),
         keeps_statistics=keeps_statistics,
         spec=spec,
         pg_bin=pg_bin,

@@ -41,6 +41,10 @@ def create(
             "--seconds", help="Count for so long; 0: all that pg_stat_statements has.", min=0, callback=finite
         ),
     ] = 0.0,
+    log: Annotated[
+        list[Path] | None,
+        typer.Option("--log", help="A log file of the server, or their directory; may be given again."),
+    ] = None,
     no_statistics: Annotated[
         bool, typer.Option("--no-statistics", help="Keep no planner statistics: they hold values of rows.")
     ] = False,
@@ -61,6 +65,7 @@ def create(
         permanence=permanence,
         runs=runs,
         seconds=seconds,
+        logs=tuple(log or ()),
         keeps_statistics=not no_statistics,
         spec=spec,
         pg_bin=pg_bin,

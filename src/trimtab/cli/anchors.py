@@ -40,6 +40,7 @@ class Asked:
     permanence: str = "performance_lifetime"
     runs: int = 0
     seconds: float = 0.0
+    logs: tuple[Path, ...] = ()
     keeps_statistics: bool = True
     spec: str | None = None
     pg_bin: Path | None = None
@@ -59,6 +60,7 @@ def create(asked: Asked, *, as_json: bool, is_quiet: bool) -> None:
             permanence=asked.permanence,
             runs=asked.runs,
             seconds=asked.seconds,
+            logs=asked.logs,
             keeps_statistics=asked.keeps_statistics,
             spec=asked.spec or config.defaults.spec,
             pg_bin=asked.pg_bin or config.defaults.pg_bin,

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from random import Random
 
 import psycopg
 
@@ -20,6 +21,7 @@ from trimtab.anchor.counted import CountedWindow, counted_between
 from trimtab.anchor.dimensions import dimensions
 from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read
 from trimtab.anchor.force import Force, Standing, standings
+from trimtab.anchor.logged import logged_latencies, why_selective
 from trimtab.anchor.record import Measuring, anchor_to_dict, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
 from trimtab.anchor.store import AnchorStore, flawed
@@ -30,8 +32,13 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.anchor import Anchor, Permanence, QueryLevel
 from trimtab.model.catalog import Snapshot
+from trimtab.model.execution import REASONS
+from trimtab.model.latency import Latency
 from trimtab.model.traffic import Counters
 from trimtab.model.watch import Watcher
+from trimtab.observe.logs.reader import DEFAULT_PREFIX, LogReader
+from trimtab.observe.logs.server_source import read_log_settings
+from trimtab.observe.logs.source import LocalLogs
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.observe.traffic import read_counters, statements_of
 from trimtab.signing.keys import write_public_key
@@ -51,7 +58,8 @@ class AnchorRequest:
     """How an anchor is taken.
 
     `workload` is a file, or statements, or None for pg_stat_statements. Reads are run `runs` times each, 0 for not at
-    all. Counters of pg_stat_statements are read twice, `seconds` apart; with 0 all counts that it has. Without
+    all. Counters of pg_stat_statements are read twice, `seconds` apart; with 0 all counts that it has.
+    `logs` are files or directories of the server's log, whose executions are taken where it holds all of them. Without
     `keeps_statistics` the planner's statistics, which hold values of rows, are not kept beside the anchor: it can then
     be compared, but a plan that changed cannot be explained.
     """
@@ -62,6 +70,7 @@ class AnchorRequest:
     permanence: Permanence = Permanence.PERFORMANCE_LIFETIME
     runs: int = 0
     seconds: float = 0.0
+    logs: tuple[Path, ...] = ()
     keeps_statistics: bool = True
     spec: str | Path | None = None
     pg_bin: Path | None = None
@@ -88,6 +97,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
         )
         window, snapshot, problems = _counted(source, snapshot, request.seconds, watcher, sleep)
         levels = _levels(source, snapshot, request.runs, window, watcher)
+        levels, problem = _with_logs(source, levels, request, snapshot, watcher)
         image, told = _image(request, source.info.server_version, watcher)
         digest = "" if image is None else store.put_statistics(lambda path: save(image, path))
         watcher.progress("reading what plans depend on", 0, 0)
@@ -102,7 +112,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
                 {} if image is None else statistics_digests(image.source, snapshot),
                 image_sha256=digest,
             ),
-            problems=(*problems, *told, *(() if image is None else image.source.problems)),
+            problems=(*problems, *problem, *told, *(() if image is None else image.source.problems)),
         )
         signed = keep(store, ledger, anchor)
         store.forget_statistics([s.anchor for s in _standings(store, ledger) if s.force is Force.IN_FORCE])
@@ -286,6 +296,48 @@ def _levels(
         else level
         for query_id, level in levels.items()
     }  # fmt: skip
+
+
+def _with_logs(
+    source: Connection,
+    levels: dict[str, QueryLevel],
+    request: AnchorRequest,
+    snapshot: Snapshot,
+    watcher: Watcher,
+) -> tuple[dict[str, QueryLevel], tuple[str, ...]]:
+    """Return the levels with the latency of logged executions, where those were not run here; and what was not told."""
+    if not request.logs:
+        return levels, ()
+    watcher.progress("reading the log", 0, 0)
+    settings = read_log_settings(source)
+    selective = why_selective(settings)
+    if selective:
+        return levels, (f"the log was not read: {selective}",)
+    reader = LogReader(
+        LocalLogs(request.logs),
+        log_line_prefix=settings.get("log_line_prefix", DEFAULT_PREFIX),
+        log_timezone=settings.get("log_timezone"),
+        database=snapshot.server.database,
+    )
+    latencies = logged_latencies(reader.read(), random=Random(request.seed))  # noqa: S311
+    found = {
+        query_id: level if level.runs or query_id not in latencies else _timed(level, latencies[query_id])
+        for query_id, level in levels.items()
+    }
+    left_out = [f"{count} because {REASONS[reason]}" for reason, count in reader.tally.left_out.items()]
+    told = f"the log: {reader.tally.executions} executions" + (f"; left out {', '.join(left_out)}" if left_out else "")
+    return found, (told,)
+
+
+def _timed(level: QueryLevel, latency: Latency) -> QueryLevel:
+    return replace(
+        level,
+        runs=latency.count,
+        p50_ms=latency.quantile(0.5) or 0.0,
+        p90_ms=latency.quantile(0.9) or 0.0,
+        max_ms=latency.max_ms,
+        latency=latency,
+    )
 
 
 def _image(request: AnchorRequest, version: int, watcher: Watcher) -> tuple[Image | None, tuple[str, ...]]:

@@ -106,6 +106,23 @@ def test_two_readings_count_what_ran_in_between_alone(busy: Application) -> None
     assert {level.counted.calls for level in signed.anchor.queries if level.counted} == {7}
 
 
+def test_executions_of_the_servers_log_are_taken_where_it_holds_all_of_them(
+    busy: Application,
+) -> None:
+    log = busy.server.directory / "server.log"
+    assert log.is_file()
+    selective = anchoring.create(_request(busy, logs=(log,)), Silent()).anchor
+    assert all(level.latency is None for level in selective.queries)
+    assert any("the log was not read" in problem for problem in selective.problems)
+    # For the database alone: our own session sees it too.
+    busy.run(f'ALTER DATABASE "{busy.database}" SET log_min_duration_statement = 0')
+    _work(busy, 25)
+    anchor = anchoring.create(_request(busy, logs=(log,)), Silent()).anchor
+    told = [problem for problem in anchor.problems if problem.startswith("the log: ")]
+    assert len(told) == 1, anchor.problems
+    assert SECRET not in told[0]
+
+
 def test_counters_that_began_anew_meanwhile_are_told_and_never_differenced(busy: Application) -> None:
     def sleep(_seconds: float) -> None:
         with psycopg.connect(busy.dsn, autocommit=True) as conn:

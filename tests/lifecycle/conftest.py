@@ -14,9 +14,16 @@ import pytest
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 
+from . import lockable
 from .application import SCHEMA, Application
 
 _numbers = itertools.count(1)
+LOCKING_SETTINGS = {
+    "autovacuum": "off",
+    "max_parallel_workers_per_gather": "0",
+    "random_page_cost": "1.1",
+    "jit": "off",
+}
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +61,32 @@ def new_application(counting_server: Server, tmp_path: Path) -> Iterator[Callabl
 @pytest.fixture
 def application(new_application: Callable[[], Application]) -> Application:
     return new_application()
+
+
+@pytest.fixture(scope="session")
+def locking_server() -> Iterator[Server]:
+    """One that may be restarted; nothing but the tests analyses its tables."""
+    path = Path(tempfile.mkdtemp(prefix="ttk-")).resolve()
+    path.chmod(0o711)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+        with Server.create(Binaries.find(), purpose="locking-tests", settings=LOCKING_SETTINGS) as server:
+            with psycopg.connect(server.dsn(), autocommit=True) as conn:
+                conn.execute("CREATE ROLE app LOGIN IN ROLE pg_read_all_data")
+                conn.execute("CREATE DATABASE template_lockable")
+            with psycopg.connect(server.dsn("template_lockable"), autocommit=True) as conn:
+                for statement in lockable.SCHEMA.split(";\n"):
+                    conn.execute(statement.encode())
+            yield server
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def place(locking_server: Server, tmp_path: Path) -> Iterator[lockable.Lockable]:
+    name = f"Lock {next(_numbers)}"
+    with psycopg.connect(locking_server.dsn(), autocommit=True) as conn:
+        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE template_lockable STRATEGY file_copy'.encode())
+    yield lockable.Lockable(locking_server, name, tmp_path / "ledger.db")
+    with psycopg.connect(locking_server.dsn(), autocommit=True) as conn:
+        conn.execute(f'ALTER ROLE app IN DATABASE "{name}" RESET ALL'.encode())
+        conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

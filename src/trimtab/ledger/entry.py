@@ -39,6 +39,7 @@ class Kind(StrEnum):
     ANCHOR_RECORDED = "anchor_recorded"
     ANCHOR_ACCEPTED = "anchor_accepted"
     ANCHOR_RELEASED = "anchor_released"
+    LEASE_NOTED = "lease_noted"
     STRATEGY_SETTLED = "strategy_settled"
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"

@@ -22,7 +22,7 @@ from trimtab.ledger.chain import Row
 from trimtab.ledger.entry import Entry
 from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, unwritable
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _EARLIEST_VERSION = 1
 """Files of this version on have the same tables, and kinds of entries that this one knows: they are taken over."""
 APPLICATION_ID = 0x5472696D  # "Trim", which file(1) and we recognise the file by

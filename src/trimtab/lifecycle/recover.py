@@ -62,7 +62,7 @@ def resume(conninfo: str, ledger_path: Path, spec: str | Path | None) -> Recover
     Each open intent is compared with the catalog and answered. Then what was applied and never settled is taken back:
     without its measurement nobody knows that it holds.
     """
-    with _recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
+    with recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
         return recover(ledger, enforcer, snapshot)
 
 
@@ -83,7 +83,7 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
     A strategy on which later ones rest is refused before anything of it is taken back: `revert.rested_on`. What cannot
     be taken back does not keep the rest from it; then the first reason is raised, and its `done` says what was.
     """
-    with _recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
+    with recovering(conninfo, ledger_path, load_spec(spec)) as (ledger, enforcer, snapshot):
         database = database_body(snapshot.server)
         first, problems = _recover(ledger, enforcer, snapshot)
         standing = applied_changes(ledger.entries(), database=database)
@@ -214,8 +214,8 @@ def _raise_first(problems: Sequence[TrimtabError], done: Recovery) -> None:
 
 
 @contextmanager
-def _recovering(
-    conninfo: str, ledger_path: Path, specification: Specification
+def recovering(
+    conninfo: str, ledger_path: Path, specification: Specification, run_id: str = "recovery"
 ) -> Iterator[tuple[Ledger, Enforcer, Snapshot]]:
     """Open the ledger, a reading and a writing session, and hold the database against a second run."""
     from trimtab.db.connection import connect
@@ -229,7 +229,7 @@ def _recovering(
         writer = stack.enter_context(closing(connect(conninfo, read_only=False)))
         snapshot = read_facts(source, _NO_WORKLOAD)
         require_same_server(writer, snapshot.server)
-        enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, _NO_WORKLOAD), "recovery")
+        enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, _NO_WORKLOAD), run_id)
         yield ledger, enforcer, snapshot
 
 

@@ -75,7 +75,7 @@ def locking_server() -> Iterator[Server]:
                 conn.execute("CREATE ROLE app LOGIN IN ROLE pg_read_all_data")
                 conn.execute("CREATE DATABASE template_lockable")
             with psycopg.connect(server.dsn("template_lockable"), autocommit=True) as conn:
-                for statement in lockable.SCHEMA.split(";\n"):
+                for statement in lockable.STATEMENTS:
                     conn.execute(statement.encode())
             yield server
     shutil.rmtree(path)

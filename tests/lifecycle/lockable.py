@@ -45,10 +45,12 @@ CREATE INDEX item_order ON item (order_id);
 CREATE INDEX orders_customer ON orders (customer);
 CREATE INDEX orders_state ON orders (state);
 CREATE STATISTICS orders_city_zip (dependencies) ON city, zip FROM orders;
-CREATE FUNCTION of_customer(int) RETURNS bigint LANGUAGE plpgsql STABLE
-  AS 'BEGIN RETURN (SELECT sum(amount) FROM orders WHERE customer = $1); END';
-VACUUM ANALYZE;
 """
+WITHIN = """
+CREATE FUNCTION planned(int) RETURNS text LANGUAGE plpgsql AS 'DECLARE found text; BEGIN
+  EXECUTE ''EXPLAIN (FORMAT JSON, VERBOSE) SELECT sum(amount) FROM orders WHERE customer BETWEEN 100 AND $1''
+    INTO found USING $1; RETURN found; END'"""
+STATEMENTS = (*SCHEMA.strip().split(";\n"), WITHIN, "VACUUM ANALYZE")
 
 
 def read(name: str, text: str, *parameters: str) -> Query:
@@ -146,7 +148,7 @@ class Flip:
         return anchored, lock(self.request(place, anchored, changes))
 
 
-FUNCTION = '"public"."of_customer"("pg_catalog"."int4")'
+FUNCTION = '"public"."planned"("pg_catalog"."int4")'
 
 
 def _here(place: Lockable) -> str:

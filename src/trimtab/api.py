@@ -30,6 +30,7 @@ from trimtab.api_anchors import (
     verify_anchor,
     verify_anchors,
 )
+from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
 from trimtab.errors import UsageError
 from trimtab.model.anchor import Anchor
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
@@ -70,9 +71,13 @@ __all__ = [
     "create_anchor",
     "explain_anchor",
     "export_anchor_key",
+    "lock_plan",
     "optimize",
+    "plan_locks",
     "release_anchor",
+    "review_locks",
     "track_evolution",
+    "unlock_plan",
     "verify_anchor",
     "verify_anchors",
 ]

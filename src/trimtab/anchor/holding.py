@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import psycopg
 
@@ -16,26 +17,39 @@ from trimtab.db.explain import explain
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import Change, SetSetting, quote_literal
 from trimtab.model.plan import Plan, PlanNode
+from trimtab.model.plan_shape import plan_shape
 from trimtab.model.workload import Query
+
+Parents: TypeAlias = Mapping[tuple[str, str], tuple[str, str]]
 
 EXECUTIONS = 7
 """PostgreSQL chooses for good after the fifth execution of a prepared statement; the sixth and seventh show what."""
 _PREPARED = '"trimtab held plan"'
 
 
-def shape_now(connection: Connection, query: Query, expected: Expected, settings: Mapping[str, str]) -> str:
-    """Return the shape of the plan that is chosen with these settings. Raises SourceError, WorkloadError."""
+def shape_now(
+    connection: Connection,
+    query: Query,
+    expected: Expected,
+    settings: Mapping[str, str],
+    parents: Parents | None = None,
+) -> str:
+    """Return the shape of the plan that is chosen with these settings, as anchors have it.
+
+    `parents` are as in `plan_shape`. Raises SourceError, WorkloadError.
+    """
     if expected.mode == "prepared" and query.parameter_count and query.is_runnable:
         plan = _prepared(connection, query, settings)
     else:
         is_generic = expected.mode == "generic" if query.parameter_count else None
         plan = explain(connection, query, generic=is_generic, settings=settings)
-    return shape_under_names(plan, expected.index_names or {})
+    return shape_under_names(plan, expected.index_names or {}, parents)
 
 
-def shape_under_names(plan: Plan, index_names: Mapping[str, str]) -> str:
+def shape_under_names(plan: Plan, index_names: Mapping[str, str], parents: Parents | None = None) -> str:
     """Return the plan's shape as it would be if these indexes had the other names."""
-    return Plan(_named(plan.root, index_names)).shape_hash if index_names else plan.shape_hash
+    named = Plan(_named(plan.root, index_names)) if index_names else plan
+    return plan_shape(named, parents).hash
 
 
 def settings_for(snapshot: Snapshot, role: str, changes: Sequence[Change]) -> dict[str, str]:

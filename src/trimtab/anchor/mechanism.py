@@ -73,13 +73,16 @@ class ColumnThen:
 class Situation:
     """What is known of the flip: the cause, and what was there when the plan was anchored.
 
-    `settings` are (name, value of then) of planner settings that have another value now. `restorable` are the anchor's
-    statistics of tables that the query reads, each as a change that stores them. `was_generic` is how the anchored plan
-    was made, None where nobody knows.
+    `index_names` are the names that the `indexes` had, `index_bytes` what they took. `settings` are (name, value of
+    then) of planner settings that have another value now. `restorable` are the anchor's statistics of tables that the
+    query reads, each as a change that stores them. `was_generic` is how the anchored plan was made, None where nobody
+    knows.
     """
 
     cause: Cause
     indexes: tuple[CreateIndex, ...] = ()
+    index_names: tuple[str, ...] = ()
+    index_bytes: int = 0
     statistics_objects: tuple[CreateStatistics, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     columns: tuple[ColumnThen, ...] = ()

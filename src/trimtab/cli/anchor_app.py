@@ -183,6 +183,103 @@ def history(
     anchor_life.history(name, tuple(query) if query else None, svg, config=config, as_json=json)
 
 
+@anchor_app.command(epilog="Example: trimtab anchor lock a-18ec79e8 service=shop --query q0a42922fab --role app")
+def lock(
+    name: Name,
+    dsn: Dsn = None,
+    *,
+    query: Annotated[str, typer.Option("--query", help="The id of the query whose plan is to be held.")],
+    database: Database = None,
+    workload: Workload = None,
+    role: Annotated[str, typer.Option("--role", help="Who runs the query: its settings count.")] = "",
+    days: Annotated[
+        float, typer.Option("--days", help="After which it must earn its place again.", min=0.001, max=3650)
+    ] = 14.0,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Also when the plan was flipped twice within a day.")
+    ] = False,
+    spec: Spec = None,
+    pg_bin: PgBin = None,
+    seed: Seed = 1,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring the plan that an anchor has back, and hold it: by what takes the cause away, as a lease, if allowed."""
+    from trimtab.cli import anchor_locks
+
+    asked = anchor_locks.LockAsked(
+        name=name,
+        dsn=dsn,
+        query=query,
+        database=database,
+        workload=workload,
+        role=role,
+        days=days,
+        confirm=confirm,
+        spec=spec,
+        pg_bin=pg_bin,
+        seed=seed,
+        config=config,
+    )
+    anchor_locks.lock(asked, as_json=json, is_quiet=quiet)
+
+
+@anchor_app.command(epilog="Example: trimtab anchor locks --json")
+def locks(*, config: Config = None, json: Json = False) -> None:
+    """List the leases of this machine: which plan is held, by what, why, and until when."""
+    from trimtab.cli import anchor_locks
+
+    anchor_locks.list_all(config=config, as_json=json)
+
+
+@anchor_app.command(epilog='Example: trimtab anchor unlock l-3f9c2a10bd service=shop --reason "no longer needed"')
+def unlock(
+    lease: Annotated[str, typer.Argument(help="A lease (l-...) of `trimtab anchor locks`.")],
+    dsn: Dsn = None,
+    *,
+    reason: Reason,
+    database: Database = None,
+    spec: Spec = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Take a lock back."""
+    from trimtab.cli import anchor_locks
+
+    anchor_locks.unlock(lease, dsn, database, reason, spec=spec, config=config, as_json=json)
+
+
+@anchor_app.command(epilog="Example: trimtab anchor review service=shop   (from cron, once a day)")
+def review(
+    dsn: Dsn = None,
+    *,
+    database: Database = None,
+    workload: Workload = None,
+    days: Annotated[float, typer.Option("--days", help="For how long a lock is renewed.", min=0.001, max=3650)] = 14.0,
+    spec: Spec = None,
+    pg_bin: PgBin = None,
+    seed: Seed = 1,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look at every lock: verify it; one that has run out is tried without in the lab, and retired when not needed."""
+    from trimtab.cli import anchor_locks
+
+    asked = anchor_locks.ReviewAsked(
+        dsn=dsn,
+        database=database,
+        workload=workload,
+        days=days,
+        spec=spec,
+        pg_bin=pg_bin,
+        seed=seed,
+        config=config,
+    )
+    anchor_locks.review(asked, as_json=json, is_quiet=quiet)
+
+
 @anchor_app.command(epilog='Example: trimtab anchor accept latest --reason "new hardware"')
 def accept(name: Name, *, reason: Reason, config: Config = None, json: Json = False) -> None:
     """Say that an anchor is the new normal of its database."""

@@ -17,10 +17,12 @@ from trimtab.anchor.lease import Lease
 from trimtab.db.connection import connect
 from trimtab.db.explain import explain
 from trimtab.embedded.binaries import Binaries
+from trimtab.lifecycle.anchoring import read_parents
 from trimtab.lifecycle.locking import PROPOSER, Tried, TryWithout
 from trimtab.lifecycle.workshop import READ_TIMEOUT_MS
 from trimtab.model.applied import Applied
 from trimtab.model.change import RestoreStatistics, SetSetting
+from trimtab.model.plan import Plan
 from trimtab.model.strategy import Decision, Strategy
 from trimtab.model.watch import Silent, Watcher
 from trimtab.model.workload import Query, Workload
@@ -81,7 +83,7 @@ class _Lab:
         inverses = tuple(each.inverse for each in reversed(applied))
         without = Strategy(inverses, PROPOSER, f"Without {lease.id}", "the planner may do as well alone", (query.id,))
         alone = plans(self.trials.connection, [query], arm((*self.trials.kept, without))).get(query.id)
-        if alone is not None and alone.shape_hash == lease.expected.plan_shape:
+        if alone is not None and self._shape(lease, alone) == lease.expected.plan_shape:
             return Tried(True, "without the lock, in the lab: the anchored plan is chosen")
         trial = self.trials.trial(without, [query], accept_neutral=True)
         if trial.decision is Decision.FAILED:
@@ -92,6 +94,9 @@ class _Lab:
         """The clone has statistics of its own, made by ANALYZE of now: its plan is the one without the lock."""
         is_generic = lease.expected.mode == "generic" if query.parameter_count else None
         plan = explain(self.trials.connection, query, generic=is_generic)
-        is_as_good = shape_under_names(plan, lease.expected.index_names or {}) == lease.expected.plan_shape
+        is_as_good = self._shape(lease, plan) == lease.expected.plan_shape
         found = "the anchored plan is chosen" if is_as_good else "another plan is chosen"
         return Tried(is_as_good, f"with statistics of now, in the lab: {found}")
+
+    def _shape(self, lease: Lease, plan: Plan) -> str:
+        return shape_under_names(plan, lease.expected.index_names or {}, read_parents(self.trials.connection))

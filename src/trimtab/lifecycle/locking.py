@@ -33,6 +33,7 @@ from trimtab.errors import RefusedError, SourceError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes
+from trimtab.lifecycle.anchoring import read_parents
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.recover import recover, recovering
 from trimtab.lifecycle.same_server import require_same_server
@@ -117,7 +118,7 @@ class _Desk:
         settings = settings_for(self.enforcer.look(), role, changes)
         with closing(connect(self.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as connection:
             require_same_server(connection, self.snapshot.server)
-            return shape_now(connection, query, expected, settings)
+            return shape_now(connection, query, expected, settings, read_parents(connection))
 
 
 def lock(request: LockRequest, *, clock: Callable[[], int] = time.time_ns) -> Lease:

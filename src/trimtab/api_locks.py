@@ -31,7 +31,7 @@ def lock_plan(
 ) -> Held:
     """Bring the plan back that an anchor has of a query, on the source, and hold it as a lease.
 
-    `workload` has the query's text, as in `create_anchor`; `role` is who runs it, "" for our own. It is done by what
+    `workload` has the query's text, as in `create_anchor`; `role` is who runs it, "" for anybody. It is done by what
     takes the proven cause away, as far as the specification allows; what does not bring the plan back is taken back.
     `is_confirmed` goes on although the plan was flipped twice within a day. Raises TrimtabError.
     """

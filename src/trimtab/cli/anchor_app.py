@@ -191,7 +191,7 @@ def lock(
     query: Annotated[str, typer.Option("--query", help="The id of the query whose plan is to be held.")],
     database: Database = None,
     workload: Workload = None,
-    role: Annotated[str, typer.Option("--role", help="Who runs the query: its settings count.")] = "",
+    role: Annotated[str, typer.Option("--role", help="Who runs the query; else all of the database.")] = "",
     days: Annotated[
         float, typer.Option("--days", help="After which it must earn its place again.", min=0.001, max=3650)
     ] = 14.0,

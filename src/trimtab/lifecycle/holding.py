@@ -37,7 +37,7 @@ from trimtab.twin.image import load
 class HoldRequest:
     """What is to be held: the plan of one query, as an anchor of this machine has it.
 
-    `role` is who runs the query, "" for our own; the others are as in `ExplainRequest` and `LockRequest`.
+    `role` is who runs the query, "" for anybody; the others are as in `ExplainRequest` and `LockRequest`.
     """
 
     conninfo: str
@@ -188,11 +188,9 @@ def _tried(
             continue
         is_mode = mechanism.kind is MechanismKind.PLAN_CACHE_MODE
         mode = "prepared" if is_mode else "generic" if is_generic else "custom"
-        names = (
-            {new.name: old for new, old in zip(situation.indexes, situation.index_names, strict=True)}
-            if mechanism.kind is MechanismKind.INDEX
-            else None
-        )
+        is_index = mechanism.kind is MechanismKind.INDEX
+        new_names = [index.name for index in situation.indexes]
+        names = dict(zip(new_names, situation.index_names, strict=True)) if is_index else None
         lease = lock(
             LockRequest(
                 conninfo=request.conninfo,
@@ -205,12 +203,12 @@ def _tried(
                 role=request.role,
                 spec=request.spec,
                 ttl_days=request.ttl_days,
-                size_bytes=situation.index_bytes if mechanism.kind is MechanismKind.INDEX else 0,
+                size_bytes=situation.index_bytes if is_index else 0,
                 is_confirmed=request.is_confirmed,
             )
         )
         tried.append((mechanism.kind.value, lease.reason))
-        if lease.state is LeaseState.VERIFIED:
+        if lease.is_active:
             return lease, tried
     return None, tried
 
@@ -220,7 +218,8 @@ def _capability(snapshot: Snapshot, role: str, specification: Specification) -> 
     return Capability(
         server_version=server.version,
         settable=snapshot.settable_scopes,
-        scopes=scopes_of(role or server.user, server.database),
+        # Without a role nobody knows who runs the query: what holds for the database holds for all.
+        scopes=scopes_of(role, server.database) if role else (("database", server.database),),
         owned=frozenset((table.schema, table.name) for table in snapshot.tables if table.is_owned),
         extensions=snapshot.extensions,
         most_target=specification.limits.statistics.max_target,

@@ -38,6 +38,7 @@ SCHEMA_MODULES = (
     "errors.py",
     "lifecycle/journal.py",
     "report/anchor_life.py",
+    "report/anchor_locks.py",
     "report/anchors.py",
     "report/document.py",
     "report/indexes.py",

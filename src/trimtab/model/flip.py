@@ -183,7 +183,7 @@ class Attribution:
     """Why a plan flipped. `kind` is None where nothing was proven; `reason` says what was found, in words.
 
     `causes` are the differences that, taken back together and no fewer, bring the old shape back. `proof` is all plans
-    in the order in which they were made, `engine_version` is the planner's that made them (server_version_num).
+    in the order in which they were made, `engine_version` the planner's that made them (server_version_num).
     """
 
     kind: CauseKind | None

@@ -46,7 +46,8 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class AnchoredPlan:
-    """A plan as an anchor keeps it: its shape as lines for people, and what it reads by (schema, name), and by index.
+    """A plan as an anchor keeps it: its shape as lines for people, and what it reads by (schema, name), and by
+    index; `methods` are as in `PlanShape`.
 
     Partitions are folded into their parents. It holds no literal.
     """
@@ -54,15 +55,27 @@ class AnchoredPlan:
     lines: tuple[str, ...]
     relations: tuple[tuple[str, str], ...]
     indexes: tuple[str, ...]
+    methods: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, shape: PlanShape) -> AnchoredPlan:
         """Return what is kept of a shape, beside its hash."""
-        return cls(shape.lines, tuple(sorted(shape.relations)), tuple(sorted(shape.indexes)))
+        return cls(
+            shape.lines,
+            tuple(sorted(shape.relations)),
+            tuple(sorted(shape.indexes)),
+            tuple(sorted(shape.methods)),
+        )
 
     def shape(self, hash: str) -> PlanShape:
         """Return the shape of that hash."""
-        return PlanShape(hash, self.lines, frozenset(self.relations), frozenset(self.indexes))
+        return PlanShape(
+            hash,
+            self.lines,
+            frozenset(self.relations),
+            frozenset(self.indexes),
+            frozenset(self.methods),
+        )
 
 
 @dataclass(frozen=True, slots=True)

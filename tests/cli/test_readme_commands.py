@@ -25,7 +25,7 @@ def _blocks() -> list[list[str]]:
 
 
 def test_the_commands_for_ones_own_database_run(market: Market, program: Program, tmp_path: Path) -> None:
-    main, asking, setting_up = _blocks()
+    main, asking, holding, setting_up = _blocks()
     write_workload(program.directory / "current_queries.sql", reads=2)
     (program.directory / "shop.yaml").write_text(SECTION.split("```yaml\n")[1].split("```")[0], "utf-8")
     service = "\n".join(["[shop]", *(part.replace("'", "") for part in market.dsn.split())])
@@ -33,12 +33,15 @@ def test_the_commands_for_ones_own_database_run(market: Market, program: Program
     environ = {"PGSERVICEFILE": str(tmp_path / "services.conf")}
     market.play()
     before = market.definitions()
-    for command in setting_up + asking + main:
+    for command in setting_up + asking + holding + main:
         name, *arguments = shlex.split(command.replace(DSN, shlex.quote(market.dsn)))[1:]
         standing = program.succeed("status", "--json").document["applied"]
         if "s-3f9c2a10bd" in arguments:
             assert standing, "what is to be taken back must stand"
             arguments[arguments.index("s-3f9c2a10bd")] = standing[-1]["strategy_id"]
+        if "a-18ec79e8" in arguments:
+            first = program.succeed("anchor", "list", "--json").document["anchors"][0]
+            arguments[arguments.index("a-18ec79e8")] = first["id"]
         ended = program.run(name, *arguments, environ=environ)
         assert ended.code == 0, (command, ended.stderr)
     assert market.definitions() == before

@@ -17,6 +17,7 @@ from trimtab.embedded.server import Server
 from trimtab.embedded.template import copy_strategy
 
 from .shop import SCHEMA, Shop, wait_until
+from .victims import Victims, started
 
 _numbers = itertools.count(1)
 
@@ -83,6 +84,12 @@ def shop(newest_server: Server, tmp_path: Path) -> Iterator[Shop]:
 )
 def any_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     yield from _shop(request.getfixturevalue(request.param), tmp_path / "ledger.db")
+
+
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Victims]:
+    with started() as found:
+        yield found
 
 
 @pytest.fixture

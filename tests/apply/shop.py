@@ -20,6 +20,7 @@ from trimtab.model.change import (
     CreateIndex,
     CreateStatistics,
     DropIndex,
+    RebuildIndex,
     SetDistinct,
     SetSetting,
     SetStatisticsTarget,
@@ -168,17 +169,28 @@ class Shop:
 
 
 def quick_specification(**locks: float) -> Specification:
-    """The default one, with little patience."""
+    """The default one, with little patience, which lets small indexes be rebuilt too."""
     specification = load_spec(None)
     few = {"lock_timeout_ms": 150, "attempts": 2, "pause_seconds": 0.0, "build_timeout_ms": 60_000}
     limits = specification.limits
-    changed = limits.model_copy(update={"locks": limits.locks.model_copy(update={**few, **locks})})
+    changed = limits.model_copy(
+        update={
+            "locks": limits.locks.model_copy(update={**few, **locks}),
+            "rebuilds": limits.rebuilds.model_copy(update={"min_excess_bytes": 0}),
+        }
+    )
     return replace(specification, limits=changed)
 
 
-def strategy(*changes: Change) -> Strategy:
+def evidence(*changes: Change) -> dict[str, int]:
+    """What a proposer says of the changes: how large new indexes will be."""
     sizes = {f"size_bytes.{change.name}": 1_000_000 for change in changes if isinstance(change, CreateIndex)}
-    return Strategy(changes, "test", "title", "reason", (), size_bytes=1_000_000, evidence=sizes)
+    return sizes | {f"size_bytes.{change.name}": 8192 for change in changes if isinstance(change, RebuildIndex)}
+
+
+def strategy(*changes: Change) -> Strategy:
+    size = sum(1_000_000 for change in changes if not isinstance(change, RebuildIndex))
+    return Strategy(changes, "test", "title", "reason", (), size_bytes=size, evidence=evidence(*changes))
 
 
 @contextmanager
@@ -188,7 +200,8 @@ def open_transaction(shop: Shop, *statements: str, old_ms: int = 0) -> Iterator[
         connection.execute("BEGIN")
         for statement in statements:
             connection.execute(statement.encode())
-        connection.execute("select pg_sleep($1)", (old_ms / 1000,))
+        if old_ms:  # the last statement of a transaction can hold a snapshot: it is to be one of those asked for
+            connection.execute("select pg_sleep($1)", (old_ms / 1000,))
         yield connection
         if not connection.closed:
             connection.execute("ROLLBACK")
@@ -207,5 +220,5 @@ def wait_until(shop: Shop, condition: str) -> None:
 
 WAITING = (
     "exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    " and query ~ '^(CREATE|DROP|ALTER|ANALYZE) ?')"
+    " and query ~ '^(CREATE|DROP|ALTER|ANALYZE|REINDEX) ?')"
 )

@@ -13,7 +13,7 @@ import pytest
 from trimtab.apply import disk
 from trimtab.db.connection import Connection, connect
 from trimtab.errors import ApplyError
-from trimtab.model.change import CreateIndex
+from trimtab.model.change import CreateIndex, RebuildIndex
 from trimtab.model.strategy import Strategy
 from trimtab.spec.limits import Servers
 from trimtab.spec.load import load_spec
@@ -113,7 +113,7 @@ def test_a_role_that_is_not_told_where_the_data_is_is_not_held_up(shop: Shop) ->
 
 def test_only_the_directory_of_that_very_server_is_believed(any_shop: Shop, tmp_path: Path) -> None:
     with closing(any_shop.connect()) as connection:
-        places = disk._places(connection)
+        places = disk._places(connection, CREATE_INDEX)
     assert places is not None
     assert places.data_directory == any_shop.server.data_directory
     assert disk._is_of_that_server(places)
@@ -137,7 +137,7 @@ def test_the_file_system_of_the_indexs_tablespace_is_asked(any_shop: Shop) -> No
         connection.execute(b"create tablespace elsewhere location ''")
         try:
             connection.execute(b"set default_tablespace = elsewhere")
-            places = disk._places(connection)
+            places = disk._places(connection, CREATE_INDEX)
             assert places is not None
             assert places.database == places.data_directory
             assert places.index.parent == places.data_directory / "pg_tblspc"
@@ -180,3 +180,25 @@ def test_the_predicted_size_is_the_indexs_own_where_it_is_known(
 def test_only_a_socket_or_a_loopback_address_may_be_this_machine(host: str, address: str, expected: bool) -> None:
     link = cast(Connection, SimpleNamespace(info=SimpleNamespace(host=host, hostaddr=address)))
     assert disk._is_on_this_machine(link) is expected
+
+
+def test_a_rebuilt_index_stays_in_its_own_tablespace_and_needs_the_room_of_a_second_copy(shop: Shop) -> None:
+    change = RebuildIndex("public", "orders", "orders_city", 1)
+    with closing(shop.connect()) as connection:
+        connection.execute(b"set allow_in_place_tablespaces = on")
+        connection.execute(b"create tablespace apart location ''")
+        try:
+            beside = disk._places(connection, change)
+            assert beside is not None
+            assert beside.index == beside.database
+            connection.execute(b"alter index orders_city set tablespace apart")
+            apart = disk._places(connection, change)
+            assert apart is not None
+            assert apart.index.parent == apart.data_directory / "pg_tblspc"
+        finally:
+            connection.execute(b"alter index orders_city set tablespace pg_default")
+            connection.execute(b"drop tablespace apart")
+    small = replace(strategy(change), evidence={"size_bytes.orders_city": 10, "held_bytes.orders_city": 90})
+    assert disk.predicted_bytes(small, change) == 45
+    large = replace(small, evidence={"size_bytes.orders_city": 50, "held_bytes.orders_city": 90})
+    assert disk.predicted_bytes(large, change) == 50

@@ -23,7 +23,7 @@ from trimtab.model.column_statistics import ColumnStatistics, OfColumn, TableSta
 from trimtab.model.strategy import Outcome
 
 from .shop import Shop, strategy
-from .test_crash import Victims, victims  # noqa: F401 - a fixture
+from .victims import Victims
 
 pytestmark = pytest.mark.server
 
@@ -144,7 +144,7 @@ def test_of_a_partitioned_table_those_of_all_partitions_together_are_stored(shop
 
 
 @pytest.mark.parametrize("reverts", [False, True])
-def test_killed_around_each_entry(shop: Shop, victims: Victims, reverts: bool) -> None:  # noqa: F811
+def test_killed_around_each_entry(shop: Shop, victims: Victims, reverts: bool) -> None:
     change = _skewed(shop)
     later = _stored(shop)
     act = "revert" if reverts else "apply"

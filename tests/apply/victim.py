@@ -53,7 +53,8 @@ def change_the_source(told: Mapping[str, Any]) -> None:
     specification = load_spec(None)
     limits = specification.limits
     locks = limits.locks.model_copy(update={"lock_timeout_ms": 600_000, "attempts": 1})
-    specification = replace(specification, limits=limits.model_copy(update={"locks": locks}))
+    rebuilds = limits.rebuilds.model_copy(update={"min_excess_bytes": 0})
+    specification = replace(specification, limits=limits.model_copy(update={"locks": locks, "rebuilds": rebuilds}))
     MortalLedger.killed_at = told["killed_at"]
     with MortalLedger.open(Path(told["ledger"])) as ledger, hold_database(source):
         enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, Workload((), "none")), "r-victim")
@@ -63,7 +64,7 @@ def change_the_source(told: Mapping[str, Any]) -> None:
             return
         changes = tuple(change_from_dict(change) for change in told["changes"])
         ledger.append(Kind.RUN_STARTED, {"database": database_body(enforcer.look().server)}, run_id="r-victim")
-        enforcer.apply(Strategy(changes, "test", "title", "reason", (), size_bytes=1_000_000))
+        enforcer.apply(Strategy(changes, "test", "title", "reason", (), 1_000_000, told["evidence"]))
 
 
 def main() -> None:

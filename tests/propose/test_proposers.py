@@ -32,7 +32,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, *entries: str) -> Non
 
 
 def test_settings_are_tried_last() -> None:
-    assert [name for name, _ in PROPOSERS] == ["statistics", "indexes", "drops", "merges", "settings"]
+    assert [name for name, _ in PROPOSERS] == ["statistics", "indexes", "drops", "merges", "rebuilds", "settings"]
     assert all_proposers()[: len(PROPOSERS)] == PROPOSERS
 
 

@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
             "set_statistics_target",
             "set_distinct",
             "restore_statistics",
+            "rebuild_index",
         ),
         "max_changes_per_run": _up_to(0, 5),
         "max_changes_per_table": _up_to(0, 5),
@@ -70,6 +71,12 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "reasons": _subset("duplicate", "redundant", "unused"),
         "max_extra_columns": _up_to(0, 3),
         "min_unused_days": _up_to(1, 3),
+    },
+    "rebuilds": {
+        "allow": st.booleans(),
+        "max_size": _sizes,
+        "min_excess": _sizes,
+        "min_excess_percent": _floats(0, 99),
     },
     "statistics": {
         "max_columns": _up_to(2, 4),

@@ -5,7 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from trimtab.model.catalog import Column, ForeignKey, Index, ServerIdentity, Setting, Snapshot, StatisticsObject, Table
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, SetSetting, quote_identifier
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    RebuildIndex,
+    SetSetting,
+    quote_identifier,
+)
 from trimtab.model.strategy import Strategy, Verdict
 from trimtab.model.workload import Workload
 from trimtab.spec.limits import Limits
@@ -111,6 +119,10 @@ def drop(name: str, of: Table = ORDERS, **fields: Any) -> DropIndex:
     found = next(index for index in of.indexes if index.name == name)
     keys = tuple(column or "" for column in found.key_columns)
     return replace(DropIndex(found.schema, found.table, name, found.tail or "", keys, found.include_columns), **fields)
+
+
+def rebuild(name: str, oid: int = 0) -> RebuildIndex:
+    return RebuildIndex("public", "orders", name, oid)
 
 
 def statistics(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from trimtab.model.change import Change, RestoreStatistics, SetDistinct, SetStatisticsTarget, role_in_database
 from trimtab.model.strategy import Strategy
 
-from .catalogue import COLUMNS, MIB, ORDERS, create, drop, setting, spec, statistics
+from .catalogue import COLUMNS, MIB, ORDERS, create, drop, rebuild, setting, spec, statistics
 
 _columns = st.lists(st.sampled_from([*COLUMNS, "created_at DESC"]), min_size=1, max_size=4, unique=True)
 _any_column = st.sampled_from([*COLUMNS, "nothing"])
@@ -25,6 +25,9 @@ def _creates(draw: st.DrawFn) -> Change:
 changes: st.SearchStrategy[Change] = st.one_of(
     _creates(),
     st.sampled_from([index.name for index in ORDERS.indexes]).map(drop),
+    st.builds(
+        rebuild, st.sampled_from([*(index.name for index in ORDERS.indexes), "nowhere"]), st.sampled_from([0, 0, 7])
+    ),
     st.builds(
         lambda columns, kinds, name: statistics(*columns, kinds=tuple(kinds), name=name),
         st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=4, unique=True),
@@ -65,8 +68,10 @@ changes: st.SearchStrategy[Change] = st.one_of(
     ),
 )
 
+_new_sizes = {f"size_bytes.{index.name}": MIB for index in ORDERS.indexes[1:]}
+
 strategies: st.SearchStrategy[Strategy] = st.builds(
-    lambda made, size: Strategy(tuple(made), "test", "title", "reason", (), size),
+    lambda made, size: Strategy(tuple(made), "test", "title", "reason", (), size, _new_sizes),
     st.lists(changes, max_size=3),
     st.sampled_from([-MIB, 0, 8192, MIB, 100 * MIB, 1024 * MIB, 30 * 1024 * MIB]),
 )
@@ -98,6 +103,7 @@ random_limits = st.fixed_dictionaries(
                     "set_statistics_target",
                     "set_distinct",
                     "restore_statistics",
+                    "rebuild_index",
                 ),
                 "max_changes_per_run": st.integers(0, 6),
                 "max_changes_per_table": st.integers(0, 6),
@@ -129,6 +135,14 @@ random_limits = st.fixed_dictionaries(
                 "reasons": _some("duplicate", "redundant", "unused"),
                 "max_extra_columns": st.integers(0, 3),
                 "min_unused_days": st.integers(1, 90),
+            }
+        ),
+        "rebuilds": _subsets(
+            {
+                "allow": st.booleans(),
+                "max_size": _sizes,
+                "min_excess": _sizes,
+                "min_excess_percent": st.sampled_from([0.0, 40.0, 95.0]),
             }
         ),
         "statistics": _subsets(

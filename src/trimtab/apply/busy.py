@@ -6,7 +6,7 @@ import psycopg
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection, source_error
-from trimtab.model.change import Change, CreateIndex, fill
+from trimtab.model.change import Change, CreateIndex, RebuildIndex, fill
 from trimtab.spec.limits import Servers
 
 
@@ -15,7 +15,7 @@ def busy(connection: Connection, change: Change, limits: Servers) -> str | None:
 
     Only what reads a table counts as work; what writes the catalog alone does not.
     """
-    if not isinstance(change, CreateIndex) and fill(change) is None:
+    if not isinstance(change, CreateIndex | RebuildIndex) and fill(change) is None:
         return None
     try:
         row = connection.execute(queries.load("server_load", connection.info.server_version)).fetchone()

@@ -1,4 +1,5 @@
-"""Says whether a new index would fill the server's disk: by a limit of size, and by free space where it can be seen.
+"""Says whether a new index, or a rebuilt one's second copy, would fill the server's disk: by a limit of size, and by
+free space where it can be seen.
 
 PostgreSQL does not tell how much space is free. So the specification bounds what the databases may hold together; and
 where the server is on this machine, and its directory is seen to be that server's, the file system is asked. It only
@@ -17,7 +18,7 @@ import psycopg
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection, source_error
-from trimtab.model.change import Change, CreateIndex
+from trimtab.model.change import Change, CreateIndex, RebuildIndex
 from trimtab.model.strategy import Strategy
 from trimtab.spec.limits import Servers
 from trimtab.spec.quantity import LARGEST, size_text
@@ -42,19 +43,22 @@ class _Places:
 
 def predicted_bytes(strategy: Strategy, change: Change) -> int:
     """Return the predicted size of the index that the change makes; 0 for other changes."""
-    if not isinstance(change, CreateIndex):
+    if not isinstance(change, CreateIndex | RebuildIndex):
         return 0
-    own = strategy.evidence.get(f"size_bytes.{change.name}")
-    return max(0, int(own) if isinstance(own, int | float) else strategy.size_bytes)
+    own, held = (strategy.evidence.get(f"{what}_bytes.{change.name}") for what in ("size", "held"))
+    size = int(own) if isinstance(own, int | float) else strategy.size_bytes
+    if isinstance(change, RebuildIndex) and isinstance(held, int | float):
+        size = max(size, int(held) // _TIMES)  # room for a copy as large as the old one, should the estimate be wrong
+    return max(0, size)
 
 
 def full(connection: Connection, change: Change, size_bytes: int, limits: Servers) -> str | None:
     """Return why the server's disk has no room for the index, or None. Raises SourceError when it cannot be asked."""
-    if not isinstance(change, CreateIndex):
+    if not isinstance(change, CreateIndex | RebuildIndex):
         return None
     needed = _TIMES * size_bytes
     try:
-        return _over_limit(connection, needed, limits) or _no_room(connection, needed, limits)
+        return _over_limit(connection, needed, limits) or _no_room(connection, change, needed, limits)
     except psycopg.Error as error:
         raise source_error(error) from None
 
@@ -74,10 +78,10 @@ def _over_limit(connection: Connection, needed: int, limits: Servers) -> str | N
     )
 
 
-def _no_room(connection: Connection, needed: int, limits: Servers) -> str | None:
+def _no_room(connection: Connection, change: CreateIndex | RebuildIndex, needed: int, limits: Servers) -> str | None:
     if not _is_on_this_machine(connection):
         return None
-    places = _places(connection)
+    places = _places(connection, change)
     if places is None or not _is_of_that_server(places):
         return None
     for place in dict.fromkeys((places.index, places.database)):
@@ -100,13 +104,17 @@ def _is_on_this_machine(connection: Connection) -> bool:
         return False
 
 
-def _places(connection: Connection) -> _Places | None:
+def _places(connection: Connection, change: CreateIndex | RebuildIndex) -> _Places | None:
     row = connection.execute(queries.load("disk_places", connection.info.server_version)).fetchone()
     assert row is not None, "the query returns one row"
     directory, port, started_at, database, index = row
     if not directory:
         return None
     base = Path(directory)
+    if isinstance(change, RebuildIndex):  # the copy lies beside the index, whatever default_tablespace says
+        text = queries.load("index_place", connection.info.server_version)
+        own = connection.execute(text.encode(), (change.schema, change.name)).fetchone()
+        index = None if own is None else own[0]
     # What is '' is in the data directory; what is relative to it is an "in place" tablespace.
     return _Places(base, port, started_at, base / (database if index is None else index), base / database)
 

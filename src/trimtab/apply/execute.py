@@ -16,7 +16,7 @@ import psycopg
 from trimtab.apply.busy import busy
 from trimtab.apply.disk import full
 from trimtab.apply.patience import Patience
-from trimtab.apply.state import ChangeState, blocker, build_in_progress, state_of
+from trimtab.apply.state import ChangeState, blocker, build_in_progress, rebuild_leftovers, state_of
 from trimtab.apply.statistics_files import StatisticsFiles
 from trimtab.apply.stored_statistics import statistics_of, store_statistics
 from trimtab.db.connection import Connection, source_error
@@ -27,6 +27,8 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
     RestoreStatistics,
     SetDistinct,
     SetSetting,
@@ -80,11 +82,11 @@ class Execution:
             self.sleep(pause)
 
     def clear(self, change: Change, *, tries: int | None = None) -> None:
-        """Remove the invalid index that a broken-off build or drop left; for a drop this finishes it.
+        """Remove the invalid index that a broken-off build, drop or rebuild left; for a drop this finishes it.
 
         Never touches what another session is building. Raises UnfinishedError when locks do not allow it in time.
         """
-        if not isinstance(change, CreateIndex | DropIndex) or self._look(change) is not ChangeState.HALF:
+        if not isinstance(change, CreateIndex | DropIndex | RebuildIndex) or self._look(change) is not ChangeState.HALF:
             return
         for pause in self.patience.pauses(tries):
             with _unknown_if_lost(change):
@@ -133,7 +135,7 @@ class Execution:
             with suppress(TrimtabError, psycopg.Error):
                 self.clear(change, tries=1)
             raise
-        if reason is not None and isinstance(change, CreateIndex):
+        if reason is not None and isinstance(change, CreateIndex | RebuildIndex):
             self.clear(change)
         found = self._look(change)
         if found is ChangeState.DONE:
@@ -143,7 +145,7 @@ class Execution:
     def _act(self, change: Change) -> None:
         self._limit(self.patience.build_timeout_ms)
         match change:
-            case CreateIndex() | DropIndex():
+            case CreateIndex() | DropIndex() | RebuildIndex():
                 self.connection.execute(change.sql(concurrently=True).encode())
             case CreateStatistics() | SetStatisticsTarget() | SetDistinct():
                 with self.connection.transaction():
@@ -155,14 +157,21 @@ class Execution:
                     store_statistics(self.connection, change, statistics)
             case DropStatistics() | SetSetting():
                 self.connection.execute(change.sql().encode())
+            case LeaveIndex():
+                return
             case _:
                 assert_never(change)
 
-    def _drop(self, change: CreateIndex | DropIndex) -> None:
-        """Drop the leftover, unless it is gone meanwhile or cannot be locked now: the next look tells."""
+    def _drop(self, change: CreateIndex | DropIndex | RebuildIndex) -> None:
+        """Drop the leftovers, unless one is gone meanwhile or cannot be locked now: the next look tells."""
+        names = [change.name]
+        if isinstance(change, RebuildIndex):
+            with _unknown_if_lost(change):
+                names = rebuild_leftovers(self.connection, change)
         try:
             self._limit(0)
-            self.connection.execute(f"DROP INDEX CONCURRENTLY {qualified(change.schema, change.name)}".encode())
+            for name in names:
+                self.connection.execute(f"DROP INDEX CONCURRENTLY {qualified(change.schema, name)}".encode())
         except (psycopg.errors.UndefinedObject, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             return
         except psycopg.Error:

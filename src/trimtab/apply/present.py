@@ -19,6 +19,8 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
     RestoreStatistics,
     SetDistinct,
     SetSetting,
@@ -57,7 +59,10 @@ def _change_now(
     if table is None or table_oid is None:
         return change
     change = replace(change, schema=table.schema, table=table.name)
-    if object_oid is None or isinstance(change, SetStatisticsTarget | SetDistinct | RestoreStatistics):
+    if object_oid is None or isinstance(
+        change, SetStatisticsTarget | SetDistinct | RestoreStatistics | RebuildIndex | LeaveIndex
+    ):
+        # What a rebuild left is known by the name that the index had when it began.
         return change
     if isinstance(change, CreateIndex | DropIndex):
         return _index_now(connection, change, object_oid, table_oid)

@@ -17,6 +17,8 @@ from trimtab.model.change import (
     CreateIndex,
     CreateStatistics,
     DropIndex,
+    LeaveIndex,
+    RebuildIndex,
     RestoreStatistics,
     SetDistinct,
     SetSetting,
@@ -73,7 +75,7 @@ def refuse_other_table(change: Change, observed: Snapshot, snapshot: Snapshot) -
 
 def refuse_partitioned(change: Change, snapshot: Snapshot) -> None:
     """Refuse index work on a partitioned table, which the server cannot do without blocking it: `apply.partitioned`."""
-    if not isinstance(change, CreateIndex | DropIndex):
+    if not isinstance(change, CreateIndex | DropIndex | RebuildIndex):
         return
     table = snapshot.table(change.schema, change.table)
     if table is not None and table.kind == "p":
@@ -91,7 +93,7 @@ def refuse_not_absent(connection: Connection, change: Change) -> None:
     if found is not ChangeState.ABSENT:
         what = {
             ChangeState.DONE: "it stands already",
-            ChangeState.HALF: "an invalid index of that name is there",
+            ChangeState.HALF: "an invalid index of that name, or that a rebuild of it left, is there",
             ChangeState.FOREIGN: "something else of that name is there",
         }[found]
         raise RefusedError(
@@ -106,10 +108,14 @@ _ON_COLUMNS = (CreateIndex, CreateStatistics, SetStatisticsTarget, SetDistinct, 
 
 
 class LeftAlone(StrEnum):
-    """Why nothing is done to take a change back, as the ledger has it. SUBJECT_GONE: nothing is left to put it on."""
+    """Why nothing is done to take a change back, as the ledger has it. SUBJECT_GONE: nothing is left to put it on.
+
+    NOTHING_TO_UNDO: an index was rebuilt, and is the same.
+    """
 
     REPLACED = "replaced_by_others"
     SUBJECT_GONE = "subject_gone"
+    NOTHING_TO_UNDO = "nothing_to_undo"
 
 
 def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot) -> LeftAlone | None:
@@ -120,6 +126,8 @@ def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot
     place now keeps it from being put back.
     """
     change, inverse = applied.change, applied.inverse
+    if isinstance(inverse, LeaveIndex):
+        return LeftAlone.NOTHING_TO_UNDO
     if isinstance(inverse, _ON_COLUMNS) and _is_subject_gone(inverse, snapshot):
         return LeftAlone.SUBJECT_GONE
     target = state_of(connection, inverse)

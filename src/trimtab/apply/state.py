@@ -21,6 +21,8 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
     RestoreStatistics,
     SetDistinct,
     SetSetting,
@@ -31,7 +33,7 @@ from trimtab.validate.definition import shape_of_tail
 
 
 class ChangeState(StrEnum):
-    """What the catalog says. HALF: an invalid index of that definition, as a broken-off build or drop leaves it.
+    """What the catalog says. HALF: an invalid index, as a broken-off build, drop or rebuild leaves it.
 
     FOREIGN: something of that name is there, but it is not what the change means.
     """
@@ -69,8 +71,21 @@ def state_of(connection: Connection, change: Change) -> ChangeState:
             found = read_statistics(connection, change.schema, change.table, change.columns)
             is_done = found is not None and columns_digest(found) == change.columns_sha256
             return ChangeState.DONE if is_done else ChangeState.ABSENT
+        case RebuildIndex():
+            return _rebuild_state(connection, change)
+        case LeaveIndex():
+            return ChangeState.DONE
         case _:
             assert_never(change)
+
+
+def rebuild_leftovers(connection: Connection, change: RebuildIndex) -> list[str]:
+    """Return the names of the invalid indexes that a broken-off rebuild left in the index's schema. Raises SourceError.
+
+    A rebuild begins only where there are none, so none of an earlier one is taken for its own.
+    """
+    rows = _rows(connection, "rebuild_leftovers", (change.schema, change.table, change.name))
+    return [str(row[0]) for row in rows]
 
 
 def held_setting(connection: Connection, change: SetSetting) -> str | None:
@@ -135,10 +150,13 @@ def blocker(connection: Connection, change: Change, older_than_ms: int) -> int |
 
     Only transactions older than `older_than_ms` count: younger ones may end in time.
     """
-    if not isinstance(change, CreateIndex | DropIndex):
+    if not isinstance(change, CreateIndex | DropIndex | RebuildIndex):
         return None
     table = qualified(change.schema, change.table)
-    return _first_pid(connection, "index_blocker", (table, older_than_ms, isinstance(change, DropIndex)))
+    # A rebuild waits as a build does, and then as the drop of the old index does.
+    drops = {CreateIndex: (False,), DropIndex: (True,), RebuildIndex: (False, True)}[type(change)]
+    pids = (_first_pid(connection, "index_blocker", (table, older_than_ms, is_drop)) for is_drop in drops)
+    return next((pid for pid in pids if pid is not None), None)
 
 
 def own_session(connection: Connection) -> dict[str, object]:
@@ -161,6 +179,18 @@ def _index_state(
     if not found.is_same:
         return ChangeState.FOREIGN
     return if_usable if found.is_usable else ChangeState.HALF
+
+
+def _rebuild_state(connection: Connection, change: RebuildIndex) -> ChangeState:
+    if rebuild_leftovers(connection, change):
+        return ChangeState.HALF
+    for is_usable, schema, table, _, oid in _rows(connection, "index_state", (change.schema, change.name)):
+        if (schema, table) != (change.schema, change.table):
+            return ChangeState.FOREIGN
+        if oid == change.oid:
+            return ChangeState.ABSENT
+        return ChangeState.DONE if is_usable else ChangeState.FOREIGN
+    return ChangeState.ABSENT
 
 
 def _index(connection: Connection, change: CreateIndex | DropIndex) -> _FoundIndex | None:

@@ -270,6 +270,7 @@ def _console(*, is_stderr: bool) -> Console:
 
 _LEFT_ALONE = {
     "replaced_by_others": "left alone, since somebody else has put something in its place",
+    "nothing_to_undo": "nothing to undo, since a rebuilt index is the same index",
     "subject_gone": "not put back, since its table or a column of it is gone or has another name",
 }
 

@@ -160,7 +160,7 @@ def _show(advice: Advice, console: Console) -> None:
         console.print(table)
     else:
         console.print("no index is worth its price", highlight=False)
-    for life in (*advice.drops, *advice.merges):
+    for life in (*advice.drops, *advice.merges, *advice.rebuilds):
         text = f"{life.strategy.title} ({life.strategy.id}): {life.strategy.reason}; {life.outcome.value}"
         console.print(printable(text, limit=300), markup=False, highlight=False)
     for one in advice.bloated[:SHOWN_BLOATED]:

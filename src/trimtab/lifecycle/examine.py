@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, RebuildIndex
 from trimtab.model.plan import Plan
 from trimtab.model.report import Life
 from trimtab.model.strategy import Decision, Outcome, Prediction, Strategy, Trial
@@ -160,4 +160,4 @@ def _promises_a_gain(strategy: Strategy) -> bool:
     """Fewer and smaller indexes promise cheaper writes and less disk, which no plan's cost shows: they are tried so."""
     made = sum(isinstance(change, CreateIndex) for change in strategy.changes)
     is_tidying = _touches_indexes(strategy) and made < len(strategy.changes) - made and strategy.size_bytes < 0
-    return not (is_tidying or all(isinstance(change, DropIndex) for change in strategy.changes))
+    return not (is_tidying or all(isinstance(change, DropIndex | RebuildIndex) for change in strategy.changes))

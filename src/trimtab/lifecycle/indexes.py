@@ -25,7 +25,7 @@ from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Workload
-from trimtab.propose import drops, merges
+from trimtab.propose import drops, merges, rebuilds
 from trimtab.propose.context import Context, Limits
 from trimtab.propose.frontier import Point, frontier
 from trimtab.propose.health import Bloated, Health, bloated_of, health_of
@@ -71,6 +71,7 @@ class Advice:
     indexes: tuple[ChosenIndex, ...]
     drops: tuple[Life, ...]
     merges: tuple[Life, ...]
+    rebuilds: tuple[Life, ...]
     bloated: tuple[Bloated, ...]
     lacking: tuple[Lack, ...]
     frontier: tuple[Point, ...]
@@ -158,16 +159,18 @@ def _advise(workshop: Workshop) -> Advice:
     watcher.progress("drawing the frontier", 2, 3)
     points = frontier(choice.problem, truth, choice.names)
     made = strategies(choice)
-    dropped, merged = drops.propose(context), merges.propose(context)
+    dropped, merged, rebuilt = (each.propose(context) for each in (drops, merges, rebuilds))
     bloated = bloated_of(snapshot, twin)
     watcher.stage(
         Stage.PROPOSE,
         f"{len(choice.names)} indexes of {len(choice.candidates)} candidates, {len(dropped)} drops, "
-        f"{len(merged)} merges; {twin.planner_calls:,} planner calls",
+        f"{len(merged)} merges, {len(rebuilt)} rebuilds; {twin.planner_calls:,} planner calls",
     )
     watcher.stage(Stage.TRIAL, "")
-    lives, tidying, merging = ([examination.examine(strategy) for strategy in some] for some in (made, dropped, merged))
-    counts = Counter(life.outcome.value for life in [*lives, *tidying, *merging])
+    lives, tidying, merging, rebuilding = (
+        [examination.examine(strategy) for strategy in some] for some in (made, dropped, merged, rebuilt)
+    )
+    counts = Counter(life.outcome.value for life in [*lives, *tidying, *merging, *rebuilding])
     watcher.stage(Stage.TRIAL, ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(counts.items())))
     workshop.journal.finished({"outcomes": dict(counts)})
     selection = choice.selection
@@ -177,6 +180,7 @@ def _advise(workshop: Workshop) -> Advice:
         indexes=tuple(_chosen(choice, known, lives)),
         drops=tuple(tidying),
         merges=tuple(merging),
+        rebuilds=tuple(rebuilding),
         bloated=tuple(bloated),
         lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out)),
         frontier=tuple(points),

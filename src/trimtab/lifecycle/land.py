@@ -31,6 +31,7 @@ from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Query
 from trimtab.observe.snapshot import read_facts
 from trimtab.settle.judge import regressions, to_revert, unused
+from trimtab.settle.rebuilt import is_rebuilt, size_told
 
 
 @dataclass(slots=True)
@@ -125,6 +126,10 @@ class Landing:
         return settled[::-1]
 
     def _keep_or_revert(self, life: Life, reason: str | None) -> Life:
+        if is_rebuilt([applied.change for applied in life.applied]):
+            told = size_told(life.strategy.changes, self.snapshot, self.workshop.look_again()())
+            lost = "" if reason is None else f"; {reason}, and nothing of a rebuild can be taken back"
+            return ended(life, Stage.SETTLE, Outcome.KEPT, told + lost)
         if reason is None:
             return ended(life, Stage.SETTLE, Outcome.KEPT, "holds on the source")
         for applied in reversed(life.applied):

@@ -9,7 +9,7 @@ import random
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trimtab.db.connection import Connection
@@ -93,7 +93,13 @@ class Workshop:
             lab = open_dsn_lab(self.request.lab, snapshot)
         self.stack.enter_context(lab)
         coins = random.Random(self.request.seed)  # noqa: S311 - coins, not secrets
-        return Trials(lab, TrialLimits.of(limits), coins, lacking=lacking(self.source, lab.connection))
+        rebuilds = self.specification.rebuilds
+        limits_of_trials = replace(
+            TrialLimits.of(limits),
+            min_freed_bytes=rebuilds.min_excess_bytes,
+            min_freed_percent=rebuilds.min_excess_percent,
+        )
+        return Trials(lab, limits_of_trials, coins, lacking=lacking(self.source, lab.connection))
 
     def let_sample(self, twin: Twin, trials: Trials | None) -> None:
         """Let hypothetical indexes rest on samples of the rows: the clone's where there is one, else the source's."""
@@ -126,6 +132,9 @@ class Workshop:
             wants_efficiency="efficiency" in self.request.objectives,
             kinds=KINDS - (METHODS - {*spec.indexes.allowed_methods}),
             min_unused_days=spec.drops.min_unused_days,
+            max_rebuild_bytes=spec.rebuilds.max_size_bytes if spec.rebuilds.allow else 0,
+            min_excess_bytes=spec.rebuilds.min_excess_bytes,
+            min_excess_share=spec.rebuilds.min_excess_percent / 100,
         )
 
 

@@ -82,7 +82,7 @@ class Index:
     `constraint` names the constraint that it backs. `has_more` is true when it holds what its definition does not tell,
     which creating it again would lose: a comment, statistics targets of its own, a dependence on an extension. `scans`
     counts uses since the statistics were reset; `unused_days` is for how long no scan is known to have used it, on any
-    server that was asked, None where that is not known.
+    server that was asked, None where that is not known. `is_exclusion`: it backs an exclusion constraint.
     """
 
     schema: str
@@ -109,6 +109,7 @@ class Index:
     scans: int
     oid: int = 0
     unused_days: float | None = None
+    is_exclusion: bool = False
 
     @property
     def is_for_reads_alone(self) -> bool:

@@ -281,6 +281,49 @@ class RestoreStatistics:
         raise ValueError("the inverse of restored statistics is a file of those of now, which apply/ writes")
 
 
+@dataclass(frozen=True, slots=True)
+class RebuildIndex:
+    """Build an index anew beside itself, which frees what it holds in vain. It means the same before and after.
+
+    `oid` is that of the index as it was seen: what REINDEX CONCURRENTLY makes has another, and so is known from it.
+    """
+
+    schema: str
+    table: str
+    name: str
+    oid: int
+
+    kind = "rebuild_index"
+
+    def sql(self, *, concurrently: bool = True) -> str:
+        """Return the statement."""
+        how = " CONCURRENTLY" if concurrently else ""
+        return f"REINDEX INDEX{how} {qualified(self.schema, self.name)}"
+
+    def inverse(self, before: Snapshot) -> Change:
+        """Leave it: nobody can tell a rebuilt index from the old one but by its size."""
+        return LeaveIndex(self.schema, self.table, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveIndex:
+    """Do nothing: the inverse of RebuildIndex. It always stands."""
+
+    schema: str
+    table: str
+    name: str
+
+    kind = "leave_index"
+
+    def sql(self, *, concurrently: bool = True) -> str:
+        """Return a comment, which says why there is no statement."""
+        return "-- nothing to undo: a rebuilt index is the same index"
+
+    def inverse(self, before: Snapshot) -> Change:
+        """Do nothing either."""
+        return self
+
+
 def _column(before: Snapshot, schema: str, table: str, name: str) -> Column | None:
     found = before.table(schema, table)
     return None if found is None else found.column(name)
@@ -295,6 +338,8 @@ Change: TypeAlias = (
     | SetStatisticsTarget
     | SetDistinct
     | RestoreStatistics
+    | RebuildIndex
+    | LeaveIndex
 )
 
 _KINDS: dict[str, type[Change]] = {
@@ -308,6 +353,8 @@ _KINDS: dict[str, type[Change]] = {
         SetStatisticsTarget,
         SetDistinct,
         RestoreStatistics,
+        RebuildIndex,
+        LeaveIndex,
     )
 }
 

@@ -52,6 +52,7 @@ _INDEX_FIELDS = [
     "size_bytes",
     "scans",
     "oid",
+    "is_exclusion",
 ]
 
 

@@ -37,7 +37,9 @@ class Limits:
     the time of the workload's writes, what all indexes may add; of a query's own, what it may lose. None is no limit.
     `must_keep` are existing indexes by (schema, name) that are never proposed for dropping. `must_not` is what no new
     index may touch: (schema, table, column), with "" for the column a whole table. An index that no scan used for
-    `min_unused_days` is proposed for dropping; none is, nor are two made one, without `wants_drops`.
+    `min_unused_days` is proposed for dropping; none is, nor are two made one, without `wants_drops`. An
+    index of at most `max_rebuild_bytes` is proposed for rebuilding when a new one would hold `min_excess_bytes`, and
+    `min_excess_share` of it, less.
     """
 
     max_key_columns: int
@@ -59,6 +61,9 @@ class Limits:
     must_not: frozenset[tuple[str, str, str]] = frozenset()
     min_unused_days: float = math.inf
     wants_drops: bool = True
+    max_rebuild_bytes: int = 0
+    min_excess_bytes: int = 0
+    min_excess_share: float = 0.0
 
     def allows(self, schema: str, table: str, columns: Iterable[str]) -> bool:
         """True when `must_not` names neither the table nor one of these columns of it."""

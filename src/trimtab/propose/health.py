@@ -6,6 +6,7 @@ The score ranks databases and shows where to look; it decides nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 
 from trimtab.model.catalog import Index, Snapshot, Table
@@ -86,13 +87,23 @@ class Bloated:
         return self.size_bytes - self.estimated_bytes
 
     def sql(self) -> str:
-        """Return the statement that rebuilds it beside reads and writes. Trimtab does not run it."""
+        """Return the statement that rebuilds it beside reads and writes; `rebuilds` says when it is proposed."""
         return f"REINDEX INDEX CONCURRENTLY {qualified(self.schema, self.name)}"
 
 
-def bloated_of(snapshot: Snapshot, what_if: WhatIf) -> list[Bloated]:
-    """Return the bloated indexes, the worst first."""
-    known = [(i, i.tail) for table in snapshot.tables for i in table.indexes if i.tail is not None and i.is_valid]
+def bloated_of(
+    snapshot: Snapshot, what_if: WhatIf, *, among: AbstractSet[tuple[str, str]] | None = None
+) -> list[Bloated]:
+    """Return the bloated indexes, the worst first; of those by (schema, name) that are `among` them, where given.
+
+    What no CREATE INDEX would make again (attached to a partitioned index, in a tablespace of its own) has no estimate.
+    """
+    known = [
+        (index, index.tail)
+        for table in snapshot.tables
+        for index in table.indexes
+        if index.tail is not None and index.is_valid and (among is None or (index.schema, index.name) in among)
+    ]
     fresh = [
         CreateIndex(index.schema, index.table, f"trimtab_rebuilt_{number}", tail, ())
         for number, (index, tail) in enumerate(known)

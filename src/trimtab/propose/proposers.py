@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from trimtab.errors import ConfigError
 from trimtab.model.strategy import Strategy
-from trimtab.propose import drops, indexes, merges, settings, statistics
+from trimtab.propose import drops, indexes, merges, rebuilds, settings, statistics
 from trimtab.propose.context import Context
 
 GROUP = "trimtab.proposers"
@@ -24,6 +24,7 @@ PROPOSERS: tuple[tuple[str, Proposer], ...] = (
     (indexes.NAME, indexes.propose),
     (drops.NAME, drops.propose),
     (merges.NAME, merges.propose),
+    (rebuilds.NAME, rebuilds.propose),
     # They touch the most queries: the last to prove themselves, on what is then left to gain.
     (settings.NAME, settings.propose),
 )

@@ -27,6 +27,7 @@ def indexes_document(advice: Advice) -> dict[str, object]:
         "indexes": [_index(index, advice, names) for index in advice.indexes],
         "drops": [_drop(life) for life in advice.drops],
         "merges": [_merge(life) for life in advice.merges],
+        "rebuilds": [_rebuild(life) for life in advice.rebuilds],
         "bloated": [
             {"sql": one.sql(), "size_bytes": one.size_bytes, "estimated_bytes": one.estimated_bytes}
             for one in advice.bloated
@@ -120,6 +121,19 @@ def _drop(life: Life) -> dict[str, object]:
         "inverse_sql": inverses[0].sql() if inverses else None,
         "reason": life.strategy.reason,
         "size_bytes": life.strategy.size_bytes,
+        "outcome": life.outcome.value,
+        "note": life.note,
+    }
+
+
+def _rebuild(life: Life) -> dict[str, object]:
+    [change], trial = life.strategy.changes, life.trial
+    return {
+        "id": life.strategy.id,
+        "sql": change.sql(),
+        "reason": life.strategy.reason,
+        "size_bytes": life.strategy.size_bytes,
+        "freed_bytes": None if trial is None else -trial.size_bytes,
         "outcome": life.outcome.value,
         "note": life.note,
     }

@@ -25,6 +25,7 @@ ChangeKind: TypeAlias = Literal[
     "set_statistics_target",
     "set_distinct",
     "restore_statistics",
+    "rebuild_index",
 ]
 IndexMethod: TypeAlias = Literal["btree", "hash", "gin", "gist", "spgist", "brin"]
 DropReason: TypeAlias = Literal["duplicate", "redundant", "unused"]
@@ -120,6 +121,15 @@ class Drops(Section):
     min_unused_days: Annotated[int, Field(ge=1, le=36_500), narrow.AT_LEAST]
 
 
+class Rebuilds(Section):
+    """Which indexes may be rebuilt."""
+
+    allow: Annotated[bool, narrow.PERMISSION]
+    max_size_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_size")
+    min_excess_bytes: Annotated[SizeBytes, narrow.AT_LEAST] = Field(alias="min_excess")
+    min_excess_percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False), narrow.AT_LEAST]
+
+
 class Statistics(Section):
     """What a new extended-statistics object may be, and what may be told of single columns."""
 
@@ -201,6 +211,7 @@ class Limits(BaseModel):
     objects: Objects
     indexes: Indexes
     drops: Drops
+    rebuilds: Rebuilds
     statistics: Statistics
     settings: Settings
     locks: Locks

@@ -19,6 +19,7 @@ from trimtab.spec.limits import (
     Locks,
     Objects,
     PredictionLimits,
+    Rebuilds,
     Servers,
     Settings,
     Settle,
@@ -78,6 +79,11 @@ class Specification:
     def drops(self) -> Drops:
         """Which indexes may be dropped."""
         return self.limits.drops
+
+    @property
+    def rebuilds(self) -> Rebuilds:
+        """Which indexes may be rebuilt."""
+        return self.limits.rebuilds
 
     @property
     def statistics(self) -> Statistics:

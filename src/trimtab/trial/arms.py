@@ -1,8 +1,9 @@
 """The two arms of a pair, as statements that are cheap to run and to roll back.
 
 In the lab's transaction everything that any strategy needs is present at once: new indexes are built, old ones are
-not dropped. An arm takes away what it must not see (DROP INDEX, DROP STATISTICS: catalog work only) or sets a setting,
-inside a savepoint. So the inverse of a drop never has to build an index again. Pure: it runs nothing.
+not dropped; of one that is rebuilt both arms see the same. An arm takes away what it must not see (DROP INDEX, DROP
+STATISTICS: catalog work only) or sets a setting, inside a savepoint. So the inverse of a drop never has to build an
+index again. Pure: it runs nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
     RestoreStatistics,
     SetDistinct,
     SetSetting,
@@ -51,6 +54,8 @@ def _shown(change: Change) -> tuple[Step, ...]:
     match change:
         case CreateIndex() | CreateStatistics() | RestoreStatistics():
             return ()  # the last of these is not tried: `build` says so
+        case RebuildIndex() | LeaveIndex():
+            return ()
         case DropIndex() | DropStatistics() | SetSetting(scope="function"):
             return (Step(text=change.sql(concurrently=False)),)
         case SetStatisticsTarget() | SetDistinct():
@@ -70,7 +75,14 @@ def _hidden(change: Change) -> Step | None:
         case CreateStatistics():
             return Step(text=DropStatistics(change.schema, change.table, change.name, (), ()).sql())
         case (
-            DropIndex() | DropStatistics() | SetSetting() | SetStatisticsTarget() | SetDistinct() | RestoreStatistics()
+            DropIndex()
+            | DropStatistics()
+            | SetSetting()
+            | SetStatisticsTarget()
+            | SetDistinct()
+            | RestoreStatistics()
+            | RebuildIndex()
+            | LeaveIndex()
         ):
             return None
         case _:

@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trimtab.db.queries import load
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, RestoreStatistics, qualified
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    RebuildIndex,
+    RestoreStatistics,
+    qualified,
+)
 from trimtab.model.strategy import Strategy
+from trimtab.trial.rebuilding import held_bytes
 
 if TYPE_CHECKING:
     from trimtab.db.connection import Connection
@@ -24,7 +33,8 @@ select pg_catalog.pg_relation_size(i.indexrelid), i.indcheckxmin
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Seconds spent building, and bytes that the indexes take: negative when some are freed.
+    """Seconds spent building, and bytes that the indexes take: negative when some are freed, as by one that is built
+    anew and then smaller than what the source's holds.
 
     `unusable` says why what was built cannot be tried here, or is None.
     """
@@ -47,7 +57,7 @@ def build(connection: Connection, strategy: Strategy, timeout_ms: int, clock: Ca
             _create(connection, change)
         _limit(connection, 0)
         seconds = clock() - started
-        sizes = [_size(connection, change) for change in strategy.changes]
+        sizes = [_size(connection, change, strategy) for change in strategy.changes]
     except psycopg.Error as error:
         raise source_error(error) from None
     unusable = None
@@ -66,18 +76,20 @@ def family_of(connection: Connection, tables: Collection[tuple[str, str]]) -> fr
 
 
 def _create(connection: Connection, change: Change) -> None:
-    if isinstance(change, CreateIndex | CreateStatistics):
+    if isinstance(change, CreateIndex | CreateStatistics | RebuildIndex):
         connection.execute(change.sql(concurrently=False).encode())
     if isinstance(change, CreateStatistics):
         connection.execute(f"ANALYZE {qualified(change.schema, change.table)}".encode())
 
 
-def _size(connection: Connection, change: Change) -> tuple[int, bool]:
+def _size(connection: Connection, change: Change, strategy: Strategy) -> tuple[int, bool]:
     """Return bytes, and whether the server keeps the index from transactions as old as ours (indcheckxmin)."""
-    if not isinstance(change, CreateIndex | DropIndex):
+    if not isinstance(change, CreateIndex | DropIndex | RebuildIndex):
         return 0, False
     row = connection.execute(_INDEX_STATE, (qualified(change.schema, change.name),)).fetchone()
     size, is_deferred = (int(row[0]), bool(row[1])) if row is not None else (0, False)
+    if isinstance(change, RebuildIndex):
+        return size - held_bytes(strategy, change), False
     return (size, is_deferred) if isinstance(change, CreateIndex) else (-size, False)
 
 

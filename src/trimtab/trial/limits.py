@@ -32,7 +32,7 @@ class TrialLimits:
     `error_rate` is the chance to accept a change that does nothing. `min_gain_percent` of the measured queries'
     weighted time must be saved. No query may become slower by more than `max_query_slowdown_percent` and
     `slowdown_floor_ms`. One run may take `statement_timeout_ms`, one strategy `max_seconds` and `max_pairs` pairs, its
-    builds `build_timeout_ms`.
+    builds `build_timeout_ms`. Rebuilding an index must free `min_freed_bytes` and `min_freed_percent` of it.
     """
 
     error_rate: float = 0.01
@@ -43,6 +43,8 @@ class TrialLimits:
     max_seconds: float = 300.0
     max_pairs: int = 60
     build_timeout_ms: int = 1_800_000
+    min_freed_bytes: int = 0
+    min_freed_percent: float = 0.0
 
     @classmethod
     def of(cls, rules: TrialRules) -> TrialLimits:

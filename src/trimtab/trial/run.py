@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from trimtab.trial.likeness import Lacking, first_lack, tables_of, unlike_querie
 from trimtab.trial.limits import TrialLimits
 from trimtab.trial.measurement import QuerySeries, Standing
 from trimtab.trial.reach import writes_reaching
+from trimtab.trial.rebuilding import is_rebuild, ruling_on_rebuild
 from trimtab.trial.replay import guarded, plans
 from trimtab.trial.rounds import PairRunner
 from trimtab.trial.selection import Selected, changed_index_tables, select
@@ -211,12 +212,16 @@ class Trials:
         try:
             if built.unusable is not None:
                 trial = self._failed(built.unusable)
+            elif is_rebuild(strategy):
+                trial = self._rebuilt(strategy, affected, built)
             else:
                 trial = self._measure(strategy, affected, built, accept_neutral=accept_neutral)
         except ServerError as error:
             trial = self._failed(f"it could not be set up in the lab: {error}")
         finally:
-            self._end(strategy, is_accepted=trial is not None and trial.decision is Decision.ACCEPTED)
+            is_accepted = trial is not None and trial.decision is Decision.ACCEPTED
+            # What was built anew is as it was: nothing of it is needed to measure others on top.
+            self._end(strategy, is_accepted=is_accepted and not is_rebuild(strategy))
         if trial.decision is Decision.ACCEPTED:
             for one in trial.queries:
                 self._cost_so_far[one.query_id] = (
@@ -370,6 +375,19 @@ class Trials:
             freed = f"; frees {-built.size_bytes} bytes" if built.size_bytes < 0 else ""
             return self._trial(tally, Ruling(Decision.ACCEPTED, f"no plan changes{freed}"), built)
         return self._trial(tally, Ruling(Decision.NO_GAIN, "no plan uses it"), built)
+
+    def _rebuilt(self, strategy: Strategy, affected: Sequence[Query], built: Built) -> Trial:
+        """Both arms see the same index: the queries on its table are named, to be measured on the source."""
+        trial = self._trial(
+            Tally.start((), self._limits, self._baseline.total_scale({})),
+            ruling_on_rebuild(strategy, -built.size_bytes, self._limits),
+            built,
+        )
+        known = [query for query in affected if query.id in self._baseline.times]
+        found = plans(self.connection, known, arm(self._kept))
+        family = family_of(self.connection, tables_of(strategy))
+        reading = [query for query in known if query.id in found and found[query.id].relations & family]
+        return replace(trial, queries=tuple(self._untouched(query) for query in reading))
 
     def _doubt(
         self, strategy: Strategy, queries: Sequence[Query], before: Mapping[str, Plan], after: Mapping[str, Plan]

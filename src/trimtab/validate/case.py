@@ -13,6 +13,8 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
     RestoreStatistics,
     SetDistinct,
     SetSetting,
@@ -24,7 +26,15 @@ from trimtab.validate.definition import IndexShape, shape_of_index, shape_of_tai
 from trimtab.validate.facts import Facts
 
 TableChange: TypeAlias = (
-    CreateIndex | DropIndex | CreateStatistics | DropStatistics | SetStatisticsTarget | SetDistinct | RestoreStatistics
+    CreateIndex
+    | DropIndex
+    | CreateStatistics
+    | DropStatistics
+    | SetStatisticsTarget
+    | SetDistinct
+    | RestoreStatistics
+    | RebuildIndex
+    | LeaveIndex
 )
 _C = TypeVar(
     "_C",
@@ -36,6 +46,7 @@ _C = TypeVar(
     SetStatisticsTarget,
     SetDistinct,
     RestoreStatistics,
+    RebuildIndex,
 )
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trimtab.model.change import CreateIndex, DropIndex
+from trimtab.model.change import CreateIndex, DropIndex, RebuildIndex
 from trimtab.spec.quantity import size_text
 from trimtab.validate.case import Case, Findings, broken, label
 from trimtab.validate.definition import shape_of_tail
+
+_VERBS = ("CREATE", "DROP", "REINDEX")
 
 
 def definition(case: Case) -> Findings:
@@ -193,9 +195,10 @@ def _names_after(case: Case, key: tuple[str, str]) -> set[str]:
 
 def require_concurrently(case: Case) -> Findings:
     """The statement that would be run does not block writers."""
-    acting: list[tuple[str, CreateIndex | DropIndex]] = []
+    acting: list[tuple[str, CreateIndex | DropIndex | RebuildIndex]] = []
     acting += case.pending(CreateIndex)
     acting += case.pending(DropIndex)
+    acting += case.pending(RebuildIndex)
     if not acting or not case.spec.indexes.require_concurrently:
         return None
     return [
@@ -207,11 +210,11 @@ def require_concurrently(case: Case) -> Findings:
             actual="a plain statement",
         )
         for path, change in acting
-        if not _statement(change).startswith(("CREATE INDEX CONCURRENTLY ", "DROP INDEX CONCURRENTLY "))
+        if not _statement(change).startswith(tuple(f"{verb} INDEX CONCURRENTLY " for verb in _VERBS))
     ]
 
 
-def _statement(change: CreateIndex | DropIndex) -> str:
+def _statement(change: CreateIndex | DropIndex | RebuildIndex) -> str:
     try:
         return change.sql()
     except ValueError:  # a name that no statement can hold

@@ -13,6 +13,8 @@ from trimtab.model.change import (
     CreateStatistics,
     DropIndex,
     DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
     RestoreStatistics,
     SetDistinct,
     SetSetting,
@@ -41,7 +43,7 @@ def not_owner(case: Case) -> Findings:
 
 def no_create(case: Case) -> Findings:
     """The role has CREATE on the schema. To own the table is not enough to make an index or a statistics object on it,
-    nor to put one back that was dropped.
+    nor to put one back that was dropped. It is to rebuild one.
     """
 
     def violation(path: str, change: TableChange) -> Violation:
@@ -54,7 +56,10 @@ def no_create(case: Case) -> Findings:
         )
 
     return _on_tables(
-        case, lambda table: table.may_create, violation, but=(SetStatisticsTarget, SetDistinct, RestoreStatistics)
+        case,
+        lambda table: table.may_create,
+        violation,
+        but=(SetStatisticsTarget, SetDistinct, RestoreStatistics, RebuildIndex, LeaveIndex),
     )
 
 
@@ -85,6 +90,8 @@ def _act(change: TableChange) -> str:
             return f"index {label(change.schema, change.name)} cannot be created"
         case CreateStatistics():
             return f"statistics object {label(change.schema, change.name)} cannot be created"
+        case RebuildIndex() | LeaveIndex():
+            return f"{label(change.schema, change.name)} cannot be rebuilt"
         case DropIndex() | DropStatistics():
             return f"{label(change.schema, change.name)} cannot be dropped, since it could not be put back,"
         case SetStatisticsTarget() | SetDistinct():

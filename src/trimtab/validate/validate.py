@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trimtab.model.strategy import Strategy, Verdict
 from trimtab.spec.specification import Specification
-from trimtab.validate import changes, drops, indexes, objects, settings, statistics
+from trimtab.validate import changes, drops, indexes, objects, rebuilds, settings, statistics
 from trimtab.validate.case import Case, Rule
 from trimtab.validate.facts import Facts
 from trimtab.validate.rights import RIGHTS
@@ -52,6 +52,12 @@ RULES: tuple[Rule, ...] = (
     Rule("drops.reasons", drops.reasons),
     Rule("drops.max_extra_columns", drops.max_extra_columns),
     Rule("drops.min_unused_days", drops.min_unused_days),
+    Rule("rebuilds.index", rebuilds.index),
+    Rule("rebuilds.not_concurrently", rebuilds.not_concurrently),
+    Rule("rebuilds.allow", rebuilds.allow),
+    Rule("rebuilds.max_size", rebuilds.max_size),
+    Rule("rebuilds.min_excess", rebuilds.min_excess),
+    Rule("rebuilds.min_excess_percent", rebuilds.min_excess_percent),
     Rule("statistics.max_columns", statistics.max_columns),
     Rule("statistics.kinds", statistics.kinds),
     Rule("statistics.name_prefix", statistics.name_prefix),

@@ -61,7 +61,8 @@ select f.indrelid as table_oid,
                      then f.relpages::bigint * pg_catalog.current_setting('block_size')::int
                      else pg_catalog.pg_relation_size(f.indexrelid) end, 0)::bigint as size_bytes,
        coalesce(pg_catalog.pg_stat_get_numscans(f.indexrelid), 0)::bigint as scans,
-       f.indexrelid as oid
+       f.indexrelid as oid,
+       f.indisexclusion as is_exclusion
   from found f
   join pg_catalog.pg_am m on m.oid = f.relam
  where f.definition is not null

@@ -16,13 +16,19 @@ from trimtab.spec.patterns import first_match
 from trimtab.spec.specification import Specification
 
 
-def index_limits(workshop: Workshop, snapshot: Snapshot, *, proof_seconds: float = 0.0) -> Limits:
+def index_limits(
+    workshop: Workshop, snapshot: Snapshot, *, proof_seconds: float = 0.0, foresees_refusals: bool = False
+) -> Limits:
     """Return the limits of the run; `proof_seconds` is how long a proof may take that no wish limits.
 
+    With `foresees_refusals` nothing is chosen that the specification refuses for its table, or as one change too many;
+    without it that is proposed too, and its refusal is shown.
     Raises UsageError `usage.must_keep` and `usage.must_not` for a name that nothing has.
     """
     limits, most = workshop.proposal_limits(), workshop.specification.changes.max_changes_per_run
     wishes = workshop.request.wishes
+    wanted = most if wishes.max_indexes is None else wishes.max_indexes
+    denied = _denied(workshop.specification, snapshot) if foresees_refusals else frozenset()
     width = limits.max_key_columns if wishes.max_width is None else min(limits.max_key_columns, wishes.max_width)
     return replace(
         limits,
@@ -30,11 +36,11 @@ def index_limits(workshop: Workshop, snapshot: Snapshot, *, proof_seconds: float
         max_key_columns=width,
         proof_seconds=proof_seconds if wishes.seconds is None else wishes.seconds,
         solver=wishes.solver or limits.solver,
-        max_indexes=most if wishes.max_indexes is None else min(most, wishes.max_indexes),
+        max_indexes=min(most, wanted) if foresees_refusals or wishes.max_indexes is not None else None,
         max_write_overhead=wishes.max_write_overhead,
         max_regression=wishes.max_regression,
         must_keep=_kept(wishes.must_keep, snapshot),
-        must_not=_untouched(wishes.must_not, snapshot) | _denied(workshop.specification, snapshot),
+        must_not=_untouched(wishes.must_not, snapshot) | denied,
         wants_drops=wishes.drops,
     )
 

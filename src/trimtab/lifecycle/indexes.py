@@ -132,7 +132,7 @@ def _advise(workshop: Workshop) -> Advice:
     watcher = workshop.watcher
     watcher.stage(Stage.OBSERVE, "")
     snapshot = workshop.observe()
-    limits = index_limits(workshop, snapshot, proof_seconds=PROOF_SECONDS)
+    limits = index_limits(workshop, snapshot, proof_seconds=PROOF_SECONDS, foresees_refusals=True)
     twin = workshop.build_twin(snapshot)
     trials = workshop.open_lab(snapshot)
     workshop.let_sample(twin, trials)

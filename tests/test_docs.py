@@ -43,6 +43,8 @@ SCHEMA_MODULES = (
     "report/document.py",
     "report/indexes.py",
     "report/twins.py",
+    "report/watching.py",
+    "lifecycle/watch_alarms.py",
 )
 # Names of settings, which those modules hand to a server.
 NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})

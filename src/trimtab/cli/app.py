@@ -201,6 +201,44 @@ def indexes(
     indexes.advise(options, as_json=json, is_quiet=quiet)
 
 
+@app.command(
+    epilog="Example: trimtab watch service=shop   (in another terminal: trimtab watch --status; as a check in cron:"
+    " trimtab watch service=shop --once)"
+)
+def watch(
+    dsn: Dsn = None,
+    *,
+    database: Database = None,
+    interval: Annotated[str, typer.Option("--interval", help="Between two rounds, as in 10s, 500ms or 1m.")] = "10s",
+    once: Annotated[bool, typer.Option("--once", help="One round, judged against what earlier ones left.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option("--for", help="End after so many seconds.", min=0, callback=finite)
+    ] = None,
+    learn: Annotated[int, typer.Option("--learn", help="So many rounds make the baseline (30 to 360).")] = 360,
+    anew: Annotated[bool, typer.Option("--anew", help="Forget the baseline and learn it again.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Tell what watchers have seen; reads no server.")] = False,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Watch a database without an end: read its counters, judge them against the anchor or what was learnt, tell."""
+    from trimtab.cli import watching
+
+    asked = watching.Asked(
+        dsn=dsn,
+        database=database,
+        interval=interval,
+        learn=learn,
+        seconds=seconds,
+        once=once,
+        anew=anew,
+        config=config,
+    )
+    if status:
+        return watching.status(asked, as_json=json)
+    return watching.watch(asked, as_json=json, is_quiet=quiet)
+
+
 @app.command(epilog="Example: trimtab demo --keep   (leaves the server up until Ctrl-C, to look around with psql)")
 def demo(
     *,

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     ANCHOR_ACCEPTED = "anchor_accepted"
     ANCHOR_RELEASED = "anchor_released"
     LEASE_NOTED = "lease_noted"
+    WATCH_ALARMED = "watch_alarmed"
     STRATEGY_SETTLED = "strategy_settled"
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"

@@ -1,0 +1,287 @@
+"""The watcher's loop: one round after another until it is told to end, whatever becomes of the server meanwhile.
+
+A round that takes long skips ticks, and never piles up work; a server that is gone is tried again, ever more seldom.
+It reads only, and acts on nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from trimtab.anchor.learning import Sensitivity
+from trimtab.db.connection import Connection, connect
+from trimtab.db.dsn import describe
+from trimtab.errors import LedgerError, SourceError, TrimtabError
+from trimtab.lifecycle.watch_alarms import to_ledger
+from trimtab.lifecycle.watch_plans import PlanChecks
+from trimtab.lifecycle.watch_round import Memory, Told, open_count
+from trimtab.lifecycle.watch_store import KEPT_SLOTS, ROUND, WatchStore
+from trimtab.model.catalog import ServerIdentity
+from trimtab.model.watched import Reference, References
+from trimtab.observe.own_statements import SystemNames, read_system_names
+from trimtab.observe.server import read_server
+from trimtab.observe.watched import Source, open_source
+
+DIRECTORY = "watch"
+INTERVAL_SECONDS = 10.0
+LEARN_ROUNDS = KEPT_SLOTS[ROUND]
+LEAST_LEARN_ROUNDS = 30
+APPLICATION_NAME = "trimtab watch"
+LOCK_TIMEOUT_MS = 1_000
+LONGEST_STATEMENT_MS = 10_000
+LONGEST_BACK_OFF_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRequest:
+    """How a database is watched: `seconds` None is without an end; `once` is one round. `anew` forgets the baseline."""
+
+    conninfo: str
+    ledger_path: Path
+    interval_seconds: float = INTERVAL_SECONDS
+    learn_rounds: int = LEARN_ROUNDS
+    seconds: float | None = None
+    once: bool = False
+    anew: bool = False
+
+
+class Listener(Protocol):
+    """Who is told what happens, as it happens."""
+
+    def told(self, at_ns: int, told: Told) -> None:
+        """Take what a round came to."""
+
+    def trouble(self, at_ns: int, error: TrimtabError, wait_seconds: float) -> None:
+        """Take that the server could not be read, and when it is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """UTC nanoseconds, monotonic seconds, and waiting."""
+
+    wall: Callable[[], int] = time.time_ns
+    tick: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(slots=True)
+class _Link:
+    """A connection and what was found out about its server."""
+
+    conn: Connection
+    source: Source
+    system: SystemNames
+
+
+@dataclass(slots=True)
+class _Watch:
+    request: WatchRequest
+    store: WatchStore
+    memory: Memory
+    identity: Mapping[str, object]
+    clocks: Clocks
+    listener: Listener
+    checks: PlanChecks
+    link: _Link | None
+    failures: int = 0
+    _ledger_failed: bool = field(default=False)
+
+    def run(self) -> int:
+        """Go round until the end; return how many alarms are open then."""
+        began = due = self.clocks.tick()
+        interval = self.request.interval_seconds
+        while True:
+            open_alarms, wait = self._round()
+            now = self.clocks.tick()
+            if self.request.once:
+                return open_alarms
+            due += interval
+            if due < now:
+                missed = math.ceil((now - due) / interval)
+                self.memory.skipped_ticks += missed
+                due += missed * interval
+            due = max(due, now + wait)
+            if self.request.seconds is not None and due - began >= self.request.seconds:
+                self.clocks.sleep(max(began + self.request.seconds - now, 0.0))
+                return open_alarms
+            self.clocks.sleep(max(due - now, 0.0))
+
+    def _round(self) -> tuple[int, float]:
+        """Do one round; return the open alarms, and how long to wait at least because the server was not there."""
+        try:
+            if self.link is None:
+                self.link = _link(self.request, self.identity)
+            told = self.memory.round(
+                self.link.conn, self.link.source, self.link.system, self.checks,
+                clock=self.clocks.wall, tick=self.clocks.tick,
+            )  # fmt: skip
+        except SourceError as error:
+            if error.code == "watch.replaced" or self.request.once:
+                raise
+            return self._trouble(error)
+        if self.failures:
+            self.memory.note(self.clocks.wall(), "reachable", {"after_failures": self.failures})
+            self.failures = 0
+        self._to_ledger()
+        self.listener.told(self.clocks.wall(), told)
+        return told.open_alarms, 0.0
+
+    def _trouble(self, error: SourceError) -> tuple[int, float]:
+        """A statement that was broken off leaves the session usable; anything else is tried on a new one."""
+        self.failures += 1
+        if self.link is not None:
+            self.link.conn.close()
+            self.link = None
+        wait = min(self.request.interval_seconds * 2 ** min(self.failures - 1, 10), LONGEST_BACK_OFF_SECONDS)
+        now_ns = self.clocks.wall()
+        if self.failures == 1:
+            self.memory.note(now_ns, "unreachable", {"code": error.code}, state="unreachable")
+        self.listener.trouble(now_ns, error, wait)
+        return open_count(self.memory.vigil) if self.memory.vigil is not None else 0, wait
+
+    def _to_ledger(self) -> None:
+        """An alarm that the ledger does not take now is kept, and tried again after the next round."""
+        try:
+            to_ledger(self.store, self.request.ledger_path, self.identity)
+            self._ledger_failed = False
+        except LedgerError as error:
+            if error.code.startswith("watch."):
+                raise
+            if not self._ledger_failed:
+                self.memory.note(self.clocks.wall(), "ledger_refused", {"code": error.code})
+                self.listener.trouble(self.clocks.wall(), error, 0.0)
+            self._ledger_failed = True
+
+    def close(self) -> None:
+        """Leave what a next watcher needs; a session that is lost needs no closing."""
+        if self.link is not None:
+            with suppress(Exception):
+                self.link.conn.close()
+        self.memory.checkpoint()
+        self.memory.note(self.clocks.wall(), "stopped", {}, state="stopped")
+
+
+def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = None) -> int:
+    """Watch a database, and return how many alarms are open at the end.
+
+    Raises SourceError when it cannot be reached or lacks pg_stat_statements at the beginning, and `watch.replaced` when
+    another server answers in its place; BusyError `watch.busy`; LedgerError `watch.store_*`.
+    """
+    clocks = clocks or Clocks()
+    link = _connected(request)
+    try:
+        server = read_server(link.conn)
+        identity = _identity(server, link.conn)
+        with _opened(store_path(request.ledger_path, identity)) as store:
+            now_ns = clocks.wall()
+            memory = Memory(store, Sensitivity(request.interval_seconds), request.learn_rounds)
+            with store.writing():
+                store.put_fact("identity", {**identity, "where": describe(request.conninfo)})
+            memory.resume(now_ns)
+            _take_reference(memory, request.ledger_path, server, now_ns)
+            if request.anew:
+                memory.learn_anew(now_ns, "asked for")
+            memory.note(now_ns, "started", {"interval_seconds": request.interval_seconds})
+            watching = _Watch(
+                request, store, memory, identity, clocks, listener, PlanChecks(link.system), link
+            )  # fmt: skip
+            try:
+                return watching.run()
+            finally:
+                watching.close()
+    finally:
+        link.conn.close()
+
+
+def store_path(ledger_path: Path, identity: Mapping[str, object]) -> Path:
+    """Return the file of a database's watcher: it is beside the ledger."""
+    name = f"{identity['system_identifier']} {identity['database']} {identity['database_oid']}"
+    return ledger_path.parent / DIRECTORY / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.db"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[WatchStore]:
+    store = WatchStore.writer(path)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _connected(request: WatchRequest) -> _Link:
+    timeout_ms = int(min(max(request.interval_seconds * 1000, 1000), LONGEST_STATEMENT_MS))
+    conn = connect(request.conninfo, read_only=True, statement_timeout_ms=timeout_ms, lock_timeout_ms=LOCK_TIMEOUT_MS)
+    try:
+        conn.execute("select pg_catalog.set_config('application_name', $1, false)", (APPLICATION_NAME,))
+        return _Link(conn, open_source(conn), read_system_names(conn))
+    except BaseException:
+        conn.close()
+        raise
+
+
+def _link(request: WatchRequest, identity: Mapping[str, object]) -> _Link:
+    """Connect again. What answers must be the server that was watched, or a standby of it that took over."""
+    link = _connected(request)
+    try:
+        found = _identity(read_server(link.conn), link.conn)
+    except BaseException:
+        link.conn.close()
+        raise
+    if found != identity:
+        link.conn.close()
+        raise SourceError(
+            "watching was ended: another server, or another database of that name, answers in its place",
+            code="watch.replaced",
+            next_step="Start `trimtab watch` again: it learns the new one, and keeps what it knows of the old one.",
+        )
+    return link
+
+
+def _identity(server: ServerIdentity, conn: Connection) -> dict[str, object]:
+    """Where the server does not tell its identifier, its address has to do."""
+    known = server.system_identifier or f"{conn.info.host}:{conn.info.port}"
+    return {"system_identifier": known, "database": server.database, "database_oid": server.database_oid}
+
+
+def _take_reference(memory: Memory, ledger_path: Path, server: ServerIdentity, now_ns: int) -> None:
+    """Hold the database to the anchor in force, if there is one. Another anchor than before is learnt anew."""
+    anchor_id, references = anchored(ledger_path, server)
+    memory.references, memory.level_of = references, anchor_id or "learnt"
+    kept = memory.store.fact("baseline")
+    if memory.vigil is not None and isinstance(kept, dict) and kept.get("level_of") != memory.level_of:
+        memory.learn_anew(now_ns, "another anchor is in force")
+
+
+def anchored(ledger_path: Path, server: ServerIdentity) -> tuple[str, References]:
+    """Return the id of the anchor in force for a database, "" without one, and the levels that it holds to.
+
+    Raises AnchorError when the anchors are not as they were signed: a level that nobody vouches for is none.
+    """
+    directory = ledger_path.parent / "anchors"
+    if not any(directory.glob("*.anchor.json")):
+        return "", {}
+    from trimtab.anchor.force import reference, standings
+    from trimtab.anchor.store import AnchorStore
+    from trimtab.ledger.ledger import Ledger
+
+    with Ledger.open(ledger_path) as ledger:
+        standing = standings([signed.anchor for signed in AnchorStore(directory).anchors()], ledger.entries())
+    found = reference(standing, (server.system_identifier or "", server.database, server.database_oid))
+    if found is None:
+        return "", {}
+    levels = {
+        int(server_id): Reference(
+            level.counted.mean_ms, level.counted.blocks, level.counted.share, level.generic_shape or level.plan_shape
+        )
+        for level in found.queries
+        if level.counted is not None
+        for server_id in level.counted.server_ids
+    }
+    return found.id, levels

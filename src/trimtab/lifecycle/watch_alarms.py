@@ -1,0 +1,171 @@
+"""Makes alarms of what a vigil has shown, with all that weighs them, and brings each to the ledger once.
+
+It judges nothing and acts on nothing: an alarm is a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from trimtab.anchor.learning import RATE, Baseline, Sensitivity
+from trimtab.anchor.limits import QUANTILES, limits_of, values_needed
+from trimtab.anchor.power import POWER, smallest_effect
+from trimtab.anchor.practical import lost_seconds_per_hour
+from trimtab.anchor.vigil import Seen
+from trimtab.anchor.watched_dimensions import ROWS, TESTS
+from trimtab.lifecycle.watch_store import WatchStore
+from trimtab.model.watched import Alarm, Interval, Unjudged
+
+
+def alarms_of(
+    seen: Seen,
+    interval: Interval,
+    sensitivity: Sensitivity,
+    *,
+    names: Sequence[str],
+    plans: Sequence[str],
+    level_of: str,
+    unjudged: Sequence[Unjudged],
+    now_ns: int,
+) -> dict[int, Alarm]:
+    """Return the alarms by row; dimensions have negative rows, -1 the first.
+
+    `names` and `plans` are by the baseline's rows: what each statement is called, and how its plan stands. `level_of`
+    is where the level comes from.
+    """
+    shared = {
+        "margin": sensitivity.margin,
+        "error_rate_of_all_limits": sensitivity.error_rate,
+        "days_per_false_alarm": sensitivity.days_per_false_alarm,
+        "seconds_per_look": sensitivity.seconds_per_look,
+        "power": POWER,
+        "common_mode": None if seen.common is None else round(seen.common, 4),
+        "active_sessions": interval.active_sessions,
+        "family": len(seen.vigil.baseline.keys),
+        "not_judged": [
+            {"reason": each.reason, "statements": each.statements, "share": round(each.share, 6)} for each in unjudged
+        ],
+    }
+    found = {}
+    for row in seen.shown:
+        body = {**shared, **_of_statement(seen, sensitivity, row), "plan": plans[row], "level_of": level_of}
+        found[row] = _alarm(seen, names[row], row, body, now_ns)
+    for row in seen.shown_dimensions:
+        if row == RATE:
+            continue
+        found[-row - 1] = _alarm(seen, ROWS[row], -row - 1, {**shared, **_of_dimension(seen, row)}, now_ns)
+    return found
+
+
+def to_ledger(store: WatchStore, ledger_path: Path, database: Mapping[str, object]) -> int:
+    """Write the alarms that the ledger does not have yet, and return how many. Raises LedgerError.
+
+    A death in between leaves an alarm in the ledger that is not noted here: it is found there by its id.
+    """
+    waiting = store.unrecorded_alarms()
+    if not waiting:
+        return 0
+    from trimtab.ledger.entry import Kind
+    from trimtab.ledger.ledger import Ledger
+
+    with Ledger.open(ledger_path) as ledger:
+        known = {entry.body.get("alarm_id"): entry.seq for entry in ledger.entries(Kind.WATCH_ALARMED)}
+        for kept in waiting:
+            seq = known.get(kept.alarm.id)
+            if seq is None:
+                seq = ledger.append(Kind.WATCH_ALARMED, alarm_body(kept.alarm, database)).seq
+            with store.writing():
+                store.note_ledger(kept.alarm.id, seq)
+    return len(waiting)
+
+
+def alarm_body(alarm: Alarm, database: Mapping[str, object]) -> dict[str, object]:
+    """Return the alarm as the ledger writes it. Ids of the server are texts: they pass what a JSON number holds."""
+    return {
+        "alarm_id": alarm.id,
+        "database": dict(database),
+        "subject": alarm.subject,
+        "statement": None if alarm.key is None else [str(alarm.key[0]), str(alarm.key[1]), alarm.key[2]],
+        "at": at_text(alarm.at_ns),
+        "evidence": dict(alarm.evidence),
+    }
+
+
+def at_text(at_ns: int) -> str:
+    """Return a time of ours as people read it: UTC, ISO 8601."""
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="seconds")
+
+
+def _alarm(seen: Seen, subject: str, row: int, evidence: Mapping[str, object], now_ns: int) -> Alarm:
+    key = seen.vigil.baseline.keys[row] if row >= 0 else None
+    digest = hashlib.sha256(f"{now_ns} {subject} {key}".encode()).hexdigest()
+    return Alarm(f"w-{digest[:12]}", now_ns, subject, key, evidence)
+
+
+def _of_statement(seen: Seen, sensitivity: Sensitivity, row: int) -> dict[str, object]:
+    base, track = seen.vigil.baseline, seen.vigil.statements
+    effect, mean_ms = float(track.effect[row]), float(base.mean_ms[row])
+    share, looks = float(base.share[row]), int(track.looks[row])
+    hourly = float(seen.calls_per_hour[row])
+    values = _reference(base.factors[row])
+    limits = limits_of(values, error_rate=max(sensitivity.error_rate * share, 1e-12), margin=sensitivity.margin)
+    return {
+        "test": "T3, T4",
+        "baseline_ms": round(mean_ms, 6),
+        "factor": round(effect, 4),
+        "rising_since": at_text(int(track.rising_ns[row])),
+        "looks": looks,
+        "evidence": _shown(float(seen.values[row])),
+        "needed": _shown(float(base.levels[row])),
+        "share_of_time": round(share, 6),
+        "quantiles": [limit.quantile for limit in limits.limits],
+        "quantiles_dropped": [
+            {"quantile": q, "needed": values_needed(q, limits.error_rate), "found": len(values)}
+            for q in QUANTILES
+            if q not in [limit.quantile for limit in limits.limits]
+        ],
+        "smallest_effect": _rounded(smallest_effect(limits, values, looks, needed=float(base.levels[row]))),
+        "calls_per_hour": round(hourly),
+        "lost_seconds_per_hour": round(lost_seconds_per_hour(effect, anchor_mean_ms=mean_ms, calls_per_hour=hourly), 1),
+        "blocks_factor": round(float(seen.blocks_ratio[row]), 4),
+        "intervals_without_common_mode": int(seen.vigil.pooled.skipped[row]),
+    }
+
+
+def _of_dimension(seen: Seen, row: int) -> dict[str, object]:
+    base, track = seen.vigil.baseline, seen.vigil.dimensions
+    return {
+        "test": TESTS[ROWS[row]],
+        "factor": round(float(track.effect[row]), 4),
+        "rising_since": at_text(int(track.rising_ns[row])),
+        "looks": int(track.looks[row]),
+        "evidence": _shown(float(seen.dimension_values[row])),
+        "needed": _shown(float(base.dimension_levels[row])),
+        "quantiles": [q for q, limit in zip(QUANTILES, base.dimension_limits[row], strict=True) if not np.isnan(limit)],
+    }
+
+
+def smallest_visible(base: Baseline, row: int, looks: int, sensitivity: Sensitivity) -> float | None:
+    """Return the factor that so many looks would have shown of a statement, None where none could be yet."""
+    values = _reference(base.factors[row])
+    error_rate = max(sensitivity.error_rate * float(base.share[row]), 1e-12)
+    limits = limits_of(values, error_rate=error_rate, margin=sensitivity.margin)
+    return _rounded(smallest_effect(limits, values, looks, needed=float(base.levels[row])))
+
+
+def _reference(factors: np.ndarray) -> list[float]:
+    return [float(value) for value in factors[~np.isnan(factors)]]
+
+
+def _shown(value: float) -> float:
+    """Evidence may be astronomically large: three digits are enough, and all that JSON needs."""
+    return float(f"{min(value, 1e300):.3g}")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(value, 3)

@@ -1,0 +1,107 @@
+"""`trimtab watch` as a program: beside its status, through kill -9 and Ctrl-C, and refused where it should be."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from .market import CANARY, Market
+from .program import LONGEST_SECONDS, Program, Running
+
+pytestmark = [pytest.mark.server]
+FAST = ("--interval", "200ms", "--learn", "30", "--json")
+
+
+def _work(market: Market) -> None:
+    with closing(psycopg.connect(market.dsn, autocommit=True)) as conn:
+        conn.execute(f"SELECT id FROM customer WHERE email = '{CANARY}'".encode())
+        conn.execute("SELECT sku FROM stock WHERE warehouse = 7 AND amount = 13")
+
+
+def _status(program: Program) -> dict[str, Any]:
+    ended = program.run("watch", "--status", "--json")
+    found = ended.document.get("watches", [{}])[0]
+    assert isinstance(found, dict)
+    return found
+
+
+def _wait_for(program: Program, running: Running, market: Market, rounds: int) -> dict[str, Any]:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < deadline:
+        _work(market)
+        status = _status(program)
+        if status.get("running") and status.get("rounds", 0) >= rounds:
+            return status
+        assert running.is_running()
+    raise AssertionError("the watcher makes no rounds")
+
+
+def test_killed_between_rounds_it_goes_on_where_it_was(market: Market, program: Program) -> None:
+    running = program.start("watch", market.dsn, *FAST)
+    _wait_for(program, running, market, rounds=3)
+    refused = program.run("watch", market.dsn, "--once")
+    assert (refused.code, refused.reason) == (8, "watch.busy")
+    running.send(signal.SIGKILL)
+    assert running.wait().code == -signal.SIGKILL
+    after = program.run("watch", "--status", "--json")
+    assert (after.code, after.reason) == (9, "watch.not_running")
+    [left] = after.document["watches"]
+    assert (left["running"], left["state"]) == (False, "stopped")
+    again = program.start("watch", market.dsn, *FAST)
+    status = _wait_for(program, again, market, rounds=2)
+    assert status["learnt_rounds"] >= 1
+    again.send(signal.SIGINT)
+    ended = again.wait()
+    assert ended.code == 130
+    assert _status(program)["state"] == "stopped"
+    events = [event["kind"] for event in _status(program)["events"]]
+    assert events[0] == "stopped"
+    assert events.count("started") == 2
+    program.assert_nothing_left()
+
+
+def test_each_round_is_a_document_and_no_literal_is_in_any(market: Market, program: Program) -> None:
+    _work(market)
+    ended = program.succeed("watch", market.dsn, *FAST, "--for", "2")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert {line["schema"] for line in lines} == {"trimtab.watch.round/v1"}
+    assert {line["state"] for line in lines} == {"learning"}
+    [path] = (program.ledger_path.parent / "watch").glob("*.db")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert CANARY not in ended.stdout
+    assert CANARY.encode() not in path.read_bytes()
+
+
+def test_a_round_once_says_what_it_is(market: Market, program: Program) -> None:
+    ended = program.succeed("watch", market.dsn, "--once")
+    assert "learning" in ended.stdout
+    shown = program.run("watch", "--status")
+    assert "nobody watches now" in shown.stdout
+    assert "nothing is judged yet" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--interval", "soon"), "watch.interval"),
+        (("--interval", "1ms"), "watch.interval"),
+        (("--learn", "5"), "watch.learn"),
+        (("--status",), "watch.none"),
+        (("--status", "nowhere"), "watch.none"),
+    ],
+)
+def test_bad_input_is_refused(program: Program, options: tuple[str, ...], reason: str) -> None:
+    refused = program.run("watch", *options)
+    assert (refused.code, refused.reason) == (2, reason)
+
+
+def test_a_server_that_is_not_there_is_refused(program: Program) -> None:
+    refused = program.run("watch", "host=127.0.0.1 port=1 dbname=x")
+    assert (refused.code, refused.reason) == (3, "source.unreachable")
+    assert not (program.ledger_path.parent / "watch").exists()

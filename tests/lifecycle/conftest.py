@@ -23,6 +23,7 @@ LOCKING_SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "random_page_cost": "1.1",
     "jit": "off",
+    "default_statistics_target": "200",  # so that ANALYZE reads all rows, and finds the same each time
 }
 
 
@@ -86,7 +87,9 @@ def place(locking_server: Server, tmp_path: Path) -> Iterator[lockable.Lockable]
     name = f"Lock {next(_numbers)}"
     with psycopg.connect(locking_server.dsn(), autocommit=True) as conn:
         conn.execute(f'CREATE DATABASE "{name}" TEMPLATE template_lockable STRATEGY file_copy'.encode())
-    yield lockable.Lockable(locking_server, name, tmp_path / "ledger.db")
+    made = lockable.Lockable(locking_server, name, tmp_path / "ledger.db")
+    with made.stack:
+        yield made
     with psycopg.connect(locking_server.dsn(), autocommit=True) as conn:
         conn.execute(f'ALTER ROLE app IN DATABASE "{name}" RESET ALL'.encode())
         conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -226,8 +227,9 @@ def test_an_older_server_is_refused(any_shop: Shop) -> None:
 
 def test_files_that_nothing_refers_to_can_be_removed(shop: Shop, tmp_path: Path) -> None:
     first, second = _kept(shop, ("city",)), _kept(shop, ("zip",))
-    assert _files(shop).keep_only({first.file_sha256}) == 1
+    young = _files(shop).forget((), written_before=0.0)
+    assert (young, _files(shop).forget({first.file_sha256}, written_before=inf)) == (0, 1)
     assert _files(shop).read(first.file_sha256).columns == ("city",)
     with pytest.raises(ApplyError):
         _files(shop).read(second.file_sha256)
-    assert StatisticsFiles(tmp_path / "nowhere").keep_only(()) == 0
+    assert StatisticsFiles(tmp_path / "nowhere").forget((), written_before=inf) == 0

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from trimtab.anchor.lease import DAY_NS, Lease, LeaseState
+from trimtab.apply.statistics_files import DIRECTORY
 from trimtab.errors import ApplyError, LedgerError, RefusedError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -247,3 +248,14 @@ def test_wherever_a_lock_breaks_off_the_next_start_leaves_all_or_nothing(
     assert (states == [LeaseState.ENFORCED]) is is_locked
     with Ledger.open(place.ledger_path) as ledger:
         assert pending(ledger.entries()).is_empty
+
+
+def test_files_of_statistics_go_a_day_after_nothing_needs_them(place: Lockable) -> None:
+    _, lease = FLIPS["restored statistics"].flip_and_lock(place)
+    directory = place.ledger_path.parent / DIRECTORY
+    review(place.dsn, place.ledger_path, {}, _answer(True), clock=lambda: lease.expires_ns)
+    assert len(list(directory.iterdir())) == 2
+    release(place.dsn, place.ledger_path, lease.id, "enough")
+    assert len(list(directory.iterdir())) == 2
+    review(place.dsn, place.ledger_path, {}, _answer(True), clock=lambda: lease.expires_ns)
+    assert list(directory.iterdir()) == []

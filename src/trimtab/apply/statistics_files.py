@@ -82,10 +82,15 @@ class StatisticsFiles:
         except (ValueError, KeyError, TypeError):
             raise _refused(f"the file {digest[:12]} is of another format") from None
 
-    def keep_only(self, digests: Collection[str]) -> int:
-        """Remove all other files, and return how many there were."""
+    def forget(self, but: Collection[str], *, written_before: float) -> int:
+        """Remove files that are not among these, and are older (seconds of the epoch); return how many there were.
+
+        A younger one may be of a change that is about to be made.
+        """
         unwanted = [
-            path for path in self._directory.glob(f"*{_SUFFIX}") if path.name.removesuffix(_SUFFIX) not in digests
+            path
+            for path in self._directory.glob(f"*{_SUFFIX}")
+            if path.name.removesuffix(_SUFFIX) not in but and path.stat().st_mtime < written_before
         ]
         for path in unwanted:
             path.unlink(missing_ok=True)

@@ -29,17 +29,18 @@ from trimtab.anchor.lease import (
     leases,
 )
 from trimtab.apply.enforce import Enforcer, database_body
+from trimtab.apply.statistics_files import DIRECTORY, StatisticsFiles
 from trimtab.errors import RefusedError, SourceError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.ledger.pending import applied_changes
+from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.anchoring import read_parents
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.recover import recover, recovering
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.workshop import READ_TIMEOUT_MS
 from trimtab.model.applied import Applied
-from trimtab.model.change import Change
+from trimtab.model.change import Change, RestoreStatistics
 from trimtab.model.strategy import Outcome, Strategy
 from trimtab.model.workload import Query
 from trimtab.spec.load import load_spec
@@ -193,7 +194,9 @@ def release(
     """
     with recovering(conninfo, ledger_path, load_spec(spec), _run_id()) as opened:
         desk = _Desk(conninfo, *opened, clock)
-        return _taken_back(desk, _active(desk, lease_id), Note.RELEASED, reason)
+        released = _taken_back(desk, _active(desk, lease_id), Note.RELEASED, reason)
+        _forget_statistics(desk)
+        return released
 
 
 def review(
@@ -224,6 +227,7 @@ def review(
                 seen.append(_reviewed(desk, lease, query, try_without, ttl_days))
             else:
                 seen.append(_looked_at(desk, lease, query))
+        _forget_statistics(desk)
         return seen
 
 
@@ -290,6 +294,19 @@ def _taken_back(desk: _Desk, lease: Lease, note: Note, reason: str) -> Lease:
 
 def _standing(desk: _Desk, lease: Lease) -> tuple[Applied, ...]:
     return applied_changes(desk.ledger.entries(), database=desk.database, strategy_id=lease.strategy_id)
+
+
+def _forget_statistics(desk: _Desk) -> None:
+    """Remove files of statistics that no change needs any more: those of what stands, or is open, stay."""
+    entries = tuple(desk.ledger.entries())
+    changes = [c for applied in applied_changes(entries) for c in (applied.change, applied.inverse)]
+    needed = {change.file_sha256 for change in changes if isinstance(change, RestoreStatistics)}
+    for intent in intents(entries):
+        if intent.result is None:
+            found = (intent.intended.mapping(key).get("file_sha256") for key in ("change", "inverse"))
+            needed |= {str(digest) for digest in found if digest is not None}
+    files = StatisticsFiles(desk.ledger.path.parent / DIRECTORY)
+    files.forget(needed, written_before=(desk.clock() - DAY_NS) / 1e9)
 
 
 def _active(desk: _Desk, lease_id: str) -> Lease:

@@ -85,8 +85,14 @@ def test_the_sql_of_a_change_is_executed_on_a_source_in_one_module() -> None:
 def test_only_the_lifecycle_makes_an_enforcer_and_only_apply_executes() -> None:
     makers: dict[str, set[str]] = {"Enforcer": set(), "Execution": set()}
     for path, tree in _modules().items():
+        of_apply = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("trimtab.apply")
+            for alias in node.names
+        }
         for _, call in _calls(tree):
-            if _name(call) in makers:
+            if _name(call) in of_apply & makers.keys():
                 makers[_name(call)].add(path)
     assert makers["Enforcer"] == {"lifecycle/loop.py", "lifecycle/recover.py"}
     assert makers["Execution"] == {"apply/enforce.py", "apply/reconcile.py"}

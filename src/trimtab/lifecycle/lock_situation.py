@@ -75,7 +75,9 @@ def situation_of(
         ),
         columns=tuple(column for table in tables for column in _columns(table, before, snapshot)),
         restorable=tuple(
-            found for table in tables if (found := _restorable(table, before, resized.get(table), files)) is not None
+            found
+            for table in tables
+            if (found := _restorable(table, before, resized.get(table), snapshot, files)) is not None
         ),
         was_generic=_was_generic(causes),
     )
@@ -92,7 +94,8 @@ def _was_generic(causes: Sequence[Difference]) -> bool | None:
 def _indexes(cause: IndexDifference, before: Source, prefix: str) -> Iterator[tuple[CreateIndex, str]]:
     """Yield the index as it was, under a name that says whose it is now, and the name that it had."""
     for index in before.definitions.indexes:
-        if (index.schema, index.name) == (cause.schema, cause.name) and cause.how != "created":
+        # A change creates no unique index: that is a constraint, and not for a plan's sake to be put back.
+        if (index.schema, index.name) == (cause.schema, cause.name) and cause.how != "created" and not index.is_unique:
             name = _named(prefix, index.name)
             yield (
                 CreateIndex(index.schema, index.table, name, index.tail, index.key_columns, index.include_columns),
@@ -119,18 +122,30 @@ def _columns(table: tuple[str, str], before: Source, snapshot: Snapshot) -> Iter
         if (column.schema, column.relation) == table and not column.is_inherited and now is not None:
             found = now.column(column.column)
             if found is not None:
-                yield ColumnThen(*table, column.column, column.statistics.distinct, found.distinct_values)
+                then = column.statistics.distinct
+                yield ColumnThen(*table, column.column, then, _like(then, found.distinct_values, now.rows))
+
+
+def _like(then: float, count: float | None, rows: float) -> float | None:
+    """Return the number of now as that of then is written: a count, or a share of the rows below 0."""
+    if count is None or then >= 0:
+        return count
+    return -count / rows if rows > 0 else None
 
 
 def _restorable(
-    table: tuple[str, str], before: Source, pages_now: int | None, files: StatisticsFiles
+    table: tuple[str, str], before: Source, pages_now: int | None, snapshot: Snapshot, files: StatisticsFiles
 ) -> RestoreStatistics | None:
-    """Return what stores the statistics of then. Where the file is longer now, as many rows are told of its pages."""
+    """Return what stores the statistics of then, of columns that are there now.
+
+    Where the file is longer now, as many rows are told of its pages.
+    """
+    now = snapshot.table(*table)
     facts = next((r for r in before.relations if (r.schema, r.name) == table and r.kind == "r"), None)
     stored = tuple(
         OfColumn(c.column, c.is_inherited, c.statistics)
         for c in before.columns
-        if (c.schema, c.relation) == table and c.number is None
+        if (c.schema, c.relation) == table and c.number is None and now is not None and now.column(c.column) is not None
     )
     if facts is None or not stored or not before.has_values:
         return None

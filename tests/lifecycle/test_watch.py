@@ -348,7 +348,7 @@ def test_a_store_that_cannot_be_written_ends_it_and_nothing_is_lost(
         before = store.slot_count(ROUND)
     with closing(sqlite3.connect(world.path)) as file:
         [pages] = file.execute("PRAGMA page_count").fetchone()
-    connect = watch_file.connect
+    connect = watch_file.open_database
 
     def limited(path: Path, *, is_writer: bool) -> sqlite3.Connection:
         found = connect(path, is_writer=is_writer)
@@ -356,11 +356,11 @@ def test_a_store_that_cannot_be_written_ends_it_and_nothing_is_lost(
             found.execute(f"PRAGMA max_page_count = {pages}")
         return found
 
-    monkeypatch.setattr(watch_store, "connect", limited)
+    monkeypatch.setattr(watch_store, "open_database", limited)
     with pytest.raises(LedgerError) as refused:
         world.watch(200)
     assert refused.value.code == "watch.store_unwritable"
-    monkeypatch.setattr(watch_store, "connect", connect)
+    monkeypatch.setattr(watch_store, "open_database", connect)
     world.watch(4)
     with world.store() as store:
         assert store.slot_count(ROUND) >= before

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.anchor.common_mode import LEAST_COMPANIONS, Pooled, common_mode, log_excess, pool
+from trimtab.anchor.common_mode import LEAST_COMPANIONS, Pooled, common_mode, log_excess, nearest_companions, pool
 from trimtab.anchor.limits import limits_of
 from trimtab.anchor.many import limit_rows
 from trimtab.anchor.onset import alarm_level
@@ -196,12 +196,16 @@ def _factors(calls: Singles, total_ms: Singles, mean_ms: Floats, required: Float
     rows, statements = calls.shape
     found = np.full((rows, statements), np.nan, dtype=np.float32)
     pooled = Pooled.empty(statements)
-    everyone = np.ones(statements, dtype=bool)
+    companions, of_whom = np.zeros((statements, 0), dtype=np.int64), b""
     for number in range(rows):
         now_calls, now_ms = calls[number].astype(float), total_ms[number].astype(float)
         common = np.zeros(statements)
         if statements > LEAST_COMPANIONS:
-            common = common_mode(log_excess(now_calls, now_ms, mean_ms), everyone)
+            excess = log_excess(now_calls, now_ms, mean_ms)
+            was_called = ~np.isnan(excess)
+            if was_called.tobytes() != of_whom:
+                companions, of_whom = nearest_companions(mean_ms, was_called), was_called.tobytes()
+            common = common_mode(excess, companions)
         pooled, found[number] = pool(
             pooled, now_calls, now_ms, anchor_mean_ms=mean_ms, common=common, required_calls=required
         )

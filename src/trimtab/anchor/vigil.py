@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.anchor.common_mode import LEAST_COMPANIONS, Pooled, common_mode, log_excess, pool
+from trimtab.anchor.common_mode import LEAST_COMPANIONS, Pooled, common_mode, log_excess, nearest_companions, pool
 from trimtab.anchor.learning import (
     COHERENCE,
     CONCURRENCY,
@@ -229,7 +229,8 @@ def _common(vigil: Vigil, calls: Floats, total_ms: Floats) -> Floats:
         return np.zeros(len(base.keys))
     # A level of an anchor may be another machine's: what all share is then a constant, and goes too.
     companions = ~vigil.plan_changed & ~vigil.statements.is_open
-    return common_mode(log_excess(calls, total_ms, base.mean_ms), companions)
+    excess = log_excess(calls, total_ms, base.mean_ms)
+    return common_mode(excess, nearest_companions(base.mean_ms, companions & ~np.isnan(excess)))
 
 
 def _matters(step: Advanced, base: Baseline, hourly: Floats, sensitivity: Sensitivity) -> Flags:

@@ -69,7 +69,7 @@ def held(path: Path) -> int:
     return descriptor
 
 
-def connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:
+def open_database(path: Path, *, is_writer: bool) -> sqlite3.Connection:
     """Open a file that is there. Raises sqlite3.Error."""
     uri = f"{path.absolute().as_uri()}?mode={'rw' if is_writer else 'ro'}"
     connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)

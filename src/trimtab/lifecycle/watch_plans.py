@@ -7,12 +7,13 @@ compared is told with the reason.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.db.connection import Connection
 from trimtab.db.explain import explain
 from trimtab.errors import TrimtabError
+from trimtab.model.plan_shape import plan_shape
 from trimtab.model.traffic import StatementKey
 from trimtab.model.workload import Query
 from trimtab.observe.own_statements import SystemNames
@@ -35,9 +36,13 @@ class Checked:
 
 @dataclass(slots=True)
 class PlanChecks:
-    """Goes round the heaviest statements. It remembers texts, and why a statement has no plan."""
+    """Goes round the heaviest statements. It remembers texts, and why a statement has no plan.
+
+    `parents` are the topmost parents of partitions, as in `plan_shape`: shapes are those that anchors have.
+    """
 
     system: SystemNames
+    parents: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     _queries: OrderedDict[StatementKey, Query | None] = field(default_factory=OrderedDict)
     _why_not: dict[StatementKey, str] = field(default_factory=dict)
     _checked: set[StatementKey] = field(default_factory=set)
@@ -93,7 +98,7 @@ class PlanChecks:
             self._checked.discard(key)
             return Checked(key, "", self._why_not.get(key, "it has no plan"))
         try:
-            shape = explain(conn, query).shape_hash
+            shape = plan_shape(explain(conn, query), self.parents).hash
         except TrimtabError as error:
             if conn.closed:
                 raise

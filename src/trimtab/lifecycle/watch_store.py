@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from trimtab.lifecycle.watch_file import connect, faults, held, lock_path, prepare, require_known
+from trimtab.lifecycle.watch_file import faults, held, lock_path, open_database, prepare, require_known
 from trimtab.lifecycle.watch_slots import Slot, joined, pack, unpack
 from trimtab.model.traffic import StatementKey
 from trimtab.model.watched import Alarm, Interval
@@ -72,7 +72,7 @@ class WatchStore:
         try:
             with faults(path):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-                connection = connect(path, is_writer=True)
+                connection = open_database(path, is_writer=True)
                 prepare(connection, path)
         except BaseException:
             os.close(lock)
@@ -83,7 +83,7 @@ class WatchStore:
     def reader(cls, path: Path) -> WatchStore:
         """Open the file for reading. Raises LedgerError `watch.store_corrupt`, `watch.store_newer`."""
         with faults(path):
-            connection = connect(path, is_writer=False)
+            connection = open_database(path, is_writer=False)
             require_known(connection, path)
         return cls(connection, path, None)
 

@@ -30,6 +30,8 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.errors import AnchorError, LabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.lifecycle.arrivals import arrival_profile
+from trimtab.lifecycle.watch_identity import identity_of
 from trimtab.model.anchor import Anchor, Permanence, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.execution import REASONS
@@ -112,6 +114,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
                 {} if image is None else statistics_digests(image.source, snapshot),
                 image_sha256=digest,
             ),
+            arrival=arrival_profile(request.ledger_path, identity_of(snapshot.server, source)),
             problems=(*problems, *problem, *told, *(() if image is None else image.source.problems)),
         )
         signed = keep(store, ledger, anchor)

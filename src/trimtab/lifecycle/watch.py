@@ -6,7 +6,6 @@ It reads only, and acts on nothing.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from trimtab.db.dsn import describe
 from trimtab.errors import LedgerError, SourceError, TrimtabError
 from trimtab.lifecycle.anchoring import read_parents
 from trimtab.lifecycle.watch_alarms import to_ledger
+from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
 from trimtab.lifecycle.watch_round import Memory, Told, open_count
 from trimtab.lifecycle.watch_store import KEPT_SLOTS, ROUND, WatchStore
@@ -30,7 +30,6 @@ from trimtab.observe.own_statements import SystemNames, read_system_names
 from trimtab.observe.server import read_server
 from trimtab.observe.watched import Source, open_source
 
-DIRECTORY = "watch"
 INTERVAL_SECONDS = 10.0
 LEARN_ROUNDS = KEPT_SLOTS[ROUND]
 LEAST_LEARN_ROUNDS = 30
@@ -179,7 +178,7 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
     link = _connected(request)
     try:
         server = read_server(link.conn)
-        identity = _identity(server, link.conn)
+        identity = identity_of(server, link.conn)
         with _opened(store_path(request.ledger_path, identity)) as store:
             now_ns = clocks.wall()
             memory = Memory(store, Sensitivity(request.interval_seconds), request.learn_rounds)
@@ -198,12 +197,6 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
                 watching.close()
     finally:
         link.conn.close()
-
-
-def store_path(ledger_path: Path, identity: Mapping[str, object]) -> Path:
-    """Return the file of a database's watcher: it is beside the ledger."""
-    name = f"{identity['system_identifier']} {identity['database']} {identity['database_oid']}"
-    return ledger_path.parent / DIRECTORY / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.db"
 
 
 @contextmanager
@@ -230,7 +223,7 @@ def _link(request: WatchRequest, identity: Mapping[str, object]) -> _Link:
     """Connect again. What answers must be the server that was watched, or a standby of it that took over."""
     link = _connected(request)
     try:
-        found = _identity(read_server(link.conn), link.conn)
+        found = identity_of(read_server(link.conn), link.conn)
     except BaseException:
         link.conn.close()
         raise
@@ -242,12 +235,6 @@ def _link(request: WatchRequest, identity: Mapping[str, object]) -> _Link:
             next_step="Start `trimtab watch` again: it learns the new one, and keeps what it knows of the old one.",
         )
     return link
-
-
-def _identity(server: ServerIdentity, conn: Connection) -> dict[str, object]:
-    """Where the server does not tell its identifier, its address has to do."""
-    known = server.system_identifier or f"{conn.info.host}:{conn.info.port}"
-    return {"system_identifier": known, "database": server.database, "database_oid": server.database_oid}
 
 
 def _take_reference(memory: Memory, ledger_path: Path, server: ServerIdentity, now_ns: int) -> None:

@@ -162,6 +162,8 @@ class Anchor:
 
     `since` and `until` are the window in which was counted, ISO 8601 in UTC; `since` is None where nobody knows.
     `server` tells one database from another: system identifier, name, oid. `specification` is its id and digest.
+    `arrival` are calls/s of all statements by hour of the week (Monday 0 h UTC first), None for hours that were not
+    watched; empty where nobody watched.
     """
 
     id: str
@@ -181,6 +183,7 @@ class Anchor:
     left_out: int = 0
     dimensions: tuple[Dimension, ...] = ()
     state: State = State()
+    arrival: tuple[float | None, ...] = ()
     problems: tuple[str, ...] = ()
 
     def query(self, query_id: str) -> QueryLevel | None:

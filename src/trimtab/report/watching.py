@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trimtab.lifecycle.watch import DIRECTORY
 from trimtab.lifecycle.watch_file import runs_now
+from trimtab.lifecycle.watch_identity import DIRECTORY
 from trimtab.lifecycle.watch_store import KeptAlarm, WatchStore
 
 STATUS_SCHEMA = "trimtab.watch/v1"

@@ -18,7 +18,6 @@ from trimtab.anchor.learning import Sensitivity
 from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import LedgerError, SourceError, TrimtabError
-from trimtab.lifecycle.anchoring import read_parents
 from trimtab.lifecycle.watch_alarms import to_ledger
 from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
@@ -189,7 +188,7 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             if request.anew:
                 memory.learn_anew(now_ns, "asked for")
             memory.note(now_ns, "started", {"interval_seconds": request.interval_seconds})
-            checks = PlanChecks(link.system, read_parents(link.conn))
+            checks = PlanChecks(link.system)
             watching = _Watch(request, store, memory, identity, clocks, listener, checks, link)
             try:
                 return watching.run()

@@ -17,11 +17,14 @@ from trimtab.model.plan_shape import plan_shape
 from trimtab.model.traffic import StatementKey
 from trimtab.model.workload import Query
 from trimtab.observe.own_statements import SystemNames
+from trimtab.observe.reading import read
 from trimtab.observe.watched import Source, describe, read_texts
 
 CHECKED_STATEMENTS = 100
 """So many of the heaviest statements are checked, in turn."""
 PER_ROUND = 2
+PARENTS_EVERY_ROUNDS = 60
+"""Partitions are folded into their parents, as an anchor does; which there are is read again so often."""
 _KEPT_TEXTS = 2 * CHECKED_STATEMENTS
 
 
@@ -36,17 +39,15 @@ class Checked:
 
 @dataclass(slots=True)
 class PlanChecks:
-    """Goes round the heaviest statements. It remembers texts, and why a statement has no plan.
-
-    `parents` are the topmost parents of partitions, as in `plan_shape`: shapes are those that anchors have.
-    """
+    """Goes round the heaviest statements. It remembers texts, and why a statement has no plan."""
 
     system: SystemNames
-    parents: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     _queries: OrderedDict[StatementKey, Query | None] = field(default_factory=OrderedDict)
     _why_not: dict[StatementKey, str] = field(default_factory=dict)
     _checked: set[StatementKey] = field(default_factory=set)
     _turn: int = 0
+    _rounds: int = 0
+    _parents: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
     def check(
         self,
@@ -59,6 +60,9 @@ class PlanChecks:
 
         Raises SourceError when the connection is lost.
         """
+        if self._rounds % PARENTS_EVERY_ROUNDS == 0:
+            self._parents = _tops(conn)
+        self._rounds += 1
         turn = list(heaviest[:CHECKED_STATEMENTS])
         start = self._turn % max(len(turn), 1)
         chosen = [*suspects, *(turn[start:] + turn[:start])[:PER_ROUND]]
@@ -98,7 +102,7 @@ class PlanChecks:
             self._checked.discard(key)
             return Checked(key, "", self._why_not.get(key, "it has no plan"))
         try:
-            shape = plan_shape(explain(conn, query), self.parents).hash
+            shape = plan_shape(explain(conn, query), self._parents).hash
         except TrimtabError as error:
             if conn.closed:
                 raise
@@ -108,3 +112,17 @@ class PlanChecks:
         self._why_not.pop(key, None)
         self._checked.add(key)
         return Checked(key, shape)
+
+
+def _tops(conn: Connection) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the topmost parents of partitions, children and their indexes. Raises SourceError."""
+    above: dict[tuple[str, str], tuple[str, str]] = {}
+    for row in read(conn, "twin_parents"):
+        above.setdefault((row["schema"], row["name"]), (row["parent_schema"], row["parent"]))
+    tops = {}
+    for child, parent in above.items():
+        top = parent
+        while top in above:
+            top = above[top]
+        tops[child] = top
+    return tops

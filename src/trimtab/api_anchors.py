@@ -80,21 +80,21 @@ def create_anchor(
 
 def anchors(*, ledger_path: Path | None = None) -> list[Standing]:
     """Return all anchors of this machine, in the order of their chain, and how each stands. Raises TrimtabError."""
-    from trimtab.lifecycle.anchoring import listed
+    from trimtab.lifecycle.anchor_chain import listed
 
     return listed(_ledger(ledger_path))
 
 
 def anchor(name: str, *, ledger_path: Path | None = None) -> SignedAnchor:
     """Return an anchor by its id, the beginning of it, or "latest". Raises AnchorError."""
-    from trimtab.lifecycle.anchoring import shown
+    from trimtab.lifecycle.anchor_chain import shown
 
     return shown(_ledger(ledger_path), name)[0]
 
 
 def anchor_path(found: Anchor, *, ledger_path: Path | None = None) -> Path:
     """Return where the document of an anchor of this machine is."""
-    from trimtab.lifecycle.anchoring import store_of
+    from trimtab.lifecycle.anchor_chain import store_of
 
     return store_of(_ledger(ledger_path)).path(found)
 
@@ -104,14 +104,14 @@ def verify_anchor(path: Path, *, keys: Sequence[Path] = (), ledger_path: Path | 
 
     Needs no server. Raises AnchorError `anchor.flawed`, which names the first thing that is wrong, and KeyFileError.
     """
-    from trimtab.lifecycle.anchoring import verified_file
+    from trimtab.lifecycle.anchor_chain import verified_file
 
     return verified_file(path, _ledger(ledger_path), keys)
 
 
 def verify_anchors(*, ledger_path: Path | None = None) -> list[str]:
     """Return the ids of all anchors of this machine when the chain holds. Raises AnchorError `anchor.flawed`."""
-    from trimtab.lifecycle.anchoring import verified_chain
+    from trimtab.lifecycle.anchor_chain import verified_chain
 
     return verified_chain(_ledger(ledger_path))
 
@@ -130,7 +130,7 @@ def compare_anchors(
     `error_rate` bounds the chance that any query is called slower, or faster, that is not; what is up to `margin`
     slower (0.1 is 10 %) counts as the same.
     """
-    from trimtab.lifecycle.anchoring import found
+    from trimtab.lifecycle.anchor_chain import found
     from trimtab.lifecycle.comparing import compare
 
     path = _ledger(ledger_path)
@@ -140,21 +140,21 @@ def compare_anchors(
 
 def accept_anchor(name: str, *, reason: str, ledger_path: Path | None = None) -> SignedAnchor:
     """Make an anchor the new normal of its database. Raises AnchorError, LedgerError."""
-    from trimtab.lifecycle.anchoring import accept
+    from trimtab.lifecycle.anchor_chain import accept
 
     return accept(_ledger(ledger_path), name, reason)
 
 
 def release_anchor(name: str, *, reason: str, ledger_path: Path | None = None) -> SignedAnchor:
     """End that an anchor is in force; it stays in the chain. Raises AnchorError, LedgerError."""
-    from trimtab.lifecycle.anchoring import release
+    from trimtab.lifecycle.anchor_chain import release
 
     return release(_ledger(ledger_path), name, reason)
 
 
 def export_anchor_key(path: Path, *, ledger_path: Path | None = None) -> str:
     """Write this machine's public key to a new file, and return the key's id. Raises KeyFileError."""
-    from trimtab.lifecycle.anchoring import export_key
+    from trimtab.lifecycle.anchor_chain import export_key
 
     return export_key(_ledger(ledger_path), path)
 
@@ -166,7 +166,7 @@ def track_evolution(
 
     `query_ids` are those to tell of, None for the twenty heaviest. Raises AnchorError, LedgerError.
     """
-    from trimtab.lifecycle.anchoring import found
+    from trimtab.lifecycle.anchor_chain import found
     from trimtab.lifecycle.evolving import evolutions
 
     path = _ledger(ledger_path)

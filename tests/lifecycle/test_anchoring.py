@@ -14,7 +14,7 @@ from trimtab.anchor.force import Force
 from trimtab.errors import AnchorError, SourceError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.lifecycle import anchoring
+from trimtab.lifecycle import anchor_chain, anchoring
 from trimtab.lifecycle.anchoring import AnchorRequest
 from trimtab.lifecycle.comparing import compare
 from trimtab.model.anchor import Permanence
@@ -66,7 +66,7 @@ def test_an_anchor_holds_the_level_of_each_query_and_what_it_depends_on(busy: Ap
     assert anchor.state.host.processor_ms > 0
     assert "pg_stat_statements" in anchor.state.extensions
     assert [d.name for d in anchor.dimensions if d.level is None] == []
-    assert anchoring.verified_chain(busy.ledger_path) == [anchor.id]
+    assert anchor_chain.verified_chain(busy.ledger_path) == [anchor.id]
     with Ledger.open(busy.ledger_path) as ledger:
         [entry] = ledger.entries(Kind.ANCHOR_RECORDED)
     assert entry.text("document_sha256") == signed.digest
@@ -74,20 +74,20 @@ def test_an_anchor_holds_the_level_of_each_query_and_what_it_depends_on(busy: Ap
 
 def test_neither_the_document_nor_the_ledger_holds_a_text_a_literal_or_a_value(busy: Application) -> None:
     signed = anchoring.create(_request(busy, runs=1), Silent())
-    document = anchoring.store_of(busy.ledger_path).path(signed.anchor).read_text()
+    document = anchor_chain.store_of(busy.ledger_path).path(signed.anchor).read_text()
     with Ledger.open(busy.ledger_path) as ledger:
         entries = json.dumps([dict(entry.body) for entry in ledger.entries()])
     for text in (document, entries):
         assert SECRET not in text
         assert "SELECT" not in text.upper().replace("TRIMTAB", "")
-    statistics = anchoring.store_of(busy.ledger_path).statistics(signed.anchor)
+    statistics = anchor_chain.store_of(busy.ledger_path).statistics(signed.anchor)
     assert statistics is not None
     assert load(statistics).source.has_values
 
 
 def test_without_statistics_nothing_is_kept_beside_it_and_it_says_so(busy: Application) -> None:
     signed = anchoring.create(_request(busy, keeps_statistics=False), Silent())
-    assert anchoring.store_of(busy.ledger_path).statistics(signed.anchor) is None
+    assert anchor_chain.store_of(busy.ledger_path).statistics(signed.anchor) is None
     assert signed.anchor.state.tables["public.agent"].statistics == ""
     assert any("statistics were not kept" in problem for problem in signed.anchor.problems)
     assert signed.anchor.queries[0].runs == 0
@@ -159,11 +159,11 @@ def test_a_death_between_document_and_ledger_is_made_good_by_the_next(
         patch.setattr(Ledger, "append", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             anchoring.create(request, Silent())
-    assert len(anchoring.verified_chain(busy.ledger_path)) == 2
+    assert len(anchor_chain.verified_chain(busy.ledger_path)) == 2
     anchoring.create(request, Silent())
     with Ledger.open(busy.ledger_path) as ledger:
         digests = [entry.text("document_sha256") for entry in ledger.entries(Kind.ANCHOR_RECORDED)]
-    assert digests == [s.digest for s in anchoring.store_of(busy.ledger_path).anchors()]
+    assert digests == [s.digest for s in anchor_chain.store_of(busy.ledger_path).anchors()]
 
 
 def test_what_is_in_force_and_what_was_accepted_or_released(busy: Application) -> None:
@@ -174,16 +174,16 @@ def test_what_is_in_force_and_what_was_accepted_or_released(busy: Application) -
     )
 
     def states() -> list[Force]:
-        return [standing.force for standing in anchoring.listed(path)]
+        return [standing.force for standing in anchor_chain.listed(path)]
 
     assert states() == [Force.IN_FORCE, Force.SUPERSEDED, Force.IN_FORCE]
-    anchoring.accept(path, cosmic.id, "new hardware")
+    anchor_chain.accept(path, cosmic.id, "new hardware")
     assert states() == [Force.SUPERSEDED, Force.SUPERSEDED, Force.IN_FORCE]
-    anchoring.release(path, "latest", "the feature is gone")
+    anchor_chain.release(path, "latest", "the feature is gone")
     assert states() == [Force.SUPERSEDED, Force.SUPERSEDED, Force.RELEASED]
-    store = anchoring.store_of(path)
+    store = anchor_chain.store_of(path)
     assert [store.statistics(anchor) for anchor in (plain, lasting, cosmic)] == [None, None, None]
-    for act in (anchoring.accept, anchoring.release):
+    for act in (anchor_chain.accept, anchor_chain.release):
         with pytest.raises(AnchorError) as refused:
             act(path, cosmic.id, "again")
         assert refused.value.code == "anchor.not_in_force"
@@ -191,17 +191,17 @@ def test_what_is_in_force_and_what_was_accepted_or_released(busy: Application) -
 
 def test_an_anchor_of_another_machine_is_believed_by_its_key_alone(busy: Application, tmp_path: Path) -> None:
     signed = anchoring.create(_request(busy), Silent())
-    document = anchoring.store_of(busy.ledger_path).path(signed.anchor)
+    document = anchor_chain.store_of(busy.ledger_path).path(signed.anchor)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with pytest.raises(AnchorError) as refused:
-        anchoring.verified_file(document, elsewhere / "ledger.db")
+        anchor_chain.verified_file(document, elsewhere / "ledger.db")
     assert "is not known here" in str(refused.value)
-    anchoring.export_key(busy.ledger_path, tmp_path / "shop.pub")
-    assert anchoring.verified_file(document, elsewhere / "ledger.db", [tmp_path / "shop.pub"]) == signed
+    anchor_chain.export_key(busy.ledger_path, tmp_path / "shop.pub")
+    assert anchor_chain.verified_file(document, elsewhere / "ledger.db", [tmp_path / "shop.pub"]) == signed
 
 
 def test_a_source_that_is_gone_leaves_no_anchor(busy: Application, new_application: Callable[[], Application]) -> None:
     with pytest.raises(SourceError):
         anchoring.create(_request(busy, conninfo="host=127.0.0.1 port=1 dbname=none"), Silent())
-    assert anchoring.listed(busy.ledger_path) == []
+    assert anchor_chain.listed(busy.ledger_path) == []

@@ -137,6 +137,11 @@ class AnchorStore:
         known = self.known()
         return [self._signed(path, known) for path in self._files()]
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is any anchor."""
+        return bool(self._files())
+
     def find(self, name: str) -> SignedAnchor:
         """Return the anchor of that id, or of the only id that begins so; "latest" is the last.
 

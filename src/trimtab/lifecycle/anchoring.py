@@ -1,38 +1,33 @@
-"""What the `trimtab anchor` commands do: take an anchor of a database, keep it, tell how it stands, accept, release it.
+"""Takes an anchor of a database: what its queries took, their plans, and all that these depend on.
 
-A source is only read; its queries are run only where that was asked for, and reads alone. Every anchor is signed and
-on disk before the ledger is told of it; a death in between is made good by whoever comes next.
+A source is only read; its queries are run only where that was asked for, and reads alone.
 """
 
 from __future__ import annotations
 
-import getpass
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
 
-import psycopg
-
 from trimtab.anchor.counted import CountedWindow, counted_between
 from trimtab.anchor.dimensions import dimensions
-from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read
-from trimtab.anchor.force import Force, Standing, standings
+from trimtab.anchor.document import SignedAnchor
+from trimtab.anchor.force import Force
 from trimtab.anchor.logged import logged_latencies, why_selective
-from trimtab.anchor.record import Measuring, anchor_to_dict, make_anchor, measure_levels
+from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
-from trimtab.anchor.store import AnchorStore, flawed
-from trimtab.db.connection import Connection, connect, source_error
+from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
-from trimtab.errors import AnchorError, LabError
-from trimtab.ledger.entry import Kind
+from trimtab.errors import LabError
 from trimtab.ledger.ledger import Ledger
+from trimtab.lifecycle.anchor_chain import keep, standings_of, store_of
 from trimtab.lifecycle.arrivals import arrival_profile
 from trimtab.lifecycle.watch_identity import identity_of
-from trimtab.model.anchor import Anchor, Permanence, QueryLevel
+from trimtab.model.anchor import Permanence, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.execution import REASONS
 from trimtab.model.latency import Latency
@@ -41,17 +36,15 @@ from trimtab.model.watch import Watcher
 from trimtab.observe.logs.reader import DEFAULT_PREFIX, LogReader
 from trimtab.observe.logs.server_source import read_log_settings
 from trimtab.observe.logs.source import LocalLogs
+from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.observe.traffic import read_counters, statements_of
-from trimtab.signing.keys import write_public_key
 from trimtab.spec.load import load_spec
 from trimtab.twin.capture import Image, read_image
-from trimtab.twin.definitions import read_definitions
 from trimtab.twin.digests import statistics_digests
 from trimtab.twin.image import save
 
 READ_TIMEOUT_MS = 60_000
-DIRECTORY = "anchors"
 _LONGEST_RUNS_SECONDS = 600.0
 
 
@@ -118,133 +111,8 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
             problems=(*problems, *problem, *told, *(() if image is None else image.source.problems)),
         )
         signed = keep(store, ledger, anchor)
-        store.forget_statistics([s.anchor for s in _standings(store, ledger) if s.force is Force.IN_FORCE])
+        store.forget_statistics([s.anchor for s in standings_of(store, ledger) if s.force is Force.IN_FORCE])
     return signed
-
-
-def keep(store: AnchorStore, ledger: Ledger, anchor: Anchor, run_id: str | None = None) -> SignedAnchor:
-    """Sign and keep the anchor, and tell the ledger. Raises AnchorError, KeyFileError, LedgerError."""
-
-    def record(signed: SignedAnchor) -> None:
-        body = {**anchor_to_dict(signed.anchor), "document_sha256": signed.digest, "key_id": signed.key_id}
-        ledger.append(Kind.ANCHOR_RECORDED, body, run_id=run_id if signed.anchor.id == anchor.id else None)
-
-    return store.append(anchor, lambda: _recorded(ledger), record)
-
-
-def store_of(ledger_path: Path) -> AnchorStore:
-    """Return the store of anchors that belongs to a ledger: it is beside it. Raises AnchorError `anchor.unusable`."""
-    return AnchorStore(ledger_path.parent / DIRECTORY)
-
-
-def read_parents(source: Connection) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return the topmost parents of partitions, children and their indexes. Raises SourceError."""
-    try:
-        return read_definitions(source).tops()
-    except psycopg.Error as error:
-        raise source_error(error) from None
-
-
-def listed(ledger_path: Path) -> list[Standing]:
-    """Return all anchors in the order of the chain, and how they stand. Raises AnchorError, LedgerError."""
-    with Ledger.open(ledger_path) as ledger:
-        return _standings(store_of(ledger_path), ledger)
-
-
-def shown(ledger_path: Path, name: str) -> tuple[SignedAnchor, Standing]:
-    """Return one anchor by id, beginning of an id, or "latest". Raises AnchorError, LedgerError."""
-    signed = store_of(ledger_path).find(name)
-    return signed, next(s for s in listed(ledger_path) if s.anchor.id == signed.anchor.id)
-
-
-def found(ledger_path: Path, name: str | Path, keys: Sequence[Path] = ()) -> SignedAnchor:
-    """Return an anchor by its document's file, or as `shown` does. Raises AnchorError, KeyFileError."""
-    if isinstance(name, Path) or "/" in name or name.endswith(".json"):
-        return verified_file(Path(name), ledger_path, keys)
-    return store_of(ledger_path).find(name)
-
-
-def verified_chain(ledger_path: Path) -> list[str]:
-    """Return the ids of all anchors of this machine when they are as signed, in one chain, as the ledger has them.
-
-    Raises AnchorError `anchor.flawed`, which names the first thing that is wrong, and LedgerError.
-    """
-    store = store_of(ledger_path)
-    with Ledger.open(ledger_path) as ledger:
-        flaw = store.flaw(_recorded(ledger))
-    if flaw is not None:
-        raise flawed(flaw.anchor_id or "chain", flaw.found)
-    return [signed.anchor.id for signed in store.anchors()]
-
-
-def verified_file(path: Path, ledger_path: Path, keys: Sequence[Path] = ()) -> SignedAnchor:
-    """Return the anchor of a document that came from anywhere. No server is asked.
-
-    `keys` are files of public keys that are believed beside those known here. Raises AnchorError `anchor.flawed`, which
-    names the first thing that is wrong, `anchor.unreadable`, and KeyFileError.
-    """
-    known = store_of(ledger_path).known(keys)
-    try:
-        with path.open("rb") as file:
-            return read(file.read(MOST_BYTES + 1), known)
-    except OSError as error:
-        raise AnchorError(
-            f"{path} cannot be read: {error.strerror}",
-            code="anchor.unreadable",
-            next_step="Give the file of an anchor; `trimtab anchor show ID` tells where it is.",
-        ) from None
-    except FlawError as error:
-        raise flawed(str(path), str(error)) from None
-
-
-def accept(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
-    """Make an anchor the new normal of its database, because of a reason, in the ledger.
-
-    Raises AnchorError, also `anchor.not_in_force`, and LedgerError.
-    """
-    return _noted(Kind.ANCHOR_ACCEPTED, ledger_path, name, reason)
-
-
-def release(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
-    """End that an anchor is in force, because of a reason, in the ledger, and remove statistics that it alone kept.
-
-    Raises AnchorError, also `anchor.not_in_force`, and LedgerError.
-    """
-    signed = _noted(Kind.ANCHOR_RELEASED, ledger_path, name, reason)
-    in_force = [s.anchor for s in listed(ledger_path) if s.force is Force.IN_FORCE]
-    store_of(ledger_path).forget_statistics(in_force)
-    return signed
-
-
-def export_key(ledger_path: Path, path: Path) -> str:
-    """Write this machine's public key to a new file and return its id. Raises KeyFileError."""
-    key = store_of(ledger_path).key().public
-    write_public_key(key, path)
-    return key.id
-
-
-def _noted(kind: Kind, ledger_path: Path, name: str, reason: str) -> SignedAnchor:
-    signed, standing = shown(ledger_path, name)
-    if standing.force is not Force.IN_FORCE:
-        raise AnchorError(
-            f"the anchor {signed.anchor.id} was left as it is: it is {standing.force.value.replace('_', ' ')}",
-            code="anchor.not_in_force",
-            next_step="`trimtab anchor list` shows which are in force.",
-        )
-    body = {"anchor_id": signed.anchor.id, "document_sha256": signed.digest, "reason": reason, "by": getpass.getuser()}
-    with Ledger.open(ledger_path) as ledger:
-        ledger.append(kind, body)
-    return signed
-
-
-def _standings(store: AnchorStore, ledger: Ledger) -> list[Standing]:
-    return standings([signed.anchor for signed in store.anchors()], ledger.entries())
-
-
-def _recorded(ledger: Ledger) -> list[str]:
-    """Return the digests of the documents that the ledger has; anchors of before there were documents have none."""
-    digests = (entry.body.get("document_sha256") for entry in ledger.entries(Kind.ANCHOR_RECORDED))
-    return [str(digest) for digest in digests if digest is not None]
 
 
 def _counted(

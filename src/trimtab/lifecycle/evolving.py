@@ -19,7 +19,7 @@ from trimtab.anchor.recommendations import recommendations
 from trimtab.ledger.entry import Entry
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import intents
-from trimtab.lifecycle.anchoring import store_of
+from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.change import change_from_dict
 from trimtab.model.evolution import (

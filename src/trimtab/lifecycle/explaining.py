@@ -14,13 +14,15 @@ from trimtab.anchor.store import AnchorStore
 from trimtab.db.connection import connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import AnchorError, LabError
-from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS, read_parents, store_of
+from trimtab.lifecycle.anchor_chain import store_of
+from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.attribution import why_flipped
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.flip import Attribution
 from trimtab.model.plan_shape import PlanShape
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Query
+from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.image import load

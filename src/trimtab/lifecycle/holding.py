@@ -15,7 +15,8 @@ from trimtab.anchor.mechanism import Capability, Choice, MechanismKind, Situatio
 from trimtab.apply.enforce import database_body
 from trimtab.db.connection import connect
 from trimtab.errors import RefusedError, UsageError
-from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS, store_of
+from trimtab.lifecycle.anchor_chain import store_of
+from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
 from trimtab.lifecycle.lock_situation import situation_of
 from trimtab.lifecycle.lock_trial import trying_in_lab

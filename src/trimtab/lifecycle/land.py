@@ -19,7 +19,7 @@ from trimtab.db.connection import Connection
 from trimtab.errors import AnchorError, BusyError, KeyFileError, LedgerError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents, pending
-from trimtab.lifecycle.anchoring import keep, read_parents, store_of
+from trimtab.lifecycle.anchor_chain import keep, store_of
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.watching import Seen, Watching
@@ -29,6 +29,7 @@ from trimtab.model.catalog import Snapshot
 from trimtab.model.report import Life
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Query
+from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import read_facts
 from trimtab.settle.judge import regressions, to_revert, unused
 from trimtab.settle.rebuilt import is_rebuilt, size_told

@@ -17,7 +17,6 @@ from trimtab.anchor.lease import Lease
 from trimtab.db.connection import connect
 from trimtab.db.explain import explain
 from trimtab.embedded.binaries import Binaries
-from trimtab.lifecycle.anchoring import read_parents
 from trimtab.lifecycle.locking import PROPOSER, Tried, TryWithout
 from trimtab.lifecycle.workshop import READ_TIMEOUT_MS
 from trimtab.model.applied import Applied
@@ -26,6 +25,7 @@ from trimtab.model.plan import Plan
 from trimtab.model.strategy import Decision, Strategy
 from trimtab.model.watch import Silent, Watcher
 from trimtab.model.workload import Query, Workload
+from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import read_facts
 from trimtab.spec.load import load_spec
 from trimtab.trial.arms import arm

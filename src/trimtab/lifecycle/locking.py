@@ -34,7 +34,6 @@ from trimtab.errors import RefusedError, SourceError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
-from trimtab.lifecycle.anchoring import read_parents
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.recover import recover, recovering
 from trimtab.lifecycle.same_server import require_same_server
@@ -43,6 +42,7 @@ from trimtab.model.applied import Applied
 from trimtab.model.change import Change, RestoreStatistics
 from trimtab.model.strategy import Outcome, Strategy
 from trimtab.model.workload import Query
+from trimtab.observe.parents import read_parents
 from trimtab.spec.load import load_spec
 
 if TYPE_CHECKING:

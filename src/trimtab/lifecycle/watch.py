@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from trimtab.anchor.force import reference
 from trimtab.anchor.learning import Sensitivity
 from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import LedgerError, SourceError, TrimtabError
+from trimtab.ledger.ledger import Ledger
+from trimtab.lifecycle.anchor_chain import standings_of, store_of
 from trimtab.lifecycle.watch_alarms import to_ledger
 from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
@@ -250,15 +253,11 @@ def anchored(ledger_path: Path, server: ServerIdentity) -> tuple[str, References
 
     Raises AnchorError when the anchors are not as they were signed: a level that nobody vouches for is none.
     """
-    directory = ledger_path.parent / "anchors"
-    if not any(directory.glob("*.anchor.json")):
+    store = store_of(ledger_path)
+    if not store.has_any:
         return "", {}
-    from trimtab.anchor.force import reference, standings
-    from trimtab.anchor.store import AnchorStore
-    from trimtab.ledger.ledger import Ledger
-
     with Ledger.open(ledger_path) as ledger:
-        standing = standings([signed.anchor for signed in AnchorStore(directory).anchors()], ledger.entries())
+        standing = standings_of(store, ledger)
     found = reference(standing, (server.system_identifier or "", server.database, server.database_oid))
     if found is None:
         return "", {}

@@ -17,7 +17,7 @@ from trimtab.model.plan_shape import plan_shape
 from trimtab.model.traffic import StatementKey
 from trimtab.model.workload import Query
 from trimtab.observe.own_statements import SystemNames
-from trimtab.observe.reading import read
+from trimtab.observe.parents import read_parents
 from trimtab.observe.watched import Source, describe, read_texts
 
 CHECKED_STATEMENTS = 100
@@ -61,7 +61,7 @@ class PlanChecks:
         Raises SourceError when the connection is lost.
         """
         if self._rounds % PARENTS_EVERY_ROUNDS == 0:
-            self._parents = _tops(conn)
+            self._parents = read_parents(conn)
         self._rounds += 1
         turn = list(heaviest[:CHECKED_STATEMENTS])
         start = self._turn % max(len(turn), 1)
@@ -112,17 +112,3 @@ class PlanChecks:
         self._why_not.pop(key, None)
         self._checked.add(key)
         return Checked(key, shape)
-
-
-def _tops(conn: Connection) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return the topmost parents of partitions, children and their indexes. Raises SourceError."""
-    above: dict[tuple[str, str], tuple[str, str]] = {}
-    for row in read(conn, "twin_parents"):
-        above.setdefault((row["schema"], row["name"]), (row["parent_schema"], row["parent"]))
-    tops = {}
-    for child, parent in above.items():
-        top = parent
-        while top in above:
-            top = above[top]
-        tops[child] = top
-    return tops

@@ -68,6 +68,20 @@ class _Folded:
         )
 
 
+def topmost(parents: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the topmost parent of each, out of pairs of a (schema, name) and what is above; of several the first."""
+    above = dict(reversed(parents))
+    found = {}
+    for child, parent in above.items():
+        seen = {child}
+        top = parent
+        while top in above and top not in seen:
+            seen.add(top)
+            top = above[top]
+        found[child] = top
+    return found
+
+
 def plan_shape(plan: Plan, parents: _Parents | None = None) -> PlanShape:
     """Return the shape of a plan. `parents` leads from (schema, name) of partitions, and of their indexes, to the top.
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.model.plan_shape import topmost
 from trimtab.twin.settings import PLANNER_SETTINGS
 
 Name: TypeAlias = tuple[str, str]
@@ -85,15 +86,7 @@ class Definitions:
 
     def tops(self) -> dict[Name, Name]:
         """Return the topmost parent of each partition or child, and of each index of one."""
-        above = dict(reversed(self.parents))
-        found = {}
-        for child, parent in above.items():
-            seen = {child}
-            while parent in above and parent not in seen:
-                seen.add(parent)
-                parent = above[parent]  # noqa: PLW2901 - it climbs
-            found[child] = parent
-        return found
+        return topmost(self.parents)
 
 
 def read_definitions(connection: Connection) -> Definitions:

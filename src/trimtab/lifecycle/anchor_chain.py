@@ -1,0 +1,141 @@
+"""The chain of this machine's anchors and the ledger together: keep, list, find, verify, accept, release.
+
+Every anchor is signed and on disk before the ledger is told of it; a death in between is made good by whoever comes
+next. No server is asked.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+
+from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read
+from trimtab.anchor.force import Force, Standing, standings
+from trimtab.anchor.record import anchor_to_dict
+from trimtab.anchor.store import AnchorStore, flawed
+from trimtab.errors import AnchorError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.model.anchor import Anchor
+from trimtab.signing.keys import write_public_key
+
+DIRECTORY = "anchors"
+
+
+def keep(store: AnchorStore, ledger: Ledger, anchor: Anchor, run_id: str | None = None) -> SignedAnchor:
+    """Sign and keep the anchor, and tell the ledger. Raises AnchorError, KeyFileError, LedgerError."""
+
+    def record(signed: SignedAnchor) -> None:
+        body = {**anchor_to_dict(signed.anchor), "document_sha256": signed.digest, "key_id": signed.key_id}
+        ledger.append(Kind.ANCHOR_RECORDED, body, run_id=run_id if signed.anchor.id == anchor.id else None)
+
+    return store.append(anchor, lambda: _recorded(ledger), record)
+
+
+def store_of(ledger_path: Path) -> AnchorStore:
+    """Return the store of anchors that belongs to a ledger: it is beside it. Raises AnchorError `anchor.unusable`."""
+    return AnchorStore(ledger_path.parent / DIRECTORY)
+
+
+def listed(ledger_path: Path) -> list[Standing]:
+    """Return all anchors in the order of the chain, and how they stand. Raises AnchorError, LedgerError."""
+    with Ledger.open(ledger_path) as ledger:
+        return standings_of(store_of(ledger_path), ledger)
+
+
+def shown(ledger_path: Path, name: str) -> tuple[SignedAnchor, Standing]:
+    """Return one anchor by id, beginning of an id, or "latest". Raises AnchorError, LedgerError."""
+    signed = store_of(ledger_path).find(name)
+    return signed, next(s for s in listed(ledger_path) if s.anchor.id == signed.anchor.id)
+
+
+def found(ledger_path: Path, name: str | Path, keys: Sequence[Path] = ()) -> SignedAnchor:
+    """Return an anchor by its document's file, or as `shown` does. Raises AnchorError, KeyFileError."""
+    if isinstance(name, Path) or "/" in name or name.endswith(".json"):
+        return verified_file(Path(name), ledger_path, keys)
+    return store_of(ledger_path).find(name)
+
+
+def verified_chain(ledger_path: Path) -> list[str]:
+    """Return the ids of all anchors of this machine when they are as signed, in one chain, as the ledger has them.
+
+    Raises AnchorError `anchor.flawed`, which names the first thing that is wrong, and LedgerError.
+    """
+    store = store_of(ledger_path)
+    with Ledger.open(ledger_path) as ledger:
+        flaw = store.flaw(_recorded(ledger))
+    if flaw is not None:
+        raise flawed(flaw.anchor_id or "chain", flaw.found)
+    return [signed.anchor.id for signed in store.anchors()]
+
+
+def verified_file(path: Path, ledger_path: Path, keys: Sequence[Path] = ()) -> SignedAnchor:
+    """Return the anchor of a document that came from anywhere. No server is asked.
+
+    `keys` are files of public keys that are believed beside those known here. Raises AnchorError `anchor.flawed`, which
+    names the first thing that is wrong, `anchor.unreadable`, and KeyFileError.
+    """
+    known = store_of(ledger_path).known(keys)
+    try:
+        with path.open("rb") as file:
+            return read(file.read(MOST_BYTES + 1), known)
+    except OSError as error:
+        raise AnchorError(
+            f"{path} cannot be read: {error.strerror}",
+            code="anchor.unreadable",
+            next_step="Give the file of an anchor; `trimtab anchor show ID` tells where it is.",
+        ) from None
+    except FlawError as error:
+        raise flawed(str(path), str(error)) from None
+
+
+def accept(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
+    """Make an anchor the new normal of its database, because of a reason, in the ledger.
+
+    Raises AnchorError, also `anchor.not_in_force`, and LedgerError.
+    """
+    return _noted(Kind.ANCHOR_ACCEPTED, ledger_path, name, reason)
+
+
+def release(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
+    """End that an anchor is in force, because of a reason, in the ledger, and remove statistics that it alone kept.
+
+    Raises AnchorError, also `anchor.not_in_force`, and LedgerError.
+    """
+    signed = _noted(Kind.ANCHOR_RELEASED, ledger_path, name, reason)
+    in_force = [s.anchor for s in listed(ledger_path) if s.force is Force.IN_FORCE]
+    store_of(ledger_path).forget_statistics(in_force)
+    return signed
+
+
+def export_key(ledger_path: Path, path: Path) -> str:
+    """Write this machine's public key to a new file and return its id. Raises KeyFileError."""
+    key = store_of(ledger_path).key().public
+    write_public_key(key, path)
+    return key.id
+
+
+def standings_of(store: AnchorStore, ledger: Ledger) -> list[Standing]:
+    """Return all anchors in the order of the chain, and how they stand. Raises AnchorError, LedgerError."""
+    return standings([signed.anchor for signed in store.anchors()], ledger.entries())
+
+
+def _noted(kind: Kind, ledger_path: Path, name: str, reason: str) -> SignedAnchor:
+    signed, standing = shown(ledger_path, name)
+    if standing.force is not Force.IN_FORCE:
+        raise AnchorError(
+            f"the anchor {signed.anchor.id} was left as it is: it is {standing.force.value.replace('_', ' ')}",
+            code="anchor.not_in_force",
+            next_step="`trimtab anchor list` shows which are in force.",
+        )
+    body = {"anchor_id": signed.anchor.id, "document_sha256": signed.digest, "reason": reason, "by": getpass.getuser()}
+    with Ledger.open(ledger_path) as ledger:
+        ledger.append(kind, body)
+    return signed
+
+
+def _recorded(ledger: Ledger) -> list[str]:
+    """Return the digests of the documents that the ledger has; anchors of before there were documents have none."""
+    digests = (entry.body.get("document_sha256") for entry in ledger.entries(Kind.ANCHOR_RECORDED))
+    return [str(digest) for digest in digests if digest is not None]

@@ -135,19 +135,25 @@ def test_keys_of_others_are_believed_where_they_are_put(store: AnchorStore, tmp_
     assert other.public in store.known()
 
 
-def test_statistics_are_kept_by_their_digest_and_forgotten_with_the_last_that_rests_on_them(store: AnchorStore) -> None:
-    digest = store.put_statistics(lambda path: path.write_bytes(b"statistics"))
-    other = store.put_statistics(lambda path: path.write_bytes(b"others"))
-    resting = replace(anchor(), state=State(image_sha256=digest))
+def test_statistics_are_kept_with_their_anchor_and_forgotten_with_the_last_that_rests_on_them(
+    store: AnchorStore,
+) -> None:
+    with store.written_statistics(lambda path: path.write_bytes(b"statistics")) as written:
+        resting = replace(anchor(), state=State(image_sha256=written.digest))
+        assert store.statistics(resting) is None
+        resting = store.append(resting, list, lambda _signed: None, written).anchor
     found = store.statistics(resting)
     assert found is not None
     assert found.read_bytes() == b"statistics"
-    assert store.forget_statistics([resting]) == 1
-    assert store.statistics(replace(anchor(), state=State(image_sha256=other))) is None
+    with store.written_statistics(lambda path: path.write_bytes(b"never kept")):
+        assert store.forget_statistics(lambda: [resting]) == 0
+    assert [path.name for path in (store.directory / "statistics").iterdir()] == [found.name]
     found.write_bytes(b"changed")
     with pytest.raises(AnchorError) as refused:
         store.statistics(resting)
     assert refused.value.code == "anchor.statistics"
+    assert store.forget_statistics(list) == 1
+    assert store.statistics(resting) is None
 
 
 def test_a_full_or_forbidden_place_is_told_and_leaves_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -32,6 +33,14 @@ class Flaw:
 
     anchor_id: str
     found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A file of planner statistics that is not kept yet, and its digest."""
+
+    path: Path
+    digest: str
 
 
 class AnchorStore:
@@ -63,13 +72,17 @@ class AnchorStore:
         return (*own, *public_keys([*sorted(self._trusted.glob("*.pub")), *others]))
 
     def append(
-        self, anchor: Anchor, recorded: Callable[[], Sequence[str]], record: Callable[[SignedAnchor], None]
+        self,
+        anchor: Anchor,
+        recorded: Callable[[], Sequence[str]],
+        record: Callable[[SignedAnchor], None],
+        statistics: Statistics | None = None,
     ) -> SignedAnchor:
         """Sign the anchor, write it after the last one, durably, and have it recorded, before anybody else writes one.
 
         Its time is never that of the last, or before it. `recorded` gives the digests that the ledger has; a last one
-        that it lacks, because the program died before it was told, is recorded first. Raises AnchorError
-        `anchor.unwritable`, KeyFileError, and what `record` raises.
+        that it lacks, because the program died before it was told, is recorded first. `statistics` are kept with it.
+        Raises AnchorError `anchor.unwritable`, KeyFileError, and what `record` raises.
         """
         key = self.key()
         with self._held():
@@ -82,28 +95,31 @@ class AnchorStore:
             if anchor.coordinate[0] < earliest:
                 anchor = replace(anchor, id=f"a-{earliest:x}", coordinate=(earliest, *anchor.coordinate[1:]))
             raw, _ = write(anchor, key, previous=previous)
+            if statistics is not None:
+                statistics.path.replace(self._statistics_file(statistics.digest))
             self._put(self.path(anchor), raw)
             signed = read(raw, [key.public])
             record(signed)
         return signed
 
-    def put_statistics(self, save: Callable[[Path], object]) -> str:
-        """Keep the file that `save` writes at a path, and return the digest that an anchor knows it by.
+    @contextmanager
+    def written_statistics(self, save: Callable[[Path], object]) -> Iterator[Statistics]:
+        """Yield the file that `save` writes at a path, and its digest; `append` keeps it, else it is gone afterwards.
 
         Raises AnchorError `anchor.unwritable`, and what `save` raises.
         """
         self._make_places()
-        unfinished = self._statistics / f".{os.getpid()}{_STATISTICS}"
+        unfinished = self._statistics / f".{uuid.uuid4().hex}{_STATISTICS}"
         try:
-            save(unfinished)
-            digest = hashlib.sha256(unfinished.read_bytes()).hexdigest()
-            unfinished.replace(self._statistics_file(digest))
-        except OSError as error:
-            raise _unwritable(self._statistics, str(error.strerror)) from None
+            try:
+                save(unfinished)
+                written = Statistics(unfinished, hashlib.sha256(unfinished.read_bytes()).hexdigest())
+            except OSError as error:
+                raise _unwritable(self._statistics, str(error.strerror)) from None
+            yield written
         finally:
             with suppress(OSError):
                 unfinished.unlink()
-        return digest
 
     def statistics(self, anchor: Anchor) -> Path | None:
         """Return the file of the statistics that the anchor rests on, None where it is not here (any more).
@@ -122,12 +138,16 @@ class AnchorStore:
             )
         return path
 
-    def forget_statistics(self, kept: Sequence[Anchor]) -> int:
-        """Remove the statistics that none of these anchors rests on, and return how many there were."""
-        wanted = {anchor.state.image_sha256 for anchor in kept}
+    def forget_statistics(self, resting: Callable[[], Sequence[Anchor]]) -> int:
+        """Remove the statistics that none of the anchors rests on that are given, and return how many there were.
+
+        They are asked for while nobody can write another one.
+        """
         self._make_places()
         with self._held():
-            unwanted = [path for path in self._statistics.glob(f"*{_STATISTICS}") if path.stem not in wanted]
+            wanted = {anchor.state.image_sha256 for anchor in resting()}
+            kept = self._statistics.glob(f"[!.]*{_STATISTICS}")
+            unwanted = [path for path in kept if path.stem not in wanted]
             for path in unwanted:
                 path.unlink(missing_ok=True)
         return len(unwanted)

@@ -13,7 +13,7 @@ from pathlib import Path
 from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read
 from trimtab.anchor.force import Force, Standing, standings
 from trimtab.anchor.record import anchor_to_dict
-from trimtab.anchor.store import AnchorStore, flawed
+from trimtab.anchor.store import AnchorStore, Statistics, flawed
 from trimtab.errors import AnchorError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
@@ -23,14 +23,23 @@ from trimtab.signing.keys import write_public_key
 DIRECTORY = "anchors"
 
 
-def keep(store: AnchorStore, ledger: Ledger, anchor: Anchor, run_id: str | None = None) -> SignedAnchor:
-    """Sign and keep the anchor, and tell the ledger. Raises AnchorError, KeyFileError, LedgerError."""
+def keep(
+    store: AnchorStore,
+    ledger: Ledger,
+    anchor: Anchor,
+    run_id: str | None = None,
+    statistics: Statistics | None = None,
+) -> SignedAnchor:
+    """Sign and keep the anchor and its statistics, and tell the ledger.
+
+    Raises AnchorError, KeyFileError, LedgerError.
+    """
 
     def record(signed: SignedAnchor) -> None:
         body = {**anchor_to_dict(signed.anchor), "document_sha256": signed.digest, "key_id": signed.key_id}
         ledger.append(Kind.ANCHOR_RECORDED, body, run_id=run_id if signed.anchor.id == anchor.id else None)
 
-    return store.append(anchor, lambda: _recorded(ledger), record)
+    return store.append(anchor, lambda: _recorded(ledger), record, statistics)
 
 
 def store_of(ledger_path: Path) -> AnchorStore:
@@ -104,8 +113,9 @@ def release(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
     Raises AnchorError, also `anchor.not_in_force`, and LedgerError.
     """
     signed = _noted(Kind.ANCHOR_RELEASED, ledger_path, name, reason)
-    in_force = [s.anchor for s in listed(ledger_path) if s.force is Force.IN_FORCE]
-    store_of(ledger_path).forget_statistics(in_force)
+    with Ledger.open(ledger_path) as ledger:
+        store = store_of(ledger_path)
+        store.forget_statistics(lambda: in_force(store, ledger))
     return signed
 
 
@@ -119,6 +129,11 @@ def export_key(ledger_path: Path, path: Path) -> str:
 def standings_of(store: AnchorStore, ledger: Ledger) -> list[Standing]:
     """Return all anchors in the order of the chain, and how they stand. Raises AnchorError, LedgerError."""
     return standings([signed.anchor for signed in store.anchors()], ledger.entries())
+
+
+def in_force(store: AnchorStore, ledger: Ledger) -> list[Anchor]:
+    """Return the anchors that are in force. Raises AnchorError, LedgerError."""
+    return [standing.anchor for standing in standings_of(store, ledger) if standing.force is Force.IN_FORCE]
 
 
 def _noted(kind: Kind, ledger_path: Path, name: str, reason: str) -> SignedAnchor:

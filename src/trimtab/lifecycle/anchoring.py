@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from trimtab.anchor.counted import CountedWindow, counted_between
 from trimtab.anchor.dimensions import dimensions
 from trimtab.anchor.document import SignedAnchor
-from trimtab.anchor.force import Force
 from trimtab.anchor.logged import logged_latencies, why_selective
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
@@ -24,7 +24,7 @@ from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import LabError
 from trimtab.ledger.ledger import Ledger
-from trimtab.lifecycle.anchor_chain import keep, standings_of, store_of
+from trimtab.lifecycle.anchor_chain import in_force, keep, store_of
 from trimtab.lifecycle.arrivals import arrival_profile
 from trimtab.lifecycle.watch_identity import identity_of
 from trimtab.model.anchor import Permanence, QueryLevel
@@ -81,6 +81,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
     store.key()
     specification = load_spec(request.spec) if request.spec is not None else load_spec()
     with (
+        ExitStack() as stack,
         Ledger.open(request.ledger_path) as ledger,
         closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source,
     ):
@@ -94,7 +95,9 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
         levels = _levels(source, snapshot, request.runs, window, watcher)
         levels, problem = _with_logs(source, levels, request, snapshot, watcher)
         image, told = _image(request, source.info.server_version, watcher)
-        digest = "" if image is None else store.put_statistics(lambda path: save(image, path))
+        statistics = None
+        if image is not None:
+            statistics = stack.enter_context(store.written_statistics(partial(save, image)))
         watcher.progress("reading what plans depend on", 0, 0)
         anchor = replace(
             make_anchor(source, snapshot, levels, (), now_ns=time.time_ns()),
@@ -105,13 +108,13 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
                 source,
                 snapshot,
                 {} if image is None else statistics_digests(image.source, snapshot),
-                image_sha256=digest,
+                image_sha256="" if statistics is None else statistics.digest,
             ),
             arrival=arrival_profile(request.ledger_path, identity_of(snapshot.server, source)),
             problems=(*problems, *problem, *told, *(() if image is None else image.source.problems)),
         )
-        signed = keep(store, ledger, anchor)
-        store.forget_statistics([s.anchor for s in standings_of(store, ledger) if s.force is Force.IN_FORCE])
+        signed = keep(store, ledger, anchor, statistics=statistics)
+        store.forget_statistics(lambda: in_force(store, ledger))
     return signed
 
 

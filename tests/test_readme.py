@@ -19,7 +19,7 @@ README = (REPOSITORY / "README.md").read_text("utf-8")
 MAKEFILE = (REPOSITORY / "Makefile").read_text("utf-8")
 PROGRAM = Path(sys.executable).with_name("trimtab")
 NEED_NO_SERVER = ("--version", "init", "status", "history")
-NEED_A_SERVER = ("optimize", "indexes", "demo", "revert", "resume", "twin", "anchor")
+NEED_A_SERVER = ("optimize", "indexes", "demo", "revert", "resume", "twin", "anchor", "watch")
 
 
 def _commands() -> list[str]:

@@ -54,6 +54,7 @@ def test_a_lost_plan_comes_back_by_what_takes_its_cause_away(
     assert held.lease is not None, (held.tried, held.closed)
     assert (held.lease.state, held.lease.mechanism) == (LeaseState.VERIFIED, mechanism)
     assert held.lease.anchor_id == anchor_id
+    assert _changed(place, text, anchor_id) == 0, "an index that was put back counts under its old name"
     [lease] = review_all(ReviewRequest(place.dsn, place.ledger_path, (text,)), Silent())
     assert lease.state is LeaseState.VERIFIED
     released = release(place.dsn, place.ledger_path, held.lease.id, "the test is over")

@@ -6,7 +6,6 @@ A session plans with its own role's settings. What holds for another role is set
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 import psycopg
@@ -16,8 +15,8 @@ from trimtab.db.connection import Connection, source_error
 from trimtab.db.explain import explain
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import Change, SetSetting, quote_literal
-from trimtab.model.plan import Plan, PlanNode
-from trimtab.model.plan_shape import plan_shape
+from trimtab.model.plan import Plan
+from trimtab.model.plan_shape import plan_shape, renamed
 from trimtab.model.workload import Query
 
 Parents: TypeAlias = Mapping[tuple[str, str], tuple[str, str]]
@@ -48,8 +47,7 @@ def shape_now(
 
 def shape_under_names(plan: Plan, index_names: Mapping[str, str], parents: Parents | None = None) -> str:
     """Return the plan's shape as it would be if these indexes had the other names."""
-    named = Plan(_named(plan.root, index_names)) if index_names else plan
-    return plan_shape(named, parents).hash
+    return plan_shape(renamed(plan, index_names), parents).hash
 
 
 def settings_for(snapshot: Snapshot, role: str, changes: Sequence[Change]) -> dict[str, str]:
@@ -72,11 +70,6 @@ def settings_for(snapshot: Snapshot, role: str, changes: Sequence[Change]) -> di
         for name, value in found.items()
         if name == "plan_cache_mode" or (name in known and known[name].context == "user")
     }
-
-
-def _named(node: PlanNode, names: Mapping[str, str]) -> PlanNode:
-    index = names.get(node.index, node.index) if node.index is not None else None
-    return replace(node, index=index, children=tuple(_named(child, names) for child in node.children))
 
 
 def _prepared(connection: Connection, query: Query, settings: Mapping[str, str]) -> Plan:

@@ -22,7 +22,7 @@ from trimtab.model.anchor import Anchor, AnchoredPlan, Coordinate, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.latency import Latency
 from trimtab.model.plan import Plan
-from trimtab.model.plan_shape import plan_shape
+from trimtab.model.plan_shape import plan_shape, renamed
 from trimtab.model.workload import Query
 from trimtab.version import __version__
 
@@ -43,14 +43,15 @@ def measure_levels(
     how: Measuring,
     *,
     parents: Mapping[tuple[str, str], tuple[str, str]] | None = None,
+    index_names: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, QueryLevel]:
     """Return the level of each query that can be planned, by query id.
 
     A run that reaches the time limit counts as the limit. When `max_seconds` are used up the rest is planned, not run.
-    What cannot be planned is left out, and what cannot be run has no times. `parents` are as in `plan_shape`. Raises
-    SourceError when the connection is lost.
+    What cannot be planned is left out, and what cannot be run has no times. `parents` are as in `plan_shape`,
+    `index_names` as in `renamed`. Raises SourceError when the connection is lost.
     """
     levels: dict[str, QueryLevel] = {}
     deadline = clock() + how.max_seconds
@@ -66,9 +67,9 @@ def measure_levels(
         runs = _Runs()
         if how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only:
             runs = _run(connection, query, how, limits, lambda: clock() < deadline)
-        shape = plan_shape(plan, parents)
+        shape = plan_shape(renamed(plan, index_names or {}), parents)
         generic = _generic_plan(connection, query, limits)
-        generic_shape = None if generic is None else plan_shape(generic, parents)
+        generic_shape = None if generic is None else plan_shape(renamed(generic, index_names or {}), parents)
         levels[query.id] = replace(
             _level(query, runs, shape.hash),
             generic_shape="" if generic_shape is None else generic_shape.hash,

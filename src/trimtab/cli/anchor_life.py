@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
-from trimtab.cli.text import percent, printable
+from trimtab.cli.text import printable, share
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
 from trimtab.report.anchor_life import explained_document, history_document
@@ -110,7 +110,7 @@ def _show(found: ExplainedAnchor) -> None:
     text = f"{found.same} plans are those of {found.anchor_id}, {len(found.changed)} are not"
     console.print(text, highlight=False, markup=False)
     for plan in found.changed:
-        head = f"{plan.query_id}  {percent(plan.share)}"
+        head = f"{plan.query_id}  {share(plan.share)}"
         if plan.attribution is None:
             console.print(f"{head}  {printable(plan.note)}", highlight=False, markup=False, soft_wrap=True)
             continue

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
-from trimtab.cli.text import duration, percent, printable
+from trimtab.cli.text import duration, printable, share
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import RegressionError
 from trimtab.report.anchors import (
@@ -219,7 +219,7 @@ def _tell(signed: SignedAnchor) -> None:
         counted = level.counted
         table.add_row(
             level.query_id,
-            percent(counted.share) if counted else "",
+            share(counted.share) if counted else "",
             str(counted.calls) if counted else "",
             duration(counted.mean_ms) if counted else "",
             duration(level.p50_ms) if level.runs else "",
@@ -236,7 +236,7 @@ def _tell(signed: SignedAnchor) -> None:
 def _show(found: Comparison) -> None:
     console = stdout_console()
     text = f"{found.later_id} beside {found.earlier_id}: {found.finding.value} "
-    text += f"(alpha {found.error_rate:g} over all queries, margin {percent(found.margin)})"
+    text += f"(alpha {found.error_rate:g} over all queries, margin {share(found.margin)})"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     for dimension in found.dimensions:
         if dimension.earlier is None or dimension.later is None:
@@ -252,7 +252,7 @@ def _show(found: Comparison) -> None:
         plan = {True: "same", False: "changed", None: "unknown"}[query.same_plan]
         table.add_row(
             query.query_id,
-            percent(query.share),
+            share(query.share),
             plan,
             query.judgement.value,
             "" if query.ratio is None else f"{query.ratio:.2f}",

@@ -56,6 +56,11 @@ def size(size_bytes: int) -> str:
     return f"{sign}{rest:.0f} GB"
 
 
+def share(value: float) -> str:
+    """Return a share as people write it: "12.5 %"."""
+    return f"{100 * value:.1f} %"
+
+
 def percent(share: float) -> str:
     """Return a share as a signed percentage: 0.423 saved is "-42.3 %"."""
     return f"{-100 * share:+.1f} %"

@@ -7,17 +7,21 @@ next. No server is asked.
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read
 from trimtab.anchor.force import Force, Standing, standings
+from trimtab.anchor.lease import leases
 from trimtab.anchor.record import anchor_to_dict
 from trimtab.anchor.store import AnchorStore, Statistics, flawed
+from trimtab.apply.enforce import database_body
 from trimtab.errors import AnchorError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.anchor import Anchor
+from trimtab.model.catalog import ServerIdentity
 from trimtab.signing.keys import write_public_key
 
 DIRECTORY = "anchors"
@@ -134,6 +138,18 @@ def standings_of(store: AnchorStore, ledger: Ledger) -> list[Standing]:
 def in_force(store: AnchorStore, ledger: Ledger) -> list[Anchor]:
     """Return the anchors that are in force. Raises AnchorError, LedgerError."""
     return [standing.anchor for standing in standings_of(store, ledger) if standing.force is Force.IN_FORCE]
+
+
+def put_back_names(ledger_path: Path, server: ServerIdentity) -> dict[str, str]:
+    """Return, of indexes that a lock has put back on this database, the names that they had, by those of now.
+
+    Plans that use them count as those of before. Raises LedgerError.
+    """
+    if not ledger_path.exists():
+        return {}
+    with Ledger.open(ledger_path) as ledger:
+        found = leases(ledger.entries(), time.time_ns(), database=database_body(server))
+    return {new: old for one in found if one.is_active for new, old in (one.expected.index_names or {}).items()}
 
 
 def _noted(kind: Kind, ledger_path: Path, name: str, reason: str) -> SignedAnchor:

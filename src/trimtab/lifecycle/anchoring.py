@@ -24,7 +24,7 @@ from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import LabError
 from trimtab.ledger.ledger import Ledger
-from trimtab.lifecycle.anchor_chain import in_force, keep, store_of
+from trimtab.lifecycle.anchor_chain import in_force, keep, put_back_names, store_of
 from trimtab.lifecycle.arrivals import arrival_profile
 from trimtab.lifecycle.watch_identity import identity_of
 from trimtab.model.anchor import Permanence, QueryLevel
@@ -92,7 +92,8 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
             progress=lambda done, total, what: watcher.progress(what, done, total),
         )
         window, snapshot, problems = _counted(source, snapshot, request.seconds, watcher, sleep)
-        levels = _levels(source, snapshot, request.runs, window, watcher)
+        names = put_back_names(request.ledger_path, snapshot.server)
+        levels = _levels(source, snapshot, request.runs, window, names, watcher)
         levels, problem = _with_logs(source, levels, request, snapshot, watcher)
         image, told = _image(request, source.info.server_version, watcher)
         statistics = None
@@ -149,7 +150,12 @@ def _counted(
 
 
 def _levels(
-    source: Connection, snapshot: Snapshot, runs: int, window: CountedWindow | None, watcher: Watcher
+    source: Connection,
+    snapshot: Snapshot,
+    runs: int,
+    window: CountedWindow | None,
+    index_names: Mapping[str, str],
+    watcher: Watcher,
 ) -> dict[str, QueryLevel]:
     how = Measuring(
         runs=runs,
@@ -162,6 +168,7 @@ def _levels(
         snapshot.workload.queries,
         how,
         parents=read_parents(source),
+        index_names=index_names,
         progress=lambda done, total: watcher.progress("taking the level", done, total),
     )
     by_query: Mapping[str, object] = window.by_query if window is not None else {}

@@ -14,7 +14,7 @@ from trimtab.anchor.store import AnchorStore
 from trimtab.db.connection import connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import AnchorError, LabError
-from trimtab.lifecycle.anchor_chain import store_of
+from trimtab.lifecycle.anchor_chain import put_back_names, store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.attribution import why_flipped
 from trimtab.model.anchor import Anchor, QueryLevel
@@ -83,7 +83,11 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
             progress=lambda done, total, what: watcher.progress(what, done, total),
         )
         levels = measure_levels(
-            source, snapshot.workload.queries, Measuring(0, READ_TIMEOUT_MS, 0.0), parents=read_parents(source)
+            source,
+            snapshot.workload.queries,
+            Measuring(0, READ_TIMEOUT_MS, 0.0),
+            parents=read_parents(source),
+            index_names=put_back_names(request.ledger_path, snapshot.server),
         )
         version = source.info.server_version
     queries = {query.id: query for query in snapshot.workload.queries}

@@ -20,7 +20,7 @@ from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import LedgerError, SourceError, TrimtabError
 from trimtab.ledger.ledger import Ledger
-from trimtab.lifecycle.anchor_chain import standings_of, store_of
+from trimtab.lifecycle.anchor_chain import put_back_names, standings_of, store_of
 from trimtab.lifecycle.watch_alarms import to_ledger
 from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
@@ -191,7 +191,10 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             if request.anew:
                 memory.learn_anew(now_ns, "asked for")
             memory.note(now_ns, "started", {"interval_seconds": request.interval_seconds})
-            checks = PlanChecks(link.system)
+            names: dict[str, str] = {}
+            with suppress(LedgerError):  # watching goes on without; alarms wait until the ledger is mended
+                names = put_back_names(request.ledger_path, server)
+            checks = PlanChecks(link.system, names)
             watching = _Watch(request, store, memory, identity, clocks, listener, checks, link)
             try:
                 return watching.run()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from trimtab.db.connection import Connection
 from trimtab.db.explain import explain
 from trimtab.errors import TrimtabError
-from trimtab.model.plan_shape import plan_shape
+from trimtab.model.plan_shape import plan_shape, renamed
 from trimtab.model.traffic import StatementKey
 from trimtab.model.workload import Query
 from trimtab.observe.own_statements import SystemNames
@@ -39,9 +39,13 @@ class Checked:
 
 @dataclass(slots=True)
 class PlanChecks:
-    """Goes round the heaviest statements. It remembers texts, and why a statement has no plan."""
+    """Goes round the heaviest statements. It remembers texts, and why a statement has no plan.
+
+    `index_names` are as in `renamed`.
+    """
 
     system: SystemNames
+    index_names: Mapping[str, str] = field(default_factory=dict)
     _queries: OrderedDict[StatementKey, Query | None] = field(default_factory=OrderedDict)
     _why_not: dict[StatementKey, str] = field(default_factory=dict)
     _checked: set[StatementKey] = field(default_factory=set)
@@ -102,7 +106,7 @@ class PlanChecks:
             self._checked.discard(key)
             return Checked(key, "", self._why_not.get(key, "it has no plan"))
         try:
-            shape = plan_shape(explain(conn, query), self._parents).hash
+            shape = plan_shape(renamed(explain(conn, query), self.index_names), self._parents).hash
         except TrimtabError as error:
             if conn.closed:
                 raise

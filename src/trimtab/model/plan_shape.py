@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from trimtab.model.plan import Plan, PlanNode
@@ -80,6 +80,16 @@ def topmost(parents: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> dict[
             top = above[top]
         found[child] = top
     return found
+
+
+def renamed(plan: Plan, index_names: Mapping[str, str]) -> Plan:
+    """Return the plan as it would be if these indexes had the other names."""
+    return Plan(_renamed(plan.root, index_names)) if index_names else plan
+
+
+def _renamed(node: PlanNode, names: Mapping[str, str]) -> PlanNode:
+    index = names.get(node.index, node.index) if node.index is not None else None
+    return replace(node, index=index, children=tuple(_renamed(child, names) for child in node.children))
 
 
 def plan_shape(plan: Plan, parents: _Parents | None = None) -> PlanShape:

@@ -17,6 +17,9 @@ from trimtab.propose.problem import Problem
 # Groups of one size that the planner is asked about, where the one that the model ranks first does not pay.
 MAX_ASKED = 12
 
+NOTICED = 0.0005
+"""A saving of a query's that is a smaller share of the workload's cost is taken from the model: it orders nothing."""
+
 Group: TypeAlias = tuple[str, ...]
 
 
@@ -26,7 +29,8 @@ def best_first(problem: Problem, planner: Planner, chosen: Sequence[str]) -> lis
     Where none of the rest adds enough alone, but two of them or all do, these stay together as one group.
     """
     left = sorted(chosen)
-    model, truth = _Model(problem, left), _Truth(problem, planner, left)
+    model = _Model(problem, left)
+    truth = _Truth(problem, planner, model, left)
     groups: list[tuple[Group, float]] = []
     while left:
         group, gain = _best_group(problem, model, truth, left)
@@ -76,7 +80,7 @@ class _Model:
             for name in self._wanted[query_id]:
                 self._users[name].append(query_id)
         self._taken: frozenset[str] = frozenset()
-        self._costs = {query_id: self._cost(query_id, self._taken) for query_id in self._atoms}
+        self._costs = {query_id: self.cost(query_id, self._taken) for query_id in self._atoms}
         self._gains: dict[Group, float] = {}
 
     def gain(self, group: Group) -> float:
@@ -84,7 +88,7 @@ class _Model:
         if group not in self._gains:
             there = self._taken | set(group)
             users = dict.fromkeys(query_id for name in group for query_id in self._users[name])
-            self._gains[group] = sum(self._value[q] * (self._costs[q] - self._cost(q, there)) for q in users)
+            self._gains[group] = sum(self._value[q] * (self._costs[q] - self.cost(q, there)) for q in users)
         return self._gains[group]
 
     def pairs(self, left: Sequence[str]) -> list[Group]:
@@ -100,20 +104,23 @@ class _Model:
         self._taken |= set(group)
         users = {query_id for name in group for query_id in self._users[name]}
         for query_id in users:
-            self._costs[query_id] = self._cost(query_id, self._taken)
+            self._costs[query_id] = self.cost(query_id, self._taken)
         stale = {name for query_id in users for name in self._wanted[query_id]}
         self._gains = {known: gain for known, gain in self._gains.items() if stale.isdisjoint(known)}
 
-    def _cost(self, query_id: str, there: frozenset[str]) -> float:
+    def cost(self, query_id: str, there: frozenset[str]) -> float:
+        """Return what the query costs with these indexes, as far as the model knows."""
         return min(atom.cost for atom in self._atoms[query_id] if atom.holds_under(there))
 
 
 class _Truth:
     """What the planner says of groups beside those that were taken."""
 
-    def __init__(self, problem: Problem, planner: Planner, names: Sequence[str]) -> None:
+    def __init__(self, problem: Problem, planner: Planner, model: _Model, names: Sequence[str]) -> None:
         self._problem = problem
         self._planner = planner
+        self._model = model
+        self._noticed = NOTICED * sum(problem.value[q] * cost for q, cost in problem.base_cost.items())
         self._taken: Group = ()
         self._costs = dict(problem.base_cost)
         self._least: dict[str, list[tuple[Query, float]]] = {name: [] for name in names}
@@ -137,7 +144,19 @@ class _Truth:
         self._taken += group
 
     def _with(self, group: Group) -> Iterable[tuple[str, float]]:
-        users = (user for name in group for user in self._least[name])
-        queries = list({query.id: query for query, least in users if least < self._costs[query.id]}.values())
+        users = [user for name in group for user in self._least[name]]
+        promised: dict[str, float] = {}
+        for query, least in users:
+            saved = self._problem.value[query.id] * (self._costs[query.id] - least)
+            promised[query.id] = max(saved, promised.get(query.id, 0.0))
+        hopeful = {query.id: query for query, _ in users if promised[query.id] > 0.0}
+        noticed = {query_id: query for query_id, query in hopeful.items() if promised[query_id] > self._noticed}
+        # What is worth little anyway is asked for every bit of it: else it would be kept for nothing.
+        queries = list((noticed or hopeful).values())
         atoms = self._planner.atoms(queries, [*self._taken, *group])
-        return [(query.id, atom.cost) for query, atom in zip(queries, atoms, strict=True)]
+        there = frozenset((*self._taken, *group))
+        small = hopeful.keys() - noticed.keys() if noticed else ()
+        return [
+            *((query.id, atom.cost) for query, atom in zip(queries, atoms, strict=True)),
+            *((query_id, min(self._costs[query_id], self._model.cost(query_id, there))) for query_id in sorted(small)),
+        ]

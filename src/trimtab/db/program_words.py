@@ -8,6 +8,8 @@ The programs must run with LC_ALL=C; the server may speak any language.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _MESSAGE = re.compile(r"^(?=pg_(?:dump|restore): )", re.MULTILINE)
@@ -56,6 +58,18 @@ def restore_failures(messages: str, contents: str) -> list[Failure]:
         elif message.startswith("pg_restore: error: ") and _server_words(message) is not None:
             found.append(Failure(entry, _reason(message)))
     return found
+
+
+def without_made(failures: Iterable[Failure], made: Iterable[str]) -> list[Failure]:
+    """Return the failures but for one of each entry in `made`: those that somebody else has made since."""
+    left = Counter(made)
+    told = []
+    for failure in failures:
+        if left[failure.entry] > 0:
+            left[failure.entry] -= 1
+        else:
+            told.append(failure)
+    return told
 
 
 def is_whole(messages: str) -> bool:

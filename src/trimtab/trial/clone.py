@@ -11,14 +11,16 @@ import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.db.casts import Cast, create_casts, read_casts
 from trimtab.db.confined import OWNER, create_extensions, create_owner, let_restore
 from trimtab.db.leakproof import is_likely, mark_leakproof, read_leakproof, without_leakproof
+from trimtab.db.operator_classes import OperatorFamily, create_operator_families, read_operator_families
 from trimtab.db.program_encoding import program_encoding
-from trimtab.db.program_words import Failure, first_reason, is_whole, restore_failures
+from trimtab.db.program_words import Failure, first_reason, is_whole, restore_failures, without_made
 from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
@@ -89,7 +91,8 @@ class SourceFacts:
 
     `database` is its row of pg_database with `encoding_name`. `analyzed_parents` are the (schema, table) of the
     partitioned tables that were analysed as a whole, `unreadable_sequences` (schema, name, oid of the owning table);
-    `leakproof` are functions, as `read_leakproof` tells them, and `casts` those of `read_casts`.
+    `leakproof` are functions, as `read_leakproof` tells them, `casts` those of `read_casts`, and `operator_families`
+    those of `read_operator_families`.
     """
 
     database: Mapping[str, object]
@@ -99,6 +102,7 @@ class SourceFacts:
     unreadable_sequences: tuple[tuple[str, str, int | None], ...]
     leakproof: tuple[tuple[str, str, str], ...]
     casts: tuple[Cast, ...]
+    operator_families: tuple[OperatorFamily, ...]
 
 
 def require_room(size_bytes: int, *, max_size_bytes: int, free_bytes: int | None = None) -> None:
@@ -136,6 +140,7 @@ def read_facts(source: Connection) -> SourceFacts:
         unreadable_sequences=tuple((schema, name, table) for schema, name, table in sequences),
         leakproof=tuple(read_leakproof(source)),
         casts=tuple(read_casts(source)),
+        operator_families=tuple(read_operator_families(source)),
     )
 
 
@@ -278,7 +283,9 @@ def _restore(server: Server, directory: Path, snapshot: Snapshot, facts: SourceF
         let_restore(admin, DATABASE)
         done_already = create_extensions(admin, wanted) | create_casts(admin, facts.casts)
         _blank_leakproof(server, directory)
-        notes = _restored(server, directory, done_already)
+        families = facts.operator_families
+        between = partial(create_operator_families, admin, families) if families else None
+        notes = _restored(server, directory, done_already, between)
         mark_leakproof(admin, facts.leakproof)
     return notes
 
@@ -291,22 +298,34 @@ def _blank_leakproof(server: Server, directory: Path) -> None:
         contents.write_bytes(without_leakproof(data, script))
 
 
-def _restored(server: Server, directory: Path, done_already: Collection[str]) -> tuple[str, ...]:
+def _restored(
+    server: Server, directory: Path, done_already: Collection[str], between: Callable[[], Sequence[str]] | None
+) -> tuple[str, ...]:
+    """Restore all of the dump. `between` is called before its rows; it returns the entries that it has made since."""
     contents, listed = chosen_contents(server, directory, _left_out_and(done_already), _ENGLISH)
     # Verbose, so that it tells of which entry an error is.
     options = ("--format=directory", _JOBS, "--verbose", "--no-password", f"--use-list={contents}")
-    target = (f"--username={OWNER}", f"--dbname={DATABASE}")
-    done = server.run("pg_restore", *options, *target, *_WITHOUT, str(directory), environment=_ENGLISH)
-    if done.returncode == 0:
-        return ()
-    failures = restore_failures(done.stderr, listed)
-    if not failures or not is_whole(done.stderr):
-        raise LabError(
-            f"the clone could not be restored: pg_restore said: {first_reason(done.stderr)}",
-            code="lab.restore_failed",
-            next_step="Check the free disk space and memory of this machine, or use --lab DSN.",
-        )
-    return (_not_restored(failures),)
+    target = (f"--username={OWNER}", f"--dbname={DATABASE}", *_WITHOUT, str(directory))
+
+    def run(*sections: str) -> list[Failure]:
+        done = server.run("pg_restore", *options, *sections, *target, environment=_ENGLISH)
+        if done.returncode == 0:
+            return []
+        failures = restore_failures(done.stderr, listed)
+        if not failures or not is_whole(done.stderr):
+            raise LabError(
+                f"the clone could not be restored: pg_restore said: {first_reason(done.stderr)}",
+                code="lab.restore_failed",
+                next_step="Check the free disk space and memory of this machine, or use --lab DSN.",
+            )
+        return failures
+
+    if between is None:
+        failures = run()
+    else:
+        failures = run("--section=pre-data")
+        failures = [*without_made(failures, between()), *run("--section=data", "--section=post-data")]
+    return (_not_restored(failures),) if failures else ()
 
 
 def _left_out_and(done_already: Collection[str]) -> re.Pattern[str]:

@@ -18,6 +18,7 @@ from trimtab.db.confined import OWNER, create_extensions, let_restore
 from trimtab.db.connection import Connection, connect
 from trimtab.db.failures import source_error
 from trimtab.db.leakproof import mark_leakproof
+from trimtab.db.operator_classes import create_operator_families
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, SourceError
@@ -59,7 +60,7 @@ SETTINGS = {
 
 _PLACE = (
     "version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces", "has_values",
-    "acting_roles", "owners",
+    "acting_roles", "owners", "operator_families",
 )  # fmt: skip
 
 
@@ -174,8 +175,7 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
         done = create_extensions(twin, source.extensions) | create_casts(twin, source.casts)
         collated, told = create_collations(twin, source)
         problems += [*told, *create_roles(twin, source)]
-    harmless = server.dsn(DATABASE, user=OWNER)
-    problems += restore(server, harmless, image.schema, done | collated)
+    problems += _restore(server, image, done | collated)
     progress(3, 4, "twin: loading statistics")
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
         mark_leakproof(twin, source.leakproof)
@@ -188,6 +188,16 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
         item.do()
     server.start()
     return problems
+
+
+def _restore(server: Server, image: Image, done: set[str]) -> list[str]:
+    harmless, families = server.dsn(DATABASE, user=OWNER), image.source.operator_families
+
+    def create() -> list[str]:
+        with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
+            return create_operator_families(twin, families)
+
+    return restore(server, harmless, image.schema, done, create if families else None)
 
 
 def _load(

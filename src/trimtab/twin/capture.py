@@ -16,6 +16,7 @@ import psycopg
 
 from trimtab.db.connection import connect
 from trimtab.db.failures import source_error
+from trimtab.db.operator_classes import OperatorFamily
 from trimtab.embedded.binaries import Binaries
 from trimtab.model.column_statistics import ColumnStatistics
 from trimtab.twin.common_values import CommonValues
@@ -67,6 +68,7 @@ class Image:
         facts["problems"] = tuple(facts["problems"])
         facts["collations"] = tuple(Collation(**collation) for collation in facts["collations"])
         facts["roles"] = tuple(Role(**{**role, "acts_as": tuple(role["acts_as"])}) for role in facts["roles"])
+        facts["operator_families"] = tuple(OperatorFamily.from_dict(one) for one in facts["operator_families"])
         facts["owners"] = tuple(Owner(**owner) for owner in facts["owners"])
         facts["definitions"] = Definitions.from_dict(facts["definitions"])
         return cls(Source(**facts), bytes(data["schema"]))

@@ -8,12 +8,12 @@ restored which one it was, never a value of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from trimtab.db.leakproof import is_likely, without_leakproof
 from trimtab.db.program_encoding import program_encoding
-from trimtab.db.program_words import entry_names, first_reason, is_whole, restore_failures
+from trimtab.db.program_words import Failure, entry_names, first_reason, is_whole, restore_failures, without_made
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.scratch import scratch_directory
@@ -90,10 +90,18 @@ def _without_mappings(archive: Path, programs: Binaries) -> bytes:
     return data
 
 
-def restore(server: Server, conninfo: str, schema: bytes, done_already: Collection[str] = ()) -> list[str]:
+def restore(
+    server: Server,
+    conninfo: str,
+    schema: bytes,
+    done_already: Collection[str] = (),
+    between: Callable[[], Iterable[str]] | None = None,
+) -> list[str]:
     """Restore the archive and return what could not be restored, and why. Raises LabError when it broke off.
 
     An archive's statements are whatever its maker wrote: the role of `conninfo` must be one that may do no harm.
+    `between` is called when all but indexes and the like is there; it returns the entries that it has made, which the
+    archive could not.
     """
     programs = _programs(server.binaries)
     file, contents = server.directory / "schema.dump", server.directory / "schema.list"
@@ -107,18 +115,26 @@ def restore(server: Server, conninfo: str, schema: bytes, done_already: Collecti
         contents.write_text(chosen, encoding="utf-8", errors="surrogateescape")
         # Verbose, so that it tells of which entry an error is.
         options = ("--verbose", "--no-owner", "--no-privileges", "--no-tablespaces", f"--use-list={contents}")
-        done = programs.run("pg_restore", *options, f"--dbname={conninfo}", str(file), environment=_ENGLISH)
+
+        def run(*sections: str) -> list[Failure]:
+            target = (f"--dbname={conninfo}", str(file))
+            done = programs.run("pg_restore", *options, *sections, *target, environment=_ENGLISH)
+            failures = restore_failures(done.stderr, listed)
+            if done.returncode != 0 and (not failures or not is_whole(done.stderr)):
+                raise LabError(
+                    f"the twin was not built: pg_restore failed: {first_reason(done.stderr)}",
+                    code="twin.restore_failed",
+                    next_step="Check the disk space of the temporary directory, then run again.",
+                )
+            return failures
+
+        if between is None:
+            return _problems(run())
+        failures = run("--section=pre-data")
+        return _problems([*without_made(failures, between()), *run("--section=data", "--section=post-data")])
     finally:
         file.unlink(missing_ok=True)
         contents.unlink(missing_ok=True)
-    problems, failures = _problems(done.stderr, listed)
-    if done.returncode != 0 and (not failures or not is_whole(done.stderr)):
-        raise LabError(
-            f"the twin was not built: pg_restore failed: {first_reason(done.stderr)}",
-            code="twin.restore_failed",
-            next_step="Check the disk space of the temporary directory, then run again.",
-        )
-    return problems
 
 
 def _is_wanted(line: str, done_already: Collection[str]) -> bool:
@@ -129,12 +145,10 @@ def _programs(binaries: Binaries) -> Binaries:
     return binaries if binaries.version[0] >= PROGRAMS_MAJOR else Binaries.find()
 
 
-def _problems(messages: str, contents: str) -> tuple[list[str], int]:
-    """Return what was not restored in words, and how many errors there were."""
-    failures = restore_failures(messages, contents)
-    found = [
+def _problems(failures: Iterable[Failure]) -> list[str]:
+    """Return what was not restored in words."""
+    return [
         f"not on the twin: {failure.entry or 'an object'}: {failure.reason}"
         for failure in failures
         if failure.entry or not failure.reason.startswith(_SET_UP)
     ]
-    return found, len(failures)

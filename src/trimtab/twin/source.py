@@ -12,6 +12,7 @@ from trimtab.db import queries
 from trimtab.db.casts import Cast, read_casts
 from trimtab.db.connection import Connection
 from trimtab.db.leakproof import read_leakproof
+from trimtab.db.operator_classes import OperatorFamily, read_operator_families
 from trimtab.model.catalog import names
 from trimtab.twin.definitions import Definitions, read_definitions
 from trimtab.twin.extended import ExtendedValues, hidden_values, read_values
@@ -86,7 +87,8 @@ class Source:
     statistics are not shown to it, as those of expressions. `policy_settings` are those of users' own that policies
     read, in the session that read them, None where it had none or values were left out. `written_search_path` is what
     `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them,
-    and `casts` those of `read_casts`. `definitions` are empty in what an older version of trimtab took.
+    `casts` those of `read_casts`, `operator_families` those of `read_operator_families`. `definitions` are empty in
+    what an older version of trimtab took.
     """
 
     version: int
@@ -115,6 +117,7 @@ class Source:
     written_search_path: str = ""
     leakproof: tuple[tuple[str, str, str], ...] = ()
     casts: tuple[Cast, ...] = ()
+    operator_families: tuple[OperatorFamily, ...] = ()
     partly_hidden: tuple[tuple[str, str], ...] = ()
     definitions: Definitions = field(default_factory=Definitions)
 
@@ -184,6 +187,7 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         written_search_path=written,
         leakproof=tuple(read_leakproof(connection)),
         casts=tuple(read_casts(connection)),
+        operator_families=tuple(read_operator_families(connection)),
         partly_hidden=hidden.tables,
         definitions=read_definitions(connection),
         unreadable=unreadable,

@@ -6,10 +6,21 @@ select n.nspname::text as schema, c.relname::text as name,
        case when not s.is_certain then
        (select pg_catalog.string_agg(
                    '(' || pg_catalog.pg_get_indexdef(i.indexrelid, k.position, false) || ')'
-                   || case when i.indoption[k.position - 1] & 1 = 1 then ' DESC' else '' end
+                   || coalesce(' USING OPERATOR(' || o.name || ')',
+                               case when i.indoption[k.position - 1] & 1 = 1 then ' DESC' else '' end)
                    || case when i.indoption[k.position - 1] & 2 = 2 then ' NULLS FIRST' else ' NULLS LAST' end,
                    ', ' order by k.position)
-          from pg_catalog.generate_series(1, i.indnkeyatts) as k(position)) end as sort_order,
+          from pg_catalog.generate_series(1, i.indnkeyatts) as k(position)
+          -- an operator class that is not its type's own has an order of its own
+          left join lateral (
+              select pg_catalog.format('%I.%s', s.nspname, o.oprname) as name
+                from pg_catalog.pg_opclass f
+                join pg_catalog.pg_amop a
+                  on a.amopfamily = f.opcfamily and a.amoplefttype = f.opcintype and a.amoprighttype = f.opcintype
+                 and a.amopstrategy = case when i.indoption[k.position - 1] & 1 = 1 then 5 else 1 end
+                join pg_catalog.pg_operator o on o.oid = a.amopopr
+                join pg_catalog.pg_namespace s on s.oid = o.oprnamespace
+               where f.oid = i.indclass[k.position - 1] and not f.opcdefault) as o on true) end as sort_order,
        pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate
   from pg_catalog.pg_index i
   join pg_catalog.pg_class c on c.oid = i.indexrelid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.db.program_words import Failure, first_reason, restore_failures
+from trimtab.db.program_words import Failure, first_reason, restore_failures, without_made
 
 CONTENTS = "\n".join(
     (
@@ -68,3 +68,9 @@ def test_what_a_program_says_of_itself_stays() -> None:
         "no matching tables were found"
     )
     assert first_reason("") == "it gave no reason"
+
+
+def test_of_entries_with_one_name_as_many_are_left_as_were_not_made() -> None:
+    one, other = Failure("OPERATOR CLASS public a", "of one method"), Failure("OPERATOR CLASS public b", "none")
+    assert without_made([one, other, one], ["OPERATOR CLASS public a", "TABLE public c"]) == [other, one]
+    assert without_made([one, one], []) == [one, one]

@@ -19,6 +19,7 @@ from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.twin.build import build
 from trimtab.twin.capture import Image, read_image
+from trimtab.twin.heights import read_heights
 from trimtab.twin.image import load, save
 from trimtab.twin.twin import Twin
 
@@ -167,6 +168,19 @@ def test_what_rests_on_them_has_the_sources_plan_and_cost(owned: Server, twin: T
     [plans] = twin.what_if(queries, [()])
     used = {index for plan in plans if isinstance(plan, Plan) for index in plan.indexes}
     assert used == {"words_any_case", "words_hashed", "words_backward"}
+
+
+def test_the_height_of_an_index_with_an_order_of_its_own_is_the_real_one(owned: Server) -> None:
+    with closing(connect(owned.dsn(), read_only=False)) as admin:
+        admin.execute(b"CREATE INDEX words_pattern ON words (word text_pattern_ops DESC, other)")
+        admin.execute(b"CREATE EXTENSION pageinspect")
+        try:
+            levels = read_heights(admin).levels
+            for name in ("words_any_case", "words_pattern"):
+                real = admin.execute("select level from bt_metap($1)", (name,)).fetchone()
+                assert real == (levels["public", name],)
+        finally:
+            admin.execute(b"DROP INDEX words_pattern; DROP EXTENSION pageinspect")
 
 
 def test_a_hypothetical_index_may_have_such_a_class(twin: Twin) -> None:

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.server
 
 # Numbers of a sequence outlive the transaction that took them.
 CLASS = '"Own Types"."Any ""case"""'
+PAIR = '"Own Types"."Pair"'
 HEAD = """
 CREATE SCHEMA "Own Types";
 CREATE SEQUENCE calls;
@@ -76,7 +77,15 @@ CARRIED = f"""
 CREATE OPERATOR CLASS {CLASS} FOR TYPE text USING btree AS
   {listed("text", "text")}, FUNCTION 1 compared(text, text);
 CREATE FUNCTION hashed(text) RETURNS int {BODY} hashtext(lower($1)); END $$;
-CREATE OPERATOR CLASS any_case FOR TYPE text USING hash AS OPERATOR 1 =# (text, text), FUNCTION 1 hashed(text);
+CREATE FUNCTION hashed(text, int8) RETURNS int8 {BODY} hashtextextended(lower($1), $2); END $$;
+CREATE OPERATOR CLASS any_case FOR TYPE text USING hash AS
+  OPERATOR 1 =# (text, text), FUNCTION 1 hashed(text), FUNCTION 2 hashed(text, int8);
+CREATE TYPE "Own Types"."Pair" AS (a int, b int);
+{ordered(PAIR, PAIR, "($1).b {} ($2).b")}
+CREATE OPERATOR CLASS by_b FOR TYPE {PAIR} USING btree AS {listed(PAIR, PAIR)}, FUNCTION 1 compared({PAIR}, {PAIR});
+{ordered("int4[]", "int4[]", "cardinality($1) {} cardinality($2)")}
+CREATE OPERATOR CLASS by_length FOR TYPE int4[] USING btree AS
+  {listed("int4[]", "int4[]")}, FUNCTION 1 compared(int4[], int4[]);
 CREATE OPERATOR FAMILY backward USING btree;
 CREATE OPERATOR CLASS backward4 FOR TYPE int4 USING btree FAMILY backward AS
   {listed("int4", "int4")}, FUNCTION 1 compared(int4, int4);
@@ -111,6 +120,10 @@ INSERT INTO words SELECT n, n % 5000, 'Word' || n % 3000, 'o' || n % 10 FROM gen
 CREATE INDEX words_any_case ON words (word {CLASS}, id);
 CREATE INDEX words_hashed ON words USING hash (word any_case);
 CREATE UNIQUE INDEX words_backward ON words (id backward4 DESC NULLS LAST);
+CREATE TABLE pairs AS
+  SELECT row(n, n % 100)::{PAIR} AS pair, array_fill(1, ARRAY[n % 200]) AS list FROM generate_series(1, 3000) n;
+CREATE INDEX pairs_pair ON pairs (pair by_b);
+CREATE INDEX pairs_list ON pairs (list by_length);
 CREATE VIEW sorted AS SELECT * FROM words ORDER BY word USING <#;
 ANALYZE
 """
@@ -121,9 +134,15 @@ ASKED = (
     "SELECT * FROM words WHERE id <# 20::bigint",
     "SELECT * FROM words ORDER BY word USING <# LIMIT 3",
     "SELECT * FROM words ORDER BY id USING >#",
+    f"SELECT * FROM pairs WHERE pair =# row(1, 7)::{PAIR}",
+    "SELECT * FROM pairs WHERE list <# ARRAY[1, 2, 3]",
     "SELECT * FROM words a JOIN words b ON a.word =# b.word WHERE a.id = 3",
 )
-NAMES = {("Own Types", 'Any "case"', "btree"), ("public", "any_case", "hash"), ("public", "backward", "btree")}
+NAMES = {
+    ("Own Types", 'Any "case"', "btree"),
+    *(("public", name, "btree") for name in ("backward", "by_b", "by_length")),
+    ("public", "any_case", "hash"),
+}
 
 
 @pytest.fixture(scope="module", params=["bundled", pytest.param("system", marks=pytest.mark.system_postgres)])
@@ -171,7 +190,7 @@ def test_what_rests_on_them_has_the_sources_plan_and_cost(owned: Server, twin: T
         assert one.twin_cost == pytest.approx(one.source_cost, rel=0.01), (text, one)
     [plans] = twin.what_if(queries, [()])
     used = {index for plan in plans if isinstance(plan, Plan) for index in plan.indexes}
-    assert used == {"words_any_case", "words_hashed", "words_backward"}
+    assert used == {"words_any_case", "words_hashed", "words_backward", "pairs_pair", "pairs_list"}
 
 
 def test_the_height_of_an_index_with_an_order_of_its_own_is_the_real_one(owned: Server) -> None:
@@ -244,7 +263,7 @@ def test_what_a_superusers_session_would_compare_with_them_cannot_be_made(twin: 
 
 def test_what_a_file_claims_is_no_way_to_an_unsafe_one(owned: Server, image: Image) -> None:
     [family] = [one for one in image.source.operator_families if one.name == "any_case"]
-    [equal], [hashed], [of] = family.operators, family.functions, family.classes
+    [equal], [hashed, _], [of] = family.operators, family.functions, family.classes
     text, number = ("pg_catalog", "text"), ("pg_catalog", "int4")
     words = "=# (text, text), FUNCTION 1 public.hashed(text); COMMIT; DROP TABLE public.words; --"
     claimed = (

@@ -1,8 +1,8 @@
 """Carries the user's own B-tree and hash operator classes to a throw-away server: only a superuser may define these.
 
 Those are carried whose functions are in SQL or plpgsql and take exactly the types that they are given. A class runs
-nothing by itself, and who plans or builds an index is no superuser; what would compare values in a superuser's session,
-range types and keys of partitions that name such a class, is refused as long as the server lives.
+nothing by itself, who plans is no superuser, and indexes are built as their tables' owner; what would compare values in
+a superuser's session, range types and keys of partitions with such a class, is refused as long as the server lives.
 """
 
 from __future__ import annotations

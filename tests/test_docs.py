@@ -45,6 +45,8 @@ SCHEMA_MODULES = (
     "report/twins.py",
     "report/watching.py",
     "lifecycle/watch_alarms.py",
+    "anchor/guard.py",
+    "lifecycle/guarding.py",
 )
 # Names of settings, which those modules hand to a server.
 NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})

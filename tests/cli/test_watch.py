@@ -78,6 +78,18 @@ def test_each_round_is_a_document_and_no_literal_is_in_any(market: Market, progr
     assert CANARY.encode() not in path.read_bytes()
 
 
+def test_whether_it_acts_is_shown_and_a_specification_that_is_none_ends_it_at_once(
+    market: Market, program: Program
+) -> None:
+    program.succeed("watch", market.dsn, *FAST, "--once", "--act")
+    assert (_status(program)["acts_on_alarms"], _status(program)["acts"]) == (True, [])
+    assert "acts on alarms: yes" in program.run("watch", "--status").stdout
+    refused = program.run("watch", market.dsn, "--once", "--act", "--spec", "NO_SUCH_SPEC")
+    assert (refused.code, refused.reason) == (2, "spec.unknown_id")
+    program.succeed("watch", market.dsn, *FAST, "--once")
+    assert _status(program)["acts_on_alarms"] is False
+
+
 def test_a_round_once_says_what_it_is(market: Market, program: Program) -> None:
     ended = program.succeed("watch", market.dsn, "--once")
     assert "learning" in ended.stdout

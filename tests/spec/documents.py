@@ -123,6 +123,12 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "watch_seconds": _floats(0, 60),
         "error_rate": _floats(0.001, 0.2),
     },
+    "guard": {
+        "auto_revert": st.booleans(),
+        "max_reverts_per_day": st.integers(0, 9),
+        "window_hours": _floats(1, 50),
+        "verify_rounds": st.integers(20, 200),
+    },
     "servers": {
         "allow_standby": st.booleans(),
         "max_replica_lag": _sizes,

@@ -130,7 +130,7 @@ def leases(entries: Iterable[Entry], now_ns: int, *, database: Mapping[str, obje
     known = tuple(entries)
     found: dict[str, Lease] = {}
     for entry in known:
-        if entry.kind is not Kind.LEASE_NOTED or not _is_on(entry, database):
+        if entry.kind is not Kind.LEASE_NOTED or not is_on(entry, database):
             continue
         lease_id, note = entry.text("lease_id"), Note(entry.text("note"))
         before = found.get(lease_id)
@@ -146,10 +146,16 @@ def leases(entries: Iterable[Entry], now_ns: int, *, database: Mapping[str, obje
 
 
 def flips(entries: Iterable[Entry], query_id: str, now_ns: int, *, database: Mapping[str, object] | None = None) -> int:
-    """Return how often the query's plan was flipped in the last 24 hours, since a person last said to go on."""
+    """Return how often the query's plan was flipped in the last 24 hours, since a person last said to go on.
+
+    What a watcher took back for it counts too; the release of a lease is noted as such, and counts once.
+    """
     count = 0
     for entry in entries:
-        if entry.kind is not Kind.LEASE_NOTED or not _is_on(entry, database) or entry.text("query_id") != query_id:
+        if entry.kind is Kind.GUARD_NOTED and is_on(entry, database) and entry.at_ns > now_ns - DAY_NS:
+            is_flip = entry.text("note") == "reverted" and not entry.text("lease_id")
+            count += is_flip and entry.text("query_id") == query_id
+        if entry.kind is not Kind.LEASE_NOTED or not is_on(entry, database) or entry.text("query_id") != query_id:
             continue
         note = Note(entry.text("note"))
         if note is Note.CONFIRMED:
@@ -195,8 +201,11 @@ def _read(entry: Entry, lease_id: str, created_ns: int, state: LeaseState) -> Le
     )
 
 
-def _is_on(entry: Entry, database: Mapping[str, object] | None) -> bool:
-    """A database can be renamed: its name counts only where the server's identifier could not be read."""
+def is_on(entry: Entry, database: Mapping[str, object] | None) -> bool:
+    """Return whether an entry names this database; None stands for any.
+
+    A database can be renamed: its name counts only where the server's identifier could not be read.
+    """
     if database is None:
         return True
     named = entry.mapping("database")

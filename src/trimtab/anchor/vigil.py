@@ -170,6 +170,26 @@ def observe(vigil: Vigil, interval: Interval, sensitivity: Sensitivity) -> Seen:
     )
 
 
+def look_at(vigil: Vigil, interval: Interval, row: int, before: Pooled) -> tuple[Pooled, float | None]:
+    """Return one statement's factor in an interval, what all share removed, and what is pooled of it since.
+
+    None where it has not run often enough since its last factor.
+    """
+    base = vigil.baseline
+    calls, total_ms = aligned(interval, vigil.place, (CALLS, TOTAL_MS))
+    common = _common(vigil, calls, total_ms)
+    only = slice(row, row + 1)
+    pooled, factors = pool(
+        before,
+        calls[only],
+        total_ms[only],
+        anchor_mean_ms=base.mean_ms[only],
+        common=common[only],
+        required_calls=base.required_calls[only],
+    )
+    return pooled, None if np.isnan(factors[0]) else float(factors[0])
+
+
 def open_alarms(vigil: Vigil, ids: Mapping[int, str]) -> Vigil:
     """Return the state with these alarms open, by row; dimensions have negative rows."""
     rows = np.array([row for row in ids if row >= 0], dtype=np.int64)

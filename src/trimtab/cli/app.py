@@ -216,6 +216,10 @@ def watch(
     ] = None,
     learn: Annotated[int, typer.Option("--learn", help="So many rounds make the baseline (30 to 360).")] = 360,
     anew: Annotated[bool, typer.Option("--anew", help="Forget the baseline and learn it again.")] = False,
+    act: Annotated[
+        bool, typer.Option("--act", help="Take back a change of ours after which a statement became slower.")
+    ] = False,
+    spec: Spec = None,
     status: Annotated[bool, typer.Option("--status", help="Tell what watchers have seen; reads no server.")] = False,
     config: Config = None,
     json: Json = False,
@@ -232,6 +236,8 @@ def watch(
         seconds=seconds,
         once=once,
         anew=anew,
+        act=act,
+        spec=spec,
         config=config,
     )
     if status:

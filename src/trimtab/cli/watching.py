@@ -37,6 +37,8 @@ class Asked:
     seconds: float | None = None
     once: bool = False
     anew: bool = False
+    act: bool = False
+    spec: str | None = None
     config: Path | None = None
 
 
@@ -64,6 +66,8 @@ def watch(asked: Asked, *, as_json: bool, is_quiet: bool) -> int:
         seconds=asked.seconds,
         once=asked.once,
         anew=asked.anew,
+        acts=asked.act,
+        spec=asked.spec or loaded.defaults.spec,
     )
     teller = _Teller(as_json=as_json, is_quiet=is_quiet)
     open_alarms = run(request, teller)
@@ -217,6 +221,11 @@ def _show(document: Mapping[str, Any]) -> None:
     for alarm in document["open_alarms"]:
         evidence = alarm["evidence"]
         line(f"  ALARM {alarm['id']} {alarm['at']} {alarm['subject']}: {evidence.get('factor')} times as long")
+    if document["acts_on_alarms"] or document["acts"]:
+        line(f"  acts on alarms: {'yes' if document['acts_on_alarms'] else 'no'}")
+    for act in document["acts"][-5:]:
+        what = f", strategy {act['strategy_id']}" if act["strategy_id"] else ""
+        line(f"  {act['note'].upper()} {act['at']} {act['query_id']}{what}: {act['reason']}")
     for event in document["events"][:5]:
         line(f"  {event['at']} {_event_line(event['kind'], event['detail'])}")
 

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     ANCHOR_RELEASED = "anchor_released"
     LEASE_NOTED = "lease_noted"
     WATCH_ALARMED = "watch_alarmed"
+    GUARD_NOTED = "guard_noted"
     STRATEGY_SETTLED = "strategy_settled"
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"

@@ -97,7 +97,7 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
         taken: list[TakenBack] = []
         for application in applications:
             try:
-                _refuse_rested_on(ledger, enforcer, application)
+                refuse_halving(ledger, enforcer, application)
             except TrimtabError as error:
                 problems.append(error)
                 break
@@ -126,8 +126,11 @@ def _applications(standing: Sequence[Applied], strategy_id: str | None) -> list[
     return [tuple(part) for name, part in parts if name == strategy_id][::-1]
 
 
-def _refuse_rested_on(ledger: Ledger, enforcer: Enforcer, application: Sequence[Applied]) -> None:
-    """The enforcement point refuses this of each change; asked before, it keeps strategies from being halved."""
+def refuse_halving(ledger: Ledger, enforcer: Enforcer, application: Sequence[Applied]) -> None:
+    """Refuse to take these back while others rest on them: `revert.rested_on`.
+
+    The enforcement point refuses this of each change; asked before, it keeps strategies from being halved.
+    """
     facts = enforcer.look()
     standing = applied_changes(ledger.entries(), database=database_body(facts.server))
     refuse_rested_on([applied_now(enforcer.connection, each, facts) for each in application], standing, facts)

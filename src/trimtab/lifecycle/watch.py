@@ -1,7 +1,7 @@
 """The watcher's loop: one round after another until it is told to end, whatever becomes of the server meanwhile.
 
 A round that takes long skips ticks, and never piles up work; a server that is gone is tried again, ever more seldom.
-It reads only, and acts on nothing.
+It reads only: acting on alarms, where that was asked for, is `lifecycle/guarding.py`'s.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from trimtab.anchor.force import reference
 from trimtab.anchor.learning import Sensitivity
@@ -32,6 +32,9 @@ from trimtab.observe.own_statements import SystemNames, read_system_names
 from trimtab.observe.server import read_server
 from trimtab.observe.watched import Source, open_source
 
+if TYPE_CHECKING:
+    from trimtab.lifecycle.guarding import Guard
+
 INTERVAL_SECONDS = 10.0
 LEARN_ROUNDS = KEPT_SLOTS[ROUND]
 LEAST_LEARN_ROUNDS = 30
@@ -43,7 +46,10 @@ LONGEST_BACK_OFF_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class WatchRequest:
-    """How a database is watched: `seconds` None is without an end; `once` is one round. `anew` forgets the baseline."""
+    """How a database is watched: `seconds` None is without an end; `once` is one round. `anew` forgets the baseline.
+
+    `acts` lets it take changes of ours back, within `spec`; without it a watcher only reads.
+    """
 
     conninfo: str
     ledger_path: Path
@@ -52,6 +58,8 @@ class WatchRequest:
     seconds: float | None = None
     once: bool = False
     anew: bool = False
+    acts: bool = False
+    spec: str | Path | None = None
 
 
 class Listener(Protocol):
@@ -92,6 +100,7 @@ class _Watch:
     listener: Listener
     checks: PlanChecks
     link: _Link | None
+    guard: Guard | None = None
     failures: int = 0
     _ledger_failed: bool = field(default=False)
 
@@ -132,6 +141,8 @@ class _Watch:
             self.memory.note(self.clocks.wall(), "reachable", {"after_failures": self.failures})
             self.failures = 0
         self._to_ledger()
+        if self.guard is not None:
+            told = replace(told, events=[*told.events, *self._act(self.guard, self.link)])
         self.listener.told(self.clocks.wall(), told)
         return told.open_alarms, 0.0
 
@@ -161,6 +172,11 @@ class _Watch:
                 self.listener.trouble(self.clocks.wall(), error, 0.0)
             self._ledger_failed = True
 
+    def _act(self, guard: Guard, link: _Link) -> list[tuple[str, Mapping[str, object]]]:
+        from trimtab.lifecycle.guarding import Scene
+
+        return guard.act(Scene(self.memory, link.conn, link.source, self.checks, self.clocks.wall()))
+
     def close(self) -> None:
         """Leave what a next watcher needs; a session that is lost needs no closing."""
         if self.link is not None:
@@ -186,6 +202,7 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             memory = Memory(store, Sensitivity(request.interval_seconds), request.learn_rounds)
             with store.writing():
                 store.put_fact("identity", {**identity, "where": describe(request.conninfo)})
+                store.put_fact("acts_on_alarms", request.acts)
             memory.resume(now_ns)
             _take_reference(memory, request.ledger_path, server, now_ns)
             if request.anew:
@@ -195,13 +212,25 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             with suppress(LedgerError):  # watching goes on without; alarms wait until the ledger is mended
                 names = put_back_names(request.ledger_path, server)
             checks = PlanChecks(link.system, names)
-            watching = _Watch(request, store, memory, identity, clocks, listener, checks, link)
+            guard = _guard(request, server, memory) if request.acts else None
+            watching = _Watch(request, store, memory, identity, clocks, listener, checks, link, guard)
             try:
                 return watching.run()
             finally:
                 watching.close()
     finally:
         link.conn.close()
+
+
+def _guard(request: WatchRequest, server: ServerIdentity, memory: Memory) -> Guard:
+    """Return what acts on alarms. Raises SpecError, LedgerError: who is to act and cannot does not begin."""
+    from trimtab.apply.enforce import database_body
+    from trimtab.lifecycle.guarding import Guard
+    from trimtab.spec.load import load_spec
+
+    guard = Guard(request.conninfo, request.ledger_path, load_spec(request.spec), database_body(server))
+    guard.begin(memory)
+    return guard
 
 
 @contextmanager

@@ -96,9 +96,14 @@ def alarm_body(alarm: Alarm, database: Mapping[str, object]) -> dict[str, object
     }
 
 
-def at_text(at_ns: int) -> str:
+def at_text(at_ns: int, timespec: str = "seconds") -> str:
     """Return a time of ours as people read it: UTC, ISO 8601."""
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec=timespec)
+
+
+def at_ns_of(text: str) -> int:
+    """Return the time that `at_text` wrote. Raises ValueError."""
+    return int(datetime.fromisoformat(text).timestamp() * 1e9)
 
 
 def _alarm(seen: Seen, subject: str, row: int, evidence: Mapping[str, object], now_ns: int) -> Alarm:
@@ -118,7 +123,7 @@ def _of_statement(seen: Seen, sensitivity: Sensitivity, row: int) -> dict[str, o
         "test": "T3, T4",
         "baseline_ms": round(mean_ms, 6),
         "factor": round(effect, 4),
-        "rising_since": at_text(int(track.rising_ns[row])),
+        "rising_since": at_text(int(track.rising_ns[row]), "milliseconds"),
         "looks": looks,
         "evidence": _shown(float(seen.values[row])),
         "needed": _shown(float(base.levels[row])),

@@ -74,6 +74,22 @@ class PlanChecks:
         self._read_texts(conn, source, turn, chosen)
         return [self._one(conn, key) for key in dict.fromkeys(chosen)]
 
+    def relations(self, conn: Connection, source: Source, key: StatementKey) -> frozenset[tuple[str, str]] | None:
+        """Return the tables, with their schemas, that a statement's plan reads or writes; None where it has no plan.
+
+        Raises SourceError when the connection is lost.
+        """
+        self._read_texts(conn, source, [], [key])
+        query = self._queries.get(key)
+        if query is None:
+            return None
+        try:
+            return explain(conn, query).relations
+        except TrimtabError:
+            if conn.closed:
+                raise
+            return None
+
     def reasons(self) -> Counter[str]:
         """Return why statements among the heaviest have no plan to compare, and how many."""
         return Counter(self._why_not.values())

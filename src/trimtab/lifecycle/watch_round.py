@@ -221,7 +221,7 @@ class Memory:
         if vigil is None:
             if self.store.slot_count(ROUND, begin) < self.learn_rounds:
                 return None, []
-            base = learn(self._intervals(begin), self.sensitivity, self.references)
+            base = learn(self.intervals(begin), self.sensitivity, self.references)
             self.store.put_blob("baseline", pack_baseline(base))
             self.store.put_fact("baseline", {"at_ns": now_ns, "level_of": self.level_of})
             judged = int(base.is_judged().sum())
@@ -231,7 +231,7 @@ class Memory:
         if self._since_growth < max(self.learn_rounds, GROWN_EVERY_ROUNDS):
             return vigil, []
         self._since_growth = 0
-        more = learn(self._intervals(0), self.sensitivity, self.references, leave_out=frozenset(vigil.baseline.keys))
+        more = learn(self.intervals(0), self.sensitivity, self.references, leave_out=frozenset(vigil.baseline.keys))
         # The new ones' levels are learnt late, and only those that can be judged are worth a row.
         after = grown(vigil, only_judged(more), unseen_since_ns=now_ns - FORGOTTEN_AFTER_NS)
         self.store.put_blob("baseline", pack_baseline(after.baseline))
@@ -239,7 +239,8 @@ class Memory:
         new = len(set(after.baseline.keys) - set(vigil.baseline.keys))
         return after, [("grown", {"statements": new})] if new else []
 
-    def _intervals(self, begin_ns: int) -> list[Interval]:
+    def intervals(self, begin_ns: int) -> list[Interval]:
+        """Return what ran in the newest rounds, from those on that began then; the oldest first."""
         by_number = {known.number: key for key, known in self.known.items()}
         return [interval_of(slot, by_number) for slot in self.store.slots(ROUND, begin_ns)]
 

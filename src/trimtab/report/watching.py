@@ -32,6 +32,7 @@ def status_document(path: Path, *, now_ns: int) -> dict[str, object]:
     try:
         status, identity = _mapping(store.fact("status")), _mapping(store.fact("identity"))
         open_alarms, baseline = store.alarms(is_open=True, limit=_ALARMS), _mapping(store.fact("baseline"))
+        acts, acts_on_alarms = _mapping(store.fact("guard")).get("acts", []), store.fact("acts_on_alarms") is True
         events, size = store.events(_EVENTS), store.size_bytes()
     finally:
         store.close()
@@ -72,6 +73,8 @@ def status_document(path: Path, *, now_ns: int) -> dict[str, object]:
         "dimensions": status.get("dimensions", []),
         "not_judged": status.get("not_judged", []),
         "open_alarms": [alarm_document(kept) for kept in open_alarms],
+        "acts_on_alarms": acts_on_alarms,
+        "acts": acts,
         "events": [{"at": _at(at_ns), "kind": kind, "detail": dict(detail)} for at_ns, kind, detail in events],
         "store": {"path": str(path), "size_bytes": size},
     }

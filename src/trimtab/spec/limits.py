@@ -192,6 +192,15 @@ class Settle(Section):
     error_rate: Annotated[float, Field(gt=0, le=0.2, allow_inf_nan=False), narrow.AT_LEAST]
 
 
+class Guard(Section):
+    """What `trimtab watch --act` may take back by itself, when one of our changes made a statement slower."""
+
+    auto_revert: Annotated[bool, narrow.PERMISSION]
+    max_reverts_per_day: Annotated[int, Field(ge=0, le=1_000), narrow.AT_MOST]
+    window_hours: Annotated[float, Field(gt=0, le=8_760, allow_inf_nan=False), narrow.AT_MOST]
+    verify_rounds: Annotated[int, Field(ge=20, le=10_000), narrow.AT_MOST]
+
+
 class Servers(Section):
     """Which servers may be changed, and when."""
 
@@ -218,4 +227,5 @@ class Limits(BaseModel):
     trial: TrialLimits
     prediction: PredictionLimits
     settle: Settle
+    guard: Guard
     servers: Servers

@@ -14,6 +14,7 @@ from trimtab.spec.limits import (
     UNLIMITED,
     Changes,
     Drops,
+    Guard,
     Indexes,
     Limits,
     Locks,
@@ -114,6 +115,11 @@ class Specification:
     def settle(self) -> Settle:
         """What the source itself must show after the change."""
         return self.limits.settle
+
+    @property
+    def guard(self) -> Guard:
+        """What a watcher may take back by itself."""
+        return self.limits.guard
 
     @property
     def servers(self) -> Servers:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from trimtab.anchor.logged import logged_latencies, why_selective
+from trimtab.anchor.logged import LogWindow, logged_latencies, why_selective
 from trimtab.model.execution import Execution
 
 ALL = {"log_min_duration_statement": "0", "log_duration": "off", "log_statement": "none"}
@@ -49,3 +49,15 @@ def test_executions_become_the_latency_of_their_query() -> None:
     assert set(found) == {"a", "b"}
     assert (found["a"].count, found["a"].sum_ms, found["a"].errors) == (2, 4.0, 0)
     assert (found["b"].count, found["b"].errors) == (1, 1)
+
+
+def test_executions_outside_of_the_window_are_left_out_and_counted() -> None:
+    since, until = 1_700_000_000_000_000_000, 1_700_000_060_500_000_000
+    at = [since - 1, since, until, until + 1]
+    found = [Execution(ns, "a", None, "shop", "app", float(number), None, False) for number, ns in enumerate(at)]
+    window = LogWindow("2023-11-14T22:13:20Z", "2023-11-14T22:14:20.500000Z")
+    assert [e.duration_ms for e in window.within(found)] == [1.0, 2.0]
+    assert window.outside == 2
+    unknown = LogWindow(None, "2023-11-14T22:14:20.500000Z")
+    assert [e.duration_ms for e in unknown.within(found)] == [0.0, 1.0, 2.0]
+    assert unknown.outside == 1

@@ -6,7 +6,8 @@ A log that holds a selection of executions says nothing about how long a query t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from random import Random
 
 from trimtab.model.execution import Execution
@@ -29,6 +30,29 @@ def why_selective(settings: Mapping[str, str]) -> str:
     return "log_min_duration_statement is not 0: it tells the slow executions alone, or none"
 
 
+class LogWindow:
+    """The executions that ended in an anchor's window, as they pass through; `outside` counts the others.
+
+    A log is mostly older than the window: what was slow or fast before must not be in the level of now. Without a
+    beginning, nobody knows since when the server counts, all that ended before the window's end count.
+    """
+
+    __slots__ = ("_since_ns", "_until_ns", "outside")
+
+    def __init__(self, since: str | None, until: str) -> None:
+        self._since_ns = 0 if since is None else _ns(since)
+        self._until_ns = _ns(until)
+        self.outside = 0
+
+    def within(self, executions: Iterable[Execution]) -> Iterator[Execution]:
+        """Yield those that ended in the window."""
+        for execution in executions:
+            if self._since_ns <= execution.time_ns <= self._until_ns:
+                yield execution
+            else:
+                self.outside += 1
+
+
 def logged_latencies(executions: Iterable[Execution], *, random: Random) -> dict[str, Latency]:
     """Return the latency of each query by its id. A failure whose duration is not known counts, without a time."""
     times: dict[str, list[float]] = defaultdict(list)
@@ -38,3 +62,9 @@ def logged_latencies(executions: Iterable[Execution], *, random: Random) -> dict
             times[execution.query_id].append(execution.duration_ms)
         errors[execution.query_id] += execution.is_error
     return {query_id: Latency.of(found, errors=errors[query_id], random=random) for query_id, found in times.items()}
+
+
+def _ns(at: str) -> int:
+    """Return ISO 8601 as nanoseconds since the epoch, whole microseconds exactly."""
+    moment = datetime.fromisoformat(at)
+    return int(moment.replace(microsecond=0).timestamp()) * 1_000_000_000 + moment.microsecond * 1000

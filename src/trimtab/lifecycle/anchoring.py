@@ -17,7 +17,7 @@ from random import Random
 from trimtab.anchor.counted import CountedWindow, counted_between
 from trimtab.anchor.dimensions import dimensions
 from trimtab.anchor.document import SignedAnchor
-from trimtab.anchor.logged import logged_latencies, why_selective
+from trimtab.anchor.logged import LogWindow, logged_latencies, why_selective
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
 from trimtab.db.connection import Connection, connect
@@ -200,13 +200,17 @@ def _with_logs(
         log_timezone=settings.get("log_timezone"),
         database=snapshot.server.database,
     )
-    latencies = logged_latencies(reader.read(), random=Random(request.seed))  # noqa: S311
+    window = LogWindow(snapshot.workload.since, snapshot.taken_at)
+    latencies = logged_latencies(window.within(reader.read()), random=Random(request.seed))  # noqa: S311
     found = {
         query_id: level if level.runs or query_id not in latencies else _timed(level, latencies[query_id])
         for query_id, level in levels.items()
     }
     left_out = [f"{count} because {REASONS[reason]}" for reason, count in reader.tally.left_out.items()]
-    told = f"the log: {reader.tally.executions} executions" + (f"; left out {', '.join(left_out)}" if left_out else "")
+    if window.outside:
+        left_out.insert(0, f"{window.outside} because they ended outside of the anchor's window")
+    inside = reader.tally.executions - window.outside
+    told = f"the log: {inside} executions" + (f"; left out {', '.join(left_out)}" if left_out else "")
     return found, (told,)
 
 

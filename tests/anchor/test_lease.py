@@ -105,6 +105,21 @@ def test_the_state_is_that_of_the_last_note_while_its_changes_stand(story: Story
     assert story.only().state is state
 
 
+@pytest.mark.parametrize("note", [Note.PROPOSED, Note.CONFIRMED])
+def test_a_lease_that_is_gone_does_not_come_back_with_the_lock_that_was_set_again(note: Note) -> None:
+    again = _lease("l-2")
+    story = _locked().reverted().note(note, lease=again).applied("i-2").note(Note.ENFORCED, lease=again)
+    assert [lease.state for lease in leases(story.entries, 1)] == [LeaseState.GONE, LeaseState.ENFORCED]
+
+
+@pytest.mark.parametrize(("name", "query", "on"), [("l-2", "q2", DATABASE), ("l-3", "q1", OTHER)])
+def test_the_lock_of_another_query_or_database_leaves_a_lease_as_it_is(
+    name: str, query: str, on: dict[str, object]
+) -> None:
+    story = _locked().note(Note.PROPOSED, lease=_lease(name, query), on=on)
+    assert leases(story.entries, 1)[0].state is LeaseState.VERIFIED
+
+
 def test_a_lease_runs_out_and_is_due_until_it_is_renewed() -> None:
     story = _locked()
     late = 14 * DAY_NS

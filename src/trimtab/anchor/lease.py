@@ -129,6 +129,8 @@ def leases(entries: Iterable[Entry], now_ns: int, *, database: Mapping[str, obje
     """
     known = tuple(entries)
     found: dict[str, Lease] = {}
+    # A lock that stands is not set again: who set it again found the lease before gone, and that stays so.
+    newest: dict[tuple[object, ...], str] = {}
     for entry in known:
         if entry.kind is not Kind.LEASE_NOTED or not is_on(entry, database):
             continue
@@ -137,10 +139,17 @@ def leases(entries: Iterable[Entry], now_ns: int, *, database: Mapping[str, obje
         state = _STATES.get(note) or (before.state if before is not None else LeaseState.PROPOSED)
         created_ns = before.created_ns if before is not None else entry.at_ns
         found[lease_id] = _read(entry, lease_id, created_ns, state)
+        if before is None:
+            newest[_lock_of(entry)] = lease_id
     standing = {applied.strategy_id for applied in applied_changes(known, database=database)}
+    last = set(newest.values())
     flipped = {lease.query_id: flips(known, lease.query_id, now_ns, database=database) for lease in found.values()}
     return tuple(
-        replace(lease, state=_state_now(lease, standing, now_ns), flips=flipped[lease.query_id])
+        replace(
+            lease,
+            state=_state_now(lease, standing if lease.id in last else set(), now_ns),
+            flips=flipped[lease.query_id],
+        )
         for lease in found.values()
     )
 
@@ -199,6 +208,13 @@ def _read(entry: Entry, lease_id: str, created_ns: int, state: LeaseState) -> Le
         state=state,
         reason=entry.text("reason"),
     )
+
+
+def _lock_of(entry: Entry) -> tuple[object, ...]:
+    """Return what is held by what, and where: a query, by the changes of a strategy, on a database."""
+    named = entry.mapping("database")
+    where = named.get("system_identifier") or named.get("database")
+    return entry.text("query_id"), entry.text("strategy_id"), where, named.get("database_oid")
 
 
 def is_on(entry: Entry, database: Mapping[str, object] | None) -> bool:

@@ -123,6 +123,13 @@ def test_executions_of_the_servers_log_are_taken_where_it_holds_all_of_them(
     assert SECRET not in told[0]
 
 
+def test_statements_that_are_left_out_are_told_by_the_reason(busy: Application) -> None:
+    workload = ("SELECT name FROM agent WHERE id = 1", "SELECT x FROM not_there", "SELECT y FROM not_there", "VACUUM")
+    anchor = anchoring.create(_request(busy, workload=workload), Silent()).anchor
+    assert anchor.left_out == 3
+    assert anchor.problems[0] == "statements of the workload that were left out: 2 query.unplannable, 1 sql.utility"
+
+
 def test_counters_that_began_anew_meanwhile_are_told_and_never_differenced(busy: Application) -> None:
     def sleep(_seconds: float) -> None:
         with psycopg.connect(busy.dsn, autocommit=True) as conn:

@@ -6,6 +6,7 @@ A source is only read; its queries are run only where that was asked for, and re
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -112,11 +113,26 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
                 image_sha256="" if statistics is None else statistics.digest,
             ),
             arrival=arrival_profile(request.ledger_path, identity_of(snapshot.server, source)),
-            problems=(*problems, *problem, *told, *(() if image is None else image.source.problems)),
+            problems=(
+                *_left_out(snapshot),
+                *problems,
+                *problem,
+                *told,
+                *(() if image is None else image.source.problems),
+            ),
         )
         signed = keep(store, ledger, anchor, statistics=statistics)
         store.forget_statistics(lambda: in_force(store, ledger))
     return signed
+
+
+def _left_out(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return how many statements of the workload the anchor does not have, by the code that says why."""
+    codes = Counter(skipped.code for skipped in snapshot.workload.skipped)
+    if not codes:
+        return ()
+    told = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+    return (f"statements of the workload that were left out: {told}",)
 
 
 def _counted(

@@ -98,6 +98,18 @@ def test_a_round_once_says_what_it_is(market: Market, program: Program) -> None:
     assert "nothing is judged yet" in shown.stdout
 
 
+def test_plans_that_cannot_be_looked_at_are_told_by_the_reason(market: Market, program: Program) -> None:
+    market.execute("CREATE TABLE short_lived (x int)")
+    for number in range(3):
+        market.execute(f"SELECT count(*) FROM short_lived WHERE x = {number}")
+    market.execute("DROP TABLE short_lived")
+    program.succeed("watch", market.dsn, "--interval", "100ms", "--for", "3")
+    not_checked = _status(program)["plans"]["not_checked"]
+    shown = program.run("watch", "--status").stdout
+    assert not_checked
+    assert all(f"plans not checked: {count} ({reason})" in shown for reason, count in not_checked.items())
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

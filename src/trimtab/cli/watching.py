@@ -216,6 +216,8 @@ def _show(document: Mapping[str, Any]) -> None:
         line(f"  not judged: {each['statements']} statements ({each['reason']})")
     plans = document["plans"]
     line(f"  plans: {plans['checked']} checked, {plans['changed']} changed")
+    for reason, count in plans["not_checked"].items():
+        line(f"  plans not checked: {count} ({reason})")
     for dimension in document["dimensions"]:
         line(f"  {_dimension_line(dimension)}")
     for alarm in document["open_alarms"]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -121,6 +123,24 @@ def test_executions_of_the_servers_log_are_taken_where_it_holds_all_of_them(
     told = [problem for problem in anchor.problems if problem.startswith("the log: ")]
     assert len(told) == 1, anchor.problems
     assert SECRET not in told[0]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_the_window_is_by_the_servers_clock_whatever_ours_says(
+    busy: Application, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    def sleep(_seconds: float) -> None:
+        _work(busy)
+
+    begun, right = datetime.now(UTC), time.time  # datetime's own clock goes on as the server's, which is this machine's
+    monkeypatch.setattr(time, "time", lambda: right() - 365 * 86_400)
+    anchor = anchoring.create(_request(busy, seconds=seconds), Silent(), sleep=sleep).anchor
+    assert anchor.since is not None
+    since, until = (datetime.fromisoformat(at) for at in (anchor.since, anchor.until))
+    assert since < until
+    assert begun < until < datetime.now(UTC)
+    assert not seconds or begun < since
+    assert all(dimension.level is not None for dimension in anchor.dimensions)
 
 
 def test_statements_that_are_left_out_are_told_by_the_reason(busy: Application) -> None:

@@ -38,6 +38,7 @@ from trimtab.observe.logs.reader import DEFAULT_PREFIX, LogReader
 from trimtab.observe.logs.server_source import read_log_settings
 from trimtab.observe.logs.source import LocalLogs
 from trimtab.observe.parents import read_parents
+from trimtab.observe.server import read_clock
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.observe.traffic import read_counters, statements_of
 from trimtab.spec.load import load_spec
@@ -145,8 +146,7 @@ def _counted(
         return None, snapshot, ("pg_stat_statements does not tell: no execution of the application's was counted",)
     since = snapshot.workload.since
     if seconds > 0:
-        started = time.time()
-        since = _iso(started)
+        since = read_clock(source)
         for second in range(int(seconds)):
             watcher.progress("counting the application's statements", second, int(seconds))
             sleep(1.0)
@@ -157,7 +157,7 @@ def _counted(
     if end is None:
         return None, snapshot, ("pg_stat_statements does not tell any more",)
     window = counted_between(begin, end, keys)
-    until = _iso(time.time())
+    until = read_clock(source)  # the server's clock, as `since` is: ours can be another one
     snapshot = replace(snapshot, taken_at=until, workload=replace(snapshot.workload, since=since))
     problems = (
         (f"{window.begun_anew} statements were not counted: their counters began anew",) if window.begun_anew else ()
@@ -263,9 +263,3 @@ def _seconds(snapshot: Snapshot) -> float | None:
     if since is None:
         return None
     return (datetime.fromisoformat(snapshot.taken_at) - datetime.fromisoformat(since)).total_seconds()
-
-
-def _iso(seconds: float) -> str:
-    from datetime import UTC
-
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -60,6 +60,21 @@ def test_unchanged_plans_a_lost_index_and_a_setting_are_told_apart(grown: Applic
     assert all("enable_" in cause for _, found in causes.values() for cause in found)
 
 
+def test_only_the_queries_that_are_asked_for_are_told_and_an_unknown_one_is_refused(grown: Application) -> None:
+    anchor = anchoring.create(AnchorRequest(grown.dsn, grown.ledger_path, (BY_ID, BY_TEAM)), Silent()).anchor
+    grown.run("DROP INDEX agent_team")
+    every = ExplainRequest(grown.dsn, grown.ledger_path, anchor.id, (BY_ID, BY_TEAM))
+    [changed] = explain_plans(every, Silent()).changed
+    [unchanged] = {level.query_id for level in anchor.queries} - {changed.query_id}
+    for query_id, same, others in ((changed.query_id, 0, 1), (unchanged, 1, 0)):
+        found = explain_plans(replace(every, query_ids=(query_id,)), Silent())
+        assert (found.same, len(found.changed), found.missing) == (same, others, ())
+    assert explain_plans(replace(every, workload=(BY_ID,), query_ids=(unchanged,)), Silent()).missing == ()
+    with pytest.raises(AnchorError) as refused:
+        explain_plans(replace(every, query_ids=(unchanged, "q0000000000")), Silent())
+    assert refused.value.code == "anchor.no_query"
+
+
 def test_without_the_statistics_of_then_nothing_is_guessed(grown: Application) -> None:
     request = AnchorRequest(grown.dsn, grown.ledger_path, (BY_ID,), keeps_statistics=False)
     anchor = anchoring.create(request, Silent()).anchor

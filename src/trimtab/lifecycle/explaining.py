@@ -5,6 +5,7 @@ The source is read, and asked for plans; no query is run and nothing is changed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +71,11 @@ class ExplainedAnchor:
 def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
     """Return why plans are not those of the anchor any more.
 
-    Raises AnchorError, also `anchor.no_statistics`, SourceError, WorkloadError, LabError.
+    Raises AnchorError, also `anchor.no_statistics`, `anchor.no_query`, SourceError, WorkloadError, LabError.
     """
     store = store_of(request.ledger_path)
     anchor = store.find(request.name).anchor
+    wanted = _wanted(anchor, request.query_ids)
     old = _image(store, anchor)
     with closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         snapshot = take_snapshot(
@@ -91,10 +93,8 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
         )
         version = source.info.server_version
     queries = {query.id: query for query in snapshot.workload.queries}
-    pairs = [(was, levels[was.query_id]) for was in anchor.queries if was.query_id in levels]
+    pairs = [(was, levels[was.query_id]) for was in wanted if was.query_id in levels]
     changed = [(was, now) for was, now in pairs if _flip(was, now, queries[was.query_id]) is not None]
-    if request.query_ids is not None:
-        changed = [(was, now) for was, now in changed if was.query_id in request.query_ids]
     changed.sort(key=lambda pair: -_share(pair[0]))
     explained: list[ExplainedPlan] = []
     if changed:
@@ -110,8 +110,22 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
             explained.append(_explained(old, new, queries[was.query_id], was, now))
     explained += [ExplainedPlan(was.query_id, _share(was), None, "not looked at: too many changed")
                   for was, _ in changed[MOST:]]  # fmt: skip
-    missing = tuple(was.query_id for was in anchor.queries if was.query_id not in levels)
+    missing = tuple(was.query_id for was in wanted if was.query_id not in levels)
     return ExplainedAnchor(anchor.id, len(pairs) - len(changed), tuple(explained), missing)
+
+
+def _wanted(anchor: Anchor, query_ids: Collection[str] | None) -> tuple[QueryLevel, ...]:
+    """Return the anchor's levels of these queries, or all. An id that it does not have is refused, not "as it was"."""
+    if query_ids is None:
+        return anchor.queries
+    unknown = sorted(set(query_ids) - {level.query_id for level in anchor.queries})
+    if unknown:
+        raise AnchorError(
+            f"the plans of {anchor.id} were not looked at: it does not have the query {unknown[0]}",
+            code="anchor.no_query",
+            next_step=f"`trimtab anchor show {anchor.id}` shows the ids of its queries.",
+        )
+    return tuple(level for level in anchor.queries if level.query_id in query_ids)
 
 
 def _image(store: AnchorStore, anchor: Anchor) -> Image:

@@ -131,6 +131,9 @@ def test_the_originals_line_runs_as_written(market: Market, program: Program, wo
     assert anchor["origin"] == "pg_stat_statements"
     assert all(level["counted"]["calls"] > 0 for level in anchor["queries"])
     assert all(dimension["level"] is not None for dimension in anchor["dimensions"])
+    heaviest = max(level["counted"]["share"] for level in anchor["queries"])
+    assert f"│ {100 * heaviest:.1f} % " in program.succeed("anchor", "show").stdout
+    assert "margin 10.0 %" in program.succeed("anchor", "compare", "latest").stdout
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stdout_console
-from trimtab.cli.text import percent, printable, say, tell
+from trimtab.cli.text import printable, say, share, tell
 from trimtab.errors import RegressionError, TrimtabError, UsageError
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ def _show(document: Mapping[str, Any]) -> None:
         line(f"  learning: {document['learnt_rounds']} of {document['learn_rounds']} rounds; nothing is judged yet")
     else:
         line(f"  level: {document['level_of']}, since {document['level_since']}")
-        share = percent(-float(document["judged_share"])).lstrip("+")
-        line(f"  judged: {document['judged']} of {document['statements']} statements, {share} of the time")
+        judged = share(float(document["judged_share"]))
+        line(f"  judged: {document['judged']} of {document['statements']} statements, {judged} of the time")
     for each in document["not_judged"]:
         line(f"  not judged: {each['statements']} statements ({each['reason']})")
     plans = document["plans"]

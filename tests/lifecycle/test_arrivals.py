@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trimtab.lifecycle.arrivals import HOURS, arrival_profile
+from trimtab.lifecycle.arrivals import HOURS, arrival_profile, watched_hours
 from trimtab.lifecycle.watch_identity import store_path
 from trimtab.lifecycle.watch_slots import Slot
 from trimtab.lifecycle.watch_store import HOUR, WatchStore
@@ -46,3 +47,16 @@ def test_a_file_that_cannot_be_read_is_no_reason_to_have_no_anchor(tmp_path: Pat
     path.parent.mkdir()
     path.write_bytes(content)
     assert arrival_profile(tmp_path / "ledger.db", IDENTITY) == ()
+
+
+def test_each_hour_in_which_a_query_ran_is_a_point_of_its_history(tmp_path: Path) -> None:
+    with WatchStore.writer(store_path(tmp_path / "ledger.db", IDENTITY)) as store, store.writing():
+        known = store.add_statements({(10, 77, True): ("q1", True), (11, 77, True): ("q1", True)}, 1)
+        slot = _hour(2, 9, 0.0)
+        counts = np.zeros((2, 6))
+        counts[:, 0], counts[:, 1] = (30, 10), (60.0, 100.0)
+        numbers = np.array(sorted(statement.number for statement in known.values()))
+        store._put(replace(slot, numbers=numbers, counts=counts))
+    [point] = watched_hours(tmp_path / "ledger.db", IDENTITY)["q1"]
+    assert (point.value, point.calls) == (4.0, 40.0)
+    assert point.time_ns == slot.start_ns + 3600 * 10**9

@@ -11,8 +11,11 @@ from trimtab import TemporalPerformanceAnchor
 from trimtab.errors import AnchorError
 from trimtab.lifecycle import anchoring
 from trimtab.lifecycle.anchoring import AnchorRequest
+from trimtab.lifecycle.evolving import _taking_back
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
-from trimtab.model.evolution import EventKind
+from trimtab.model.applied import Applied
+from trimtab.model.change import DropIndex
+from trimtab.model.evolution import Action, EventKind, Recommendation, Series
 from trimtab.model.flip import CauseKind
 from trimtab.model.watch import Silent
 
@@ -114,3 +117,16 @@ def test_another_database_of_the_same_machine_is_another_history(grown: Applicat
     anchoring.create(other, Silent())
     tracked = TemporalPerformanceAnchor(ledger_path=grown.ledger_path).track_performance_evolution(anchor.id)
     assert {series.id for series in tracked.performance_history} == {anchor.queries[0].query_id}
+
+
+def test_what_stands_and_came_before_a_step_can_be_taken_back() -> None:
+    inverse = DropIndex("public", "agent", "trimtab_a", "USING btree (team)", ("team",))
+    change = inverse.inverse(None)  # type: ignore[arg-type]
+    standing = (Applied("i1", "s-1234567890", change, inverse, 0.1, "desk", None, None),)
+    series = Series("q1", "response_latency", "ms", ())
+    found = Recommendation(Action.LOOK_AT_CHANGE, "s-1234567890", "it came before the step", "evolution.precedes")
+    strategy = _taking_back(found, series, standing)
+    assert strategy is not None
+    assert (strategy.changes, strategy.query_ids) == ((inverse,), ("q1",))
+    assert _taking_back(replace(found, subject="s-other"), series, standing) is None
+    assert _taking_back(replace(found, action=Action.ANALYZE), series, standing) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from trimtab.anchor.lease import LeaseState
@@ -84,3 +86,16 @@ def test_a_lock_that_has_run_out_is_retired_when_the_planner_does_as_well_alone(
     [lease] = review_all(ReviewRequest(place.dsn, place.ledger_path, (BY_RANGE.text,)), Silent())
     assert lease.state in (LeaseState.RETIRED, LeaseState.VERIFIED)  # the lab decides: both are an answer
     assert lease.reason
+
+
+def test_a_roles_own_settings_flip_its_plan_and_are_locked_for_it(place: Lockable) -> None:
+    anchor_id, query_id = _anchored(place, BY_RANGE.text)
+    place.run(f'ALTER ROLE app IN DATABASE "{place.database}" SET random_page_cost = 40')
+    asked = _held(place, BY_RANGE.text, anchor_id, query_id)
+    with pytest.raises(RefusedError) as refused:
+        hold(asked, Silent())
+    assert refused.value.code == "lock.unchanged"
+    held = hold(replace(asked, role="app"), Silent())
+    assert held.lease is not None
+    assert (held.lease.state, held.lease.mechanism) == (LeaseState.VERIFIED, "setting")
+    release(place.dsn, place.ledger_path, held.lease.id, "the test is over")

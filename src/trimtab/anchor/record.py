@@ -44,6 +44,7 @@ def measure_levels(
     *,
     parents: Mapping[tuple[str, str], tuple[str, str]] | None = None,
     index_names: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, QueryLevel]:
@@ -51,11 +52,12 @@ def measure_levels(
 
     A run that reaches the time limit counts as the limit. When `max_seconds` are used up the rest is planned, not run.
     What cannot be planned is left out, and what cannot be run has no times. `parents` are as in `plan_shape`,
-    `index_names` as in `renamed`. Raises SourceError when the connection is lost.
+    `index_names` as in `renamed`;
+    `settings` are in force meanwhile. Raises SourceError when the connection is lost.
     """
     levels: dict[str, QueryLevel] = {}
     deadline = clock() + how.max_seconds
-    limits = {"transaction_read_only": "on", "statement_timeout": str(how.statement_timeout_ms)}
+    limits = {**(settings or {}), "transaction_read_only": "on", "statement_timeout": str(how.statement_timeout_ms)}
     for number, query in enumerate(queries):
         progress(number, len(queries))
         try:

@@ -1,6 +1,7 @@
-"""The five dimensions as a watcher sees them now: each with its level, its band, and whether its test still holds.
+"""The five dimensions as a watcher sees them now: each with its level, its band, and whether it is inside.
 
-Pure. A dimension of which nothing can be said is never inside: it says why.
+Pure. Inside is a level that is no worse than its band while no alarm of its test is open. A dimension of which nothing
+can be said is never inside: it says why.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def watched_dimensions(seen: Seen, margin: float) -> tuple[Watched, ...]:
     found = []
     for row, (name, level, (low, high)) in enumerate(zip(ROWS[:4], levels, bands, strict=True)):
         has_limits = not np.isnan(base.dimension_limits[row]).all()
-        is_inside = not seen.vigil.dimensions.is_open[row]
+        is_worse = level is not None and (level < low if name == THROUGHPUT else level > high)
+        is_inside = not is_worse and not seen.vigil.dimensions.is_open[row]
         if name == LATENCY:
             is_inside = is_inside and not seen.vigil.statements.is_open.any()
         note = _IDLE if level is None else "" if has_limits else _NO_LIMITS
@@ -64,7 +66,7 @@ def _coherence(seen: Seen, base: Baseline, margin: float) -> Watched:
     level = seen.now.matching
     low = base.usual_share / (1 + margin)
     note = f"{seen.now.changed:.1%} changed, {seen.now.unknown:.1%} not known" if level is not None else _IDLE
-    is_inside = None if level is None else not seen.vigil.dimensions.is_open[-1]
+    is_inside = None if level is None else level >= low and not seen.vigil.dimensions.is_open[-1]
     return Watched(COHERENCE, UNITS[COHERENCE], level, low, 1.0, TESTS[COHERENCE], is_inside, note)
 
 

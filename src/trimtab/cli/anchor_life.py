@@ -76,6 +76,9 @@ def history(
         for recommendation in evolved.recommendations:
             text = f"  next: {recommendation.action.value.replace('_', ' ')} {recommendation.subject}: "
             console.print(text + recommendation.reason, highlight=False, markup=False, soft_wrap=True)
+            if recommendation.strategy is not None:
+                text = f"    trimtab revert {recommendation.subject} takes it back"
+                console.print(text, highlight=False, markup=False, soft_wrap=True)
     if not found:
         console.print("nothing to tell yet. next: trimtab anchor create DSN, from time to time")
 
@@ -108,6 +111,7 @@ def _draw(found: Sequence[Evolved], queries: Sequence[str] | None, path: Path) -
 def _show(found: ExplainedAnchor) -> None:
     console = stdout_console()
     text = f"{found.same} plans are those of {found.anchor_id}, {len(found.changed)} are not"
+    text += f", {found.unknown} could not be compared" if found.unknown else ""
     console.print(text, highlight=False, markup=False)
     for plan in found.changed:
         head = f"{plan.query_id}  {share(plan.share)}"

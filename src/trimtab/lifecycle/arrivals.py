@@ -1,4 +1,7 @@
-"""Tells when a database's statements arrive, by the hour of the week, from what a watcher has kept. Reads one file."""
+"""Tells what a watcher has kept of a database by the hour: when statements arrive, and how long each took.
+
+Reads one file, and judges nothing; what cannot be read is as if nobody had watched.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from pathlib import Path
 
 from trimtab.errors import TrimtabError
 from trimtab.lifecycle.watch_identity import store_path
-from trimtab.lifecycle.watch_store import HOUR, WatchStore
-from trimtab.model.watched import CALLS
+from trimtab.lifecycle.watch_slots import Slot
+from trimtab.lifecycle.watch_store import HOUR, LENGTH_NS, WatchStore
+from trimtab.model.evolution import Point
+from trimtab.model.watched import CALLS, TOTAL_MS
 
 HOURS = 168
 
@@ -20,15 +25,8 @@ def arrival_profile(ledger_path: Path, identity: Mapping[str, object]) -> tuple[
     Empty where the database was never watched for an hour, or what was kept cannot be read. `identity` is the
     watcher's: system identifier, database, oid.
     """
-    path = store_path(ledger_path, identity)
-    if not path.is_file():
-        return ()
     calls, seconds = [0.0] * HOURS, [0.0] * HOURS
-    try:
-        with WatchStore.reader(path) as store:
-            slots = store.slots(HOUR)
-    except TrimtabError:
-        return ()
+    slots, _ = _hours(ledger_path, identity)
     for slot in slots:
         began = datetime.fromtimestamp(slot.start_ns / 1e9, UTC)
         hour = began.weekday() * 24 + began.hour
@@ -37,3 +35,31 @@ def arrival_profile(ledger_path: Path, identity: Mapping[str, object]) -> tuple[
     if not any(seconds):
         return ()
     return tuple(round(count / of, 4) if of > 0 else None for count, of in zip(calls, seconds, strict=True))
+
+
+def watched_hours(ledger_path: Path, identity: Mapping[str, object]) -> dict[str, list[Point]]:
+    """Return, by query id, the mean of each hour in which the query ran, at the hour's end; empty as above."""
+    slots, names = _hours(ledger_path, identity)
+    found: dict[str, list[Point]] = {}
+    for slot in slots:
+        sums: dict[str, list[float]] = {}
+        for number, counts in zip(slot.numbers.tolist(), slot.counts, strict=True):
+            if number in names:
+                both = sums.setdefault(names[number], [0.0, 0.0])
+                both[0] += float(counts[CALLS])
+                both[1] += float(counts[TOTAL_MS])
+        for name, (calls, total_ms) in sums.items():
+            if calls > 0:
+                found.setdefault(name, []).append(Point(slot.start_ns + LENGTH_NS[HOUR], total_ms / calls, calls))
+    return found
+
+
+def _hours(ledger_path: Path, identity: Mapping[str, object]) -> tuple[list[Slot], dict[int, str]]:
+    path = store_path(ledger_path, identity)
+    if not path.is_file():
+        return [], {}
+    try:
+        with WatchStore.reader(path) as store:
+            return store.slots(HOUR), {known.number: known.name for known in store.statements().values()}
+    except TrimtabError:
+        return [], {}

@@ -222,7 +222,8 @@ def _dimensions(
     levels[CONCURRENCY] = later_by_name.get(CONCURRENCY)
     whole = sum(query.share for query in judged)
     held = sum(q.share for q in judged if q.same_plan is not False and q.judgement is not Judgement.SLOWER)
-    levels[COHERENCE] = held / whole if whole > 0 else None
+    is_judged = any(query.judgement is not Judgement.UNJUDGED for query in judged)
+    levels[COHERENCE] = held / whole if whole > 0 and is_judged else None
     return tuple(_in_band(d, before.get(d.name, d.level), levels.get(d.name)) for d in earlier.dimensions)
 
 

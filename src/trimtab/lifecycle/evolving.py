@@ -1,13 +1,13 @@
-"""Puts together how a database's performance evolved: its anchors as series, and what the ledger tells beside them.
+"""Puts together how a performance evolved: anchors and watched hours as series, beside what the ledger tells.
 
-It reads the chain and the ledger alone. What a series says is found in `anchor.evolution` and said in
+It reads files of this machine alone. What a series says is found in `anchor.evolution` and said in
 `anchor.insights`; nothing here judges, and nothing is changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,11 +18,14 @@ from trimtab.anchor.insights import insights
 from trimtab.anchor.recommendations import recommendations
 from trimtab.ledger.entry import Entry
 from trimtab.ledger.ledger import Ledger
-from trimtab.ledger.pending import intents
+from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.anchor_chain import store_of
+from trimtab.lifecycle.arrivals import watched_hours
 from trimtab.model.anchor import Anchor, QueryLevel
+from trimtab.model.applied import Applied
 from trimtab.model.change import change_from_dict
 from trimtab.model.evolution import (
+    Action,
     AnchoredLevel,
     Event,
     EventKind,
@@ -34,6 +37,7 @@ from trimtab.model.evolution import (
     Scale,
     Series,
 )
+from trimtab.model.strategy import Strategy
 
 _TOLD = frozenset(
     {
@@ -66,7 +70,8 @@ def evolutions(
 ) -> list[Evolved]:
     """Return how a database evolved, by dimension, then by query, the heaviest first. `server` is `Anchor.server`.
 
-    `query_ids` are those to tell of; None for the twenty heaviest of the latest anchor.
+    A query's points are its anchors' and, where the database was watched, the means of the hours. `query_ids` are those
+    to tell of; None for the twenty heaviest of the latest anchor.
     Raises AnchorError, LedgerError.
     """
     chain = [signed.anchor for signed in store_of(ledger_path).anchors()]
@@ -75,22 +80,48 @@ def evolutions(
         entries = tuple(ledger.entries())
     held = reference(standings(chain, entries), server)
     events = [*_ledger_events(entries, server), *_anchor_events(anchors)]
+    standing = applied_changes(entries, database=_database(server))
+    hours = watched_hours(ledger_path, _database(server))
     found = [
-        _evolved(series, events, _dimension_level(held, series.dimension), rules) for series in _dimensions(anchors)
+        _evolved(series, events, _dimension_level(held, series.dimension), rules, standing)
+        for series in _dimensions(anchors)
     ]
     for query_id in _heaviest(anchors) if query_ids is None else query_ids:
         plans = list(_plan_events(anchors, query_id))
         level = None if held is None else held.query(query_id)
         value = None if level is None else _value(level)
         anchored = AnchoredLevel(held.id, value[0]) if held is not None and value is not None else None
-        found.append(_evolved(_query_series(anchors, query_id), [*events, *plans], anchored, rules))
+        series = _query_series(anchors, query_id, hours.get(query_id, ()))
+        found.append(_evolved(series, [*events, *plans], anchored, rules, standing))
     return found
 
 
-def _evolved(series: Series, events: Sequence[Event], anchored: AnchoredLevel | None, rules: Rules | None) -> Evolved:
+def _evolved(
+    series: Series,
+    events: Sequence[Event],
+    anchored: AnchoredLevel | None,
+    rules: Rules | None,
+    standing: Sequence[Applied],
+) -> Evolved:
     evolution = describe(series, events, watched=_TOLD, anchored=anchored, rules=rules)
     said = insights(evolution)
-    return Evolved(evolution, said, recommendations(evolution, said))
+    found = recommendations(evolution, said)
+    return Evolved(
+        evolution, said, tuple(replace(each, strategy=_taking_back(each, series, standing)) for each in found)
+    )
+
+
+def _taking_back(found: Recommendation, series: Series, standing: Sequence[Applied]) -> Strategy | None:
+    """Return what takes the change back that a recommendation points at, where it stands in our ledger."""
+    inverses = [a.inverse for a in reversed(standing) if a.strategy_id == found.subject]
+    if found.action is not Action.LOOK_AT_CHANGE or not inverses:
+        return None
+    query_ids = (series.id,) if series.id.startswith("q") else ()
+    return Strategy(tuple(inverses), "evolution", f"Take {found.subject} back", found.reason, query_ids)
+
+
+def _database(server: tuple[str, str, int]) -> dict[str, object]:
+    return dict(zip(("system_identifier", "database", "database_oid"), server, strict=True))
 
 
 def _heaviest(anchors: Sequence[Anchor], most: int = 20) -> list[str]:
@@ -109,8 +140,8 @@ def _value(level: QueryLevel) -> tuple[float, float] | None:
     return (level.p50_ms, float(level.runs)) if level.runs else None
 
 
-def _query_series(anchors: Iterable[Anchor], query_id: str) -> Series:
-    points = []
+def _query_series(anchors: Iterable[Anchor], query_id: str, hours: Sequence[Point]) -> Series:
+    points = list(hours)
     for anchor in anchors:
         level = anchor.query(query_id)
         value = None if level is None else _value(level)
@@ -148,7 +179,7 @@ def _dimension_level(held: Anchor | None, name: str) -> AnchoredLevel | None:
 
 def _ledger_events(entries: Sequence[Entry], server: tuple[str, str, int]) -> Iterator[Event]:
     """Yield what was applied to this database and taken back, when it was done."""
-    database = dict(zip(("system_identifier", "database", "database_oid"), server, strict=True))
+    database = _database(server)
     for intent in intents(entries):
         if intent.result is None or not intent.is_done or not intent.is_on(database):
             continue

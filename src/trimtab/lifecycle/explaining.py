@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.anchor.holding import settings_for
 from trimtab.anchor.record import Measuring, measure_levels
 from trimtab.anchor.store import AnchorStore
 from trimtab.db.connection import connect
@@ -18,7 +19,7 @@ from trimtab.errors import AnchorError, LabError
 from trimtab.lifecycle.anchor_chain import put_back_names, store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.attribution import why_flipped
-from trimtab.model.anchor import Anchor, QueryLevel
+from trimtab.model.anchor import Anchor, AnchoredPlan, QueryLevel
 from trimtab.model.flip import Attribution
 from trimtab.model.plan_shape import PlanShape
 from trimtab.model.watch import Watcher
@@ -26,6 +27,7 @@ from trimtab.model.workload import Query
 from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin.capture import Image, read_image
+from trimtab.twin.difference import Standpoint
 from trimtab.twin.image import load
 
 MOST = 20
@@ -36,7 +38,8 @@ class ExplainRequest:
     """What is to be explained: an anchor of this machine, and its database as it is now.
 
     `workload` has the texts, which the anchor has not: a file, statements, or None for pg_stat_statements. `query_ids`
-    are those to explain, None for all whose plan changed, at most `MOST`, the heaviest first.
+    are those to explain, None for all whose plan changed; `role` is whose settings they are planned with, "" for our
+    own; at most `MOST`, the heaviest first.
     """
 
     conninfo: str
@@ -46,6 +49,7 @@ class ExplainRequest:
     query_ids: tuple[str, ...] | None = None
     pg_bin: Path | None = None
     seed: int = 1
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,11 @@ class ExplainedPlan:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedAnchor:
-    """What became of an anchor's plans: how many are as they were, and of the others why."""
+    """What became of an anchor's plans: how many are as they were, how many cannot be compared, and of others why."""
 
     anchor_id: str
     same: int
+    unknown: int
     changed: tuple[ExplainedPlan, ...]
     missing: tuple[str, ...]
 
@@ -90,6 +95,7 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
             Measuring(0, READ_TIMEOUT_MS, 0.0),
             parents=read_parents(source),
             index_names=put_back_names(request.ledger_path, snapshot.server),
+            settings=settings_for(snapshot, request.role, ()),
         )
         version = source.info.server_version
     queries = {query.id: query for query in snapshot.workload.queries}
@@ -107,11 +113,12 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
         )
         for number, (was, now) in enumerate(changed[:MOST]):
             watcher.progress("taking back what differs", number, len(changed[:MOST]))
-            explained.append(_explained(old, new, queries[was.query_id], was, now))
+            explained.append(_explained(old, new, queries[was.query_id], was, now, request.role))
     explained += [ExplainedPlan(was.query_id, _share(was), None, "not looked at: too many changed")
                   for was, _ in changed[MOST:]]  # fmt: skip
     missing = tuple(was.query_id for was in wanted if was.query_id not in levels)
-    return ExplainedAnchor(anchor.id, len(pairs) - len(changed), tuple(explained), missing)
+    unknown = sum(not _is_known(was, now, queries[was.query_id]) for was, now in pairs)
+    return ExplainedAnchor(anchor.id, len(pairs) - len(changed) - unknown, unknown, tuple(explained), missing)
 
 
 def _wanted(anchor: Anchor, query_ids: Collection[str] | None) -> tuple[QueryLevel, ...]:
@@ -144,27 +151,41 @@ def _flip(was: QueryLevel, now: QueryLevel, query: Query) -> tuple[PlanShape, Pl
 
     Values that were drawn can be others at each time: of such a query the plan for any values is compared.
     """
-    is_generic = bool(query.parameter_count and was.generic_shape and now.generic_shape)
-    if is_generic or query.is_synthetic:
-        pair = (was.generic_shape, was.generic_plan), (now.generic_shape, now.generic_plan)
-    else:
-        pair = (was.plan_shape, was.plan), (now.plan_shape, now.plan)
-    (old_hash, old), (new_hash, new) = pair
-    if old is None or new is None or old_hash == new_hash:
+    if not _is_known(was, now, query):
         return None
-    return old.shape(old_hash), new.shape(new_hash), is_generic
+    (old_hash, old), (new_hash, new) = (_compared(level, was, now, query) for level in (was, now))
+    assert old is not None and new is not None  # noqa: PT018 - both are known
+    if old_hash == new_hash:
+        return None
+    return old.shape(old_hash), new.shape(new_hash), _is_generic(was, now, query)
+
+
+def _is_known(was: QueryLevel, now: QueryLevel, query: Query) -> bool:
+    """Whether both have the plan that is compared."""
+    return all(_compared(level, was, now, query)[1] is not None for level in (was, now))
+
+
+def _is_generic(was: QueryLevel, now: QueryLevel, query: Query) -> bool:
+    return bool(query.parameter_count and was.generic_shape and now.generic_shape)
+
+
+def _compared(level: QueryLevel, was: QueryLevel, now: QueryLevel, query: Query) -> tuple[str, AnchoredPlan | None]:
+    is_generic = _is_generic(was, now, query) or query.is_synthetic
+    return (level.generic_shape, level.generic_plan) if is_generic else (level.plan_shape, level.plan)
 
 
 def _share(level: QueryLevel) -> float:
     return level.counted.share if level.counted is not None else 0.0
 
 
-def _explained(old: Image, new: Image, query: Query, was: QueryLevel, now: QueryLevel) -> ExplainedPlan:
+def _explained(old: Image, new: Image, query: Query, was: QueryLevel, now: QueryLevel, role: str) -> ExplainedPlan:
     flip = _flip(was, now, query)
     assert flip is not None, "only changed plans are explained"
     before, after, is_generic = flip
     try:
-        found = why_flipped(old, new, query, (before, after), was_generic=is_generic)
+        found = why_flipped(
+            old, new, query, (before, after), standpoint=Standpoint(role or None), was_generic=is_generic
+        )
     except LabError as error:
         return ExplainedPlan(was.query_id, _share(was), None, str(error))
     return ExplainedPlan(was.query_id, _share(was), found)

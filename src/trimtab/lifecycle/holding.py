@@ -146,6 +146,7 @@ def _attribution(request: HoldRequest, watcher: Watcher) -> Attribution:
             (request.query_id,),
             request.pg_bin,
             request.seed,
+            request.role,
         ),
         watcher,
     )

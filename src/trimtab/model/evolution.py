@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trimtab.model.strategy import Strategy
+
 
 class Scale(StrEnum):
     """How two values of a series compare: latency by its ratio (values above 0), a share by its difference."""
@@ -213,12 +215,16 @@ class Insight:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What to do next, with what, and because of which insight. The subject is an id or an object's name."""
+    """What to do next, with what, and because of which insight. The subject is an id or an object's name.
+
+    `strategy` takes a change back that stands, by its stored inverses: `trimtab revert` carries it out.
+    """
 
     action: Action
     subject: str
     reason: str
     insight: str
+    strategy: Strategy | None = None
 
 
 @dataclass(frozen=True, slots=True)

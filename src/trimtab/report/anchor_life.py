@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trimtab.lifecycle.evolving import Evolved
     from trimtab.lifecycle.explaining import ExplainedAnchor, ExplainedPlan
+    from trimtab.model.evolution import Recommendation
     from trimtab.model.flip import Attribution
 
 
@@ -18,6 +19,7 @@ def explained_document(found: ExplainedAnchor) -> dict[str, object]:
         "schema": "trimtab.anchor.explain/v1",
         "anchor_id": found.anchor_id,
         "same": found.same,
+        "unknown": found.unknown,
         "changed": [_plan(plan) for plan in found.changed],
         "missing": list(found.missing),
     }
@@ -75,5 +77,22 @@ def _evolved(evolved: Evolved) -> dict[str, object]:
             for step in evolution.change_points
         ],
         "insights": [asdict(insight) for insight in evolved.insights],
-        "recommendations": [asdict(recommendation) for recommendation in evolved.recommendations],
+        "recommendations": [_recommendation(found) for found in evolved.recommendations],
+    }
+
+
+def _recommendation(found: Recommendation) -> dict[str, object]:
+    strategy = found.strategy
+    return {
+        "action": found.action.value,
+        "subject": found.subject,
+        "reason": found.reason,
+        "insight": found.insight,
+        "strategy": None
+        if strategy is None
+        else {
+            "id": strategy.id,
+            "title": strategy.title,
+            "changes": [{"kind": change.kind, "sql": change.sql()} for change in strategy.changes],
+        },
     }

@@ -66,7 +66,7 @@ def test_a_lock_that_the_specification_forbids_is_not_set(place: Lockable) -> No
     assert refused.value.code == "apply.specification"
     assert "apply_intended" not in place.kinds()
     (lease,) = known_leases(place.ledger_path)
-    assert lease.state is LeaseState.PROPOSED
+    assert lease.state is LeaseState.NOT_HELD
 
 
 def test_a_query_that_cannot_be_planned_leaves_no_lock(place: Lockable) -> None:

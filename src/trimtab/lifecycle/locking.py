@@ -154,6 +154,8 @@ def lock(request: LockRequest, *, clock: Callable[[], int] = time.time_ns) -> Le
             applied = desk.enforcer.apply(strategy)
         except TrimtabError as error:
             desk.journal().ended(strategy.id, Outcome.FAILED, str(error))
+            if isinstance(error, RefusedError):  # then nothing of it was begun
+                desk.note(lease, Note.NOT_HELD, str(error))
             raise
         desk.note(lease, Note.ENFORCED, "its changes stand")
         return _settled(desk, request, lease, strategy, applied)

@@ -100,6 +100,8 @@ def _against_anchor(evolution: Evolution) -> Iterator[Insight]:
     level, anchored = evolution.level, evolution.anchored
     if level is None or anchored is None:
         return
+    if evolution.series.scale is Scale.RATIO and anchored.value <= 0.0:
+        return  # Nothing is so many times as much as nothing.
     low, high = (compared(evolution, value, anchored.value) for value in (level.low, level.high))
     least = evolution.rules.min_shift
     lower, upper = (1.0 / (1.0 + least), 1.0 + least) if evolution.series.scale is Scale.RATIO else (-least, least)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.errors import UsageError
+from trimtab.errors import ConfigError, UsageError
 from trimtab.model.anchor import Anchor, Dimension
 from trimtab.model.evolution import Evolution, Insight, Recommendation, Series
 from trimtab.model.keyed import Keyed
@@ -106,7 +106,13 @@ def verify_anchor(path: Path, *, keys: Sequence[Path] = (), ledger_path: Path | 
     """
     from trimtab.lifecycle.anchor_chain import verified_file
 
-    return verified_file(path, _ledger(ledger_path), keys)
+    try:
+        known_here = _ledger(ledger_path)
+    except ConfigError:
+        if not keys:
+            raise
+        known_here = None  # A machine without a state directory, or one that cannot be written, verifies by the keys.
+    return verified_file(path, known_here, keys)
 
 
 def verify_anchors(*, ledger_path: Path | None = None) -> list[str]:
@@ -170,7 +176,8 @@ def track_evolution(
     from trimtab.lifecycle.evolving import evolutions
 
     path = _ledger(ledger_path)
-    return evolutions(path, found(path, name).anchor.server, query_ids=query_ids)
+    anchor = found(path, name).anchor
+    return evolutions(path, anchor.server, is_standby=anchor.is_standby, query_ids=query_ids)
 
 
 def explain_anchor(

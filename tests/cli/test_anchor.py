@@ -69,6 +69,10 @@ def test_a_copy_is_verified_elsewhere_by_the_public_key_and_a_changed_one_never(
     _refused(program.run("anchor", "verify", copy, environ=elsewhere), 2, "anchor.flawed")
     verified = program.succeed(*with_key, "--json", environ=elsewhere).document
     assert (verified["verified"], verified["digest"]) == (True, document["digest"])
+    (tmp_path / "file").touch()  # nothing can be kept there: the key alone decides
+    nowhere = {"TRIMTAB_STATE": str(tmp_path / "file")}
+    assert program.succeed(*with_key, "--json", environ=nowhere).document["digest"] == document["digest"]
+    _refused(program.run("anchor", "verify", copy, environ=nowhere), 2, "state.unusable")
     text = copy.read_text("utf-8")
     changed = text.replace('"database":"market', '"database":"narket', 1)
     assert changed != text

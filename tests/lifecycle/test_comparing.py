@@ -151,4 +151,6 @@ def test_what_else_differs_is_told_by_name_and_never_by_value() -> None:
         "table public.c is new",
     )
     assert (found.only_earlier, found.only_later) == (("q",), ("p",))
+    standby = compare(earlier, replace(earlier, is_standby=True), error_rate=0.01, margin=0.1)
+    assert standby.differences == ("one of them is of a standby",)
     assert found.finding is Finding.UNKNOWN

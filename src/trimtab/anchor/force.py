@@ -40,7 +40,8 @@ def standings(anchors: Sequence[Anchor], entries: Iterable[Entry]) -> list[Stand
     standing_changes = {applied.intent_id for applied in applied_changes(entries)}
     found = []
     for number, anchor in enumerate(anchors):
-        later = [other for other in anchors[number + 1 :] if other.server == anchor.server]
+        of_same = (anchor.server, anchor.is_standby)
+        later = [other for other in anchors[number + 1 :] if (other.server, other.is_standby) == of_same]
         force = Force.IN_FORCE
         if anchor.id in released:
             force = Force.RELEASED
@@ -56,8 +57,11 @@ def standings(anchors: Sequence[Anchor], entries: Iterable[Entry]) -> list[Stand
     return found
 
 
-def reference(standing: Sequence[Standing], server: tuple[str, str, int]) -> Anchor | None:
+def reference(standing: Sequence[Standing], server: tuple[str, str, int], *, is_standby: bool = False) -> Anchor | None:
     """Return the anchor that a database is held to: the last that was accepted, else the last, of those in force."""
-    candidates = [s for s in standing if s.force is Force.IN_FORCE and s.anchor.server == server]
+    of_same = (server, is_standby)
+    candidates = [
+        s for s in standing if s.force is Force.IN_FORCE and (s.anchor.server, s.anchor.is_standby) == of_same
+    ]
     accepted = [s for s in candidates if s.accepted_because]
     return (accepted or candidates)[-1].anchor if candidates else None

@@ -106,6 +106,7 @@ def make_anchor(
         settings={s.name: s.value for s in snapshot.settings.values() if not s.is_default},
         change_ids=change_ids,
         server=(server.system_identifier or "", server.database, server.database_oid),
+        is_standby=server.is_standby,
         tool=__version__,
         origin=snapshot.workload.origin,
         since=snapshot.workload.since,

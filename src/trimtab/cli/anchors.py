@@ -14,7 +14,7 @@ from rich.table import Table
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
 from trimtab.cli.text import duration, printable, share
 from trimtab.cli.watch import ConsoleWatcher
-from trimtab.errors import RegressionError
+from trimtab.errors import ConfigError, RegressionError
 from trimtab.report.anchors import (
     anchor_document,
     comparison_document,
@@ -117,19 +117,28 @@ def verify(file: Path | None, keys: Sequence[Path], *, config: Path | None, as_j
     """Verify a document, or the chain of this machine; what is wrong is an error."""
     from trimtab import api
 
-    ledger_path = ledger_of(load(config))
     if file is not None:
-        signed = api.verify_anchor(file, keys=keys, ledger_path=ledger_path)
+        signed = api.verify_anchor(file, keys=keys, ledger_path=_ledger_if_any(config, keys))
         told = f"verified: {signed.anchor.id} is as {signed.key_id} signed it"
         document = verified_document([signed.anchor.id], signed.digest)
     else:
-        ids = api.verify_anchors(ledger_path=ledger_path)
+        ids = api.verify_anchors(ledger_path=ledger_of(load(config)))
         told = f"verified: {len(ids)} anchors are as signed, in one chain, as the ledger has them"
         document = verified_document(ids, None)
     if as_json:
         print_json(document)
     else:
         stdout_console().print(told, highlight=False, markup=False, soft_wrap=True)
+
+
+def _ledger_if_any(config: Path | None, keys: Sequence[Path]) -> Path | None:
+    """Return where the ledger is; None where there can be none and keys are given, which then decide alone."""
+    try:
+        return ledger_of(load(config))
+    except ConfigError as error:
+        if not keys or not error.code.startswith("state."):
+            raise
+        return None
 
 
 def compare(

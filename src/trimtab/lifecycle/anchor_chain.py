@@ -22,7 +22,7 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import ServerIdentity
-from trimtab.signing.keys import write_public_key
+from trimtab.signing.keys import public_keys, write_public_key
 
 DIRECTORY = "anchors"
 
@@ -83,13 +83,13 @@ def verified_chain(ledger_path: Path) -> list[str]:
     return [signed.anchor.id for signed in store.anchors()]
 
 
-def verified_file(path: Path, ledger_path: Path, keys: Sequence[Path] = ()) -> SignedAnchor:
+def verified_file(path: Path, ledger_path: Path | None, keys: Sequence[Path] = ()) -> SignedAnchor:
     """Return the anchor of a document that came from anywhere. No server is asked.
 
-    `keys` are files of public keys that are believed beside those known here. Raises AnchorError `anchor.flawed`, which
-    names the first thing that is wrong, `anchor.unreadable`, and KeyFileError.
+    `keys` are files of public keys that are believed beside those known here: none without a ledger's path. Raises
+    AnchorError `anchor.flawed`, which names the first thing that is wrong, `anchor.unreadable`, and KeyFileError.
     """
-    known = store_of(ledger_path).known(keys)
+    known = public_keys(keys) if ledger_path is None else store_of(ledger_path).known(keys)
     try:
         with path.open("rb") as file:
             return read(file.read(MOST_BYTES + 1), known)

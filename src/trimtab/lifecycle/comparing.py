@@ -245,6 +245,8 @@ def _differences(earlier: Anchor, later: Anchor) -> list[str]:
     told = []
     if earlier.server != later.server:
         told.append("they are of different databases")
+    if earlier.is_standby != later.is_standby:
+        told.append("one of them is of a standby")
     if earlier.server_version != later.server_version:
         told.append(f"server version {earlier.server_version} became {later.server_version}")
     told += _host(earlier.state.host, later.state.host)

@@ -65,6 +65,7 @@ def evolutions(
     ledger_path: Path,
     server: tuple[str, str, int],
     *,
+    is_standby: bool = False,
     query_ids: Sequence[str] | None = None,
     rules: Rules | None = None,
 ) -> list[Evolved]:
@@ -75,10 +76,10 @@ def evolutions(
     Raises AnchorError, LedgerError.
     """
     chain = [signed.anchor for signed in store_of(ledger_path).anchors()]
-    anchors = [anchor for anchor in chain if anchor.server == server]
+    anchors = [anchor for anchor in chain if (anchor.server, anchor.is_standby) == (server, is_standby)]
     with Ledger.open(ledger_path) as ledger:
         entries = tuple(ledger.entries())
-    held = reference(standings(chain, entries), server)
+    held = reference(standings(chain, entries), server, is_standby=is_standby)
     events = [*_ledger_events(entries, server), *_anchor_events(anchors)]
     standing = applied_changes(entries, database=_database(server))
     hours = watched_hours(ledger_path, _database(server))

@@ -161,7 +161,8 @@ class Anchor:
     """A performance state. `coordinate` orders anchors.
 
     `since` and `until` are the window in which was counted, ISO 8601 in UTC; `since` is None where nobody knows.
-    `server` tells one database from another: system identifier, name, oid. `specification` is its id and digest.
+    `server` tells one database from another: system identifier, name, oid; those of a standby are its primary's.
+    `specification` is its id and digest.
     `arrival` are calls/s of all statements by hour of the week (Monday 0 h UTC first), None for hours that were not
     watched; empty where nobody watched.
     """
@@ -175,6 +176,7 @@ class Anchor:
     change_ids: tuple[str, ...]
     permanence: Permanence = Permanence.OPTIMIZATION_LIFETIME
     server: tuple[str, str, int] = ("", "", 0)
+    is_standby: bool = False
     tool: str = ""
     specification: tuple[str, str] = ("", "")
     origin: str = ""

@@ -187,13 +187,13 @@ def _request(
 ) -> Request:
     """Return what a run is asked, of what both `optimize` and `advise_indexes` take."""
     from trimtab.db.dsn import conninfo_for
-    from trimtab.lifecycle.request import Request
+    from trimtab.lifecycle.request import Request, given_workload
     from trimtab.paths import ledger_path as default_ledger_path
 
     return Request(
         conninfo=conninfo_for(dsn, database),
         ledger_path=ledger_path or default_ledger_path(),
-        workload=_given(workload),
+        workload=given_workload(workload),
         objectives=_checked(objectives),
         budget_bytes=budget_bytes,
         spec=spec,
@@ -456,10 +456,3 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
             next_step=f"Name one or more of {', '.join(OBJECTIVES)}.",
         )
     return tuple(dict.fromkeys(objectives))
-
-
-def _given(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
-    """Return the workload's file, or its statements: these stay in memory, so that no death leaves a copy of them."""
-    if workload is None:
-        return None
-    return Path(workload) if isinstance(workload, str | Path) else tuple(workload)

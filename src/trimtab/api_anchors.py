@@ -54,6 +54,7 @@ def create_anchor(
     """
     from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.anchoring import AnchorRequest, create
+    from trimtab.lifecycle.request import given_workload
     from trimtab.model.anchor import Permanence
 
     if permanence not in list(Permanence):
@@ -65,7 +66,7 @@ def create_anchor(
     request = AnchorRequest(
         conninfo=conninfo_for(dsn, database),
         ledger_path=_ledger(ledger_path),
-        workload=_given(workload),
+        workload=given_workload(workload),
         permanence=Permanence(permanence),
         runs=runs,
         seconds=seconds,
@@ -199,12 +200,13 @@ def explain_anchor(
     """
     from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+    from trimtab.lifecycle.request import given_workload
 
     request = ExplainRequest(
         conninfo=conninfo_for(dsn, database),
         ledger_path=_ledger(ledger_path),
         name=name,
-        workload=_given(workload),
+        workload=given_workload(workload),
         query_ids=None if query_ids is None else tuple(query_ids),
         pg_bin=pg_bin,
         seed=seed,
@@ -336,12 +338,6 @@ def _anchor_of(report: Report) -> str:
             next_step="Give the DSN of the database instead; its level is then measured now.",
         )
     return report.anchor.id
-
-
-def _given(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
-    if workload is None:
-        return None
-    return Path(workload) if isinstance(workload, str | Path) else tuple(workload)
 
 
 def _ledger(path: Path | None) -> Path:

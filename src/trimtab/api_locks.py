@@ -37,13 +37,14 @@ def lock_plan(
     """
     from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.holding import HoldRequest, hold
+    from trimtab.lifecycle.request import given_workload
 
     request = HoldRequest(
         conninfo=conninfo_for(dsn, database),
         ledger_path=_ledger(ledger_path),
         name=name,
         query_id=query_id,
-        workload=_given(workload),
+        workload=given_workload(workload),
         role=role,
         spec=spec,
         ttl_days=ttl_days,
@@ -96,23 +97,18 @@ def review_locks(
     """
     from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.holding import ReviewRequest, review_all
+    from trimtab.lifecycle.request import given_workload
 
     request = ReviewRequest(
         conninfo=conninfo_for(dsn, database),
         ledger_path=_ledger(ledger_path),
-        workload=_given(workload),
+        workload=given_workload(workload),
         spec=spec,
         ttl_days=ttl_days,
         pg_bin=pg_bin,
         seed=seed,
     )
     return review_all(request, watcher or Silent())
-
-
-def _given(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
-    if workload is None:
-        return None
-    return Path(workload) if isinstance(workload, str | Path) else tuple(workload)
 
 
 def _ledger(path: Path | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,3 +31,10 @@ class Request:
     seed: int = 1
     standbys: tuple[str, ...] = ()
     wishes: IndexWishes = NO_WISHES
+
+
+def given_workload(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:
+    """Return the workload's file, or its statements: these stay in memory, so that no death leaves a copy of them."""
+    if workload is None:
+        return None
+    return Path(workload) if isinstance(workload, str | Path) else tuple(workload)

@@ -13,8 +13,6 @@ from math import sqrt
 from trimtab.model.anchor import Counted
 from trimtab.model.traffic import Counter, Counters, StatementKey
 
-NOTHING = Counter(0, 0.0, 0.0)
-
 
 @dataclass(frozen=True, slots=True)
 class CountedWindow:
@@ -64,17 +62,5 @@ def _counted(found: list[tuple[StatementKey, Counter]], total_ms: float) -> Coun
 
 def _step(begin: Counters, end: Counters, key: StatementKey) -> Counter | None:
     """Return what was counted in between, None where the counter began anew."""
-    first, last = begin.by_statement.get(key, NOTHING), end.by_statement[key]
-    if key not in begin.by_statement:
-        return last
-    if first.since != last.since or last.calls < first.calls or last.total_ms < first.total_ms * (1 - 1e-12):
-        return None
-    return Counter(
-        last.calls - first.calls,
-        last.total_ms - first.total_ms,
-        last.squares - first.squares,
-        last.since,
-        last.rows - first.rows,
-        last.blocks - first.blocks,
-        last.temporary_blocks - first.temporary_blocks,
-    )
+    first, last = begin.by_statement.get(key), end.by_statement[key]
+    return last if first is None else last.after(first)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
-from trimtab.cli.text import printable
+from trimtab.cli.text import printable, utc_time
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import ApplyError
 from trimtab.report.anchor_locks import held_document, locks_document
@@ -153,7 +152,7 @@ def _show(held: Held) -> None:
     for what, reason in held.closed:
         console.print(f"  closed {what}: {printable(reason)}", highlight=False, markup=False, soft_wrap=True)
     if held.lease is not None:
-        text = f"locked by {held.lease.id} until {_when(held.lease.expires_ns)}"
+        text = f"locked by {held.lease.id} until {utc_time(held.lease.expires_ns)}"
         console.print(text, highlight=False, markup=False)
 
 
@@ -167,12 +166,8 @@ def _list(found: Sequence[Lease]) -> None:
             lease.query_id,
             lease.mechanism,
             lease.state.value,
-            _when(lease.expires_ns),
+            utc_time(lease.expires_ns),
             str(lease.flips),
             escape(printable(lease.reason)),
         )
     stdout_console().print(table if found else "no plan is locked")
-
-
-def _when(at_ns: int) -> str:
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(sep=" ", timespec="seconds")[:19]

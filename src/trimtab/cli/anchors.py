@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
-from trimtab.cli.text import duration, printable, share
+from trimtab.cli.text import duration, printable, share, utc_time
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import ConfigError, RegressionError
 from trimtab.report.anchors import (
@@ -90,7 +89,7 @@ def list_all(*, config: Path | None, as_json: bool) -> None:
         state = standing.force.value.replace("_", " ") + (", accepted" if standing.accepted_because else "")
         table.add_row(
             anchor.id,
-            _when(anchor.coordinate[0]),
+            utc_time(anchor.coordinate[0]),
             escape(printable(anchor.database)),
             str(len(anchor.queries)),
             anchor.permanence.value,
@@ -212,7 +211,8 @@ def _tell_noted(signed: SignedAnchor, schema: str, what: str, reason: str, *, as
 
 def _tell(signed: SignedAnchor) -> None:
     anchor, console = signed.anchor, stdout_console()
-    text = f"anchor {anchor.id}  {printable(anchor.database)}  {_when(anchor.coordinate[0])}  {anchor.permanence.value}"
+    taken = utc_time(anchor.coordinate[0])
+    text = f"anchor {anchor.id}  {printable(anchor.database)}  {taken}  {anchor.permanence.value}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     for dimension in anchor.dimensions:
         if dimension.level is None:
@@ -279,7 +279,3 @@ def _show(found: Comparison) -> None:
         if ids:
             more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
             console.print(f"{what}: {', '.join(ids[:SHOWN])}{more}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _when(at_ns: int) -> str:
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(sep=" ", timespec="seconds")[:19]

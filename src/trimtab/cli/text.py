@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from datetime import UTC, datetime
 
 from trimtab.errors import TrimtabError
 
@@ -44,6 +45,11 @@ def duration(ms: float) -> str:
     if ms >= 1000:
         return f"{ms / 1000:.2f} s"
     return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 10 else f"{ms:.2f} ms"
+
+
+def utc_time(at_ns: int) -> str:
+    """Return nanoseconds since 1970 as the date and time of day in UTC, to the second."""
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(sep=" ", timespec="seconds")[:19]
 
 
 def size(size_bytes: int) -> str:

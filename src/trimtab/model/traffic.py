@@ -13,6 +13,9 @@ StatementKey: TypeAlias = tuple[int, int, bool]
 """How pg_stat_statements knows a statement of one database: the role's oid, the query's id, and whether it stood by
 itself (true) or inside of a function."""
 
+# The server tells the times' spread, of which the sum of their squares is made, with some 16 digits.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -29,6 +32,21 @@ class Counter:
     rows: int = 0
     blocks: int = 0
     temporary_blocks: int = 0
+
+    def after(self, first: Counter) -> Counter | None:
+        """Return what was counted since an earlier reading; None where counting began anew in between."""
+        shrank = self.calls < first.calls or self.total_ms < first.total_ms * (1 - ROUNDING)
+        if first.since != self.since or shrank:
+            return None
+        return Counter(
+            self.calls - first.calls,
+            self.total_ms - first.total_ms,
+            self.squares - first.squares,
+            self.since,
+            self.rows - first.rows,
+            self.blocks - first.blocks,
+            self.temporary_blocks - first.temporary_blocks,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from trimtab.anchor.record import coordinate_to_dict
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,13 +19,7 @@ if TYPE_CHECKING:
 def anchor_document(signed: SignedAnchor, path: Path) -> dict[str, object]:
     """Return the document of `anchor create` and `anchor show`."""
     anchor = asdict(signed.anchor)
-    time_ns, wal_position, timeline, epoch = signed.anchor.coordinate
-    anchor["coordinate"] = {
-        "time_ns": str(time_ns),
-        "wal_position": wal_position,
-        "timeline": timeline,
-        "statistics_epoch": epoch,
-    }
+    anchor["coordinate"] = coordinate_to_dict(signed.anchor.coordinate)
     return {
         "schema": "trimtab.anchor.show/v1",
         "path": str(path),

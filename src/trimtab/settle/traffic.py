@@ -17,7 +17,7 @@ from enum import StrEnum
 from math import exp, log, sqrt
 from statistics import fmean, variance
 
-from trimtab.model.traffic import Counter, Counters, StatementKey
+from trimtab.model.traffic import ROUNDING, Counter, Counters, StatementKey
 from trimtab.settle.student import t_quantile
 
 LEAST_CALLS = 20
@@ -26,8 +26,6 @@ LEAST_OTHERS = 3
 # the time that all statements took meanwhile. A trial has the same.
 LARGEST_UNNOTICED = 0.05
 _NOTHING = Counter(0, 0.0, 0.0)
-# The server tells the times' spread, of which the sum of their squares is made, with some 16 digits.
-_ROUNDING = 1e-12
 _RESOLUTION_MS = 1e-6
 
 
@@ -164,7 +162,7 @@ def _runs(window: Window, key: StatementKey) -> Runs | Unjudged:
         return step
     if step.calls < LEAST_CALLS:
         return Unjudged.FEW
-    rounding = _ROUNDING * window.end.by_statement[key].squares
+    rounding = ROUNDING * window.end.by_statement[key].squares
     scatter = step.squares - step.total_ms**2 / step.calls
     if scatter < -10 * rounding - _RESOLUTION_MS**2:
         return Unjudged.RESET  # no executions have such sums: these are not the differences of one counter
@@ -181,10 +179,8 @@ def _step(begin: Counters, end: Counters, key: StatementKey) -> Counter | Unjudg
         return Unjudged.FEW
     if first is None:
         return last
-    shrank = last.calls < first.calls or last.total_ms < first.total_ms * (1 - _ROUNDING)
-    if first.since != last.since or shrank:
-        return Unjudged.RESET
-    return Counter(last.calls - first.calls, last.total_ms - first.total_ms, last.squares - first.squares)
+    step = last.after(first)
+    return Unjudged.RESET if step is None else step
 
 
 def _log_changes(before: Window, after: Window, others: Collection[StatementKey]) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import pi, tan
+from math import pi, sqrt, tan
 from statistics import NormalDist
 
 import pytest
@@ -25,6 +25,13 @@ def test_it_is_wider_than_the_normal_narrower_than_the_cauchy_and_symmetric(shar
     found = t_quantile(share, freedom)
     assert NormalDist().inv_cdf(share) - 1e-9 <= found <= tan(pi * (share - 0.5)) * (1 + 1e-9) + 1e-9
     assert t_quantile(1.0 - share, freedom) == pytest.approx(-found, rel=1e-6, abs=1e-9)
+
+
+def test_the_far_tail_of_few_degrees_of_freedom() -> None:
+    # With two degrees the quantile is known in full; those below lie in order.
+    share = 0.999_999
+    assert t_quantile(share, 2.0) == pytest.approx((2 * share - 1) / sqrt(2 * share * (1 - share)), rel=1e-6)
+    assert t_quantile(share, 2.0) < t_quantile(share, 1.5) < t_quantile(share, 1.0)
 
 
 def test_it_goes_over_into_the_normal() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -38,6 +40,33 @@ def test_after_the_last_word_no_signal_changes_the_exit_code() -> None:
         ignore_signals()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(os.getpid(), number)
+
+
+HAMMERED = """
+import sys, time
+from trimtab.embedded.signals import cleanup_on_signals, end_without_signals
+try:
+    with cleanup_on_signals():
+        print("ready", flush=True)
+        time.sleep(30)
+except SystemExit as leaving:
+    end_without_signals()
+    raise
+"""
+
+
+def test_an_interrupt_that_never_stops_coming_leaves_no_traceback() -> None:
+    for _ in range(20):
+        program = subprocess.Popen(
+            [sys.executable, "-c", HAMMERED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        with program:
+            assert program.stdout is not None
+            program.stdout.readline()
+            while program.poll() is None:
+                program.send_signal(signal.SIGINT)
+            assert program.stderr is not None
+            assert (program.returncode, program.stderr.read()) == (130, "")
 
 
 def test_an_ignored_hangup_stays_ignored() -> None:

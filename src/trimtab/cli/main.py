@@ -18,7 +18,7 @@ _ENDED_BY_SIGNAL = (129, 130, 143)
 def main() -> None:
     """Run the command line and exit with its code."""
     from trimtab.cli.output import take_over
-    from trimtab.embedded.signals import cleanup_on_signals, ignore_signals
+    from trimtab.embedded.signals import cleanup_on_signals, end_without_signals, ignore_signals
 
     try:
         finish_output = take_over()
@@ -35,6 +35,7 @@ def main() -> None:
     lost = finish_output()
     if lost is not None and code == 0:
         code = _tell(lost)
+    end_without_signals()
     sys.exit(code)
 
 

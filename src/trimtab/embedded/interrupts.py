@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -40,3 +40,18 @@ def interrupts_deferred() -> Iterator[None]:
             signal.signal(number, before[number])
         for waiting in dict.fromkeys(arrived):
             signal.raise_signal(waiting)
+
+
+def disregard(numbers: Iterable[signal.Signals]) -> None:
+    """Have these signals do nothing; one that is ignored already stays so.
+
+    By a handler of Python's and not by SIG_IGN: a signal that comes while it changes would be reported on stderr, with
+    a traceback ("ignored due to race condition").
+    """
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _nothing)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    return

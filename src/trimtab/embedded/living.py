@@ -13,6 +13,7 @@ import threading
 from contextlib import suppress
 from typing import Protocol
 
+from trimtab.embedded.interrupts import disregard
 from trimtab.errors import EmbeddedError
 
 
@@ -50,8 +51,7 @@ def _at_exit() -> None:
         return
     if threading.current_thread() is threading.main_thread():
         # An impatient second Ctrl-C must not cut short what removes the servers.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        disregard((signal.SIGINT, signal.SIGTERM))
     destroy_all()
 
 

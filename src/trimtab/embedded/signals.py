@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import trimtab.embedded.living  # noqa: F401  # Its at-exit net belongs to what this promises.
+from trimtab.embedded.interrupts import disregard
 
 INTERRUPTED = 128 + signal.SIGINT
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -52,13 +53,18 @@ def cleanup_on_signals() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """From here on no signal ends the program: all is done and told, and only its code is left to return."""
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)
+    """From here on no signal ends the program: all is done, and only its code is left to tell and to return."""
+    disregard(_ENDING)
+
+
+def end_without_signals() -> None:
+    """From here on none reaches the main thread either: Python takes its handlers away before its last steps."""
+    ignore_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    ignore_signals()
+    disregard(_ENDING)
     interrupted = Interrupted(128 + number)
     interrupted.code = 128 + number
     raise interrupted

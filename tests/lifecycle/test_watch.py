@@ -312,6 +312,44 @@ def test_a_server_without_the_extension_is_refused(world: World) -> None:
     assert not (world.ledger_path.parent / "watch").exists()
 
 
+@pytest.fixture
+def reader(world: World) -> Iterator[str]:
+    """A role that may see its own statements only."""
+    world.run("CREATE ROLE watch_reader LOGIN")
+    world.watched_as = "watch_reader"
+    yield world.watched_as
+    world.run("DROP ROLE watch_reader")
+
+
+def test_a_role_that_sees_no_statement_of_others_is_told_so_at_once(world: World, reader: str) -> None:
+    world.work()
+    with pytest.raises(SourceError) as refused:
+        world.watch(40)
+    assert refused.value.code == "watch.blind"
+    assert len(world.told) == 0
+
+
+def test_a_right_that_is_lost_meanwhile_is_no_silence(world: World, reader: str) -> None:
+    def change(number: int) -> None:
+        if number == 4:
+            world.run(f"REVOKE pg_read_all_stats FROM {reader}")
+        if number == 8:
+            world.run(f"GRANT pg_read_all_stats TO {reader}")
+
+    world.run(f"GRANT pg_read_all_stats TO {reader}")
+    world.work()
+    world.before_round = change
+    world.watch(12)
+    assert [told.state for told in world.told] == ["learning"] * 4 + ["blind"] * 4 + ["learning"] * 4
+    assert [kind for kind in world.kinds() if kind.startswith("statements")] == [
+        "statements_hidden",
+        "statements_shown",
+    ]
+    [hidden] = [detail for kind, detail in world.events() if kind == "statements_hidden"]
+    assert hidden["statements"]
+    assert 0.5 < float(str(hidden["share_of_time"])) <= 1.0
+
+
 def test_an_extension_that_is_dropped_meanwhile_is_trouble_and_no_silence(world: World) -> None:
     def drop(number: int) -> None:
         if number == 5:

@@ -49,6 +49,7 @@ class World:
     server: Server
     database: str
     ledger_path: Path
+    watched_as: str = ""
     size: int = SIZE
     repeats: int = 2
     told: list[Told] = field(default_factory=list)
@@ -95,7 +96,8 @@ class World:
             with suppress(psycopg.OperationalError):
                 self.work()
 
-        request = WatchRequest(self.dsn, self.ledger_path, INTERVAL_SECONDS, learn, **options)
+        dsn = f"{self.dsn} user={self.watched_as}" if self.watched_as else self.dsn
+        request = WatchRequest(dsn, self.ledger_path, INTERVAL_SECONDS, learn, **options)
         listener = _Listener(self)
         try:
             return watch(request, listener, Clocks(wall=self._wall, sleep=sleep))

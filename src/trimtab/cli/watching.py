@@ -180,14 +180,17 @@ def _levels(dimensions: Sequence[Watched]) -> str:
 def _verdict(documents: Sequence[Mapping[str, Any]]) -> int:
     alarmed = [d for d in documents if d["open_alarms"]]
     unseen = [d for d in documents if not d["running"] or d["is_stale"]]
-    if not alarmed and not unseen:
+    blind = [d for d in documents if d["state"] == "blind"]
+    if alarmed:
+        what, code, next_step = "have open alarms", "watch.alarm", "Look into the statements that are named."
+    elif unseen:
+        what, code, next_step = "are not watched now", "watch.not_running", "Start `trimtab watch` again."
+    elif blind:
+        next_step = "GRANT pg_read_all_stats TO the role that watches."
+        what, code = "are watched by a role that sees none of their statements", "watch.blind"
+    else:
         return 0
-    what = f"{len(alarmed)} databases have open alarms" if alarmed else f"{len(unseen)} databases are not watched now"
-    found = RegressionError(
-        what,
-        code="watch.alarm" if alarmed else "watch.not_running",
-        next_step="Look into the statements that are named." if alarmed else "Start `trimtab watch` again.",
-    )
+    found = RegressionError(f"{len(alarmed or unseen or blind)} databases {what}", code=code, next_step=next_step)
     tell(found)
     return found.exit_code
 
@@ -213,7 +216,8 @@ def _show(document: Mapping[str, Any]) -> None:
         judged = share(float(document["judged_share"]))
         line(f"  judged: {document['judged']} of {document['statements']} statements, {judged} of the time")
     for each in document["not_judged"]:
-        line(f"  not judged: {each['statements']} statements ({each['reason']})")
+        of_time = f", {share(float(each['share']))} of the time" if each["share"] else ""
+        line(f"  not judged: {each['statements']} statements{of_time} ({each['reason']})")
     plans = document["plans"]
     line(f"  plans: {plans['checked']} checked, {plans['changed']} changed")
     for reason, count in plans["not_checked"].items():

@@ -24,7 +24,7 @@ from trimtab.lifecycle.anchor_chain import put_back_names, standings_of, store_o
 from trimtab.lifecycle.watch_alarms import to_ledger
 from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
-from trimtab.lifecycle.watch_round import Memory, Told, open_count
+from trimtab.lifecycle.watch_round import BLIND, Memory, Told, open_count
 from trimtab.lifecycle.watch_store import KEPT_SLOTS, ROUND, WatchStore
 from trimtab.model.catalog import ServerIdentity
 from trimtab.model.watched import Reference, References
@@ -103,6 +103,7 @@ class _Watch:
     guard: Guard | None = None
     failures: int = 0
     _ledger_failed: bool = field(default=False)
+    _has_seen: bool = field(default=False)
 
     def run(self) -> int:
         """Go round until the end; return how many alarms are open then."""
@@ -140,6 +141,10 @@ class _Watch:
         if self.failures:
             self.memory.note(self.clocks.wall(), "reachable", {"after_failures": self.failures})
             self.failures = 0
+        if told.state != BLIND:
+            self._has_seen = True
+        elif not self._has_seen:
+            raise _blind(self.memory)
         self._to_ledger()
         if self.guard is not None:
             told = replace(told, events=[*told.events, *self._act(self.guard, self.link)])
@@ -189,8 +194,9 @@ class _Watch:
 def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = None) -> int:
     """Watch a database, and return how many alarms are open at the end.
 
-    Raises SourceError when it cannot be reached or lacks pg_stat_statements at the beginning, and `watch.replaced` when
-    another server answers in its place; BusyError `watch.busy`; LedgerError `watch.store_*`.
+    Raises SourceError when it cannot be reached or lacks pg_stat_statements at the beginning, `watch.blind` when all
+    that ran is hidden from the role then, and `watch.replaced` when another server answers in its place; BusyError
+    `watch.busy`; LedgerError `watch.store_*`.
     """
     clocks = clocks or Clocks()
     link = _connected(request)
@@ -220,6 +226,16 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
                 watching.close()
     finally:
         link.conn.close()
+
+
+def _blind(memory: Memory) -> SourceError:
+    """Return why a watch does not begin that could only learn for ever."""
+    hidden = 0 if memory.reading is None else memory.reading.hidden
+    return SourceError(
+        f"nothing can be watched: {hidden} statements of other roles are hidden from this one, and it has none itself",
+        code="watch.blind",
+        next_step="As a superuser: GRANT pg_read_all_stats TO the role; `trimtab init` prints a role that has it.",
+    )
 
 
 def _guard(request: WatchRequest, server: ServerIdentity, memory: Memory) -> Guard:

@@ -11,8 +11,12 @@ from trimtab.anchor.learning import MOST_STATEMENTS
 from trimtab.anchor.vigil import Seen, Vigil
 from trimtab.model.watched import CALLS, TOTAL_MS, Interval, Reading, Unjudged
 
+HIDDEN = "hidden from this role (GRANT pg_read_all_stats)"
 
-def not_judged(seen: Seen | None, interval: Interval | None, *, unread: int, hidden: int) -> list[Unjudged]:
+
+def not_judged(
+    seen: Seen | None, interval: Interval | None, *, unread: int, hidden: int, hidden_share: float
+) -> list[Unjudged]:
     """Return what no verdict of this round covers. `unread` statements are not described yet."""
     found: list[Unjudged] = []
     if seen is not None and interval is not None:
@@ -22,7 +26,7 @@ def not_judged(seen: Seen | None, interval: Interval | None, *, unread: int, hid
     if unread:
         found.append(Unjudged("not read yet", unread))
     if hidden:
-        found.append(Unjudged("hidden from this role (GRANT pg_read_all_stats)", hidden))
+        found.append(Unjudged(HIDDEN, hidden, hidden_share))
     return found
 
 

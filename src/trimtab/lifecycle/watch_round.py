@@ -18,7 +18,7 @@ from trimtab.anchor.vigil import Seen, Vigil, closed, grown, observe, open_alarm
 from trimtab.anchor.watched_dimensions import ROWS, unknown_dimensions, watched_dimensions
 from trimtab.db.connection import Connection
 from trimtab.lifecycle.watch_alarms import alarms_of
-from trimtab.lifecycle.watch_facts import not_judged, round_facts
+from trimtab.lifecycle.watch_facts import HIDDEN, not_judged, round_facts
 from trimtab.lifecycle.watch_plans import Checked, PlanChecks
 from trimtab.lifecycle.watch_slots import interval_of
 from trimtab.lifecycle.watch_state import (
@@ -40,6 +40,7 @@ CHECKPOINT_SECONDS = 60.0
 GROWN_EVERY_ROUNDS = 360
 FORGOTTEN_AFTER_NS = 7 * 86400 * 10**9
 NEVER = Gap.NOT_BEFORE
+BLIND = "blind"
 NO_ALARM = "-"
 """Less load is an event, and no alarm: it is the application's business, and comes every night."""
 _RATE_ROW = -RATE - 1
@@ -72,6 +73,7 @@ class Memory:
     skipped_ticks: int = 0
     _checkpoint_ns: int = 0
     _since_growth: int = 0
+    _hidden: int = 0
     _plan_words: dict[StatementKey, str] = field(default_factory=dict)
     _mends: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
 
@@ -127,6 +129,8 @@ class Memory:
         if isinstance(step, Gap) and step is not NEVER:
             events.append(("gap", {"why": step.value, "code": step.name.lower()}))
         names = {key: (found.name, found.is_workload) for key, found in new.items()}
+        events += self._hidden_events(reading)
+        is_blind = self._is_blind(reading, names)
         vigil, seen, alarms = self.vigil, None, {}
         interval = self._workload(step, names) if isinstance(step, Interval) else None
         if vigil is not None and interval is not None:
@@ -154,7 +158,9 @@ class Memory:
             vigil, learnt = self._learnt(vigil, reading.wall_ns)
             events += learnt
             dimensions = self._dimensions(seen, vigil)
-            told = Told(self._state(vigil), events, list(alarms.values()), dimensions, self._open(vigil))
+            told = Told(
+                self._state(vigil, is_blind=is_blind), events, list(alarms.values()), dimensions, self._open(vigil)
+            )
             for kind, detail in events:
                 self.store.add_event(reading.wall_ns, kind, detail)
             self._put_status(told, reading, interval, seen, vigil, checks)
@@ -205,6 +211,22 @@ class Memory:
             described = by_id.get(key[1], lost)
             found[key] = KnownStatement(0, described.name or f"statement {key[1]}", described.is_workload)
         return found
+
+    def _hidden_events(self, reading: Reading) -> list[tuple[str, Mapping[str, object]]]:
+        """Tell that statements are hidden when that begins and when it ends; how many, the status says."""
+        before, self._hidden = self._hidden, reading.hidden
+        if bool(before) == bool(reading.hidden):
+            return []
+        if not reading.hidden:
+            return [("statements_shown", {})]
+        share = round(reading.hidden_share, 4)
+        return [("statements_hidden", {"statements": reading.hidden, "share_of_time": share, "why": HIDDEN})]
+
+    def _is_blind(self, reading: Reading, new: Mapping[StatementKey, tuple[str, bool]]) -> bool:
+        """Return whether others' statements are hidden, and none of the workload is seen beside them."""
+        return reading.hidden > 0 and not any(
+            self.known[key].is_workload if key in self.known else new.get(key, ("", True))[1] for key in reading.keys
+        )
 
     def _workload(self, interval: Interval, new: Mapping[StatementKey, tuple[str, bool]]) -> Interval:
         """Leave out what Trimtab and monitoring send, and what is not described yet: that is told as unread."""
@@ -341,7 +363,8 @@ class Memory:
 
     def _unjudged(self, seen: Seen | None, interval: Interval | None, reading: Reading | None) -> list[Unjudged]:
         unread = 0 if reading is None else sum(key not in self.known for key in reading.keys)
-        return not_judged(seen, interval, unread=unread, hidden=0 if reading is None else reading.hidden)
+        hidden, hidden_share = (0, 0.0) if reading is None else (reading.hidden, reading.hidden_share)
+        return not_judged(seen, interval, unread=unread, hidden=hidden, hidden_share=hidden_share)
 
     def _put_status(
         self,
@@ -373,10 +396,12 @@ class Memory:
         )
 
     @staticmethod
-    def _state(vigil: Vigil | None) -> str:
-        if vigil is None:
-            return "learning"
-        return "alarm" if open_count(vigil) else "watching"
+    def _state(vigil: Vigil | None, *, is_blind: bool) -> str:
+        if vigil is not None and open_count(vigil):
+            return "alarm"
+        if is_blind:
+            return BLIND
+        return "learning" if vigil is None else "watching"
 
     @staticmethod
     def _open(vigil: Vigil | None) -> int:

@@ -60,7 +60,8 @@ class Reading:
     """The counters at one moment: a row of `counts` per key, and `since` when each began, 0.0 where nobody tells.
 
     `wall_ns` is our clock; `tick` our monotonic clock in seconds, which has no meaning after a restart of ours.
-    `hidden` are statements of roles that do not show us theirs.
+    `hidden` are statements of roles that do not show us theirs; `hidden_share` is their share of the time since the
+    counters began.
     """
 
     instance: Instance
@@ -70,6 +71,7 @@ class Reading:
     counts: Floats
     since: Floats
     hidden: int = 0
+    hidden_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ LONGEST_TEXT = 20_000
 _TELLS_TOP_LEVEL = (1, 9)
 _TELLS_SINCE = (1, 11)
 _NOT_LOADED = "55000"
-_KEY_COLUMNS, _SINCE = 3, 9
+_KEY_COLUMNS, _TOTAL_MS, _SINCE = 3, 4, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,12 @@ def read_round(conn: Connection, source: Source, *, wall_ns: int, tick: float) -
     counted = [row for row in rows if row[1] is not None]
     counts, since = _arrays(counted)
     keys = tuple(row[:_KEY_COLUMNS] for row in counted)
-    return Reading(instance, wall_ns, tick, keys, counts, since, hidden=len(rows) - len(counted))
+    whole_ms = sum(row[_TOTAL_MS] for row in rows)
+    hidden_ms = sum(row[_TOTAL_MS] for row in rows if row[1] is None)
+    return Reading(
+        instance, wall_ns, tick, keys, counts, since,
+        hidden=len(rows) - len(counted), hidden_share=hidden_ms / whole_ms if whole_ms > 0 else 0.0,
+    )  # fmt: skip
 
 
 def read_texts(conn: Connection, source: Source, keys: Collection[StatementKey]) -> Mapping[int, str | None]:

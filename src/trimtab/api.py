@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +96,7 @@ def optimize(
     spec: str | Path | None = None,
     lab: str = "clone",
     apply: bool = False,
+    from_history: bool = False,
     standbys: Sequence[str] = (),
     pg_bin: Path | None = None,
     seed: int = 1,
@@ -106,8 +107,8 @@ def optimize(
 
     `dsn` is a libpq DSN or a database name; without it libpq's environment decides. `workload` is a `.sql` file, a
     sequence of statements, or None for pg_stat_statements. `wishes` limit what is proposed of indexes. `standbys` are
-    DSNs of the source's replicas, whose use of indexes counts too. Without `apply` nothing changes on the source.
-    Raises TrimtabError.
+    DSNs of the source's replicas, whose use of indexes counts too. `from_history` has what `anchor history` recommends
+    tried too. Without `apply` nothing changes on the source. Raises TrimtabError.
     """
     from trimtab.lifecycle.loop import optimize as run
 
@@ -126,7 +127,7 @@ def optimize(
         seed=seed,
         ledger_path=ledger_path,
     )
-    return run(request, watcher or Silent())
+    return run(replace(request, from_history=from_history), watcher or Silent())
 
 
 def advise_indexes(

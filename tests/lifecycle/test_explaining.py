@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from trimtab import TemporalPerformanceAnchor
+from trimtab import TemporalPerformanceAnchor, optimize
 from trimtab.errors import AnchorError
 from trimtab.lifecycle import anchoring
 from trimtab.lifecycle.anchoring import AnchorRequest
-from trimtab.lifecycle.evolving import _taking_back
+from trimtab.lifecycle.evolving import _taking_back, evolutions
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+from trimtab.lifecycle.watch_identity import store_path
+from trimtab.lifecycle.watch_slots import Slot
+from trimtab.lifecycle.watch_store import HOUR, WatchStore
+from trimtab.model.anchor import Anchor
 from trimtab.model.applied import Applied
 from trimtab.model.change import DropIndex
 from trimtab.model.evolution import Action, EventKind, Recommendation, Series
 from trimtab.model.flip import CauseKind
+from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent
 
 from .application import Application
@@ -130,3 +136,45 @@ def test_what_stands_and_came_before_a_step_can_be_taken_back() -> None:
     assert (strategy.changes, strategy.query_ids) == ((inverse,), ("q1",))
     assert _taking_back(replace(found, subject="s-other"), series, standing) is None
     assert _taking_back(replace(found, action=Action.ANALYZE), series, standing) is None
+
+
+def _became_slow(application: Application, anchor: Anchor) -> None:
+    """Keep 150 hours before the anchor's moment in which its first query took 1 ms, and as many after it with 10 ms."""
+    identity = dict(zip(("system_identifier", "database", "database_oid"), anchor.server, strict=True))
+    hour_ns, now_ns = 3600 * 10**9, anchor.coordinate[0]
+    with WatchStore.writer(store_path(application.ledger_path, identity)) as store, store.writing():
+        [known] = store.add_statements({(10, 77, True): (anchor.queries[0].query_id, True)}, 1).values()
+        for number in range(-150, 150):
+            counts = np.zeros((1, 6))
+            counts[0, :2] = (100, (100.0 if number < 0 else 1000.0) * (1 + 0.01 * (number * 7 % 11)))
+            store._put(Slot(HOUR, now_ns + number * hour_ns, 3600.0, 1.0, np.array([known.number]), counts))
+
+
+def test_what_somebody_else_took_away_is_recommended_to_be_put_back_and_is_tried(grown: Application) -> None:
+    request = AnchorRequest(grown.dsn, grown.ledger_path, (BY_TEAM,), runs=1)
+    grown.run("CREATE STATISTICS agent_dependent (dependencies) ON id, team FROM agent", "ANALYZE agent")
+    anchoring.create(request, Silent())
+    grown.run(
+        "DROP INDEX agent_team",
+        "DROP STATISTICS agent_dependent",
+        f'ALTER DATABASE "{grown.database}" SET random_page_cost = 9',
+    )
+    after = anchoring.create(request, Silent()).anchor
+    _became_slow(grown, after)
+    [found] = evolutions(grown.ledger_path, after.server, query_ids=[after.queries[0].query_id])[-1:]
+    made = {
+        r.event.subject: [change.sql(concurrently=False) for change in r.strategy.changes]
+        for r in found.recommendations
+        if r.strategy is not None and r.event is not None
+    }
+    assert made == {
+        "public.agent": [
+            'CREATE INDEX "trimtab_agent_team" ON "public"."agent" USING btree (team)',
+            'CREATE STATISTICS "public"."trimtab_agent_dependent" (dependencies) ON "id", "team" FROM "public"."agent"',
+        ],
+        "random_page_cost": [f'ALTER DATABASE "{grown.database}" RESET "random_page_cost"'],
+    }
+    report = optimize(grown.dsn, workload=[BY_TEAM], ledger_path=grown.ledger_path, from_history=True)
+    outcomes = {life.strategy.title: life.outcome for life in report.lives if life.strategy.proposer == "evolution"}
+    assert outcomes["Put back what the table public.agent had"] is Outcome.PROVEN
+    assert len(outcomes) == 2

@@ -35,9 +35,10 @@ _HELD_FOR = 3
 
 def recommendations(evolution: Evolution, found: tuple[Insight, ...]) -> tuple[Recommendation, ...]:
     """Return what to do next, each action and object once, in the order of the insights."""
-    seen: dict[tuple[Action, str], Recommendation] = {}
+    seen: dict[tuple[Action, str, str], Recommendation] = {}
     for recommendation in _all(evolution, {insight.code for insight in found}):
-        seen.setdefault((recommendation.action, recommendation.subject), recommendation)
+        of_event = recommendation.event.subject if recommendation.event is not None else ""
+        seen.setdefault((recommendation.action, recommendation.subject, of_event), recommendation)
     return tuple(seen.values())
 
 
@@ -84,6 +85,7 @@ def _after(evolution: Evolution, step: ChangePoint, found: Association) -> Itera
             printable(found.event.id),
             f"{beginning(named(found.event))} came close before the step to the worse at {when}, which still stands.",
             "evolution.precedes",
+            found.event,
         )
 
 

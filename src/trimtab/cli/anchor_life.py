@@ -11,6 +11,7 @@ from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_
 from trimtab.cli.text import printable, share
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
+from trimtab.model.evolution import EventKind
 from trimtab.report.anchor_life import explained_document, history_document
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ def history(
             text = f"  next: {recommendation.action.value.replace('_', ' ')} {recommendation.subject}: "
             console.print(text + recommendation.reason, highlight=False, markup=False, soft_wrap=True)
             if recommendation.strategy is not None:
-                text = f"    trimtab revert {recommendation.subject} takes it back"
+                is_ours = recommendation.event is not None and recommendation.event.kind is EventKind.CHANGE_APPLIED
+                revert = f"trimtab revert {printable(recommendation.subject)} takes it back"
+                text = f"    {revert if is_ours else 'trimtab optimize --from-history tries what puts it back'}"
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
     if not found:
         console.print("nothing to tell yet. next: trimtab anchor create DSN, from time to time")

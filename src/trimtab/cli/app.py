@@ -100,6 +100,7 @@ def optimize(
     spec: Spec = None,
     lab: Lab = None,
     apply: Annotated[bool, typer.Option("--apply", help="Apply what is proven and allowed to the source.")] = False,
+    from_history: Annotated[bool, typer.Option("--from-history", help="Try what `anchor history` recommends.")] = False,
     standby: Standby = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
@@ -119,6 +120,7 @@ def optimize(
         spec=spec,
         lab=lab,
         apply=apply,
+        from_history=from_history,
         wishes=index_wishes(
             kinds=kinds,
             max_width=max_width,

@@ -43,6 +43,7 @@ class OptimizeOptions:
     config: Path | None = None
     standbys: tuple[str, ...] = ()
     wishes: IndexWishes = NO_WISHES
+    from_history: bool = False
 
 
 def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
@@ -67,6 +68,7 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
             spec=options.spec or defaults.spec,
             lab=lab_of(options.lab or defaults.lab or "clone", config),
             apply=options.apply,
+            from_history=options.from_history,
             pg_bin=options.pg_bin or defaults.pg_bin,
             seed=options.seed,
             standbys=standbys_of(options.standbys, options.database, config),

@@ -187,7 +187,7 @@ def _verdict(documents: Sequence[Mapping[str, Any]]) -> int:
         what, code, next_step = "are not watched now", "watch.not_running", "Start `trimtab watch` again."
     elif blind:
         next_step = "GRANT pg_read_all_stats TO the role that watches."
-        what, code = "are watched by a role that sees none of their statements", "watch.blind"
+        what, code = "are watched by a role that sees none of their statements", "watch.went_blind"
     else:
         return 0
     found = RegressionError(f"{len(alarmed or unseen or blind)} databases {what}", code=code, next_step=next_step)

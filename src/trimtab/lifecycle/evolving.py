@@ -16,11 +16,13 @@ from trimtab.anchor.evolution import describe
 from trimtab.anchor.force import reference, standings
 from trimtab.anchor.insights import insights
 from trimtab.anchor.recommendations import recommendations
+from trimtab.anchor.store import AnchorStore
 from trimtab.ledger.entry import Entry
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.lifecycle.arrivals import watched_hours
+from trimtab.lifecycle.undoing import PROPOSER, undoing
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.applied import Applied
 from trimtab.model.change import change_from_dict
@@ -38,6 +40,8 @@ from trimtab.model.evolution import (
     Series,
 )
 from trimtab.model.strategy import Strategy
+from trimtab.spec.load import load_spec
+from trimtab.spec.specification import Specification
 
 _TOLD = frozenset(
     {
@@ -68,23 +72,27 @@ def evolutions(
     is_standby: bool = False,
     query_ids: Sequence[str] | None = None,
     rules: Rules | None = None,
+    specification: Specification | None = None,
 ) -> list[Evolved]:
     """Return how a database evolved, by dimension, then by query, the heaviest first. `server` is `Anchor.server`.
+
+    Strategies name new objects as the specification wants; the shipped one where none is given.
 
     A query's points are its anchors' and, where the database was watched, the means of the hours. `query_ids` are those
     to tell of; None for the twenty heaviest of the latest anchor.
     Raises AnchorError, LedgerError.
     """
-    chain = [signed.anchor for signed in store_of(ledger_path).anchors()]
+    store = store_of(ledger_path)
+    chain = [signed.anchor for signed in store.anchors()]
     anchors = [anchor for anchor in chain if (anchor.server, anchor.is_standby) == (server, is_standby)]
     with Ledger.open(ledger_path) as ledger:
         entries = tuple(ledger.entries())
     held = reference(standings(chain, entries), server, is_standby=is_standby)
     events = [*_ledger_events(entries, server), *_anchor_events(anchors)]
-    standing = applied_changes(entries, database=_database(server))
+    past = _Past(anchors, store, applied_changes(entries, database=_database(server)), specification or load_spec(None))
     hours = watched_hours(ledger_path, _database(server))
     found = [
-        _evolved(series, events, _dimension_level(held, series.dimension), rules, standing)
+        _evolved(series, events, _dimension_level(held, series.dimension), rules, past)
         for series in _dimensions(anchors)
     ]
     for query_id in _heaviest(anchors) if query_ids is None else query_ids:
@@ -93,7 +101,7 @@ def evolutions(
         value = None if level is None else _value(level)
         anchored = AnchoredLevel(held.id, value[0]) if held is not None and value is not None else None
         series = _query_series(anchors, query_id, hours.get(query_id, ()))
-        found.append(_evolved(series, [*events, *plans], anchored, rules, standing))
+        found.append(_evolved(series, [*events, *plans], anchored, rules, past))
     return found
 
 
@@ -102,14 +110,27 @@ def _evolved(
     events: Sequence[Event],
     anchored: AnchoredLevel | None,
     rules: Rules | None,
-    standing: Sequence[Applied],
+    past: _Past,
 ) -> Evolved:
     evolution = describe(series, events, watched=_TOLD, anchored=anchored, rules=rules)
     said = insights(evolution)
     found = recommendations(evolution, said)
-    return Evolved(
-        evolution, said, tuple(replace(each, strategy=_taking_back(each, series, standing)) for each in found)
-    )
+    return Evolved(evolution, said, tuple(replace(each, strategy=past.strategy(each, series)) for each in found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What strategies are made of: the database's anchors, what is kept with them, and our changes that stand."""
+
+    anchors: Sequence[Anchor]
+    store: AnchorStore
+    standing: Sequence[Applied]
+    specification: Specification
+
+    def strategy(self, found: Recommendation, series: Series) -> Strategy | None:
+        """Return what takes a change of ours back, or puts back what somebody else has changed."""
+        ours = _taking_back(found, series, self.standing)
+        return ours or undoing(found, series, self.anchors, self.store, self.specification)
 
 
 def _taking_back(found: Recommendation, series: Series, standing: Sequence[Applied]) -> Strategy | None:
@@ -118,7 +139,16 @@ def _taking_back(found: Recommendation, series: Series, standing: Sequence[Appli
     if found.action is not Action.LOOK_AT_CHANGE or not inverses:
         return None
     query_ids = (series.id,) if series.id.startswith("q") else ()
-    return Strategy(tuple(inverses), "evolution", f"Take {found.subject} back", found.reason, query_ids)
+    return Strategy(tuple(inverses), PROPOSER, f"Take {found.subject} back", found.reason, query_ids)
+
+
+def recommended(
+    ledger_path: Path, server: tuple[str, str, int], *, is_standby: bool, specification: Specification
+) -> list[Strategy]:
+    """Return the strategies that the history recommends for now, each once. Raises AnchorError, LedgerError."""
+    found = evolutions(ledger_path, server, is_standby=is_standby, specification=specification)
+    strategies = [r.strategy for evolved in found for r in evolved.recommendations if r.strategy is not None]
+    return list({strategy.id: strategy for strategy in strategies}.values())
 
 
 def _database(server: tuple[str, str, int]) -> dict[str, object]:

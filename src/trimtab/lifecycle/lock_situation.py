@@ -27,6 +27,7 @@ from trimtab.model.flip import (
 )
 from trimtab.spec.specification import Specification
 from trimtab.twin.capture import Image
+from trimtab.twin.definitions import IndexDefinition, StatisticsDefinition
 from trimtab.twin.source import BLOCK_BYTES, Source
 
 _NAME_BYTES = 63
@@ -61,7 +62,7 @@ def situation_of(
         cause=_CAUSES.get(attribution.kind, Cause.UNKNOWN),
         indexes=tuple(index for index, _ in indexes),
         index_names=tuple(name for _, name in indexes),
-        index_bytes=_bytes([(index.schema, name) for index, name in indexes], before),
+        index_bytes=index_bytes([(index.schema, name) for index, name in indexes], before),
         statistics_objects=tuple(
             found
             for cause in causes
@@ -83,7 +84,19 @@ def situation_of(
     )
 
 
-def _bytes(indexes: Sequence[tuple[str, str]], before: Source) -> int:
+def put_back_index(index: IndexDefinition, prefix: str) -> CreateIndex:
+    """Return what makes the index again, under a name that says whose it is now."""
+    name = _named(prefix, index.name)
+    return CreateIndex(index.schema, index.table, name, index.tail, index.key_columns, index.include_columns)
+
+
+def put_back_statistics(found: StatisticsDefinition, prefix: str) -> CreateStatistics:
+    """Return what makes the statistics object again, likewise; it has no expressions."""
+    return CreateStatistics(found.table_schema, found.table, _named(prefix, found.name), found.columns, found.kinds)
+
+
+def index_bytes(indexes: Sequence[tuple[str, str]], before: Source) -> int:
+    """Return what indexes, by (schema, name), took on the disk then."""
     return BLOCK_BYTES * sum(r.pages or 0 for r in before.relations if (r.schema, r.name) in indexes)
 
 
@@ -96,18 +109,13 @@ def _indexes(cause: IndexDifference, before: Source, prefix: str) -> Iterator[tu
     for index in before.definitions.indexes:
         # A change creates no unique index: that is a constraint, and not for a plan's sake to be put back.
         if (index.schema, index.name) == (cause.schema, cause.name) and cause.how != "created" and not index.is_unique:
-            name = _named(prefix, index.name)
-            yield (
-                CreateIndex(index.schema, index.table, name, index.tail, index.key_columns, index.include_columns),
-                index.name,
-            )
+            yield put_back_index(index, prefix), index.name
 
 
 def _objects(cause: ObjectStatistics, before: Source, prefix: str) -> Iterator[CreateStatistics]:
     for found in before.definitions.statistics:
         if (found.schema, found.name) == (cause.object_schema, cause.name) and not found.has_expressions:
-            name = _named(prefix, found.name)
-            yield CreateStatistics(found.table_schema, found.table, name, found.columns, found.kinds)
+            yield put_back_statistics(found, prefix)
 
 
 def _named(prefix: str, name: str) -> str:

@@ -28,6 +28,7 @@ from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage
+from trimtab.lifecycle.undoing import PROPOSER
 from trimtab.lifecycle.usage import unseen
 from trimtab.lifecycle.watching import Watching, first_counters
 from trimtab.lifecycle.workshop import Workshop, open_workshop
@@ -168,8 +169,8 @@ class _Run:
             plans=examination.plans,
             baseline_ms=examination.baseline_ms,
         )
-        strategies: list[Strategy] = []
-        counts: Counter[str] = Counter()
+        strategies = self._recommended(snapshot)
+        counts = Counter({PROPOSER: len(strategies)} if self.workshop.request.from_history else {})
         for number, (name, proposer) in enumerate(all_proposers()):
             watcher.progress(f"proposing {name}", number, len(all_proposers()))
             found = proposer(context)
@@ -178,6 +179,22 @@ class _Run:
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
         watcher.stage(Stage.PROPOSE, f"{len(strategies)} strategies ({told}); {twin.planner_calls:,} planner calls")
         return strategies
+
+    def _recommended(self, snapshot: Snapshot) -> list[Strategy]:
+        """Return what the database's history recommends, when that was asked for; of queries that run now."""
+        from trimtab.lifecycle.evolving import recommended
+
+        workshop, server = self.workshop, snapshot.server
+        if not workshop.request.from_history:
+            return []
+        ids = {query.id for query in snapshot.workload.queries}
+        found = recommended(
+            workshop.request.ledger_path,
+            (server.system_identifier or "", server.database, server.database_oid),
+            is_standby=server.is_standby,
+            specification=workshop.specification,
+        )
+        return [strategy for strategy in found if not strategy.query_ids or ids.intersection(strategy.query_ids)]
 
     def _examine(self, strategies: Sequence[Strategy], examination: Examination) -> list[Life]:
         watcher = self.workshop.watcher

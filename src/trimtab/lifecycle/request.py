@@ -16,7 +16,7 @@ class Request:
     `conninfo` is libpq's. `workload` is a file, or statements, or None for pg_stat_statements. `lab` is "clone",
     "none", or the DSN of a database that its owner gives for trials. `budget_bytes` bounds the new indexes together.
     `seed` fixes every random choice. `standbys` are replicas of the source whose use of indexes counts too. `wishes`
-    limit what is proposed of indexes further.
+    limit what is proposed of indexes further. `from_history` has what `anchor history` recommends tried too.
     """
 
     conninfo: str
@@ -31,6 +31,7 @@ class Request:
     seed: int = 1
     standbys: tuple[str, ...] = ()
     wishes: IndexWishes = NO_WISHES
+    from_history: bool = False
 
 
 def given_workload(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:

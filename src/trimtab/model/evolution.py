@@ -217,13 +217,16 @@ class Insight:
 class Recommendation:
     """What to do next, with what, and because of which insight. The subject is an id or an object's name.
 
-    `strategy` takes a change back that stands, by its stored inverses: `trimtab revert` carries it out.
+    `event` is what it is about, where it is about one. `strategy` takes back a change of ours that stands, by its
+    stored inverses (`trimtab revert` carries it out), or puts back what somebody else changed (`trimtab optimize
+    --from-history` tries it).
     """
 
     action: Action
     subject: str
     reason: str
     insight: str
+    event: Event | None = None
     strategy: Strategy | None = None
 
 

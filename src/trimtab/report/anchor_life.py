@@ -88,6 +88,7 @@ def _recommendation(found: Recommendation) -> dict[str, object]:
         "subject": found.subject,
         "reason": found.reason,
         "insight": found.insight,
+        "event": None if found.event is None else {"kind": found.event.kind.value, "subject": found.event.subject},
         "strategy": None
         if strategy is None
         else {

@@ -135,3 +135,60 @@ def test_an_unknown_parent_is_refused(tmp_path: Path) -> None:
 
 def test_only_this_versions_id_is_shipped() -> None:
     assert known_ids() == (DEFAULT_ID,)
+
+
+RULE = "rules:\n  - {id: shop.r, assert: %s, message: refused}\n"
+
+
+def _child(tmp_path: Path, name: str, parent: str, rules: str) -> Path:
+    path = tmp_path / f"{name.lower()}.yaml"
+    path.write_text(
+        f"apiVersion: trimtab.dev/v1\nkind: OptimizationSpec\nmetadata: {{id: {name}, revision: 1, description: x}}\n"
+        f"extends: [{parent}]\nspec: {{}}\n{rules}"
+    )
+    return path
+
+
+def test_a_child_has_its_parents_rules_and_its_own(tmp_path: Path) -> None:
+    _child(tmp_path, "BASE", DEFAULT_ID, RULE % '"env.server_major > 14"')
+    child = _child(tmp_path, "CHILD", "base.yaml", (RULE % '"true"').replace("shop.r", "shop.s"))
+    assert [rule.id for rule in load_spec(child).rules] == ["shop.r", "shop.s"]
+
+
+def test_a_child_cannot_redefine_a_rule(tmp_path: Path) -> None:
+    _child(tmp_path, "BASE", DEFAULT_ID, RULE % '"env.server_major > 14"')
+    child = _child(tmp_path, "CHILD", "base.yaml", RULE % '"true"')
+    with pytest.raises(SpecError) as refused:
+        load_spec(child)
+    assert refused.value.code == "spec.widens"
+
+
+def test_parents_that_mean_two_rules_by_one_id_contradict_each_other(tmp_path: Path) -> None:
+    _child(tmp_path, "ONE", DEFAULT_ID, RULE % '"env.server_major > 14"')
+    _child(tmp_path, "TWO", DEFAULT_ID, RULE % '"env.server_major > 15"')
+    child = _child(tmp_path, "CHILD", "one.yaml, two.yaml", "")
+    with pytest.raises(SpecError, match=r"two rules by shop\.r") as refused:
+        load_spec(child)
+    assert refused.value.code == "spec.invalid"
+
+
+@pytest.mark.parametrize("text", ['"table.rows"', '"1 =="', '"nothing.here"', '"change.kind > 5"', "[1]"])
+def test_a_rule_that_is_none_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError, match="line 7") as refused:
+        load_spec(_child(tmp_path, "CHILD", DEFAULT_ID, RULE % text))
+    assert refused.value.code == "spec.rule"
+
+
+def test_a_rule_does_not_take_the_name_of_a_field(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="as those of fields do") as refused:
+        load_spec(_child(tmp_path, "CHILD", DEFAULT_ID, (RULE % '"true"').replace("shop.r", "indexes.max_size")))
+    assert refused.value.code == "spec.rule"
+
+
+def test_rules_are_part_of_the_digest_and_of_the_document(tmp_path: Path) -> None:
+    one = load_spec(_child(tmp_path, "CHILD", DEFAULT_ID, RULE % '"true"'))
+    two = load_spec(_child(tmp_path, "CHILD", DEFAULT_ID, RULE % '"true || true"'))
+    assert one.digest != two.digest
+    assert one.document()["rules"] == [
+        {"id": "shop.r", "severity": "block", "weight": 1.0, "when": "true", "assert": "true", "message": "refused"}
+    ]

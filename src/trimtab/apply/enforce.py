@@ -40,6 +40,7 @@ from trimtab.model.catalog import ServerIdentity, Snapshot
 from trimtab.model.change import Change, RestoreStatistics, SetSetting, change_digest, change_to_dict, touched_table
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
+from trimtab.validate.facts import NO_EVIDENCE, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +80,19 @@ class Enforcer:
     sleep: Callable[[float], None] = time.sleep
     observed: Snapshot | None = None
 
-    def apply(self, strategy: Strategy, accepted: tuple[Strategy, ...] = ()) -> list[Applied]:
+    def apply(
+        self, strategy: Strategy, accepted: tuple[Strategy, ...] = (), evidence: Evidence = NO_EVIDENCE
+    ) -> list[Applied]:
         """Apply the strategy's changes in order; all of them, or none: a failure or an interrupt takes back the others.
 
-        `accepted` are the strategies that this run has applied already. Raises RefusedError, ApplyError, LedgerError,
-        SourceError. What could not be taken back stands in the ledger for `resume`.
+        `accepted` are the strategies that this run has applied already; `evidence` is what rules may ask for.
+        Raises RefusedError, ApplyError, LedgerError, SourceError. What could not be taken back stands in the ledger for
+        `resume`.
         """
         done: list[Applied] = []
         try:
             for change in strategy.changes:
-                done.append(self._apply_one(strategy, change, tuple(done), accepted))
+                done.append(self._apply_one(strategy, change, tuple(done), accepted, evidence))
         except BaseException as error:
             self._take_back(strategy, error)
             raise
@@ -117,12 +121,19 @@ class Enforcer:
         return TakenBack(applied, left_alone)
 
     def _apply_one(
-        self, strategy: Strategy, change: Change, done: tuple[Applied, ...], accepted: tuple[Strategy, ...]
+        self,
+        strategy: Strategy,
+        change: Change,
+        done: tuple[Applied, ...],
+        accepted: tuple[Strategy, ...],
+        evidence: Evidence,
     ) -> Applied:
         snapshot = self.look()
         refuse_standby(snapshot.server)
         changes_done = tuple(applied.change for applied in done)
-        refuse_forbidden(strategy, self.specification, snapshot, accepted=accepted, done=changes_done)
+        refuse_forbidden(
+            strategy, self.specification, snapshot, accepted=accepted, done=changes_done, evidence=evidence
+        )
         if self.observed is not None:
             refuse_other_table(change, self.observed, snapshot)
         refuse_partitioned(change, snapshot)

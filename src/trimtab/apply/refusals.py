@@ -28,7 +28,7 @@ from trimtab.model.change import (
 from trimtab.model.strategy import Strategy
 from trimtab.spec.specification import Specification
 from trimtab.validate.definition import shape_of_tail
-from trimtab.validate.facts import facts_from
+from trimtab.validate.facts import Evidence, facts_from
 from trimtab.validate.validate import validate
 
 
@@ -49,9 +49,11 @@ def refuse_forbidden(
     *,
     accepted: tuple[Strategy, ...],
     done: tuple[Change, ...],
+    evidence: Evidence,
 ) -> None:
     """Refuse what the specification forbids on fresh facts: `apply.specification`."""
-    verdict = validate(strategy, specification, facts_from(snapshot, accepted=accepted, done=done))
+    facts = facts_from(snapshot, accepted=accepted, done=done, is_enforcing=True, evidence=evidence)
+    verdict = validate(strategy, specification, facts)
     if not verdict.compliant:
         rules = ", ".join(dict.fromkeys(violation.rule_id for violation in verdict.violations))
         raise RefusedError(

@@ -40,12 +40,19 @@ def _strategies(report: Report, console: Console) -> None:
             console.print(f"[bold]{outcome.value.replace('_', ' ')}: {len(lives)}[/]", highlight=False)
         for life in lives:
             console.print(life_lines(life), highlight=False)
+            _warnings(life, console)
 
 
 def _refusal(life: Life, console: Console) -> None:
     assert life.verdict is not None
     for violation in life.verdict.violations:
         text = f"{life.strategy.id} was refused by {violation.rule_id}: {violation.message}"
+        console.print(f"[yellow]{escape(printable(text))}[/]", highlight=False)
+
+
+def _warnings(life: Life, console: Console) -> None:
+    for warning in life.verdict.warnings if life.verdict is not None else ():
+        text = f"{life.strategy.id}: {warning.severity} by {warning.rule_id}: {warning.message}"
         console.print(f"[yellow]{escape(printable(text))}[/]", highlight=False)
 
 

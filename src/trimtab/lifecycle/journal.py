@@ -58,6 +58,7 @@ class Journal:
                 "spec_id": verdict.spec_id,
                 "spec_digest": verdict.spec_digest,
                 "violations": [{"rule_id": v.rule_id, "message": v.message} for v in verdict.violations],
+                "warnings": [{"rule_id": v.rule_id, "message": v.message} for v in verdict.warnings],
             },
         )
 

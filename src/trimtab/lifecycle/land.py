@@ -33,6 +33,7 @@ from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import read_facts
 from trimtab.settle.judge import regressions, to_revert, unused
 from trimtab.settle.rebuilt import is_rebuilt, size_told
+from trimtab.validate.facts import Evidence
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ class Landing:
     def _apply(self, life: Life, lives: Sequence[Life]) -> Life:
         earlier = tuple(other.strategy for other in lives if other.applied)
         try:
-            applied = self.enforcer.apply(life.strategy, earlier)
+            applied = self.enforcer.apply(life.strategy, earlier, Evidence(life.prediction, life.trial))
         except (BusyError, LedgerError):
             raise
         except TrimtabError as error:

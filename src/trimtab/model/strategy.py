@@ -39,24 +39,32 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule of the specification that a change breaks: what was expected and what was found."""
+    """A rule of the specification that a change breaks: what was expected and what was found.
+
+    `severity` is "block", which refuses; or "warn" or "info", which are told.
+    """
 
     rule_id: str
     message: str
     path: str = ""
     expected: str = ""
     actual: str = ""
+    severity: str = "block"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the effective specification says of a change. `score` ranks (0 to 100) and never gates."""
+    """What the effective specification says of a change. `score` ranks (0 to 100) and never gates.
+
+    `violations` block; `warnings` are what rules of a lower severity found.
+    """
 
     compliant: bool
     violations: tuple[Violation, ...]
     spec_id: str
     spec_digest: str
     score: float | None = None
+    warnings: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from trimtab.model.change import Change
 from trimtab.model.report import Life, Report
-from trimtab.model.strategy import QueryTrial, Trial
+from trimtab.model.strategy import QueryTrial, Trial, Violation
 
 SCHEMA = "trimtab.optimize/v1"
 
@@ -53,6 +53,17 @@ def optimize_document(report: Report) -> dict[str, object]:
     }
 
 
+def _violation(violation: Violation) -> dict[str, object]:
+    return {
+        "rule_id": violation.rule_id,
+        "message": violation.message,
+        "path": violation.path,
+        "expected": violation.expected,
+        "actual": violation.actual,
+        "severity": violation.severity,
+    }
+
+
 def _life(life: Life) -> dict[str, object]:
     strategy, verdict, prediction = life.strategy, life.verdict, life.prediction
     return {
@@ -69,16 +80,8 @@ def _life(life: Life) -> dict[str, object]:
             "spec_id": verdict.spec_id,
             "spec_digest": verdict.spec_digest,
             "score": verdict.score,
-            "violations": [
-                {
-                    "rule_id": v.rule_id,
-                    "message": v.message,
-                    "path": v.path,
-                    "expected": v.expected,
-                    "actual": v.actual,
-                }
-                for v in verdict.violations
-            ],
+            "violations": [_violation(v) for v in verdict.violations],
+            "warnings": [_violation(v) for v in verdict.warnings],
         },
         "prediction": None
         if prediction is None

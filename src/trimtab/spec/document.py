@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from trimtab.errors import SpecError
 from trimtab.spec.limits import Limits, Section
 from trimtab.spec.reading import Document
+from trimtab.spec.rules import SpecRule, SpecRules
 
 _MAX_FAULTS = 8
 _Stated = dict[str, dict[str, object]]
@@ -53,6 +54,7 @@ class _Envelope(Section):
     kind: Literal["OptimizationSpec"]
     metadata: Metadata
     extends: Annotated[_Parents, Field(max_length=8)] = ()
+    rules: SpecRules = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Stated:
     metadata: Metadata
     parents: tuple[str, ...]
     limits: _Stated
+    rules: tuple[SpecRule, ...] = ()
 
 
 @cache
@@ -87,7 +90,9 @@ def _optional(info: object) -> object:
 
 
 def parse(document: Document) -> Stated:
-    """Return what the document states. Raises SpecError `spec.unknown_field` or `spec.invalid`, naming every fault."""
+    """Return what the document states. Raises SpecError `spec.unknown_field`, `spec.rule` or `spec.invalid`, naming
+    every fault.
+    """
     try:
         model = _envelope().model_validate(document.value)
     except ValidationError as error:
@@ -97,7 +102,31 @@ def parse(document: Document) -> Stated:
         section: {field: getattr(getattr(spec, section), field) for field in getattr(spec, section).model_fields_set}
         for section in spec.model_fields_set
     }
-    return Stated(document, model.metadata, model.extends, limits)  # type: ignore[attr-defined]
+    rules: tuple[SpecRule, ...] = model.rules  # type: ignore[attr-defined]
+    _refuse_rules(document, rules)
+    return Stated(document, model.metadata, model.extends, limits, rules)  # type: ignore[attr-defined]
+
+
+def _refuse_rules(document: Document, rules: tuple[SpecRule, ...]) -> None:
+    """Refuse a rule that could be taken for a field, and what CEL does not compile to a truth value: `spec.rule`."""
+    from trimtab.spec.expressions import UncompilableError, check
+
+    faults = []
+    for position, rule in enumerate(rules):
+        line = document.line(("rules", position))
+        if rule.id.partition(".")[0] in Limits.model_fields:
+            faults.append(f"line {line}, rules.{rule.id}: its id begins as those of fields do")
+        for name, expression in (("when", rule.when), ("assert", rule.assertion)):
+            try:
+                check(expression)
+            except UncompilableError as error:
+                faults.append(f"line {line}, rules.{rule.id}.{name}: {error}")
+    if faults:
+        raise SpecError(
+            f"{document.name} was refused: " + "; ".join(faults[:_MAX_FAULTS]),
+            code="spec.rule",
+            next_step="Correct the rule; docs/specification.md lists the facts and what may be asked of them.",
+        )
 
 
 def _refusal(document: Document, faults: list[ErrorDetails]) -> SpecError:
@@ -106,9 +135,10 @@ def _refusal(document: Document, faults: list[ErrorDetails]) -> SpecError:
     if len(faults) > _MAX_FAULTS:
         lines.append(f"and {len(faults) - _MAX_FAULTS} more")
     is_unknown = any(fault["type"] == "extra_forbidden" for fault in faults)
+    is_rule = all(fault["loc"][:1] == ("rules",) for fault in faults)
     return SpecError(
         f"{document.name} was refused: " + "; ".join(lines),
-        code="spec.unknown_field" if is_unknown else "spec.invalid",
+        code="spec.unknown_field" if is_unknown else "spec.rule" if is_rule else "spec.invalid",
         next_step="Correct it; docs/specification.md describes every field.",
     )
 

@@ -9,6 +9,7 @@ from trimtab.errors import SpecError
 from trimtab.spec.document import Stated
 from trimtab.spec.limits import Limits, Section
 from trimtab.spec.narrowing import Narrowing, NoMeetError
+from trimtab.spec.rules import MAX_RULES, RedefinedError, SpecRule, united
 
 
 def meet(left: Limits, right: Limits) -> Limits:
@@ -50,6 +51,37 @@ def effective(stated: Stated, parents: tuple[Limits, ...]) -> Limits:
         }
         sections[name] = section.model_construct(**values)  # type: ignore[arg-type]
     return Limits.model_construct(**sections)  # type: ignore[arg-type]
+
+
+def effective_rules(stated: Stated, parents: tuple[tuple[SpecRule, ...], ...]) -> tuple[SpecRule, ...]:
+    """Return the rules of the document and of all its parents.
+
+    Raises SpecError: `spec.invalid` when parents mean different rules by one id, or there are too many; `spec.widens`
+    when the document writes a rule that a parent has: in other words it could allow what that one forbids.
+    """
+    try:
+        inherited = united(parents)
+    except RedefinedError as error:
+        raise SpecError(
+            f"{stated.source.name} was refused: its parents contradict each other: they mean two rules by {error}",
+            code="spec.invalid",
+            next_step="Extend only one of them.",
+        ) from None
+    taken = {rule.id for rule in inherited} & {rule.id for rule in stated.rules}
+    if taken:
+        raise SpecError(
+            f"{stated.source.name} was refused: a parent has the rule {min(taken)} already",
+            code="spec.widens",
+            next_step="Give the rule an id of its own: it is added to those of the parents.",
+        )
+    rules = united((inherited, stated.rules))
+    if len(rules) > MAX_RULES:
+        raise SpecError(
+            f"{stated.source.name} was refused: with its parents it has more than {MAX_RULES} rules",
+            code="spec.invalid",
+            next_step="Join some of the rules.",
+        )
+    return rules
 
 
 def _complete(stated: Stated) -> Limits:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trimtab.errors import SpecError
 from trimtab.spec.document import Stated, parse
-from trimtab.spec.inherit import effective
+from trimtab.spec.inherit import effective, effective_rules
 from trimtab.spec.reading import MAX_BYTES, read_document
 from trimtab.spec.specification import Specification
 
@@ -72,6 +72,7 @@ def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Speci
         )
     parents = [_resolve(_parent(name, path), (*below, identity)) for name in stated.parents]
     limits = effective(stated, tuple(parent.limits for parent in parents))
+    rules = effective_rules(stated, tuple(parent.rules for parent in parents))
     chain = dict.fromkeys(link for parent in parents for link in parent.chain)
     metadata = stated.metadata
     return Specification(
@@ -80,6 +81,7 @@ def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Speci
         description=metadata.description,
         chain=(*chain, f"{metadata.id}@{metadata.revision}"),
         limits=limits,
+        rules=rules,
     )
 
 

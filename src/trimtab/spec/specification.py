@@ -28,6 +28,7 @@ from trimtab.spec.limits import (
     TrialLimits,
 )
 from trimtab.spec.quantity import LARGEST, Quantity, size_text
+from trimtab.spec.rules import SpecRule
 
 API_VERSION = "trimtab.dev/v1"
 KIND = "OptimizationSpec"
@@ -39,7 +40,8 @@ class Specification:
     """The effective specification.
 
     `chain` names the documents that it was narrowed from, the first ancestor first, itself last, as "ID@revision".
-    `digest` is SHA-256, in hexadecimal, over the RFC 8785 form of the effective document.
+    `rules` are those of all of them, by id. `digest` is SHA-256, in hexadecimal, over the RFC 8785 form of the
+    effective document.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Specification:
     description: str
     chain: tuple[str, ...]
     limits: Limits
+    rules: tuple[SpecRule, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,11 +57,13 @@ class Specification:
 
     def document(self) -> dict[str, Json]:
         """Return the effective document. It extends nothing, and read again it means the same."""
+        rules: list[Json] = [dict(rule.document()) for rule in self.rules]
         return {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": {"id": self.id, "revision": self.revision, "description": self.description},
             "spec": _plain("", self.limits),
+            **({"rules": rules} if rules else {}),
         }
 
     @property

@@ -60,11 +60,11 @@ class Case:
 
     def pending(self, kind: type[_C]) -> list[tuple[str, _C]]:
         """Return the strategy's changes of that kind that are not done yet, each with its path."""
-        return [(path, change) for path, change in self._pending() if isinstance(change, kind)]
+        return [(path, change) for path, change in self.all_pending() if isinstance(change, kind)]
 
     def pending_on_tables(self) -> list[tuple[str, TableChange]]:
         """Return the changes not done yet that touch a table, each with its path."""
-        return [(path, change) for path, change in self._pending() if not isinstance(change, SetSetting)]
+        return [(path, change) for path, change in self.all_pending() if not isinstance(change, SetSetting)]
 
     def pending_with_tables(self, kind: type[_C]) -> list[tuple[str, _C, Table]]:
         """Return the changes of that kind not done yet whose table is known, each with its path and its table."""
@@ -104,7 +104,8 @@ class Case:
                 shapes.pop(change.name, None)
         return shapes
 
-    def _pending(self) -> Iterator[tuple[str, Change]]:
+    def all_pending(self) -> Iterator[tuple[str, Change]]:
+        """Yield the changes that are not done yet, each with its path."""
         for position, change in enumerate(self.strategy.changes):
             if change not in self.facts.done:
                 yield f"changes[{position}]", change

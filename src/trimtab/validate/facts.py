@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from trimtab.model.catalog import Index, Setting, Snapshot, Table
 from trimtab.model.change import Change
-from trimtab.model.strategy import Strategy
+from trimtab.model.strategy import Prediction, Strategy, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was predicted and measured of the strategy so far; None before."""
+
+    prediction: Prediction | None = None
+    trial: Trial | None = None
+
+
+NO_EVIDENCE = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +28,8 @@ class Facts:
 
     `accepted` are the strategies that this run has accepted before; `done` are those of the strategy itself that
     have been carried out already. `is_applying` says that the changes are to be made, not only considered: then the
-    session's rights and the server's role count too.
+    session's rights and the server's role count too. `is_enforcing`: the statement comes next. `read_unix` is when they
+    were read, in seconds since 1970, None where that is not known.
     """
 
     server_version: int
@@ -31,6 +44,11 @@ class Facts:
     done: tuple[Change, ...] = ()
     is_applying: bool = True
     relation_names: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    role: str = ""
+    is_superuser: bool = False
+    read_unix: int | None = None
+    is_enforcing: bool = False
+    evidence: Evidence = NO_EVIDENCE
 
     def table(self, schema: str, name: str) -> Table | None:
         """Return the table of that name, or None."""
@@ -48,6 +66,8 @@ def facts_from(
     accepted: tuple[Strategy, ...] = (),
     done: tuple[Change, ...] = (),
     is_applying: bool = True,
+    is_enforcing: bool = False,
+    evidence: Evidence = NO_EVIDENCE,
 ) -> Facts:
     """Return the facts that the snapshot holds."""
     relations = {(table.schema, table.name) for table in snapshot.tables}
@@ -65,4 +85,17 @@ def facts_from(
         done=done,
         is_applying=is_applying,
         relation_names=frozenset(relations),
+        role=snapshot.server.user,
+        is_superuser=snapshot.server.is_superuser,
+        read_unix=_unix(snapshot.taken_at),
+        is_enforcing=is_enforcing,
+        evidence=evidence,
     )
+
+
+def _unix(taken_at: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(taken_at)
+    except ValueError:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

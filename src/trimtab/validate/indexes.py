@@ -93,12 +93,12 @@ def max_size(case: Case) -> Findings:
             expected=f"at most {size_text(limit)}",
             actual=size_text(size) if size > 0 else "no estimate",
         )
-        for (path, change), size in zip(made, _sizes(case, [change for _, change in made]), strict=True)
+        for (path, change), size in zip(made, estimated_sizes(case, [change for _, change in made]), strict=True)
         if not 0 < size <= limit
     ]
 
 
-def _sizes(case: Case, made: list[CreateIndex]) -> Iterator[int]:
+def estimated_sizes(case: Case, made: list[CreateIndex]) -> Iterator[int]:
     """Yield the size of each new index: its own estimate from the evidence, or else that of all of them together."""
     dropped = [case.facts.index(c.schema, c.table, c.name) for _, c in case.pending(DropIndex)]
     together = case.strategy.size_bytes + sum(index.size_bytes for index in dropped if index is not None)

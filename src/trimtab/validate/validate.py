@@ -11,6 +11,7 @@ from trimtab.spec.specification import Specification
 from trimtab.validate import changes, drops, indexes, objects, rebuilds, settings, statistics
 from trimtab.validate.case import Case, Rule
 from trimtab.validate.facts import Facts
+from trimtab.validate.own_rules import OwnRules, judged
 from trimtab.validate.rights import RIGHTS
 
 RULES: tuple[Rule, ...] = (
@@ -72,15 +73,21 @@ RULES: tuple[Rule, ...] = (
 
 
 def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
-    """Return the verdict, with every rule that is broken. `score` is 100 x rules kept / rules that applied."""
+    """Return the verdict, with every rule that is broken. `score` is 100 x rules kept / rules that applied, by weight.
+
+    Those above weigh 1; those of the specification itself what it says.
+    """
     case = Case(strategy, spec, facts)
     results = [found for rule in RULES if (found := rule.check(case)) is not None]
-    violations = tuple(violation for found in results for violation in found)
-    kept = sum(1 for found in results if not found)
+    own = judged(case) if spec.rules else OwnRules()
+    violations = (*(violation for found in results for violation in found), *own.violations)
+    kept = sum(1 for found in results if not found) + own.kept_weight
+    applied = len(results) + own.applied_weight
     return Verdict(
         compliant=not violations,
         violations=violations,
         spec_id=spec.id,
         spec_digest=spec.digest,
-        score=100.0 * kept / len(results) if results else None,
+        score=100.0 * kept / applied if applied else None,
+        warnings=own.warnings,
     )

@@ -1,0 +1,65 @@
+"""The rules that a specification brings itself, asked of every change that is still to be made.
+
+A rule that cannot be answered, since a fact is unknown or an expression fails, counts as broken, and blocks, whatever
+its severity: nobody can tell whether it would have been kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trimtab.model.strategy import Violation
+from trimtab.spec.expressions import Answer, answer, question
+from trimtab.spec.fact_names import FactValue
+from trimtab.spec.rules import SpecRule
+from trimtab.spec.settings import shown
+from trimtab.validate.case import Case, label
+from trimtab.validate.rule_facts import rule_facts
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRules:
+    """What the specification's own rules found. Weights are summed over the rules that applied to any change."""
+
+    violations: tuple[Violation, ...] = ()
+    warnings: tuple[Violation, ...] = ()
+    kept_weight: float = 0.0
+    applied_weight: float = 0.0
+
+
+def judged(case: Case) -> OwnRules:
+    """Return what the rules say, by rule and then by change."""
+    asked = [(path, facts, question(facts)) for path, facts in rule_facts(case)]
+    violations: list[Violation] = []
+    warnings: list[Violation] = []
+    kept = applied = 0.0
+    for rule in case.spec.rules:
+        is_applied = is_broken = False
+        for path, facts, prepared in asked:
+            said, error = answer(rule, prepared)
+            is_applied |= said is not Answer.NOT_APPLICABLE
+            if said in (Answer.BROKEN, Answer.ERROR):
+                is_broken = True
+                found = _violation(rule, path, facts, error)
+                (violations if found.severity == "block" else warnings).append(found)
+        applied += rule.weight * is_applied
+        kept += rule.weight * (is_applied and not is_broken)
+    return OwnRules(tuple(violations), tuple(warnings), kept, applied)
+
+
+def _violation(rule: SpecRule, path: str, facts: dict[str, FactValue | None], error: str) -> Violation:
+    if error:
+        return Violation(rule.id, f"{rule.message} (could not be judged)", path, rule.assertion, f"no answer: {error}")
+    actual = ", ".join(f"{name} = {_told(name, facts.get(name, facts))}" for name in rule.facts)
+    return Violation(rule.id, rule.message, path, rule.assertion, actual, rule.severity)
+
+
+def _told(name: str, value: object) -> str:
+    """Names are untrusted, and the text of a setting is nobody's business."""
+    if name == "change.value":
+        return shown(str(value))
+    if isinstance(value, tuple):
+        return "[" + ", ".join(label(str(item)) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return label(str(value))

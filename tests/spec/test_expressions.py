@@ -1,0 +1,58 @@
+"""Compiled rules: only true is true, errors and unknown facts are answers of their own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from trimtab.spec.expressions import Answer, UncompilableError, answer, check, question
+from trimtab.spec.fact_names import FactValue
+from trimtab.spec.rules import RedefinedError, SpecRule, united
+
+FACTS: dict[str, FactValue | None] = {"change.kind": "create_index", "table.rows": None, "change.columns": ("a", "b")}
+
+
+def rule(assertion: str, when: str = "true") -> SpecRule:
+    return SpecRule.model_validate({"id": "t.rule", "when": when, "assert": assertion, "message": "no"})
+
+
+@pytest.mark.parametrize(
+    ("assertion", "when", "expected"),
+    [
+        ("change.kind == 'create_index'", "true", Answer.KEPT),
+        ("change.kind == 'drop_index'", "true", Answer.BROKEN),
+        ("false", "change.kind == 'drop_index'", Answer.NOT_APPLICABLE),
+        ("1 / 0 == 1", "true", Answer.ERROR),
+        ("true", "1 / 0 == 1", Answer.ERROR),
+        ("1 / 0 == 1", "false", Answer.NOT_APPLICABLE),
+        ("change.columns[7] == 'a'", "true", Answer.ERROR),
+        ("table.rows > 5", "true", Answer.ERROR),
+        ("table.rows < 5", "true", Answer.ERROR),
+        ("true", "table.rows > 5", Answer.ERROR),
+        ("!table.rows_is_known || table.rows > 5", "true", Answer.KEPT),
+        ("table.rows_is_known", "true", Answer.BROKEN),
+        ("999999999999999999 * 999999999999999999 > size(change.columns)", "true", Answer.ERROR),
+    ],
+)
+def test_an_error_is_never_taken_for_true(assertion: str, when: str, expected: Answer) -> None:
+    assert answer(rule(assertion, when), question(FACTS))[0] is expected
+
+
+@pytest.mark.parametrize("text", ["table.rows", "1 == 'x'", "change.kind > 5", "size(5) == 1", "true ? 1 : 'x'", "1 +"])
+def test_what_is_no_truth_value_is_refused(text: str) -> None:
+    with pytest.raises(UncompilableError):
+        check(text)
+
+
+def test_one_id_is_one_rule() -> None:
+    assert united(((rule("true"),), (rule("true"),))) == (rule("true"),)
+    with pytest.raises(RedefinedError):
+        united(((rule("true"),), (rule("false"),)))
+
+
+def test_the_library_is_loaded_by_rules_alone() -> None:
+    code = (
+        "import sys; from trimtab.spec.load import load_spec; import trimtab.validate.validate;"
+        "load_spec(); assert 'cel_expr_python' not in sys.modules, 'loaded'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from trimtab.ledger.chain import Verification
+from trimtab.ledger.chain import Row
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.verification import Evidence, Verification, check
 
 from .conftest import Clock
 
@@ -37,16 +38,35 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert ledger.verify().verified, "a test changed the original"
 
 
-def after(written: Path, edit: Callable[[sqlite3.Connection], object]) -> Verification:
-    with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory) / "ledger.db"
-        shutil.copy(written, copy)
-        with closing(sqlite3.connect(copy, isolation_level=None)) as raw:
-            for trigger in ("entries_keep", "entries_stay", "entries_follow"):
-                raw.execute(f"DROP TRIGGER {trigger}")
-            edit(raw)
-        with Ledger.open(copy) as ledger:
-            return ledger.verify()
+TRIGGERS = [f"{table}_{what}" for table in ("entries", "tree", "checkpoints") for what in ("keep", "stay", "follow")]
+
+
+def edited(written: Path, directory: str, edit: Callable[[sqlite3.Connection], object], is_seen: bool) -> Path:
+    copy = Path(directory) / "ledger.db"
+    shutil.copy(written, copy)
+    if is_seen:
+        shutil.copy(written.with_name("ledger.db.seen"), directory)
+    with closing(sqlite3.connect(copy, isolation_level=None)) as raw:
+        for trigger in TRIGGERS:
+            raw.execute(f"DROP TRIGGER {trigger}")
+        edit(raw)
+    return copy
+
+
+def after(written: Path, edit: Callable[[sqlite3.Connection], object], *, is_seen: bool = False) -> Verification:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Ledger.open(edited(written, directory, edit, is_seen)) as ledger,
+    ):
+        return ledger.verify()
+
+
+def rows_after(written: Path, edit: Callable[[sqlite3.Connection], object]) -> list[Row]:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Ledger.open(edited(written, directory, edit, False)) as ledger,
+    ):
+        return list(ledger.rows())
 
 
 def field(written: Path, number: int, column: str) -> bytes:
@@ -132,24 +152,36 @@ def test_an_entry_before_the_first_or_after_a_gap_is_named(written: Path) -> Non
     assert after(written, put_in(ENTRIES + 5)).first_bad == ENTRIES + 1
 
 
-def test_an_entry_that_was_hashed_anew_breaks_the_chain_at_the_next(written: Path) -> None:
-    from trimtab.ledger.entry import entry_hash
+def test_an_entry_that_was_hashed_anew_is_not_the_one_in_the_tree_and_breaks_the_chain_at_the_next(
+    written: Path,
+) -> None:
+    from trimtab.ledger.entry import canonical_entry, entry_hash
 
     def forge(raw: sqlite3.Connection) -> None:
         (at_ns, kind, run_id, prev_hash) = raw.execute(
             "SELECT at_ns, kind, run_id, prev_hash FROM entries WHERE seq = 2"
         ).fetchone()
-        forged = entry_hash(2, at_ns, kind, run_id, b"{}", prev_hash)
+        forged = entry_hash(canonical_entry(2, at_ns, kind, run_id, b"{}", prev_hash))
         raw.execute("UPDATE entries SET body = '{}', hash = ? WHERE seq = 2", (forged,))
 
     verification = after(written, forge)
-    assert verification.first_bad == 3
-    assert "follow" in verification.reason
+    assert verification.first_bad == 2
+    assert "Merkle" in verification.reason
+    alone = check(rows_after(written, forge), Evidence())
+    assert alone.first_bad == 3
+    assert "follow" in alone.reason
 
 
-def test_a_cut_off_tail_shows_only_in_the_head(written: Path) -> None:
-    whole = after(written, lambda raw: None)
-    cut = after(written, lambda raw: raw.execute("DELETE FROM entries WHERE seq = ?", (ENTRIES,)))
-    assert whole.verified
-    assert cut.verified
-    assert whole.head != cut.head
+def test_a_cut_off_tail_is_missed_in_the_tree_and_where_that_is_cut_too_by_what_was_seen(written: Path) -> None:
+    def cut(raw: sqlite3.Connection) -> None:
+        raw.execute("DELETE FROM entries WHERE seq = ?", (ENTRIES,))
+
+    def cut_both(raw: sqlite3.Connection) -> None:
+        cut(raw)
+        raw.execute("DELETE FROM tree WHERE seq = ?", (ENTRIES,))
+
+    assert after(written, cut).first_bad == ENTRIES
+    assert after(written, cut_both).verified
+    seen = after(written, cut_both, is_seen=True)
+    assert (seen.first_bad, seen.verified) == (ENTRIES, False)
+    assert "missing at the end" in seen.reason

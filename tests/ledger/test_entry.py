@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.errors import LedgerError
-from trimtab.ledger.entry import GENESIS, LARGEST_INT, canonical_body, entry_hash, parse_body
+from trimtab.ledger.entry import GENESIS, LARGEST_INT, canonical_body, canonical_entry, entry_hash, parse_body
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = (
@@ -40,7 +40,7 @@ def test_the_hash_is_that_of_the_canonical_json_of_all_other_fields(
 ) -> None:
     document = {"seq": seq, "at_ns": str(at_ns), "kind": "k", "run_id": run_id, "body": body, "prev_hash": GENESIS}
     expected = hashlib.sha256(rfc8785.dumps(document)).hexdigest()  # type: ignore[arg-type]
-    assert entry_hash(seq, at_ns, "k", run_id, canonical_body(body), GENESIS) == expected
+    assert entry_hash(canonical_entry(seq, at_ns, "k", run_id, canonical_body(body), GENESIS)) == expected
 
 
 def test_tuples_and_any_mapping_are_taken() -> None:

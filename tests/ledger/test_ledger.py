@@ -166,19 +166,20 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
 
 def test_a_ledger_of_a_later_version_is_refused(ledger: Ledger) -> None:
     with closing(sqlite3.connect(ledger.path)) as raw:
-        raw.execute("PRAGMA user_version = 4")
+        raw.execute("PRAGMA user_version = 5")
     assert open_code(ledger.path) == "ledger.newer"
 
 
 def test_a_ledger_of_the_version_before_is_taken_over(ledger: Ledger) -> None:
-    ledger.append(Kind.RUN_STARTED, {})
+    for number in range(5):
+        ledger.append(Kind.RUN_STARTED, {"number": number})
     with closing(sqlite3.connect(ledger.path)) as raw:
-        raw.execute("PRAGMA user_version = 1")
+        raw.executescript("DROP TABLE tree; DROP TABLE checkpoints; DROP INDEX entries_keys; PRAGMA user_version = 1")
     with Ledger.open(ledger.path) as again:
         again.append(Kind.ANCHOR_RELEASED, {"anchor_id": "a-1"})
         assert again.verify().verified
     with closing(sqlite3.connect(ledger.path)) as raw:
-        assert raw.execute("PRAGMA user_version").fetchone() == (3,)
+        assert raw.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 def test_a_damaged_file_is_named_by_open_or_by_verify(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Kind(StrEnum):
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"
     RECONCILED = "reconciled"
+    LEDGER_KEY_SET = "ledger_key_set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,11 @@ def parse_body(canonical: bytes) -> dict[str, Json]:
     return body
 
 
-def entry_hash(seq: int, at_ns: int, kind: str, run_id: str | None, body: bytes, prev_hash: str) -> str:
-    """Return the entry's hash. `body` is canonical already and is set in whole, so that it is not written twice."""
+def canonical_entry(seq: int, at_ns: int, kind: str, run_id: str | None, body: bytes, prev_hash: str) -> bytes:
+    """Return the entry as canonical JSON. `body` is canonical already and set in whole, so that it is written once."""
     import rfc8785
 
-    canonical = b'{"at_ns":"%d","body":%b,"kind":%b,"prev_hash":%b,"run_id":%b,"seq":%d}' % (
+    return b'{"at_ns":"%d","body":%b,"kind":%b,"prev_hash":%b,"run_id":%b,"seq":%d}' % (
         at_ns,
         body,
         rfc8785.dumps(kind),
@@ -139,6 +140,10 @@ def entry_hash(seq: int, at_ns: int, kind: str, run_id: str | None, body: bytes,
         rfc8785.dumps(run_id),
         seq,
     )
+
+
+def entry_hash(canonical: bytes) -> str:
+    """Return the hash that the next entry holds of one whose canonical JSON this is."""
     return hashlib.sha256(canonical).hexdigest()
 
 

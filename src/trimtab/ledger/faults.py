@@ -36,7 +36,7 @@ def ledger_faults(path: Path) -> Iterator[None]:
         raise _ledger_error(path, error) from None
 
 
-def corrupt(path: Path, found: str) -> LedgerError:
+def corrupt(path: Path | str, found: str) -> LedgerError:
     """Return the error for a file that is no ledger, or no longer one."""
     return LedgerError(
         f"the ledger {path} cannot be trusted: {found}",
@@ -45,12 +45,30 @@ def corrupt(path: Path, found: str) -> LedgerError:
     )
 
 
-def unwritable(path: Path, found: str) -> LedgerError:
+def unwritable(path: Path | str, found: str) -> LedgerError:
     """Return the error for a ledger that cannot be written; without it no change is made."""
     return LedgerError(
         f"the ledger {path} cannot be written: {found}",
         code="ledger.unwritable",
         next_step="Make room or give this user the right to write there, or name another directory in TRIMTAB_STATE.",
+    )
+
+
+def truncated(name: str, entries: int, seen: int, witness: Path) -> LedgerError:
+    """Return the error for a ledger that is shorter than it was; nothing is added to it."""
+    return LedgerError(
+        f"the ledger {name} has {entries} entries, and {seen} were seen here before: its end was cut off",
+        code="ledger.truncated",
+        next_step=f"Restore the ledger. If it was replaced on purpose, move {witness} and what is beside it away.",
+    )
+
+
+def forked(name: str, seen: int, witness: Path) -> LedgerError:
+    """Return the error for a ledger that is not the one that it was; nothing is added to it."""
+    return LedgerError(
+        f"the ledger {name} is not the one seen here before: one of its first {seen} entries is another",
+        code="ledger.forked",
+        next_step=f"Restore the ledger. If it was replaced on purpose, move {witness} and what is beside it away.",
     )
 
 

@@ -1,30 +1,52 @@
 """The ledger as the other rooms see it: append, read, verify. It decides what follows what, never rewrites.
 
-`append` returns when the entry is on disk. `verify` finds every edit, removal and swap inside the chain; that its tail
-was cut off, a lone chain cannot show: whoever needs that keeps `head` somewhere else and compares.
+`append` returns when the entry is on disk, in the chain and in the Merkle tree; where this machine has the signing key,
+a checkpoint is signed at the result of every change, every 64 entries, and when the ledger is closed. An append to what
+is shorter than, or not the same as, what was seen here before is refused.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from trimtab.errors import LedgerError
-from trimtab.ledger.chain import BrokenRowError, Row, Verification, check, read_entry
-from trimtab.ledger.entry import GENESIS, Entry, Kind, canonical_body, entry_hash, parse_body
-from trimtab.ledger.faults import corrupt
+from trimtab.ledger.chain import BrokenRowError, Row, read_entry
+from trimtab.ledger.checkpoint import EVERY_ENTRIES, Checkpoint, origin_of, read_checkpoint, signed_checkpoint
+from trimtab.ledger.entry import GENESIS, Entry, Kind, canonical_body, canonical_entry, entry_hash, parse_body
+from trimtab.ledger.faults import forked, truncated
+from trimtab.ledger.merkle import consistency_proof, inclusion_proof
 from trimtab.ledger.redaction import refuse_secrets
-from trimtab.ledger.store import Store
+from trimtab.ledger.seen import Seen, SeenFiles
+from trimtab.ledger.signer import KeyFiles, key_body, key_set
+from trimtab.ledger.sqlite import open_sqlite
+from trimtab.ledger.verification import Evidence, Verification, check
+from trimtab.signing.note import NoteFlawError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from trimtab.ledger.store import Store
+    from trimtab.signing.keys import PublicKey, SigningKey
+
+_RESULTS = frozenset({Kind.APPLY_DONE, Kind.APPLY_FAILED, Kind.REVERT_DONE, Kind.REVERT_FAILED, Kind.LEDGER_KEY_SET})
 
 
 class Ledger:
     """An open ledger. Close it, or use it as a context manager."""
 
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, path: Path, clock: Callable[[], int]) -> None:
         self._store = store
+        self._path = path
         self._clock = clock
+        self._seen = SeenFiles(path)
+        self._keys = KeyFiles(path)
+        self._is_as_seen = False
+        self._is_appended = False
 
     @classmethod
     def open(cls, path: Path, *, clock: Callable[[], int] = time.time_ns) -> Ledger:
@@ -33,7 +55,7 @@ class Ledger:
         Raises LedgerError: `ledger.corrupt` when the file is no ledger, `ledger.newer` when a later version wrote it,
         `ledger.unwritable`, `ledger.busy`.
         """
-        return cls(Store.open(path), clock)
+        return cls(open_sqlite(path), path, clock)
 
     def __enter__(self) -> Ledger:
         return self
@@ -44,17 +66,27 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._store.close()
+        """Sign what this ledger was given to append, where there is a key, and close the store."""
+        try:
+            if self._is_appended and self._keys.has_key():
+                with suppress(LedgerError):
+                    self.checkpoint()
+        finally:
+            self._store.close()
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
-        return self._store.path
+        """Where this machine keeps what belongs to the ledger; of a SQLite ledger the file."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """What keeps the ledger, in words; never a password."""
+        return self._store.name
 
     @property
     def head(self) -> str:
-        """The hash of the last entry, 64 zeros when there is none: what to keep elsewhere to see a cut-off tail."""
+        """The hash of the last entry, 64 zeros when there is none."""
         last = self.last()
         return GENESIS if last is None else last.hash
 
@@ -62,20 +94,63 @@ class Ledger:
         """Write an entry after the last one and return it, durable. Its time is never before the last entry's.
 
         Raises LedgerError: `ledger.body` when the body is no canonical JSON, `ledger.secret` when it holds what looks
-        like a password, `ledger.unwritable`, `ledger.busy`, or `ledger.corrupt` when the last entry is not as written.
+        like a password, `ledger.unwritable`, `ledger.busy`, `ledger.corrupt` when the last entry is not as written,
+        `ledger.truncated` and `ledger.forked` when the ledger is not the one that was seen here before; KeyFileError.
         """
         kind = Kind(kind)
         canonical = canonical_body(body)
-        written = parse_body(canonical)
-        refuse_secrets(written)
+        refuse_secrets(parse_body(canonical))
+        with self._store.writing() as connection:
+            entry = self._append(connection, kind, canonical, run_id)
+            is_due = kind in _RESULTS or entry.seq % EVERY_ENTRIES == 0
+            checkpoint = self._signed_now(connection, entry) if is_due else None
+        self._note(entry, checkpoint)
+        self._is_appended = checkpoint is None
+        return entry
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Sign the ledger as it is now, unless that is done; return the last checkpoint, None without any.
+
+        Raises LedgerError, KeyFileError.
+        """
         with self._store.writing() as connection:
             last = self._believed(self._store.last_row(connection))
-            seq, prev_hash, earliest = (1, GENESIS, 0) if last is None else (last.seq + 1, last.hash, last.at_ns)
-            at_ns = max(self._clock(), earliest)
-            digest = entry_hash(seq, at_ns, kind.value, run_id, canonical, prev_hash)
-            entry = Entry(seq, at_ns, kind, run_id, written, prev_hash, digest)
-            self._store.insert(connection, entry, canonical)
-        return entry
+            known = self._store.last_checkpoint(connection)
+            signed = None
+            if last is not None and (known is None or known[0] < last.seq):
+                self._require_as_seen(connection, last)
+                signed = self._signed_now(connection, last)
+        self._is_appended = False
+        if last is not None:
+            self._note(last, signed)
+        return signed or (None if known is None else self._read_note(known[1]))
+
+    def set_key(self) -> tuple[PublicKey, bool]:
+        """Put the signing key of this machine in force and return it, and whether it was put there now.
+
+        A new key is `ledger.key.next`; it must be there when it takes the place of another, which then signs for it.
+        Raises LedgerError `ledger.key` when the key in force is not here, KeyFileError.
+        """
+        with self._store.writing() as connection:
+            in_force = self._key_id(connection)
+            current, coming = self._keys.key_in_force(in_force), self._keys.coming(in_force)
+            if in_force is not None and current is None:
+                raise LedgerError(
+                    f"the ledger {self.name} has the signing key {in_force} in force, which is not on this machine",
+                    code="ledger.key",
+                    next_step=f"Bring that key to {self._keys.current}; only it can put another in its place.",
+                )
+            if coming is None:
+                assert current is not None
+                return current.public, False
+            body = canonical_body(key_body(coming, current))
+            entry = self._append(connection, Kind.LEDGER_KEY_SET, body, None)
+            self._store.insert_checkpoint(
+                connection, entry.seq, (checkpoint := self._sign(connection, entry, coming)).note
+            )
+        self._keys.key_in_force(coming.public.id)  # moves it to its place
+        self._note(entry, checkpoint)
+        return coming.public, True
 
     def entries(self, kind: Kind | None = None, run_id: str | None = None) -> Iterator[Entry]:
         """Yield the entries in order, all or those of a kind or run. Raises LedgerError `ledger.corrupt` at a bad one.
@@ -85,26 +160,129 @@ class Ledger:
         for row in self._store.rows(None if kind is None else kind.value, run_id):
             yield self._believed_row(row)
 
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in order as they are kept, before anything is believed."""
+        return self._store.rows()
+
+    def notes(self) -> list[tuple[int, str]]:
+        """Return the signed checkpoints with the sizes that they are kept under, before anything is believed."""
+        return self._store.checkpoints()
+
     def last(self) -> Entry | None:
         """Return the last entry, or None. Raises LedgerError `ledger.corrupt` when it is not as it was written."""
-        return self._believed(self._store.last_row())
+        with self._store.reading() as connection:
+            return self._believed(self._store.last_row(connection))
 
-    def verify(self) -> Verification:
-        """Return whether the whole chain is as it was written, and the first entry that is not."""
-        seen = 0
+    def inclusion(self, seq: int, size: int) -> list[bytes]:
+        """Return the proof that entry `seq` is among the first `size`. Raises LedgerError `ledger.corrupt`."""
+        with self._store.reading() as connection:
+            return list(self._store.computed(connection, lambda node: inclusion_proof(seq - 1, size, node)))
+
+    def consistency(self, earlier: int, later: int) -> list[bytes]:
+        """Return the proof that the ledger of `later` entries begins with that of `earlier`."""
+        with self._store.reading() as connection:
+            return list(self._store.computed(connection, lambda node: consistency_proof(earlier, later, node)))
+
+    def signers(self) -> tuple[PublicKey, ...]:
+        """Return the public half of this machine's signing key, which it believes; empty where there is none."""
+        with self._store.reading() as connection:
+            key = self._keys.key_in_force(self._key_id(connection))
+        return () if key is None else (key.public,)
+
+    def verify(self, keys: Sequence[PublicKey] = (), pinned: Sequence[Checkpoint] = ()) -> Verification:
+        """Return whether all is as it was written, signed and seen here before, and the first thing that is not.
+
+        `keys` are believed beside this machine's own; with any, a ledger without a checkpoint of theirs does not
+        verify. `pinned` are checkpoints that were kept elsewhere. What is found whole is seen from now on.
+        """
+        seen, kept = self._seen.head(), self._seen.checkpoint()
+        evidence = Evidence(
+            nodes=self._store.nodes(),
+            notes=self.notes(),
+            pinned=(*pinned, *([kept] if kept is not None else [])),
+            seen=seen,
+            keys=(*keys, *self.signers()),
+            needs_signature=bool(keys),
+        )
+        count = 0
 
         def counted() -> Iterator[Row]:
-            nonlocal seen
+            nonlocal count
             for row in self._store.rows():
-                seen += 1
+                count += 1
                 yield row
 
         try:
-            return check(counted())
+            found = check(counted(), evidence)
         except LedgerError as error:
             if error.code != "ledger.corrupt":
                 raise
-            return Verification(seen, False, seen + 1, "the file is damaged at this entry or soon after", "")
+            return Verification(count, False, count + 1, "the file is damaged at this entry or soon after", "")
+        if found.verified and found.entries:
+            self._remember(Seen(found.entries, found.head), None)
+        return found
+
+    def _append(self, connection: Connection, kind: Kind, canonical: bytes, run_id: str | None) -> Entry:
+        last = self._believed(self._store.last_row(connection))
+        self._require_as_seen(connection, last)
+        seq, prev_hash, earliest = (1, GENESIS, 0) if last is None else (last.seq + 1, last.hash, last.at_ns)
+        at_ns = max(self._clock(), earliest)
+        whole = canonical_entry(seq, at_ns, kind.value, run_id, canonical, prev_hash)
+        entry = Entry(seq, at_ns, kind, run_id, parse_body(canonical), prev_hash, entry_hash(whole))
+        self._store.insert(connection, entry, canonical, whole)
+        return entry
+
+    def _require_as_seen(self, connection: Connection, last: Entry | None) -> None:
+        """Nothing is added to, and nothing signed of, a ledger that lost what was seen here before."""
+        if self._is_as_seen:
+            return
+        seen, kept = self._seen.head(), self._seen.checkpoint()
+        here = 0 if last is None else last.seq
+        most = max(seen.entries if seen is not None else 0, kept.size if kept is not None else 0)
+        if here < most:
+            raise truncated(self.name, here, most, self._seen.head_file)
+        if seen is not None:
+            row = self._store.row(connection, seen.entries)
+            if row is None or row.hash != seen.head.encode():
+                raise forked(self.name, seen.entries, self._seen.head_file)
+        if kept is not None and self._store.root(connection, kept.size) != kept.root:
+            raise forked(self.name, kept.size, self._seen.checkpoint_file)
+        self._is_as_seen = True
+
+    def _signed_now(self, connection: Connection, last: Entry) -> Checkpoint | None:
+        """Sign the ledger up to its last entry, where the key in force is on this machine."""
+        if not self._keys.has_key():
+            return None
+        key = self._keys.key_in_force(self._key_id(connection))
+        if key is None:
+            return None
+        checkpoint = self._sign(connection, last, key)
+        self._store.insert_checkpoint(connection, checkpoint.size, checkpoint.note)
+        return checkpoint
+
+    def _sign(self, connection: Connection, last: Entry, key: SigningKey) -> Checkpoint:
+        first = last if last.seq == 1 else self._believed(self._store.row(connection, 1))
+        if first is None:
+            raise self._store.corrupt("its first entry is missing")
+        return signed_checkpoint(origin_of(first.hash), last.seq, self._store.root(connection, last.seq), key)
+
+    def _key_id(self, connection: Connection) -> str | None:
+        entry = self._believed(self._store.last_key_row(connection))
+        return None if entry is None else key_set(entry).public.id
+
+    def _read_note(self, note: str) -> Checkpoint:
+        try:
+            return read_checkpoint(note)
+        except NoteFlawError:
+            raise self._store.corrupt("its last checkpoint cannot be read") from None
+
+    def _note(self, last: Entry, checkpoint: Checkpoint | None) -> None:
+        self._remember(Seen(last.seq, last.hash), checkpoint)
+
+    def _remember(self, seen: Seen, checkpoint: Checkpoint | None) -> None:
+        """The entry is in the ledger already: what cannot be noted leaves an older, lower bound."""
+        with suppress(OSError, LedgerError):
+            self._seen.note(seen, checkpoint)
 
     def _believed(self, row: Row | None) -> Entry | None:
         return None if row is None else self._believed_row(row)
@@ -113,4 +291,4 @@ class Ledger:
         try:
             return read_entry(row)
         except BrokenRowError as error:
-            raise corrupt(self.path, f"entry {row.seq} is not as it was written ({error})") from None
+            raise self._store.corrupt(f"entry {row.seq} is not as it was written ({error})") from None

@@ -1,100 +1,79 @@
-"""The ledger's SQLite file: its schema, its safety settings and its transactions. Knows rows, not what they mean.
+"""What every store of a ledger does, whatever keeps its tables: read rows, add rows, hold the writer's place.
 
-Every commit is on disk when it returns (WAL journal, synchronous=FULL). One writer at a time: a write takes SQLite's
-write lock at its start, so what it reads first is still so when it inserts.
+Knows rows, not what they mean. `sqlite.py` and `postgres.py` open one, and say how it is locked, how a row reads and
+what its faults are called. Every commit is durable when it returns.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Integer, LargeBinary, MetaData, Table, Text, cast, create_engine
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, Engine, Select, func, select, tuple_
 
-from trimtab.errors import LedgerError
-from trimtab.ledger.chain import Row
-from trimtab.ledger.entry import Entry
-from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, unwritable
+from trimtab.ledger.chain import BrokenRowError, Row, row_bytes
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.merkle import GrowingTree, NodeAt, grown, leaf_hash, nodes_of, root
+from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, TREE
 
-SCHEMA_VERSION = 3
-_EARLIEST_VERSION = 1
-"""Files of this version on have the same tables, and kinds of entries that this one knows: they are taken over."""
-APPLICATION_ID = 0x5472696D  # "Trim", which file(1) and we recognise the file by
-_BUSY_SECONDS = 30.0
 _PAGE_ROWS = 500
+_DIGEST_BYTES = 32
 
-_METADATA = MetaData()
-_ENTRIES = Table(
-    "entries",
-    _METADATA,
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("at_ns", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("run_id", Text, nullable=True),
-    Column("body", Text, nullable=False),
-    Column("prev_hash", Text, nullable=False),
-    Column("hash", Text, nullable=False),
-)
-# The third refuses INSERT OR REPLACE, which deletes without firing delete triggers, and any fork of the chain.
-_TRIGGERS = (
-    "CREATE TRIGGER entries_keep BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-    "CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-    "CREATE TRIGGER entries_follow BEFORE INSERT ON entries"
-    " WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entries)"
-    " OR NEW.prev_hash IS NOT coalesce((SELECT hash FROM entries ORDER BY seq DESC LIMIT 1), printf('%064d', 0))"
-    " BEGIN SELECT RAISE(ABORT, 'an entry follows the last one'); END",
-)
-# Bytes, not values: a text that is not UTF-8 or a number of the wrong type must be named, not choke the driver.
-_BYTES = [cast(column, LargeBinary).label(column.name) for column in _ENTRIES.columns if column.name != "seq"]
-_SELECT = _ENTRIES.select().with_only_columns(_ENTRIES.c.seq, *_BYTES)
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between stores. `name` is what messages call this one; it never holds a password.
+
+    `lock` begins the one writing transaction, and waits for another writer's end. `faults` turns what the store says
+    into LedgerError. `entries` selects rows as bytes, before anything is believed, and `row` makes a Row of one.
+    """
+
+    name: str
+    faults: Callable[[], AbstractContextManager[None]]
+    lock: Callable[[Connection], None]
+    entries: Select[Any]
+    row: Callable[[Sequence[Any]], Row]
+    corrupt: Callable[[str], Exception]
 
 
 class Store:
-    """An open ledger file. Safe to use from several threads; several processes may have the same file open."""
+    """An open store. Safe to use from several threads; several processes may have the same one open."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
-        self.path = path
+        self._dialect = dialect
 
-    @classmethod
-    def open(cls, path: Path) -> Store:
-        """Open the file, or create it with mode 0600. Raises LedgerError corrupt, newer, unwritable or busy."""
-        with ledger_faults(path):
-            _create_file(path)
-            engine = create_engine(
-                "sqlite+pysqlite://",
-                creator=lambda: _connect(path),
-                poolclass=QueuePool,
-                hide_parameters=True,
-            )
-            try:
-                with engine.connect() as connection:
-                    _prepare(connection, path)
-            except BaseException:
-                engine.dispose()
-                raise
-        return cls(engine, path)
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._dialect.name
 
     def close(self) -> None:
-        """Close every connection to the file."""
+        """Close every connection to it."""
         self._engine.dispose()
+
+    def corrupt(self, found: str) -> Exception:
+        """Return the error for a store that is not as it was written."""
+        return self._dialect.corrupt(found)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Hold the write lock; commit durably at the end, or leave nothing when the block raises."""
-        with ledger_faults(self.path), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        """Hold the writer's place; commit durably at the end, or leave nothing when the block raises."""
+        with self._dialect.faults(), self._engine.connect() as connection:
+            self._dialect.lock(connection)
             yield connection
             connection.commit()
 
-    def insert(self, connection: Connection, entry: Entry, body: bytes) -> None:
-        """Write the entry, whose canonical body is `body`, within a `writing` block."""
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Hold a connection for reads."""
+        with self._dialect.faults(), self._engine.connect() as connection:
+            yield connection
+
+    def insert(self, connection: Connection, entry: Entry, body: bytes, canonical: bytes) -> None:
+        """Write the entry, whose canonical body is `body`, and the nodes that it completes, within `writing`."""
         values = {
             "seq": entry.seq,
             "at_ns": entry.at_ns,
@@ -104,117 +83,121 @@ class Store:
             "prev_hash": entry.prev_hash,
             "hash": entry.hash,
         }
-        connection.execute(_ENTRIES.insert().values(**values))
+        connection.execute(ENTRIES.insert().values(**values))
+        made = self.computed(connection, lambda node: grown(entry.seq - 1, leaf_hash(canonical), node))
+        connection.execute(TREE.insert(), [_tree_values(*each) for each in made])
 
-    def last_row(self, connection: Connection | None = None) -> Row | None:
+    def insert_copied(self, connection: Connection, rows: Sequence[Row], tree: GrowingTree) -> None:
+        """Write rows as another store holds them, after those that `tree` has, and their nodes, within `writing`."""
+        names = ("at_ns", "kind", "run_id", "body", "prev_hash", "hash")
+        for row in rows:
+            if any(getattr(row, name) is None for name in names if name != "run_id"):
+                raise BrokenRowError("a field is missing")
+        plain = [
+            {"seq": row.seq, **{name: _decoded(getattr(row, name)) for name in names}, "at_ns": int(row.at_ns or b"")}
+            for row in rows
+        ]
+        connection.execute(ENTRIES.insert(), plain)
+        self.insert_nodes(connection, rows, tree)
+
+    def insert_nodes(self, connection: Connection, rows: Sequence[Row], tree: GrowingTree) -> None:
+        """Write the nodes of entries that have none; a row that is no entry gets a leaf that no entry has."""
+        values = [_tree_values(*each) for row in rows for each in tree.append(_leaf(row))]
+        connection.execute(TREE.insert(), values)
+
+    def insert_checkpoint(self, connection: Connection, size: int, note: str) -> None:
+        """Write the note of a checkpoint, within `writing`."""
+        connection.execute(CHECKPOINTS.insert().values(size=size, note=note))
+
+    def computed(self, connection: Connection, compute: Callable[[NodeAt], Any]) -> Any:
+        """Return what is computed from nodes of the tree, read together. Raises LedgerError when one lacks."""
+        wanted = {((position + 1) << level, level) for level, position in nodes_of(compute)}
+        query = select(TREE).where(tuple_(TREE.c.seq, TREE.c.level).in_(wanted))
+        found = {(seq, level): digest for seq, level, digest in connection.execute(query)} if wanted else {}
+        if any(not _is_digest(found.get(each)) for each in wanted):
+            raise self.corrupt("a node of its Merkle tree is missing")
+        return compute(lambda level, position: found[(position + 1) << level, level])
+
+    def root(self, connection: Connection, size: int) -> bytes:
+        """Return the Merkle root of the first `size` entries."""
+        digest = self.computed(connection, lambda node: root(size, node))
+        assert isinstance(digest, bytes)
+        return digest
+
+    def last_row(self, connection: Connection) -> Row | None:
         """Return the row of the highest number, or None when there is none."""
-        query = _SELECT.order_by(_ENTRIES.c.seq.desc()).limit(1)
-        if connection is not None:
-            found = connection.execute(query).one_or_none()
-        else:
-            with ledger_faults(self.path), self._engine.connect() as reading:
-                found = reading.execute(query).one_or_none()
-        return None if found is None else Row(*found)
+        return self._one(connection, self._dialect.entries.order_by(ENTRIES.c.seq.desc()).limit(1))
+
+    def row(self, connection: Connection, seq: int) -> Row | None:
+        """Return the row of that number, or None."""
+        return self._one(connection, self._dialect.entries.where(ENTRIES.c.seq == seq))
+
+    def last_key_row(self, connection: Connection) -> Row | None:
+        """Return the row that says which key signs checkpoints now, or None."""
+        newest = select(func.max(ENTRIES.c.seq)).where(ENTRIES.c.kind == Kind.LEDGER_KEY_SET.value)
+        seq = connection.execute(newest).scalar_one()
+        return None if seq is None else self.row(connection, seq)
+
+    def last_checkpoint(self, connection: Connection) -> tuple[int, str] | None:
+        """Return the size and the note of the last checkpoint, or None."""
+        found = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.size.desc()).limit(1)).one_or_none()
+        return None if found is None else (int(found[0]), str(found[1]))
+
+    def checkpoints(self) -> list[tuple[int, str]]:
+        """Return the size and the note of every checkpoint, smallest first."""
+        with self.reading() as connection:
+            found = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.size)).all()
+        return [(int(size), str(note)) for size, note in found]
+
+    def nodes(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """Yield the nodes of the tree (seq, level, hash) in the order in which they were completed."""
+        after: tuple[int, int] = (-1, -1)
+        while True:
+            query = select(TREE).where(tuple_(TREE.c.seq, TREE.c.level) > after)
+            with self.reading() as connection:
+                found = connection.execute(query.order_by(TREE.c.seq, TREE.c.level).limit(2 * _PAGE_ROWS)).all()
+            if not found:
+                return
+            for seq, level, digest in found:
+                yield seq, level, digest if _is_digest(digest) else None
+            after = (found[-1][0], found[-1][1])
 
     def rows(self, kind: str | None = None, run_id: str | None = None) -> Iterator[Row]:
         """Yield the rows in order, page by page; no transaction stays open between two of them."""
-        query = _SELECT.order_by(_ENTRIES.c.seq).limit(_PAGE_ROWS)
+        query = self._dialect.entries.order_by(ENTRIES.c.seq).limit(_PAGE_ROWS)
         if kind is not None:
-            query = query.where(_ENTRIES.c.kind == kind)
+            query = query.where(ENTRIES.c.kind == kind)
         if run_id is not None:
-            query = query.where(_ENTRIES.c.run_id == run_id)
+            query = query.where(ENTRIES.c.run_id == run_id)
         after: int | None = None
         while True:
-            page = query if after is None else query.where(_ENTRIES.c.seq > after)
-            with ledger_faults(self.path), self._engine.connect() as connection:
+            page = query if after is None else query.where(ENTRIES.c.seq > after)
+            with self.reading() as connection:
                 found = connection.execute(page).all()
             if not found:
                 return
-            yield from (Row(*row) for row in found)
+            yield from (self._dialect.row(row) for row in found)
             after = found[-1][0]
 
+    def _one(self, connection: Connection, query: Select[Any]) -> Row | None:
+        found = connection.execute(query).one_or_none()
+        return None if found is None else self._dialect.row(found)
 
-def _create_file(path: Path) -> None:
-    """Make the file with the right mode before SQLite opens it: its journal and shared memory take the mode over."""
+
+def _tree_values(level: int, position: int, digest: bytes) -> dict[str, object]:
+    return {"seq": (position + 1) << level, "level": level, "hash": digest}
+
+
+def _leaf(row: Row) -> bytes:
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        return leaf_hash(row_bytes(row))
+    except ValueError:
+        return leaf_hash(b"")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # isolation_level None: the driver begins nothing by itself. mode=rw: SQLite creates nothing by itself.
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
-    try:
-        for pragma in ("synchronous = FULL", "fullfsync = ON", "trusted_schema = OFF", "cell_size_check = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _decoded(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
 
 
-def _prepare(connection: Connection, path: Path) -> None:
-    if _pragma(connection, "user_version") == 0:
-        _refuse_foreign(connection, path)
-        _use_wal(connection, path)
-        _create_schema(connection)
-    if _pragma(connection, "application_id") != APPLICATION_ID:
-        raise corrupt(path, "it is another program's database")
-    version = _pragma(connection, "user_version")
-    if _EARLIEST_VERSION <= version < SCHEMA_VERSION:
-        connection.rollback()
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.commit()
-    elif version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"the ledger {path} was refused: its schema version is {version}, this Trimtab knows {SCHEMA_VERSION}",
-            code="ledger.newer",
-            next_step="Use the version of Trimtab that wrote it, or a later one.",
-        )
-
-
-def _refuse_foreign(connection: Connection, path: Path) -> None:
-    objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-    connection.rollback()
-    # A ledger that another process is creating this moment has its version and its tables from one transaction.
-    if objects and _pragma(connection, "user_version") == 0:
-        raise corrupt(path, "it is another program's database")
-
-
-def _use_wal(connection: Connection, path: Path) -> None:
-    """Switch the journal mode, which stays with the file. SQLite does not wait for this lock by itself."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar_one()
-            break
-        except OperationalError as error:
-            if not is_busy(error) or time.monotonic() > deadline:
-                raise
-            connection.rollback()
-            time.sleep(0.01)
-    if mode != "wal":
-        raise unwritable(path, "its file system does not allow SQLite's write-ahead log")
-
-
-def _create_schema(connection: Connection) -> None:
-    connection.rollback()
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    if _pragma(connection, "user_version") == 0:
-        _METADATA.create_all(connection)
-        for trigger in _TRIGGERS:
-            connection.exec_driver_sql(trigger)
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.commit()
-
-
-def _pragma(connection: Connection, name: str) -> int:
-    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+def _is_digest(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == _DIGEST_BYTES

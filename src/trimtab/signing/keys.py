@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,17 @@ def public_key(path: Path) -> PublicKey:
             held = _document(path, file.read(_MOST_BYTES + 1), PUBLIC_FORMAT)
     except OSError as error:
         raise _unusable(path, str(error.strerror)) from None
+    return _public(path, held)
+
+
+def public_key_from(held: Mapping[str, object]) -> PublicKey:
+    """Return the public key that `PublicKey.to_dict` wrote. Raises KeyFileError `key.damaged`."""
+    if held.get("format") != PUBLIC_FORMAT:
+        raise _damaged(Path("in the document"), f"it is not of the format {PUBLIC_FORMAT}")
+    return _public(Path("in the document"), held)
+
+
+def _public(path: Path, held: Mapping[str, object]) -> PublicKey:
     key = PublicKey(
         _bytes(path, held, "ed25519", _ED25519_BYTES),
         _bytes(path, held, "ml_dsa_65", _ML_DSA_BYTES),
@@ -183,7 +194,7 @@ def _document(path: Path, raw: bytes, wanted: str) -> dict[str, object]:
     return held
 
 
-def _bytes(path: Path, held: dict[str, object], name: str, length: int) -> bytes:
+def _bytes(path: Path, held: Mapping[str, object], name: str, length: int) -> bytes:
     try:
         value = base64.b64decode(str(held.get(name, "")), validate=True)
     except ValueError:

@@ -1,0 +1,197 @@
+"""A ledger in a SQLite file: its safety settings, its schema, its upgrade from earlier versions.
+
+Every commit is on disk when it returns (WAL journal, synchronous=FULL). One writer at a time: a write takes SQLite's
+write lock at its start, so what it reads first is still so when it inserts.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Connection, LargeBinary, cast, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool
+
+from trimtab.errors import LedgerError
+from trimtab.ledger.chain import Row
+from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, unwritable
+from trimtab.ledger.merkle import GrowingTree
+from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_INDEX, METADATA, SCHEMA_VERSION, TREE
+from trimtab.ledger.store import Dialect, Store
+
+APPLICATION_ID = 0x5472696D  # "Trim", which file(1) and we recognise the file by
+_EARLIEST_VERSION, _FIRST_WITH_TREE = 1, 4
+"""Files of these versions are taken over: the kinds of entries only grew, the tree is made from what is there."""
+_BUSY_SECONDS = 30.0
+_UPGRADED_ROWS = 500
+
+_KEPT = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+# The INSERT triggers refuse INSERT OR REPLACE, which deletes without firing delete triggers, and any fork of the chain.
+_ENTRY_TRIGGERS = (
+    f"CREATE TRIGGER entries_keep BEFORE UPDATE ON entries {_KEPT}",
+    f"CREATE TRIGGER entries_stay BEFORE DELETE ON entries {_KEPT}",
+    "CREATE TRIGGER entries_follow BEFORE INSERT ON entries"
+    " WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM entries)"
+    " OR NEW.prev_hash IS NOT coalesce((SELECT hash FROM entries ORDER BY seq DESC LIMIT 1), printf('%064d', 0))"
+    " BEGIN SELECT RAISE(ABORT, 'an entry follows the last one'); END",
+)
+_TREE_TRIGGERS = (
+    f"CREATE TRIGGER tree_keep BEFORE UPDATE ON tree {_KEPT}",
+    f"CREATE TRIGGER tree_stay BEFORE DELETE ON tree {_KEPT}",
+    "CREATE TRIGGER tree_follow BEFORE INSERT ON tree"
+    " WHEN EXISTS (SELECT 1 FROM tree WHERE seq = NEW.seq AND level = NEW.level)"
+    " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    f"CREATE TRIGGER checkpoints_keep BEFORE UPDATE ON checkpoints {_KEPT}",
+    f"CREATE TRIGGER checkpoints_stay BEFORE DELETE ON checkpoints {_KEPT}",
+    "CREATE TRIGGER checkpoints_follow BEFORE INSERT ON checkpoints"
+    " WHEN EXISTS (SELECT 1 FROM checkpoints WHERE size = NEW.size)"
+    " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+)
+# Bytes, not values: a text that is not UTF-8 or a number of the wrong type must be named, not choke the driver.
+_BYTES = [cast(column, LargeBinary).label(column.name) for column in ENTRIES.columns if column.name != "seq"]
+_SELECT = ENTRIES.select().with_only_columns(ENTRIES.c.seq, *_BYTES)
+
+
+def open_sqlite(path: Path) -> Store:
+    """Open the file, or create it with mode 0600. Raises LedgerError corrupt, newer, unwritable or busy."""
+    dialect = Dialect(
+        name=str(path),
+        faults=partial(ledger_faults, path),
+        lock=_lock,
+        entries=_SELECT,
+        row=lambda found: Row(*found),
+        corrupt=partial(corrupt, path),
+    )
+    with ledger_faults(path):
+        _create_file(path)
+        engine = create_engine(
+            "sqlite+pysqlite://",
+            creator=lambda: _connect(path),
+            poolclass=QueuePool,
+            hide_parameters=True,
+        )
+        store = Store(engine, dialect)
+        try:
+            with engine.connect() as connection:
+                _prepare(connection, path, store)
+        except BaseException:
+            engine.dispose()
+            raise
+    return store
+
+
+def _lock(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _create_file(path: Path) -> None:
+    """Make the file with the right mode before SQLite opens it: its journal and shared memory take the mode over."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # isolation_level None: the driver begins nothing by itself. mode=rw: SQLite creates nothing by itself.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        for pragma in ("synchronous = FULL", "fullfsync = ON", "trusted_schema = OFF", "cell_size_check = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: Connection, path: Path, store: Store) -> None:
+    if _pragma(connection, "user_version") == 0:
+        _refuse_foreign(connection, path)
+        _use_wal(connection, path)
+        _create_schema(connection)
+    if _pragma(connection, "application_id") != APPLICATION_ID:
+        raise corrupt(path, "it is another program's database")
+    version = _pragma(connection, "user_version")
+    if _EARLIEST_VERSION <= version < SCHEMA_VERSION:
+        _upgrade(connection, store)
+    elif version != SCHEMA_VERSION:
+        raise LedgerError(
+            f"the ledger {path} was refused: its schema version is {version}, this Trimtab knows {SCHEMA_VERSION}",
+            code="ledger.newer",
+            next_step="Use the version of Trimtab that wrote it, or a later one.",
+        )
+
+
+def _refuse_foreign(connection: Connection, path: Path) -> None:
+    objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+    connection.rollback()
+    # A ledger that another process is creating this moment has its version and its tables from one transaction.
+    if objects and _pragma(connection, "user_version") == 0:
+        raise corrupt(path, "it is another program's database")
+
+
+def _use_wal(connection: Connection, path: Path) -> None:
+    """Switch the journal mode, which stays with the file. SQLite does not wait for this lock by itself."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar_one()
+            break
+        except OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+            connection.rollback()
+            time.sleep(0.01)
+    if mode != "wal":
+        raise unwritable(path, "its file system does not allow SQLite's write-ahead log")
+
+
+def _create_schema(connection: Connection) -> None:
+    connection.rollback()
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if _pragma(connection, "user_version") == 0:
+        METADATA.create_all(connection)
+        for trigger in (*_ENTRY_TRIGGERS, *_TREE_TRIGGERS):
+            connection.exec_driver_sql(trigger)
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.commit()
+
+
+def _upgrade(connection: Connection, store: Store) -> None:
+    """Make what earlier versions did not have: the tree of the entries that are there."""
+    connection.rollback()
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if _pragma(connection, "user_version") < _FIRST_WITH_TREE:
+        for table in (TREE, CHECKPOINTS):
+            table.create(connection)
+        KEYS_INDEX.create(connection)
+        for trigger in _TREE_TRIGGERS:
+            connection.exec_driver_sql(trigger)
+        tree = GrowingTree()
+        for rows in _pages(connection):
+            store.insert_nodes(connection, rows, tree)
+    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.commit()
+
+
+def _pages(connection: Connection) -> Iterator[list[Row]]:
+    found = (Row(*row) for row in connection.execute(_SELECT.order_by(ENTRIES.c.seq)))
+    while page := list(islice(found, _UPGRADED_ROWS)):
+        yield page
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())

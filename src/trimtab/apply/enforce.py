@@ -38,7 +38,7 @@ from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
 from trimtab.model.change import Change, RestoreStatistics, SetSetting, change_digest, change_to_dict, touched_table
-from trimtab.model.strategy import Strategy
+from trimtab.model.strategy import Strategy, Verdict
 from trimtab.spec.specification import Specification
 from trimtab.validate.facts import NO_EVIDENCE, Evidence
 
@@ -131,7 +131,7 @@ class Enforcer:
         snapshot = self.look()
         refuse_standby(snapshot.server)
         changes_done = tuple(applied.change for applied in done)
-        refuse_forbidden(
+        verdict = refuse_forbidden(
             strategy, self.specification, snapshot, accepted=accepted, done=changes_done, evidence=evidence
         )
         if self.observed is not None:
@@ -140,7 +140,7 @@ class Enforcer:
         refuse_not_absent(self.connection, change)
         inverse = self._inverse(change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
-        with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot):
+        with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict):
             seconds, made = self._carry_out(_APPLY, body, change, predicted_bytes(strategy, change))
         return Applied(
             body["intent_id"],
@@ -187,6 +187,7 @@ class Enforcer:
         inverse: Change,
         snapshot: Snapshot,
         object_oid: int | None = None,
+        verdict: Verdict | None = None,
     ) -> Iterator[None]:
         """Write the intent; within it the change is made. An intent that is not answered stays open for `resume`."""
         intent: dict[str, object] = {
@@ -201,6 +202,8 @@ class Enforcer:
         }
         oids = {"table_oid": _table_oid(change, snapshot), "object_oid": object_oid}
         intent.update((key, oid) for key, oid in oids.items() if oid is not None)
+        if verdict is not None and verdict.warnings:
+            intent["warnings"] = [warning.rule_id for warning in verdict.warnings]
         try:
             self._append(kinds.intended, intent)
             yield

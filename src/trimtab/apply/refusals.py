@@ -25,7 +25,7 @@ from trimtab.model.change import (
     SetStatisticsTarget,
     touched_table,
 )
-from trimtab.model.strategy import Strategy
+from trimtab.model.strategy import Strategy, Verdict
 from trimtab.spec.specification import Specification
 from trimtab.validate.definition import shape_of_tail
 from trimtab.validate.facts import Evidence, facts_from
@@ -50,8 +50,8 @@ def refuse_forbidden(
     accepted: tuple[Strategy, ...],
     done: tuple[Change, ...],
     evidence: Evidence,
-) -> None:
-    """Refuse what the specification forbids on fresh facts: `apply.specification`."""
+) -> Verdict:
+    """Refuse what the specification forbids on fresh facts: `apply.specification`. Return what it allowed it by."""
     facts = facts_from(snapshot, accepted=accepted, done=done, is_enforcing=True, evidence=evidence)
     verdict = validate(strategy, specification, facts)
     if not verdict.compliant:
@@ -61,6 +61,7 @@ def refuse_forbidden(
             code="apply.specification",
             next_step=f"See `trimtab show {strategy.id}` for each rule, what it allows and what was found.",
         )
+    return verdict
 
 
 def refuse_other_table(change: Change, observed: Snapshot, snapshot: Snapshot) -> None:

@@ -24,7 +24,7 @@ _Stated = dict[str, dict[str, object]]
 
 
 def _unique(value: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(value)) != len(value):
+    if len({parent.partition("@")[0] for parent in value}) != len(value):
         raise ValueError("names the same parent twice")
     return value
 
@@ -39,7 +39,7 @@ class Metadata(BaseModel):
     description: Annotated[str, Field(max_length=2_000)]
 
 
-_Parent = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]{2,63}|.+\.ya?ml)$")]
+_Parent = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]{2,63}|[^@]+\.ya?ml)(@sha256:[0-9a-f]{64})?$")]
 _Parents = Annotated[
     tuple[_Parent, ...],
     BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),

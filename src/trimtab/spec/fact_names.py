@@ -39,6 +39,16 @@ _KINDS = (
     "leave_index",
 )
 _METHODS = ("none", "btree", "hash", "gin", "gist", "spgist", "brin", "other")
+_METHODS_OF_PREDICTION = (
+    "none",
+    "calibrated_cost",
+    "recalibrated_cost",
+    "cost_ratio",
+    "learned_cost_ratio",
+    "spread",
+    "no_plan_change",
+    "other",
+)
 _TRIALS = (
     "none",
     "accepted",
@@ -91,6 +101,8 @@ FACTS: tuple[Fact, ...] = (
     Fact("evidence.predicted_gain_at_best_percent", "double", "the same at the good end of the interval",
          may_be_unknown=True),
     Fact("evidence.prediction_confidence", "double", "coverage that the interval claims, 0 to 1", may_be_unknown=True),
+    Fact("evidence.prediction_method", "text", "what the prediction rests on; `none` before it",
+         words=_METHODS_OF_PREDICTION),
     Fact("evidence.trial", "text", "how the trial ended; `none` before it", words=_TRIALS),
     Fact("evidence.measured_gain_percent", "double", "measured share of the time saved", may_be_unknown=True),
     Fact("evidence.trial_pairs", "int", "before/after pairs that were measured", may_be_unknown=True),

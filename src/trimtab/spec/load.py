@@ -70,7 +70,7 @@ def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Speci
             code="spec.cycle",
             next_step="Join some of the documents.",
         )
-    parents = [_resolve(_parent(name, path), (*below, identity)) for name in stated.parents]
+    parents = [_pinned(stated, name, path, (*below, identity)) for name in stated.parents]
     limits = effective(stated, tuple(parent.limits for parent in parents))
     rules = effective_rules(stated, tuple(parent.rules for parent in parents))
     chain = dict.fromkeys(link for parent in parents for link in parent.chain)
@@ -83,6 +83,21 @@ def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Speci
         limits=limits,
         rules=rules,
     )
+
+
+def _pinned(stated: Stated, name: str, child: Path | None, below: tuple[str, ...]) -> Specification:
+    """Return the parent, which must be the very one that the document was written for where it says so."""
+    reference, _, pin = name.partition("@sha256:")
+    parent = _resolve(_parent(reference, child), below)
+    if pin and pin != parent.digest:
+        raise SpecError(
+            f"{stated.source.name} was refused: it extends {reference} of the digest {pin[:12]}, "
+            f"and the one that is here has {parent.digest[:12]}",
+            code="spec.pin",
+            next_step="See what changed with `trimtab spec diff`; then write the new digest, which `trimtab spec "
+            "effective` shows.",
+        )
+    return parent
 
 
 def _parent(name: str, child: Path | None) -> tuple[Stated, Path | None]:

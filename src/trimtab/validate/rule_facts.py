@@ -197,6 +197,7 @@ def _evidence(case: Case) -> _Facts:
         "evidence.predicted_gain_percent": 100 * prediction.improvement if prediction else None,
         "evidence.predicted_gain_at_best_percent": 100 * prediction.improvement_at_best if prediction else None,
         "evidence.prediction_confidence": prediction.confidence if prediction else None,
+        "evidence.prediction_method": _word("evidence.prediction_method", prediction.method) if prediction else "none",
         "evidence.trial": trial.decision.value if trial else "none",
         "evidence.measured_gain_percent": 100 * trial.improvement if trial and is_measured else None,
         "evidence.trial_pairs": trial.pairs if trial else None,

@@ -11,6 +11,7 @@
     ├── LabError            the lab or the twin cannot be used             exit 4
     │   └── EmbeddedError     an embedded server cannot be started or kept
     ├── RefusedError        the specification or the facts forbid it       exit 5
+    │   └── HeldError         frozen, outside the windows, or too much already: later it may be allowed
     ├── ApplyError          a change could not be carried out or undone    exit 6
     ├── LedgerError         the ledger cannot be trusted or written        exit 7
     ├── BusyError           another run holds this database                exit 8
@@ -94,6 +95,10 @@ class RefusedError(TrimtabError):
     """The specification or the facts forbid what was asked."""
 
     exit_code = 5
+
+
+class HeldError(RefusedError):
+    """The moment forbids what was asked; nothing is wrong with it, and later it may be allowed."""
 
 
 class ApplyError(TrimtabError):

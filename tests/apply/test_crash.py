@@ -174,11 +174,18 @@ def test_resume_does_not_answer_while_the_server_still_works_for_the_dead_progra
         patience = Patience(100, 1000, 1, 0.0)
         with pytest.raises(BusyError) as busy:
             reconcile(
-                enforcer.connection, enforcer.ledger, intent, patience, facts, wait_seconds=2.0, sleep=slept.append
+                enforcer.connection,
+                enforcer.ledger,
+                intent,
+                patience,
+                facts,
+                gate=lambda: None,
+                wait_seconds=2.0,
+                sleep=slept.append,
             )
         assert busy.value.code == "resume.still_running"
         assert sum(slept) == 2.0
-    assert reconcile(enforcer.connection, enforcer.ledger, intent, patience, facts).is_done is False
+    assert reconcile(enforcer.connection, enforcer.ledger, intent, patience, facts, gate=lambda: None).is_done is False
 
 
 def test_resume_leaves_other_databases_of_the_same_ledger_alone(shop: Shop, victims: Victims) -> None:

@@ -42,7 +42,7 @@ SNAPSHOT = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) 
 
 def _execution(shop: Shop, sleep: Callable[[float], None] = lambda _s: None, **more: int) -> Execution:
     numbers = {"lock_timeout_ms": 150, "build_timeout_ms": 60_000, "attempts": 2, **more}
-    return Execution(shop.connect(), Patience(**numbers, pause_seconds=0.0), sleep)
+    return Execution(shop.connect(), Patience(**numbers, pause_seconds=0.0), sleep, lambda: None)
 
 
 @pytest.mark.parametrize("change", [CREATE_INDEX, DROP_INDEX, CREATE_STATISTICS], ids=lambda c: str(c.kind))

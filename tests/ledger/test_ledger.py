@@ -18,6 +18,7 @@ import pytest
 from trimtab.errors import LedgerError
 from trimtab.ledger.entry import GENESIS, Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.schema import SCHEMA_VERSION
 
 from .conftest import Clock
 
@@ -166,7 +167,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
 
 def test_a_ledger_of_a_later_version_is_refused(ledger: Ledger) -> None:
     with closing(sqlite3.connect(ledger.path)) as raw:
-        raw.execute("PRAGMA user_version = 5")
+        raw.execute("PRAGMA user_version = 99")
     assert open_code(ledger.path) == "ledger.newer"
 
 
@@ -179,7 +180,7 @@ def test_a_ledger_of_the_version_before_is_taken_over(ledger: Ledger) -> None:
         again.append(Kind.ANCHOR_RELEASED, {"anchor_id": "a-1"})
         assert again.verify().verified
     with closing(sqlite3.connect(ledger.path)) as raw:
-        assert raw.execute("PRAGMA user_version").fetchone() == (4,)
+        assert raw.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
 def test_a_damaged_file_is_named_by_open_or_by_verify(tmp_path: Path) -> None:
@@ -245,6 +246,7 @@ from pathlib import Path
 from trimtab.errors import LedgerError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.schema import SCHEMA_VERSION
 with Ledger.open(Path(sys.argv[1])) as ledger:
     ledger.append(Kind.RUN_STARTED, {})
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))

@@ -23,6 +23,12 @@ def _floats(low: float, high: float) -> st.SearchStrategy[float]:
 _sizes = st.sampled_from(["0B", "8kB", "1MB", "100MB", "1GB", "20GB"])
 _patterns = st.lists(st.sampled_from(["public", "pub*", "shop", "s*", "*"]), max_size=3)
 _table_patterns = st.lists(st.sampled_from(["public.orders", "public.*", "shop.o*", "s.*", "s.orders"]), max_size=3)
+_windows = st.one_of(
+    st.just("always"),
+    st.lists(
+        st.sampled_from(["Mon-Fri 22:00-04:00 Europe/Berlin", "02:00-06:00 UTC", "Sat 00:00-24:00 UTC"]), min_size=1
+    ),
+)
 _prefixes = st.sampled_from(["t", "trimtab_", "trimtab_x", "x"])
 
 
@@ -135,6 +141,15 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "max_active_sessions": st.integers(1, 1000),
         "max_total_size": st.one_of(_sizes, st.just("unlimited")),
         "min_free_disk": _sizes,
+    },
+    "windows": {"open": _windows, "bind_reverts": st.booleans()},
+    "rates": {
+        "max_changes_per_day": _up_to(0, 9),
+        "max_changes_per_day_per_table": _up_to(0, 9),
+        "max_changes_per_day_per_server": _up_to(0, 9),
+        "max_tables_per_day": _up_to(0, 9),
+        "max_repeats": _up_to(1, 9),
+        "repeat_days": _up_to(1, 9),
     },
 }
 

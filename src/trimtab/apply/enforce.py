@@ -1,7 +1,9 @@
 """The one place from which a change reaches a source server.
 
-For every change, in this order: fresh facts, the effective specification again, the inverse, the intent in the ledger,
-the act, the check in the catalog, the result in the ledger. A change whose intent cannot be written is not made.
+For every change, in this order: fresh facts, the effective specification again, kill switch and windows, how much was
+changed already, the inverse, the intent in the ledger, the act, the check in the catalog, the result in the ledger.
+Switch and windows are asked again before each statement, the facts before each further try. A change whose intent
+cannot be written is not made.
 Nothing here decides what would be good; it only refuses what is not allowed.
 """
 
@@ -9,13 +11,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.disk import predicted_bytes
 from trimtab.apply.execute import Execution, UnfinishedError
+from trimtab.apply.gate import Gate
+from trimtab.apply.pace import refuse_pace
 from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
 from trimtab.apply.refusals import (
@@ -30,6 +34,7 @@ from trimtab.apply.refusals import (
 from trimtab.apply.state import ChangeState, held_setting, made_object, own_session, state_of
 from trimtab.apply.statistics_files import DIRECTORY, StatisticsFiles, columns_digest
 from trimtab.apply.stored_statistics import read_statistics, statistics_of
+from trimtab.apply.switch import KillSwitch
 from trimtab.db.connection import Connection
 from trimtab.errors import ApplyError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.entry import Kind
@@ -69,7 +74,8 @@ class Enforcer:
     """Applies and reverts changes on one source database.
 
     `look` reads a fresh Snapshot of the source; `connection` is the writing session, in autocommit, its own; `sleep` is
-    called between tries. `observed` is the snapshot that the strategies were proven for, where they were in this run.
+    called between tries; `now_ns` gives UTC nanoseconds. `observed` is the snapshot that the strategies were proven
+    for, where they were in this run.
     """
 
     connection: Connection
@@ -79,6 +85,7 @@ class Enforcer:
     run_id: str
     sleep: Callable[[float], None] = time.sleep
     observed: Snapshot | None = None
+    now_ns: Callable[[], int] = time.time_ns
 
     def apply(
         self, strategy: Strategy, accepted: tuple[Strategy, ...] = (), evidence: Evidence = NO_EVIDENCE
@@ -107,6 +114,8 @@ class Enforcer:
         """
         snapshot = self.look()
         refuse_standby(snapshot.server)
+        gate = self.gate(snapshot.server, is_revert=True)
+        gate()
         applied = applied_now(self.connection, applied, snapshot)
         standing = applied_changes(self.ledger.entries(), database=database_body(snapshot.server))
         refuse_rested_on((applied,), standing, snapshot)
@@ -117,7 +126,7 @@ class Enforcer:
             if left_alone is not None:
                 self._append(_REVERT.done, {**body, "seconds": 0.0, left_alone.value: True})
             else:
-                self._carry_out(_REVERT, body, applied.inverse)
+                self._carry_out(_REVERT, body, applied.inverse, gate, lambda: refuse_standby(self.look().server))
         return TakenBack(applied, left_alone)
 
     def _apply_one(
@@ -128,20 +137,28 @@ class Enforcer:
         accepted: tuple[Strategy, ...],
         evidence: Evidence,
     ) -> Applied:
-        snapshot = self.look()
-        refuse_standby(snapshot.server)
         changes_done = tuple(applied.change for applied in done)
-        verdict = refuse_forbidden(
-            strategy, self.specification, snapshot, accepted=accepted, done=changes_done, evidence=evidence
-        )
-        if self.observed is not None:
-            refuse_other_table(change, self.observed, snapshot)
+
+        def recheck() -> tuple[Snapshot, Verdict]:
+            found = self.look()
+            refuse_standby(found.server)
+            verdict = refuse_forbidden(
+                strategy, self.specification, found, accepted=accepted, done=changes_done, evidence=evidence
+            )
+            if self.observed is not None:
+                refuse_other_table(change, self.observed, found)
+            return found, verdict
+
+        snapshot, verdict = recheck()
+        gate = self.gate(snapshot.server, is_revert=False)
+        gate()
+        self._refuse_pace(strategy.changes[len(done) :], snapshot.server)
         refuse_partitioned(change, snapshot)
         refuse_not_absent(self.connection, change)
         inverse = self._inverse(change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
         with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict):
-            seconds, made = self._carry_out(_APPLY, body, change, predicted_bytes(strategy, change))
+            seconds, made = self._carry_out(_APPLY, body, change, gate, recheck, predicted_bytes(strategy, change))
         return Applied(
             body["intent_id"],
             strategy.id,
@@ -152,6 +169,16 @@ class Enforcer:
             _table_oid(change, snapshot),
             made.get("object_oid"),
         )
+
+    def gate(self, server: ServerIdentity, *, is_revert: bool) -> Gate:
+        """Return what stands before every statement that is sent to this database."""
+        switch = KillSwitch(self.ledger.path.parent)
+        return Gate(switch, self.specification.windows, server.database, is_revert, self.now_ns)
+
+    def _refuse_pace(self, changes: Sequence[Change], server: ServerIdentity) -> None:
+        kinds = (Kind.APPLY_INTENDED, Kind.APPLY_DONE, Kind.APPLY_FAILED)
+        entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
+        refuse_pace(changes, entries, database_body(server), self.specification.rates, self.now_ns())
 
     def _inverse(self, change: Change, snapshot: Snapshot) -> Change:
         """Return the change that takes this one back exactly; what cannot be put back so is forbidden (`drops`)."""
@@ -217,13 +244,21 @@ class Enforcer:
             raise
 
     def _carry_out(
-        self, kinds: _Kinds, body: Mapping[str, str], change: Change, size_bytes: int = 0
+        self,
+        kinds: _Kinds,
+        body: Mapping[str, str],
+        change: Change,
+        gate: Gate,
+        recheck: Callable[[], object],
+        size_bytes: int = 0,
     ) -> tuple[float, dict[str, int]]:
         """Make the change, unless it is made already, and write that it is done; return its seconds, and oids."""
         puts_back = kinds is _REVERT  # which waits for nobody's leisure
         limits = None if puts_back else self.specification.servers
         patience = Patience.of(self.specification.locks)
-        execution = Execution(self.connection, patience, self.sleep, puts_back, limits, size_bytes, self._files)
+        execution = Execution(
+            self.connection, patience, self.sleep, gate, recheck, puts_back, limits, size_bytes, self._files
+        )
         started = time.monotonic()
         if state_of(self.connection, change) is not ChangeState.DONE:
             execution.carry_out(change)

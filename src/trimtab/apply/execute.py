@@ -20,7 +20,7 @@ from trimtab.apply.state import ChangeState, blocker, build_in_progress, rebuild
 from trimtab.apply.statistics_files import StatisticsFiles
 from trimtab.apply.stored_statistics import statistics_of, store_statistics
 from trimtab.db.connection import Connection, source_error
-from trimtab.errors import ApplyError, SourceError, TrimtabError
+from trimtab.errors import ApplyError, HeldError, SourceError, TrimtabError
 from trimtab.model.change import (
     Change,
     CreateIndex,
@@ -53,14 +53,18 @@ class UnfinishedError(ApplyError):
 class Execution:
     """How changes are carried out on one session: it must be in autocommit, and nobody else may use it.
 
-    `sleep` is called between tries. `puts_back` says that an index is made again that was there before: it then goes
-    where it was, whatever default_tablespace says now. `limits` say when the server is too busy, and when its disk has
-    no room for an index of `size_bytes`; None is never. `files` hold the statistics that are to be stored.
+    `sleep` is called between tries, and `recheck` after it: it raises when the facts do not allow the change any more.
+    `gate` is called immediately before each statement that writes, and raises HeldError while none may be sent.
+    `puts_back` says that an index is made again that was there before: it then goes where it was, whatever
+    default_tablespace says now. `limits` say when the server is too busy, and when its disk has no room for an index of
+    `size_bytes`; None is never. `files` hold the statistics that are to be stored.
     """
 
     connection: Connection
     patience: Patience
     sleep: Callable[[float], None]
+    gate: Callable[[], None]
+    recheck: Callable[[], object] = lambda: None
     puts_back: bool = False
     limits: Servers | None = None
     size_bytes: int = 0
@@ -74,12 +78,14 @@ class Execution:
         An interrupt cancels the server's work and passes; what could be cleared away then is.
         """
         for pause in self.patience.pauses():
-            error = self._blocked(change) or self._try(change)
+            error = self._blocked(change) or self._allowed(change)
             if error is None:
                 return
             if pause is None or error.code not in (LOCK_TIMEOUT, BUSY):
                 raise _unfinished(change) if self._look(change) is ChangeState.HALF else error
             self.sleep(pause)
+            if self._look(change) is not ChangeState.HALF:  # a drop that has begun is gone on with
+                self.recheck()
 
     def clear(self, change: Change, *, tries: int | None = None) -> None:
         """Remove the invalid index that a broken-off build, drop or rebuild left; for a drop this finishes it.
@@ -121,6 +127,15 @@ class Execution:
         pid = blocker(self.connection, change, self.patience.lock_timeout_ms)
         return None if pid is None else _locked(change, f"server process {pid} has an old transaction open")
 
+    def _allowed(self, change: Change) -> ApplyError | None:
+        """Try, unless the gate is shut: a drop that an earlier try has begun then stands half done."""
+        try:
+            return self._try(change)
+        except HeldError:
+            if self._look(change) is ChangeState.HALF:
+                raise _unfinished(change) from None
+            raise
+
     def _try(self, change: Change) -> ApplyError | None:
         """Try once; return why it failed, or None. What a failed build left has been cleared away."""
         reason: ApplyError | None = None
@@ -144,12 +159,14 @@ class Execution:
 
     def _act(self, change: Change) -> None:
         self._limit(self.patience.build_timeout_ms)
+        self.gate()
         match change:
             case CreateIndex() | DropIndex() | RebuildIndex():
                 self.connection.execute(change.sql(concurrently=True).encode())
             case CreateStatistics() | SetStatisticsTarget() | SetDistinct():
                 with self.connection.transaction():
                     self.connection.execute(change.sql().encode())
+                    self.gate()
                     self.connection.execute((fill(change) or "").encode())
             case RestoreStatistics():
                 statistics = statistics_of(change, self.files)
@@ -171,10 +188,11 @@ class Execution:
         try:
             self._limit(0)
             for name in names:
+                self.gate()
                 self.connection.execute(f"DROP INDEX CONCURRENTLY {qualified(change.schema, name)}".encode())
         except (psycopg.errors.UndefinedObject, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             return
-        except psycopg.Error:
+        except (psycopg.Error, HeldError):
             raise _unfinished(change) from None
 
     def _limit(self, statement_timeout_ms: int) -> None:
@@ -235,9 +253,9 @@ def _locked(change: Change, found: str) -> ApplyError:
 
 def _unfinished(change: Change) -> UnfinishedError:
     return UnfinishedError(
-        f"{change.kind} broke off and left an invalid index that other sessions' locks do not let us remove now",
+        f"{change.kind} broke off and left an invalid index that others' locks, or a freeze, do not let us remove now",
         code="apply.unfinished",
-        next_step="Run `trimtab resume` when the transactions that are open on the table have ended.",
+        next_step="Run `trimtab resume` when the transactions that are open on the table, or the freeze, have ended.",
     )
 
 

@@ -40,17 +40,19 @@ def reconcile(
     patience: Patience,
     snapshot: Snapshot,
     *,
+    gate: Callable[[], None],
     wait_seconds: float = 30.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reconciled:
-    """Finish or undo one interrupted intent, and write its result. The snapshot says what tables are called now.
+    """Finish or undo one interrupted intent, and write its result. The snapshot says what tables are called now, and
+    `gate` raises HeldError while no statement may be sent.
 
     Raises BusyError `resume.still_running` while the server works on it, UnfinishedError `apply.unfinished` while locks
-    keep its leftover, SourceError, LedgerError.
+    or a freeze keep its leftover, SourceError, LedgerError.
     """
     change = intended_now(connection, intent, snapshot)
     _wait_for_session(connection, intent, change, wait_seconds, sleep)
-    Execution(connection, patience, sleep).clear(change)
+    Execution(connection, patience, sleep, gate).clear(change)
     is_done = state_of(connection, change) is ChangeState.DONE
     kind, result = _answer(intent, is_done)
     made = made_object(connection, change) if is_done else {}

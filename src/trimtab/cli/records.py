@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from trimtab.apply.switch import KillSwitch
 from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
+from trimtab.cli.freezing import frozen_documents, show_frozen
 from trimtab.cli.standing import standing
 from trimtab.cli.text import duration, percent, printable, tell
-from trimtab.errors import LedgerError, UsageError
+from trimtab.errors import LedgerError, SpecError, UsageError
 from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_lives
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
@@ -32,6 +34,8 @@ def status(*, config: Path | None, as_json: bool) -> int:
         entries = tuple(ledger.entries()) if verification.verified else ()
         standing, open_now = applied_changes(entries), pending(entries)
         head, path = ledger.head if verification.verified else "", ledger.path
+    frozen = KillSwitch(path.parent).frozen()
+    windows = _windows(config)
     document: dict[str, object] = {
         "schema": "trimtab.status/v1",
         "applied": [
@@ -43,6 +47,8 @@ def status(*, config: Path | None, as_json: bool) -> int:
             "unsettled": len(open_now.unsettled),
             "runs": list(open_now.runs),
         },
+        "frozen": frozen_documents(frozen),
+        "windows": windows,
         "ledger": {
             "path": str(path),
             "entries": verification.entries,
@@ -55,6 +61,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
         print_json(document)
     else:
         console = stdout_console()
+        show_frozen(frozen)
         for applied in standing:
             text = f"applied  {applied.strategy_id}  {printable(applied.database)}  {printable(applied.change.sql())}"
             console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -64,6 +71,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
             text = f"open: {len(open_now.intents)} interrupted changes, {len(open_now.unsettled)} unsettled, "
             text += f"{len(open_now.runs)} runs without an end. next: trimtab resume"
             console.print(text, markup=False, soft_wrap=True)
+        console.print(printable(_windows_told(windows)), markup=False, highlight=False, soft_wrap=True)
         state = "verified" if verification.verified else f"NOT VERIFIED: {verification.reason}"
         text = f"ledger: {verification.entries} entries, {state}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -76,6 +84,34 @@ def status(*, config: Path | None, as_json: bool) -> int:
     )
     tell(broken)
     return broken.exit_code
+
+
+def _windows(config: Path | None) -> dict[str, object]:
+    """Return when the configured specification lets changes be made: the next three times, or why it cannot be told."""
+    from trimtab.spec.load import load_spec
+    from trimtab.spec.windows import ALWAYS, open_intervals
+
+    reference = load(config).defaults.spec
+    try:
+        specification = load_spec(reference)
+    except SpecError as error:
+        return {"spec_id": reference, "is_always": False, "next": [], "error": error.code}
+    windows = specification.windows.open_windows
+    found = open_intervals(windows, datetime.now(UTC))[:3]
+    spans = [{"begin": begin.isoformat(), "end": end.isoformat()} for begin, end in found]
+    is_always = windows == ALWAYS
+    return {"spec_id": specification.id, "is_always": is_always, "next": [] if is_always else spans, "error": None}
+
+
+def _windows_told(windows: dict[str, object]) -> str:
+    if windows["error"] is not None:
+        return f"change windows: the specification {windows['spec_id']} cannot be read ({windows['error']})"
+    if windows["is_always"]:
+        return f"change windows: always ({windows['spec_id']})"
+    spans = windows["next"]
+    assert isinstance(spans, list)
+    told = [f"{span['begin'][:16]} to {span['end'][:16]}" for span in spans]
+    return f"change windows, UTC: {', '.join(told).replace('T', ' ') or 'NONE within 62 days'} ({windows['spec_id']})"
 
 
 def history(*, limit: int, config: Path | None, as_json: bool) -> None:

@@ -42,6 +42,8 @@ class Kind(StrEnum):
     LEASE_NOTED = "lease_noted"
     WATCH_ALARMED = "watch_alarmed"
     GUARD_NOTED = "guard_noted"
+    CHANGES_FROZEN = "changes_frozen"
+    CHANGES_THAWED = "changes_thawed"
     STRATEGY_SETTLED = "strategy_settled"
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"

@@ -16,7 +16,7 @@ from trimtab.anchor.guard import Act, Note
 from trimtab.anchor.lease import Lease, LeaseState, lease_body, leases
 from trimtab.anchor.lease import Note as LeaseNote
 from trimtab.apply.enforce import Enforcer, database_body
-from trimtab.errors import BusyError, LedgerError, SourceError, TrimtabError
+from trimtab.errors import BusyError, HeldError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
@@ -29,7 +29,7 @@ from trimtab.spec.specification import Specification
 if TYPE_CHECKING:
     from trimtab.model.catalog import Snapshot
 
-LATER = (BusyError, LedgerError, SourceError)
+LATER = (BusyError, HeldError, LedgerError, SourceError)
 """What ends an attempt without an answer: it is gone on with later."""
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
+from trimtab.apply.switch import KillSwitch
 from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.index_limits import index_limits
@@ -60,6 +61,7 @@ def optimize(request: Request, watcher: Watcher) -> Report:
         facts = workshop.look_again()()
         if request.apply:
             refuse_standby(facts.server)
+            KillSwitch(workshop.ledger.path.parent).refuse(facts.server.database, is_revert=False)
         workshop.journal.started(opening(workshop.specification, request, facts))
         try:
             run.mend_earlier_runs(facts)

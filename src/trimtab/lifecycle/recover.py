@@ -144,7 +144,11 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
     patience = Patience.of(enforcer.specification.locks)
     for intent in open_now.intents:
         try:
-            reconciled.append(reconcile(enforcer.connection, ledger, intent, patience, snapshot, sleep=enforcer.sleep))
+            gate = enforcer.gate(snapshot.server, is_revert=True)
+            answered = reconcile(
+                enforcer.connection, ledger, intent, patience, snapshot, gate=gate, sleep=enforcer.sleep
+            )
+            reconciled.append(answered)
         except LedgerError:
             raise
         except TrimtabError as error:

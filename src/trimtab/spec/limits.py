@@ -15,6 +15,7 @@ from trimtab.spec import narrowing as narrow
 from trimtab.spec.patterns import check_pattern, simplify
 from trimtab.spec.quantity import LARGEST, parse_size_bytes
 from trimtab.spec.settings import SettingLimits, check_setting_names
+from trimtab.spec.windows import ALWAYS, ALWAYS_WORD, Windows, canonical
 
 ChangeKind: TypeAlias = Literal[
     "create_index",
@@ -62,6 +63,18 @@ def _size(value: object) -> object:
     return LARGEST if value == UNLIMITED else parse_size_bytes(value)
 
 
+def _windows(value: object) -> object:
+    """One list of windows, or a list of lists of which each must be open; "always" is none."""
+    if value == ALWAYS_WORD:
+        return ALWAYS
+    if not isinstance(value, list):
+        raise ValueError('must be "always", or a list of windows such as "Mon-Fri 22:00-04:00 Europe/Berlin"')
+    lists = value if value and all(isinstance(one, list) for one in value) else [value]
+    if not all(isinstance(text, str) for one in lists for text in one):
+        raise ValueError("a window is a text in quotes")
+    return canonical(lists)
+
+
 def _setting_limits(value: SettingLimits) -> SettingLimits:
     check_setting_names(value)
     return MappingProxyType(dict(sorted(value.items())))
@@ -72,6 +85,7 @@ Percent: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Patterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_patterns)]
 TablePatterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_table_patterns)]
 Prefix: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,29}$"), narrow.PREFIX]
+OpenWindows: TypeAlias = Annotated[Windows, BeforeValidator(_windows), narrow.WINDOWS]
 _LIST = BeforeValidator(_from_list)
 _SORTED = AfterValidator(_in_order)
 
@@ -211,6 +225,24 @@ class Servers(Section):
     min_free_disk_bytes: Annotated[SizeBytes, narrow.AT_LEAST] = Field(alias="min_free_disk")
 
 
+class ChangeWindows(Section):
+    """At which times a source may be changed."""
+
+    open_windows: OpenWindows = Field(alias="open")
+    bind_reverts: Annotated[bool, narrow.REQUIREMENT]
+
+
+class Rates(Section):
+    """How much may be changed in any 24 hours, and how often the same thing; counted over the ledger."""
+
+    max_changes_per_day: Annotated[int, Field(ge=0), narrow.AT_MOST]
+    max_changes_per_day_per_table: Annotated[int, Field(ge=0), narrow.AT_MOST]
+    max_changes_per_day_per_server: Annotated[int, Field(ge=0), narrow.AT_MOST]
+    max_tables_per_day: Annotated[int, Field(ge=0), narrow.AT_MOST]
+    max_repeats: Annotated[int, Field(ge=1, le=1_000), narrow.AT_MOST]
+    repeat_days: Annotated[int, Field(ge=1, le=3_650), narrow.AT_LEAST]
+
+
 class Limits(BaseModel):
     """`spec:` as a whole. Every field has a value: this is what is enforced."""
 
@@ -229,3 +261,5 @@ class Limits(BaseModel):
     settle: Settle
     guard: Guard
     servers: Servers
+    windows: ChangeWindows
+    rates: Rates

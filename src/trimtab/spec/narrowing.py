@@ -11,6 +11,7 @@ from typing import cast
 
 from trimtab.spec.patterns import intersect, simplify
 from trimtab.spec.settings import SettingLimits, meet_settings
+from trimtab.spec.windows import Windows, both
 
 
 class NoMeetError(ValueError):
@@ -63,6 +64,10 @@ def _settings(left: object, right: object) -> object:
     return meet_settings(cast(SettingLimits, left), cast(SettingLimits, right))
 
 
+def _open_in_both(left: object, right: object) -> object:
+    return both(cast(Windows, left), cast(Windows, right))
+
+
 def ranked(*wide_to_narrow: str) -> Narrowing:
     """Return the narrowing of a word that stands on a scale."""
     order = wide_to_narrow.index
@@ -81,3 +86,4 @@ REQUIREMENT = Narrowing(lambda left, right: bool(left) or bool(right), "may only
 PERMISSION = Narrowing(lambda left, right: bool(left) and bool(right), "may only change from true to false")
 PREFIX = Narrowing(_longer_prefix, "may only be made longer")
 SETTING_LIMITS = Narrowing(_settings, "may only leave settings out or narrow their values")
+WINDOWS = Narrowing(_open_in_both, "must be open as well as the parent's", adds=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from trimtab.spec.limits import (
     UNLIMITED,
     Changes,
+    ChangeWindows,
     Drops,
     Guard,
     Indexes,
@@ -20,6 +21,7 @@ from trimtab.spec.limits import (
     Locks,
     Objects,
     PredictionLimits,
+    Rates,
     Rebuilds,
     Servers,
     Settings,
@@ -29,6 +31,7 @@ from trimtab.spec.limits import (
 )
 from trimtab.spec.quantity import LARGEST, Quantity, size_text
 from trimtab.spec.rules import SpecRule
+from trimtab.spec.windows import ALWAYS, ALWAYS_WORD
 
 API_VERSION = "trimtab.dev/v1"
 KIND = "OptimizationSpec"
@@ -131,6 +134,16 @@ class Specification:
         """Which servers may be changed, and when."""
         return self.limits.servers
 
+    @property
+    def windows(self) -> ChangeWindows:
+        """At which times a source may be changed."""
+        return self.limits.windows
+
+    @property
+    def rates(self) -> Rates:
+        """How much may be changed in any 24 hours, and how often the same thing."""
+        return self.limits.rates
+
 
 def _plain(name: str, value: object) -> Json:
     """Return the value as a document writes it: sizes and quantities with their units, unstated parts left out."""
@@ -138,6 +151,8 @@ def _plain(name: str, value: object) -> Json:
         fields = type(value).model_fields
         stated = {f: getattr(value, f) for f in fields}
         return {fields[f].alias or f: _plain(f, v) for f, v in stated.items() if v is not None}
+    if isinstance(value, tuple) and name == "open_windows":
+        return ALWAYS_WORD if value == ALWAYS else _plain("", value[0] if len(value) == 1 else value)
     if isinstance(value, Quantity):
         return value.value if value.dimension == "number" else value.text()
     if isinstance(value, Mapping):

@@ -1,0 +1,113 @@
+"""How fast and how often a source may be changed: limits over any 24 hours, and of making the same thing again. Pure.
+
+Counts what the ledger says was applied, or was intended and never answered, by whatever run. What was taken back since
+counts all the same: it did change the source. It never looks at the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
+
+from trimtab.errors import HeldError, RefusedError
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.pending import Intent, applied_from, intents
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
+    RestoreStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+    touched_table,
+)
+from trimtab.spec.limits import Rates
+
+_DAY_NS = 24 * 3600 * 10**9
+
+
+def refuse_pace(
+    changes: Sequence[Change],
+    entries: Iterable[Entry],
+    database: Mapping[str, object],
+    limits: Rates,
+    now_ns: int,
+) -> None:
+    """Refuse the changes, which are still to be made, when they would be too many: `apply.rate`, `apply.oscillation`.
+
+    `database` is how intents name the database; `now_ns` is UTC nanoseconds.
+    """
+    made = [intent for intent in intents(entries) if not intent.is_revert and not _is_failed(intent)]
+    today = [intent for intent in made if intent.intended.at_ns > now_ns - _DAY_NS]
+    _refuse_rates(changes, today, database, limits)
+    since_ns = now_ns - limits.repeat_days * _DAY_NS
+    here = [intent for intent in made if intent.intended.at_ns > since_ns and intent.is_on(database)]
+    _refuse_repeats(changes, [applied_from(intent).change for intent in here], limits)
+
+
+def _refuse_rates(
+    changes: Sequence[Change], today: Sequence[Intent], database: Mapping[str, object], limits: Rates
+) -> None:
+    server = database.get("system_identifier")
+    on_server = [intent for intent in today if intent.intended.mapping("database").get("system_identifier") == server]
+    here = [applied_from(intent).change for intent in today if intent.is_on(database)]
+    tables = [touched_table(change) for change in (*here, *changes)]
+    counted = [
+        ("max_changes_per_day", len(here) + len(changes), limits.max_changes_per_day),
+        ("max_changes_per_day_per_server", len(on_server) + len(changes), limits.max_changes_per_day_per_server),
+        ("max_tables_per_day", len({table for table in tables if table is not None}), limits.max_tables_per_day),
+    ]
+    own = {table for change in changes if (table := touched_table(change)) is not None}
+    most = max((tables.count(table) for table in own), default=0)
+    counted.append(("max_changes_per_day_per_table", most, limits.max_changes_per_day_per_table))
+    for name, count, limit in counted:
+        if count > limit:
+            raise HeldError(
+                f"nothing was changed: it would be {count} within 24 hours, and rates.{name} allows {limit}",
+                code="apply.rate",
+                next_step="Wait, or have the specification's owner raise the limit; `trimtab history` tells the runs.",
+            )
+
+
+def _refuse_repeats(changes: Sequence[Change], made: Sequence[Change], limits: Rates) -> None:
+    before = [object_of(change) for change in made]
+    for change in changes:
+        times = before.count(object_of(change))
+        if times >= limits.max_repeats:
+            raise RefusedError(
+                f"{change.kind} was refused: the same object was made, dropped or set {times} times within "
+                f"{limits.repeat_days} days, and rates.max_repeats allows {limits.max_repeats}",
+                code="apply.oscillation",
+                next_step="Somebody undoes what Trimtab does: find out who, and exclude the table "
+                "(objects.denied_tables) or let the change be.",
+            )
+
+
+def object_of(change: Change) -> tuple[str, ...]:
+    """Return what a change makes, drops or sets: equal for the same index under another name, made or dropped."""
+    match change:
+        case CreateIndex() | DropIndex():
+            return ("index", change.schema, change.table, change.tail)
+        case CreateStatistics() | DropStatistics():
+            return ("statistics", change.schema, change.table, *sorted(change.columns), *sorted(change.kinds))
+        case SetSetting():
+            return ("setting", change.scope, change.scope_name, change.name.lower())
+        case SetStatisticsTarget():
+            return ("target", change.schema, change.table, change.column)
+        case SetDistinct():
+            return ("distinct", change.schema, change.table, change.column, str(change.is_inherited))
+        case RestoreStatistics():
+            return ("restored", change.schema, change.table, *sorted(change.columns))
+        case RebuildIndex() | LeaveIndex():
+            return ("rebuild", change.schema, change.table, change.name)
+        case _:
+            assert_never(change)
+
+
+def _is_failed(intent: Intent) -> bool:
+    return intent.result is not None and intent.result.kind is Kind.APPLY_FAILED

@@ -1,0 +1,89 @@
+"""Sets and ends freezes, and has the ledger tell of it. The switch comes first: a broken ledger must not keep it open.
+
+Asks no server anything: it must work while the server cannot be reached. Watching goes on.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.apply.switch import MAX_REASON, Freeze, KillSwitch
+from trimtab.errors import LedgerError, UsageError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.redaction import holds_password
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What was frozen or thawed, what is frozen now, and why the ledger could not tell of it, or None."""
+
+    changed: tuple[Freeze, ...]
+    frozen: tuple[Freeze, ...]
+    unrecorded: LedgerError | None
+
+
+def freeze(ledger_path: Path, database: str | None, reason: str, *, allows_reverts: bool, now_ns: int) -> Switched:
+    """Freeze one database, by its name on the server, or everything. Raises UsageError `freeze.reason`, ConfigError."""
+    if len(reason) > MAX_REASON or holds_password(reason):
+        found = "it holds what looks like a password" if holds_password(reason) else f"it has {len(reason)} characters"
+        raise UsageError(
+            f"the reason was refused, and nothing was frozen: {found}",
+            code="freeze.reason",
+            next_step=f"Give a reason of at most {MAX_REASON} characters, without a secret.",
+        )
+    switch = KillSwitch(ledger_path.parent)
+    set_now = Freeze(database, reason, actor(), now_ns, allows_reverts)
+    switch.freeze(set_now)
+    unrecorded = _recorded(ledger_path, Kind.CHANGES_FROZEN, set_now)
+    return Switched((set_now,), switch.frozen(), unrecorded)
+
+
+def thaw(ledger_path: Path, database: str | None, *, all_of_them: bool) -> Switched:
+    """End the freeze of that scope, or all. Raises ConfigError.
+
+    Unlike freezing, it is written to the ledger first: who cannot tell of it does not thaw. Raises LedgerError.
+    """
+    switch = KillSwitch(ledger_path.parent)
+    for freeze in switch.frozen():
+        if all_of_them or freeze.database == database:
+            problem = _recorded(ledger_path, Kind.CHANGES_THAWED, freeze)
+            if problem is not None:
+                raise problem
+    return Switched(switch.thaw(database, all_of_them=all_of_them), switch.frozen(), None)
+
+
+def actor() -> str:
+    """Return who runs this program: the account's name, or its number where it has none."""
+    import os
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.geteuid()}"
+
+
+def freeze_document(freeze: Freeze) -> Mapping[str, object]:
+    """Return a freeze as documents and the ledger have it."""
+    return {
+        "scope": "everything" if freeze.database is None else "database",
+        "frozen_database": freeze.database,
+        "reason": freeze.reason,
+        "by": freeze.by,
+        "allows_reverts": freeze.allows_reverts,
+    }
+
+
+def _recorded(ledger_path: Path, kind: Kind, freeze: Freeze) -> LedgerError | None:
+    body = dict(freeze_document(freeze))
+    if kind is Kind.CHANGES_THAWED:
+        body["thawed_by"] = actor()
+    try:
+        with Ledger.open(ledger_path) as ledger:
+            ledger.append(kind, body)
+    except LedgerError as error:
+        return error
+    return None

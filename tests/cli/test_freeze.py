@@ -1,0 +1,37 @@
+"""`freeze` and `thaw` as commands: what they tell, and that a run stops at once while frozen."""
+
+from __future__ import annotations
+
+import pytest
+
+from .market import Market
+from .program import Program
+
+pytestmark = pytest.mark.server
+
+
+def test_a_freeze_is_told_stops_a_run_before_its_work_and_ends(program: Program, market: Market) -> None:
+    told = program.run("freeze", "--reason", "incident 4711", "--json").document
+    assert [(each["scope"], each["reason"]) for each in told["frozen"]] == [("everything", "incident 4711")]
+    refused = program.run("optimize", market.dsn, "--apply", "--json")
+    assert (refused.code, refused.document["error"]["code"]) == (5, "apply.frozen")
+    assert "incident 4711" in program.run("status").stdout
+    assert program.run("thaw").stdout == "thawed: everything\nnothing is frozen\n"
+    assert program.run("thaw").stdout == "nothing is frozen\n"
+    kinds = [each["kind"] for each in program.run("status", "--json").document["frozen"]]
+    assert kinds == []
+
+
+def test_a_reason_that_holds_a_password_is_refused_and_printed_nowhere(program: Program) -> None:
+    refused = program.run("freeze", "--reason", "see host=db password=hunter22")
+    assert (refused.code, "hunter22" in refused.stdout + refused.stderr) == (2, False)
+    assert program.run("status", "--json").document["frozen"] == []
+
+
+def test_a_reason_cannot_move_the_terminal(program: Program) -> None:
+    shown = program.run("freeze", "--reason", "a\x1b[2Jb\u202ec").stdout
+    assert r"a\x1b[2Jb\u202ec" in shown
+
+
+def test_the_windows_of_the_configured_specification_are_shown(program: Program) -> None:
+    assert "change windows: always" in program.run("status").stdout

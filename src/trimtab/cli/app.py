@@ -35,6 +35,7 @@ from trimtab.cli.app_options import (
     index_wishes,
 )
 from trimtab.cli.gate_app import gate_app
+from trimtab.cli.ledger_app import ledger_app
 from trimtab.cli.twin_app import twin_app
 
 
@@ -63,6 +64,7 @@ app = typer.Typer(
 app.add_typer(twin_app, name="twin")
 app.add_typer(anchor_app, name="anchor")
 app.add_typer(gate_app)  # without a name: its commands are the program's own
+app.add_typer(ledger_app, name="ledger")
 
 
 def _version(wanted: bool) -> None:

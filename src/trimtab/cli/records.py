@@ -55,6 +55,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
             "verified": verification.verified,
             "first_bad": verification.first_bad,
             "head": head,
+            "signed_entries": verification.signed_entries,
         },
     }
     if as_json:
@@ -73,12 +74,13 @@ def status(*, config: Path | None, as_json: bool) -> int:
             console.print(text, markup=False, soft_wrap=True)
         console.print(printable(_windows_told(windows)), markup=False, highlight=False, soft_wrap=True)
         state = "verified" if verification.verified else f"NOT VERIFIED: {verification.reason}"
-        text = f"ledger: {verification.entries} entries, {state}"
+        signed = f"{verification.signed_entries} signed" if verification.signed_entries else "not signed"
+        text = f"ledger: {verification.entries} entries, {state}, {signed}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if verification.verified:
         return 0
     broken = LedgerError(
-        f"the ledger does not verify: entry {verification.first_bad} is not as it was written",
+        f"the ledger does not verify: entry {verification.first_bad} is not as it was written ({verification.reason})",
         code="ledger.corrupt",
         next_step="Keep the file for an examination, restore it from a backup, and trust no entry after that one.",
     )

@@ -125,24 +125,18 @@ class Ledger:
             self._note(last, signed)
         return signed or (None if known is None else self._read_note(known[1]))
 
-    def set_key(self) -> tuple[PublicKey, bool]:
-        """Put the signing key of this machine in force and return it, and whether it was put there now.
+    def set_key(self, *, rotates: bool = False) -> tuple[PublicKey, bool]:
+        """Put the signing key of this machine in force, made where there is none, and return it and whether it is new.
 
-        A new key is `ledger.key.next`; it must be there when it takes the place of another, which then signs for it.
+        With `rotates` a new key takes the place of the one in force, which signs for it.
         Raises LedgerError `ledger.key` when the key in force is not here, KeyFileError.
         """
         with self._store.writing() as connection:
             in_force = self._key_id(connection)
-            current, coming = self._keys.key_in_force(in_force), self._keys.coming(in_force)
-            if in_force is not None and current is None:
-                raise LedgerError(
-                    f"the ledger {self.name} has the signing key {in_force} in force, which is not on this machine",
-                    code="ledger.key",
-                    next_step=f"Bring that key to {self._keys.current}; only it can put another in its place.",
-                )
-            if coming is None:
-                assert current is not None
+            current = None if in_force is None else self._own_key(in_force)
+            if current is not None and not rotates:
                 return current.public, False
+            coming = self._keys.coming(is_first=current is None)
             body = canonical_body(key_body(coming, current))
             entry = self._append(connection, Kind.LEDGER_KEY_SET, body, None)
             self._store.insert_checkpoint(
@@ -167,6 +161,16 @@ class Ledger:
     def notes(self) -> list[tuple[int, str]]:
         """Return the signed checkpoints with the sizes that they are kept under, before anything is believed."""
         return self._store.checkpoints()
+
+    def row(self, seq: int) -> Row | None:
+        """Return the row of that number, or None."""
+        with self._store.reading() as connection:
+            return self._store.row(connection, seq)
+
+    def signing_key(self) -> SigningKey:
+        """Return the key in force. Raises LedgerError `ledger.key` when there is none, or none here; KeyFileError."""
+        with self._store.reading() as connection:
+            return self._own_key(self._key_id(connection))
 
     def last(self) -> Entry | None:
         """Return the last entry, or None. Raises LedgerError `ledger.corrupt` when it is not as it was written."""
@@ -265,6 +269,19 @@ class Ledger:
         if first is None:
             raise self._store.corrupt("its first entry is missing")
         return signed_checkpoint(origin_of(first.hash), last.seq, self._store.root(connection, last.seq), key)
+
+    def _own_key(self, key_id: str | None) -> SigningKey:
+        key = self._keys.key_in_force(key_id)
+        if key is None:
+            found = "no signing key" if key_id is None else f"the signing key {key_id}, which is not on this machine"
+            raise LedgerError(
+                f"the ledger {self.name} has {found}",
+                code="ledger.key",
+                next_step="Run `trimtab ledger key`."
+                if key_id is None
+                else f"Bring that key to {self._keys.current}; only it signs, and puts another in its place.",
+            )
+        return key
 
     def _key_id(self, connection: Connection) -> str | None:
         entry = self._believed(self._store.last_key_row(connection))

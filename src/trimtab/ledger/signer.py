@@ -38,18 +38,9 @@ class KeyFiles:
         """Return True when there is a signing key."""
         return self.current.exists() or self.next.exists()
 
-    def coming(self, in_force: str | None) -> SigningKey | None:
-        """Return the key that is to be put in force: the new one, or the only one there is. Raises KeyFileError."""
-        if in_force is None:
-            return signing_key(self.current)
-        if not self.next.exists():
-            return None
-        key = signing_key(self.next)
-        return None if key.public.id == in_force else key
-
-    def make_next(self) -> None:
-        """Make the key that is to take the place of the one in force. Raises KeyFileError."""
-        signing_key(self.next)
+    def coming(self, *, is_first: bool) -> SigningKey:
+        """Return the key that is to be put in force, made where it is not there yet. Raises KeyFileError."""
+        return signing_key(self.current if is_first else self.next)
 
     def key_in_force(self, key_id: str | None) -> SigningKey | None:
         """Return the signing key of that id, None when this machine has no such key. Raises KeyFileError.

@@ -1,0 +1,245 @@
+"""What the `trimtab ledger` commands do: the ledger, or a file of one, into documents and verdicts. Asks no server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
+from trimtab.cli.text import tell
+from trimtab.errors import ConfigError, LedgerError, UsageError
+from trimtab.ledger.chain import BrokenRowError
+from trimtab.ledger.checkpoint import Checkpoint, read_checkpoint
+from trimtab.ledger.export import entry_document, export_lines
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.offline import Verdict, verified_file
+from trimtab.ledger.pending import intents
+from trimtab.ledger.proof import proof_document
+from trimtab.ledger.statement import change_statement
+from trimtab.ledger.verification import Verification
+from trimtab.signing.keys import public_keys, write_public_key
+from trimtab.signing.note import MOST_BYTES, NoteFlawError
+
+if TYPE_CHECKING:
+    from trimtab.ledger.entry import Entry
+
+_NEXT = "Keep it for an examination, restore it from a backup, and trust nothing after that entry."
+
+
+def verify(
+    file: Path | None, *, keys: Sequence[Path], pinned: Sequence[Path], config: Path | None, as_json: bool
+) -> int:
+    """Verify the ledger of this machine, or a file. Return the exit code; the document is printed all the same."""
+    known = public_keys(keys)
+    kept = [_checkpoint(path) for path in pinned]
+    if file is not None:
+        verdict = verified_file(file, known, kept, _state_if_any(config))
+    else:
+        with _ledger(config) as ledger:
+            verdict = Verdict.of_ledger(ledger.verify(known, kept), ledger.name)
+    if as_json:
+        print_json(verdict.document())
+    elif verdict.verified:
+        for line in verdict.lines():
+            stdout_console().print(line, highlight=False, markup=False, soft_wrap=True)
+    if verdict.verified:
+        return 0
+    broken = LedgerError(f"{verdict.what} does not verify: {verdict.told}", code="ledger.corrupt", next_step=_NEXT)
+    tell(broken)
+    return broken.exit_code
+
+
+def prove(seq: int | None, *, since: Path | None, out: Path | None, config: Path | None, as_json: bool) -> None:
+    """Write an inclusion proof, a consistency proof, or both."""
+    if seq is None and since is None:
+        raise UsageError(
+            "prove was refused: it needs the number of an entry, or --since",
+            code="usage.prove",
+            next_step="`trimtab show` lists entries with their numbers.",
+        )
+    earlier = None if since is None else _checkpoint(since)
+    with _ledger(config) as ledger:
+        signed = _signed(ledger, at_least=max(seq or 1, earlier.size if earlier is not None else 1))
+        document = proof_document(
+            signed,
+            inclusion=None if seq is None else (_entry(ledger, seq), ledger.inclusion(seq, signed.size)),
+            consistency=None if earlier is None else (earlier, ledger.consistency(earlier.size, signed.size)),
+        )
+    _write([json.dumps(document, indent=2).encode() + b"\n"], out)
+    if out is not None:
+        _tell_written(
+            {"schema": "trimtab.ledger.prove/v1", "path": str(out), "size": signed.size}, out, as_json=as_json
+        )
+
+
+def export(*, change: str | None, out: Path | None, config: Path | None, as_json: bool) -> None:
+    """Write the ledger as JSON lines, or the statement of one change."""
+    with _ledger(config) as ledger:
+        if change is not None:
+            lines = [json.dumps(_statement(ledger, change), indent=2).encode() + b"\n"]
+            told: dict[str, object] = {"entries": None, "change": change}
+        else:
+            verification = ledger.verify()
+            _require(verification, ledger.name)
+            try:
+                lines = list(export_lines(verification.origin, verification.head, ledger.rows(), ledger.notes()))
+            except BrokenRowError as error:
+                raise LedgerError(f"the ledger cannot be exported: {error}", code="ledger.corrupt") from None
+            told = {"entries": verification.entries, "change": None}
+    _write(lines, out)
+    if out is not None:
+        _tell_written({"schema": "trimtab.ledger.exported/v1", "path": str(out), **told}, out, as_json=as_json)
+
+
+def checkpoint(*, out: Path | None, config: Path | None, as_json: bool) -> None:
+    """Sign the ledger as it is now."""
+    with _ledger(config) as ledger:
+        signed = _signed(ledger, at_least=1)
+    if out is not None:
+        _write([signed.note.encode()], out)
+    if as_json:
+        print_json(
+            {
+                "schema": "trimtab.ledger.checkpoint/v1",
+                "origin": signed.origin,
+                "size": signed.size,
+                "root": signed.root.hex(),
+                "note": signed.note,
+                "path": None if out is None else str(out),
+            }
+        )
+    elif out is not None:
+        text = f"wrote the checkpoint of {signed.size} entries to {out}"
+        stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
+    else:
+        sys.stdout.write(signed.note)
+
+
+def key(*, out: Path | None, rotates: bool, config: Path | None, as_json: bool) -> None:
+    """Put a key in force and write its public half."""
+    with _ledger(config) as ledger:
+        public, is_new = ledger.set_key(rotates=rotates)
+    if out is not None:
+        write_public_key(public, out)
+    if as_json:
+        print_json(
+            {
+                "schema": "trimtab.ledger.key/v1",
+                "key_id": public.id,
+                "is_new": is_new,
+                "path": None if out is None else str(out),
+            }
+        )
+        return
+    text = f"{public.id} signs the ledger's checkpoints" + (" from here on" if is_new else "")
+    text += f"; wrote its public key to {out}" if out is not None else ""
+    stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _ledger(config: Path | None) -> Ledger:
+    return Ledger.open(ledger_of(load(config)))
+
+
+def _state_if_any(config: Path | None) -> Path | None:
+    """Return the directory of what was seen before; None where there can be none: a file is verified all the same."""
+    try:
+        return ledger_of(load(config)).parent
+    except ConfigError as error:
+        if not error.code.startswith("state."):
+            raise
+        return None
+
+
+def _checkpoint(path: Path) -> Checkpoint:
+    try:
+        with path.open("rb") as file:
+            return read_checkpoint(file.read(MOST_BYTES + 1).decode())
+    except OSError as error:
+        found = str(error.strerror)
+    except (UnicodeDecodeError, NoteFlawError):
+        found = "it is no checkpoint of a ledger"
+    raise UsageError(
+        f"the checkpoint {path} was refused: {found}",
+        code="usage.checkpoint",
+        next_step="`trimtab ledger checkpoint --out FILE` writes one.",
+    )
+
+
+def _signed(ledger: Ledger, *, at_least: int) -> Checkpoint:
+    """Return a checkpoint of so many entries at least: a new one where it can be signed, else the last."""
+    last = ledger.last()
+    if last is None or last.seq < at_least:
+        raise UsageError(
+            f"entry {at_least} is not in the ledger: it has {0 if last is None else last.seq} entries",
+            code="ledger.unknown",
+            next_step="`trimtab ledger verify` says how many entries there are.",
+        )
+    signed = ledger.checkpoint()
+    if signed is None or signed.size < at_least:
+        raise LedgerError(
+            "there is no checkpoint that covers it, and no key here to sign one with",
+            code="ledger.unsigned",
+            next_step="Run `trimtab ledger key --out ledger.pub` once: from then on checkpoints are signed.",
+        )
+    return signed
+
+
+def _entry(ledger: Ledger, seq: int) -> dict[str, object]:
+    row = ledger.row(seq)
+    assert row is not None
+    return entry_document(row)
+
+
+def _statement(ledger: Ledger, change: str) -> dict[str, object]:
+    wanted = _entries_of(ledger, change)
+    signed = _signed(ledger, at_least=max(wanted))
+    return change_statement(
+        [(_entry(ledger, seq), ledger.inclusion(seq, signed.size)) for seq in wanted], signed, ledger.signing_key()
+    )
+
+
+def _entries_of(ledger: Ledger, change: str) -> list[int]:
+    """Return the numbers of the intents of a strategy or of that id, of what reverts them, and of their results."""
+    known = intents(ledger.entries())
+    named = {each.id for each in known if change in (each.id, each.intended.text("strategy_id"))}
+    chosen = [each for each in known if each.id in named or each.intended.body.get("reverts") in named]
+    entries: list[Entry] = [entry for each in chosen for entry in (each.intended, each.result) if entry is not None]
+    if not entries:
+        raise UsageError(
+            f"{change} is not in the ledger as a change that was intended",
+            code="ledger.unknown",
+            next_step="`trimtab status` and `trimtab show` name the strategies (s-...) that were applied.",
+        )
+    return sorted(entry.seq for entry in entries)
+
+
+def _require(verification: Verification, name: str) -> None:
+    if not verification.verified:
+        told = f"entry {verification.first_bad}: {verification.reason}"
+        raise LedgerError(f"{name} does not verify: {told}", code="ledger.corrupt", next_step=_NEXT)
+
+
+def _write(lines: Iterable[bytes], out: Path | None) -> None:
+    if out is None:
+        for line in lines:
+            sys.stdout.write(line.decode())
+        return
+    try:
+        with out.open("xb") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise UsageError(
+            f"{out} was not written: {error.strerror}",
+            code="usage.out",
+            next_step="Name a file that is not there yet, in a directory that you may write to.",
+        ) from None
+
+
+def _tell_written(document: dict[str, object], out: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+    else:
+        stdout_console().print(f"wrote {out}", highlight=False, markup=False, soft_wrap=True)

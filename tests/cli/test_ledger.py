@@ -1,0 +1,166 @@
+"""Claims about `trimtab ledger`: what is verified here is verified on another machine, with the public key alone."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ledger.written import change_a_database
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+
+from .program import Ended, Program
+
+
+@pytest.fixture
+def kept(program: Program) -> Program:
+    """A machine with a ledger and a key; `ledger.pub` and what else is written are in its working directory."""
+    with Ledger.open(program.ledger_path) as ledger:
+        change_a_database(ledger)
+    program.succeed("ledger", "key", "--out", "ledger.pub")
+    return program
+
+
+def elsewhere(program: Program, *arguments: str, state: str = "auditor") -> Ended:
+    """Run it on a machine that has nothing but the files named."""
+    directory = program.directory.parent / state
+    directory.mkdir(exist_ok=True)
+    return program.run(*arguments, environ={"TRIMTAB_STATE": str(directory)})
+
+
+def test_a_ledger_without_a_key_says_that_nothing_is_signed(program: Program) -> None:
+    with Ledger.open(program.ledger_path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+    ended = program.succeed("ledger", "verify")
+    assert "verified: " in ended.stdout
+    assert "signed: nothing" in ended.stdout
+    assert "next: trimtab ledger key" in ended.stdout
+    for command in (("checkpoint",), ("prove", "1"), ("export", "--change", "s-1")):
+        assert program.run("ledger", *command).code in (2, 7)
+    assert program.run("ledger", "checkpoint").reason == "ledger.unsigned"
+
+
+def test_an_export_verifies_on_another_machine_and_what_was_seen_there_is_remembered(kept: Program) -> None:
+    kept.succeed("ledger", "export", "--out", "one.jsonl")
+    ended = elsewhere(kept, "ledger", "verify", "one.jsonl", "--key", "ledger.pub", "--json")
+    assert (ended.code, ended.document["verified"]) == (0, True)
+    assert (ended.document["entries"], ended.document["signed_entries"]) == (7, 7)
+    with Ledger.open(kept.ledger_path) as ledger:
+        change_a_database(ledger, 2)
+    kept.succeed("ledger", "export", "--out", "two.jsonl")
+    assert elsewhere(kept, "ledger", "verify", "two.jsonl", "--key", "ledger.pub").code == 0
+    rolled_back = elsewhere(kept, "ledger", "verify", "one.jsonl", "--key", "ledger.pub")
+    assert (rolled_back.code, rolled_back.reason) == (7, "ledger.corrupt")
+    assert "entry 8: 6 entries are missing at the end" in rolled_back.stderr
+    assert elsewhere(kept, "ledger", "verify", "one.jsonl", "--key", "ledger.pub", state="newcomer").code == 0
+
+
+def test_a_checkpoint_that_was_kept_finds_a_tail_that_was_cut_off_everywhere_else(kept: Program) -> None:
+    kept.succeed("ledger", "export", "--out", "short.jsonl")
+    with Ledger.open(kept.ledger_path) as ledger:
+        change_a_database(ledger, 2)
+    kept.succeed("ledger", "checkpoint", "--out", "kept.note")
+    ended = elsewhere(kept, "ledger", "verify", "short.jsonl", "--key", "ledger.pub", "--checkpoint", "kept.note")
+    assert (ended.code, ended.reason) == (7, "ledger.corrupt")
+
+
+def test_without_a_key_an_export_is_whole_and_nothing_is_vouched_for(kept: Program) -> None:
+    kept.succeed("ledger", "export", "--out", "one.jsonl")
+    ended = elsewhere(kept, "ledger", "verify", "one.jsonl")
+    assert ended.code == 0
+    assert "by keys that nobody vouched for" in ended.stdout
+
+
+def test_an_edit_is_named_by_its_number(kept: Program) -> None:
+    lines = kept.succeed("ledger", "export").stdout.splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if '"seq":3' in line)
+    lines[at] = lines[at].replace('"seconds":0.5', '"seconds":0.1')
+    (kept.directory / "edited.jsonl").write_text("".join(lines), "utf-8")
+    ended = elsewhere(kept, "ledger", "verify", "edited.jsonl", "--key", "ledger.pub", "--json")
+    assert (ended.code, ended.document["verified"], ended.document["first_bad"]) == (7, False, 4)
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_proof_of_an_entry_verifies_alone_and_a_changed_one_does_not(kept: Program) -> None:
+    kept.succeed("ledger", "prove", "3", "--out", "3.json")
+    ended = elsewhere(kept, "ledger", "verify", "3.json", "--key", "ledger.pub")
+    assert ended.code == 0
+    assert "entry 3 is in trimtab.dev/ledger/" in ended.stdout
+    assert elsewhere(kept, "ledger", "verify", "3.json").reason == "ledger.file"
+    document = json.loads((kept.directory / "3.json").read_text("utf-8"))
+    document["inclusion"]["entry"]["body"]["seconds"] = 0.1
+    (kept.directory / "forged.json").write_text(json.dumps(document), "utf-8")
+    forged = elsewhere(kept, "ledger", "verify", "forged.json", "--key", "ledger.pub")
+    assert (forged.code, forged.reason) == (7, "ledger.corrupt")
+
+
+def test_that_it_only_grew_is_proven_between_two_checkpoints(kept: Program) -> None:
+    kept.succeed("ledger", "checkpoint", "--out", "early.note")
+    with Ledger.open(kept.ledger_path) as ledger:
+        change_a_database(ledger, 2)
+    kept.succeed("ledger", "prove", "--since", "early.note", "--out", "grew.json")
+    ended = elsewhere(kept, "ledger", "verify", "grew.json", "--key", "ledger.pub")
+    assert "only grew since it had 7 entries" in ended.stdout
+
+
+def test_a_change_is_exported_as_an_in_toto_statement_with_two_signatures(kept: Program) -> None:
+    kept.succeed("ledger", "export", "--change", "s-1", "--out", "change.json")
+    envelope = json.loads((kept.directory / "change.json").read_text("utf-8"))
+    assert envelope["payloadType"] == "application/vnd.in-toto+json"
+    assert [each["keyid"].partition(":")[2] for each in envelope["signatures"]] == ["ed25519", "ml-dsa-65"]
+    ended = elsewhere(kept, "ledger", "verify", "change.json", "--key", "ledger.pub", "--json")
+    assert (ended.code, ended.document["shown"]["seqs"]) == (0, [2, 3, 4, 5])
+    envelope["signatures"].pop()
+    (kept.directory / "half.json").write_text(json.dumps(envelope), "utf-8")
+    assert elsewhere(kept, "ledger", "verify", "half.json", "--key", "ledger.pub").reason == "ledger.corrupt"
+
+
+def test_a_cut_off_tail_is_told_by_status_too_and_nothing_is_added(kept: Program) -> None:
+    with closing(sqlite3.connect(kept.ledger_path, isolation_level=None)) as raw:
+        for table, column in (("entries", "seq"), ("tree", "seq"), ("checkpoints", "size")):
+            raw.execute(f"DROP TRIGGER {table}_stay")
+            raw.execute(f"DELETE FROM {table} WHERE {column} > 5")
+    for command in (("ledger", "verify"), ("status",)):
+        ended = kept.run(*command)
+        assert (ended.code, ended.reason) == (7, "ledger.corrupt")
+    assert "entry 6" in ended.stderr
+    assert kept.run("ledger", "checkpoint").reason == "ledger.truncated"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("prove",), "usage.prove"),
+        (("prove", "99"), "ledger.unknown"),
+        (("prove", "--since", "nowhere"), "usage.checkpoint"),
+        (("prove", "--since", "ledger.pub"), "usage.checkpoint"),
+        (("export", "--change", "s-unknown"), "ledger.unknown"),
+        (("export", "--out", "nowhere/file"), "usage.out"),
+        (("export", "--out", "ledger.pub"), "usage.out"),
+        (("verify", "nowhere"), "ledger.file"),
+        (("verify", "--key", "nowhere"), "key.unusable"),
+        (("verify", "--checkpoint", "nowhere"), "usage.checkpoint"),
+        (("verify", "ledger.pub", "--key", "ledger.pub"), "ledger.corrupt"),
+    ],
+)
+def test_bad_input_has_a_code_and_no_traceback(kept: Program, arguments: tuple[str, ...], reason: str) -> None:
+    ended = kept.run("ledger", *arguments)
+    assert ended.reason == reason
+    assert "Traceback" not in ended.stderr
+    assert kept.succeed("ledger", "verify", "--json").document["verified"] is True
+
+
+def test_every_command_tells_json(kept: Program) -> None:
+    def document(*arguments: str) -> dict[str, Any]:
+        return kept.succeed("ledger", *arguments, "--json").document
+
+    assert document("key", "--rotate", "--out", "next.pub")["is_new"] is True
+    assert document("checkpoint")["size"] == 8
+    assert document("prove", "2", "--out", "2.json")["size"] == 8
+    assert document("export", "--out", "all.jsonl")["entries"] == 8
+    assert document("verify", "all.jsonl", "--key", str(Path("ledger.pub")))["signed_entries"] == 8

@@ -1,0 +1,205 @@
+"""Claims about what is signed, when, by which key; and about what this machine saw of the ledger before."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from trimtab.errors import KeyFileError, LedgerError
+from trimtab.ledger.checkpoint import EVERY_ENTRIES, checkpoint_signer, read_checkpoint
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.seen import SeenFiles
+from trimtab.signing.keys import SigningKey
+from trimtab.signing.note import NoteFlawError
+
+from .written import change_a_database, written
+
+
+def sizes(ledger: Ledger) -> list[int]:
+    return [size for size, _ in ledger.notes()]
+
+
+def cut_off(path: Path, after: int) -> None:
+    """Cut the end off everything that is in the store, behind its triggers."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        for table, column in (("entries", "seq"), ("tree", "seq"), ("checkpoints", "size")):
+            raw.execute(f"DROP TRIGGER {table}_stay")
+            raw.execute(f"DELETE FROM {table} WHERE {column} > ?", (after,))
+
+
+def test_without_a_key_nothing_is_signed_and_the_ledger_works(ledger: Ledger) -> None:
+    change_a_database(ledger)
+    assert ledger.checkpoint() is None
+    assert (sizes(ledger), ledger.verify().signed_entries, ledger.signers()) == ([], 0, ())
+    assert ledger.verify().verified
+    with pytest.raises(LedgerError) as refused:
+        ledger.signing_key()
+    assert refused.value.code == "ledger.key"
+
+
+def test_results_every_64th_entry_and_the_end_are_signed(ledger: Ledger) -> None:
+    _, is_new = ledger.set_key()
+    assert is_new
+    assert ledger.set_key()[1] is False
+    change_a_database(ledger)
+    assert sizes(ledger) == [1, 4, 6]
+    for _ in range(EVERY_ENTRIES):
+        ledger.append(Kind.RECONCILED, {})
+    assert sizes(ledger) == [1, 4, 6, 64]
+    path = ledger.path
+    ledger.close()
+    with Ledger.open(path) as again:
+        assert sizes(again) == [1, 4, 6, 64, 71]
+        found = again.verify()
+        assert (found.verified, found.signed_entries, found.entries) == (True, 71, 71)
+
+
+def test_what_cannot_be_signed_is_not_changed(ledger: Ledger) -> None:
+    """A key that others may read signs nothing; the result of a change would need it, so the intent is refused too."""
+    ledger.set_key()
+    ledger.path.with_suffix(".key").chmod(0o644)
+    with pytest.raises(KeyFileError):
+        ledger.append(Kind.APPLY_DONE, {})
+    assert len(list(ledger.entries())) == 1
+
+
+def test_a_checkpoint_is_the_ledgers_root_by_the_ledgers_key(ledger: Ledger) -> None:
+    key, _ = ledger.set_key()
+    change_a_database(ledger)
+    signed = ledger.checkpoint()
+    assert signed is not None
+    found = ledger.verify([key])
+    assert (signed.size, signed.root.hex(), signed.origin) == (7, found.root, found.origin)
+    assert checkpoint_signer(signed, [key]) == key
+    assert SeenFiles(ledger.path).checkpoint() == signed
+    with pytest.raises(NoteFlawError):
+        checkpoint_signer(signed, [SigningKey(b"x" * 32, b"y" * 32).public])
+
+
+def test_with_a_key_given_an_unsigned_ledger_and_one_of_another_signer_do_not_verify(ledger: Ledger) -> None:
+    stranger = SigningKey(b"x" * 32, b"y" * 32).public
+    ledger.append(Kind.RUN_STARTED, {})
+    assert not ledger.verify([stranger]).verified
+    ledger.set_key()
+    ledger.path.with_suffix(".key").unlink()
+    found = ledger.verify([stranger])
+    assert not found.verified
+    assert "not known" in found.reason
+
+
+def test_the_last_entry_cannot_be_cut_off_unnoticed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        for _ in range(5):
+            ledger.append(Kind.RUN_STARTED, {})
+    cut_off(path, 4)
+    with Ledger.open(path) as ledger:
+        found = ledger.verify()
+        assert (found.verified, found.first_bad) == (False, 5)
+        with pytest.raises(LedgerError) as refused:
+            ledger.append(Kind.RUN_STARTED, {})
+        assert refused.value.code == "ledger.truncated"
+        assert ledger.last() is not None
+        assert len(list(ledger.entries())) == 4
+    SeenFiles(path).head_file.unlink()
+    with Ledger.open(path) as ledger:
+        assert ledger.append(Kind.RUN_STARTED, {}).seq == 5
+
+
+def test_a_ledger_that_was_removed_is_missed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    with Ledger.open(path) as ledger, pytest.raises(LedgerError) as refused:
+        ledger.append(Kind.RUN_STARTED, {})
+    assert refused.value.code == "ledger.truncated"
+
+
+@pytest.mark.parametrize("witness", ["head", "checkpoint"])
+def test_another_history_is_refused_by_the_head_and_by_the_checkpoint_alone(tmp_path: Path, witness: str) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    true = written(one / "ledger.db", changes=2)
+    written(other / "ledger.db", changes=3)
+    files = SeenFiles(true.path)
+    (files.checkpoint_file if witness == "head" else files.head_file).unlink()
+    shutil.copy(other / "ledger.db", true.path)
+    with Ledger.open(true.path) as ledger:
+        assert not ledger.verify().verified
+        with pytest.raises(LedgerError) as refused:
+            ledger.append(Kind.RUN_STARTED, {})
+        assert refused.value.code == "ledger.forked"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "\xff", '{"format": "trimtab.ledger.seen/v1", "entries": 1}'])
+def test_what_was_seen_and_cannot_be_read_is_no_reason_to_go_on(ledger: Ledger, content: str) -> None:
+    SeenFiles(ledger.path).head_file.write_bytes(content.encode("latin-1"))
+    for act in (lambda: ledger.append(Kind.RUN_STARTED, {}), ledger.verify):
+        with pytest.raises(LedgerError) as refused:
+            act()
+        assert refused.value.code == "ledger.seen"
+
+
+def test_a_key_is_rotated_by_an_entry_that_both_sign_and_either_verifies_all(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    first = written(path, changes=2).key
+    with Ledger.open(path) as ledger:
+        second, is_new = ledger.set_key(rotates=True)
+        assert is_new
+        change_a_database(ledger, 9)
+        for keys in ([first], [second]):
+            found = ledger.verify(keys)
+            assert (found.verified, found.signer, found.reason) == (True, second.id, "")
+        assert ledger.signing_key().public == second
+    assert not path.with_suffix(".key.next").exists()
+
+
+def test_a_new_key_that_the_ledger_has_already_is_found_after_a_death(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    written(path, changes=2)
+    old = path.with_suffix(".key").read_bytes()
+    with Ledger.open(path) as ledger:
+        second, _ = ledger.set_key(rotates=True)
+    path.with_suffix(".key").rename(path.with_suffix(".key.next"))
+    path.with_suffix(".key").touch(mode=0o600)
+    path.with_suffix(".key").write_bytes(old)
+    with Ledger.open(path) as ledger:
+        assert ledger.signing_key().public == second
+        change_a_database(ledger, 9)
+        assert ledger.verify([second]).verified
+
+
+def test_a_retired_key_signs_nothing_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    first = written(path, changes=2).key
+    old = path.with_suffix(".key").read_bytes()
+    with Ledger.open(path) as ledger:
+        ledger.set_key(rotates=True)
+        path.with_suffix(".key").write_bytes(old)
+        before = sizes(ledger)
+        change_a_database(ledger, 9)
+        assert sizes(ledger) == before
+        assert ledger.verify([first]).verified
+        with pytest.raises(LedgerError) as refused:
+            ledger.set_key(rotates=True)
+        assert refused.value.code == "ledger.key"
+
+
+def test_a_checkpoint_that_was_kept_elsewhere_is_held_against_the_ledger(tmp_path: Path) -> None:
+    true, other = written(tmp_path / "a.db", changes=2), written(tmp_path / "b.db", changes=2)
+    with Ledger.open(true.path) as ledger, Ledger.open(other.path) as another:
+        kept, foreign = ledger.checkpoint(), another.checkpoint()
+        assert kept is not None
+        assert foreign is not None
+        change_a_database(ledger, 9)
+        assert ledger.verify([true.key], [kept]).verified
+        assert not ledger.verify([true.key], [foreign]).verified
+        assert read_checkpoint(kept.note) == kept

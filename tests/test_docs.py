@@ -36,6 +36,8 @@ SCHEMA_MODULES = (
     "cli/commands.py",
     "cli/ledgers.py",
     "cli/records.py",
+    "cli/specs.py",
+    "validate/decision.py",
     "errors.py",
     "ledger/export.py",
     "ledger/offline.py",

@@ -12,6 +12,7 @@ from trimtab.version import __version__
 
 if TYPE_CHECKING:
     from trimtab.api import (
+        Compliance,
         ComplianceValidation,
         IndexOptimization,
         IndexWishes,
@@ -23,13 +24,18 @@ if TYPE_CHECKING:
         advise_indexes,
         compare_anchors,
         create_anchor,
+        get_spec,
         optimize,
         release_anchor,
         track_evolution,
+        validate_index_strategy_compliance,
+        validate_optimization_strategy,
+        validate_query_plan_compliance,
         verify_anchor,
     )
 
 __all__ = [
+    "Compliance",
     "ComplianceValidation",
     "IndexOptimization",
     "IndexWishes",
@@ -42,9 +48,13 @@ __all__ = [
     "advise_indexes",
     "compare_anchors",
     "create_anchor",
+    "get_spec",
     "optimize",
     "release_anchor",
     "track_evolution",
+    "validate_index_strategy_compliance",
+    "validate_optimization_strategy",
+    "validate_query_plan_compliance",
     "verify_anchor",
 ]
 

@@ -31,6 +31,15 @@ from trimtab.api_anchors import (
     verify_anchors,
 )
 from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
+from trimtab.api_spec import (
+    BASE_SPEC,
+    Compliance,
+    RuleViolation,
+    get_spec,
+    validate_index_strategy_compliance,
+    validate_optimization_strategy,
+    validate_query_plan_compliance,
+)
 from trimtab.errors import UsageError
 from trimtab.model.anchor import Anchor
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
@@ -50,6 +59,7 @@ __all__ = [
     "BASE_SPEC",
     "OBJECTIVES",
     "AnchorMetadata",
+    "Compliance",
     "ComplianceValidation",
     "IndexOptimization",
     "IndexWishes",
@@ -61,6 +71,7 @@ __all__ = [
     "PerformanceEvolution",
     "PerformanceImpact",
     "QuantumDatabaseOptimizer",
+    "RuleViolation",
     "TemporalPerformanceAnchor",
     "accept_anchor",
     "advise_indexes",
@@ -71,6 +82,7 @@ __all__ = [
     "create_anchor",
     "explain_anchor",
     "export_anchor_key",
+    "get_spec",
     "lock_plan",
     "optimize",
     "plan_locks",
@@ -78,11 +90,13 @@ __all__ = [
     "review_locks",
     "track_evolution",
     "unlock_plan",
+    "validate_index_strategy_compliance",
+    "validate_optimization_strategy",
+    "validate_query_plan_compliance",
     "verify_anchor",
     "verify_anchors",
 ]
 OBJECTIVES = ("speed", "efficiency")
-BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
 
 
 def optimize(

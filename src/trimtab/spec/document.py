@@ -69,7 +69,7 @@ class Stated:
 
 
 @cache
-def _envelope() -> type[BaseModel]:
+def envelope_model() -> type[BaseModel]:
     """Return the model of a document: as `Limits`, but every section and every field may be left out."""
     sections = {}
     for name, info in Limits.model_fields.items():
@@ -94,7 +94,7 @@ def parse(document: Document) -> Stated:
     every fault.
     """
     try:
-        model = _envelope().model_validate(document.value)
+        model = envelope_model().model_validate(document.value)
     except ValidationError as error:
         raise _refusal(document, error.errors(include_url=False)) from None
     spec = model.spec  # type: ignore[attr-defined]
@@ -182,7 +182,7 @@ def _reason(fault: ErrorDetails) -> str:
 
 
 def _known_names(path: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] | None = _envelope()
+    model: type[BaseModel] | None = envelope_model()
     for part in path:
         info = model.model_fields.get(str(part)) if model is not None else None
         inner = info.annotation if info is not None else None

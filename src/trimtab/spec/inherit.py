@@ -132,6 +132,13 @@ def _fields(section: type[Section]) -> Iterator[tuple[str, str, Narrowing]]:
         yield field, info.alias or field, narrowing
 
 
+def each_field() -> Iterator[tuple[str, str, str, Narrowing]]:
+    """Yield section, attribute, path in the document, and narrowing of every field below `spec:`."""
+    for name, section in _sections():
+        for field, alias, narrowing in _fields(section):
+            yield name, field, f"{name}.{alias}", narrowing
+
+
 def field_paths() -> tuple[str, ...]:
     """Return the path of every field below `spec:`, which is also the id of its rule."""
-    return tuple(f"{name}.{alias}" for name, section in _sections() for _, alias, _ in _fields(section))
+    return tuple(path for _, _, path, _ in each_field())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from trimtab.spec import narrowing as narrow
 from trimtab.spec.patterns import check_pattern, simplify
@@ -80,12 +80,15 @@ def _setting_limits(value: SettingLimits) -> SettingLimits:
     return MappingProxyType(dict(sorted(value.items())))
 
 
-SizeBytes: TypeAlias = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+_SIZE_SCHEMA = {"type": "string", "pattern": r"^(unlimited|[0-9]+(\.[0-9]+)? *(B|kB|MB|GB|TB))$"}
+SizeBytes: TypeAlias = Annotated[int, BeforeValidator(_size), Field(ge=0), WithJsonSchema(_SIZE_SCHEMA)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Patterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_patterns)]
 TablePatterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_table_patterns)]
 Prefix: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,29}$"), narrow.PREFIX]
-OpenWindows: TypeAlias = Annotated[Windows, BeforeValidator(_windows), narrow.WINDOWS]
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+_WINDOWS_SCHEMA = {"anyOf": [{"const": ALWAYS_WORD}, _TEXTS, {"type": "array", "items": _TEXTS}]}
+OpenWindows: TypeAlias = Annotated[Windows, BeforeValidator(_windows), WithJsonSchema(_WINDOWS_SCHEMA), narrow.WINDOWS]
 _LIST = BeforeValidator(_from_list)
 _SORTED = AfterValidator(_in_order)
 

@@ -7,6 +7,7 @@ calls: a file that was edited is read again.
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +21,15 @@ DEFAULT_ID = "DATABASE_OPTIMIZATION_SPEC_V4"
 MAX_DEPTH = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A document of a chain: what it states itself, where it is (None of a shipped one), and what it means."""
+
+    stated: Stated
+    path: Path | None
+    effective: Specification
+
+
 def known_ids() -> tuple[str, ...]:
     """Return the ids of the shipped specifications."""
     files = resources.files("trimtab.spec").joinpath("defaults").iterdir()
@@ -28,7 +38,7 @@ def known_ids() -> tuple[str, ...]:
 
 def get_spec(spec_id: str) -> Specification:
     """Return the shipped specification of that id. Raises SpecError `spec.unknown_id`, naming those that there are."""
-    return _resolve(_shipped(spec_id), ())
+    return _resolve(_shipped(spec_id), (), [])
 
 
 def load_spec(reference: str | Path | None = None) -> Specification:
@@ -36,13 +46,20 @@ def load_spec(reference: str | Path | None = None) -> Specification:
 
     A text is an id unless it ends in .yaml or .yml, holds a slash, or names a file. Raises SpecError.
     """
-    if reference is None:
-        return get_spec(DEFAULT_ID)
+    return lineage(reference)[-1].effective
+
+
+def lineage(reference: str | Path | None = None) -> tuple[Link, ...]:
+    """Return all documents that a specification is made of, each after its parents, itself last. Raises SpecError."""
+    found: list[Link] = []
+    reference = DEFAULT_ID if reference is None else reference
     if isinstance(reference, str) and reference not in known_ids() and not _is_path(reference):
         raise _unknown_id(reference)
     if isinstance(reference, str) and reference in known_ids():
-        return get_spec(reference)
-    return _resolve(_from_file(Path(reference)), ())
+        _resolve(_shipped(reference), (), found)
+    else:
+        _resolve(_from_file(Path(reference)), (), found)
+    return tuple(found)
 
 
 def _is_path(reference: str) -> bool:
@@ -52,7 +69,7 @@ def _is_path(reference: str) -> bool:
         return False
 
 
-def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Specification:
+def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...], links: list[Link]) -> Specification:
     stated, path = found
     # A file is known by its path, a shipped document by its id: two files may have been given one id by mistake.
     identity = str(path) if path is not None else stated.metadata.id
@@ -70,12 +87,12 @@ def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Speci
             code="spec.cycle",
             next_step="Join some of the documents.",
         )
-    parents = [_pinned(stated, name, path, (*below, identity)) for name in stated.parents]
+    parents = [_pinned(stated, name, path, (*below, identity), links) for name in stated.parents]
     limits = effective(stated, tuple(parent.limits for parent in parents))
     rules = effective_rules(stated, tuple(parent.rules for parent in parents))
     chain = dict.fromkeys(link for parent in parents for link in parent.chain)
     metadata = stated.metadata
-    return Specification(
+    specification = Specification(
         id=metadata.id,
         revision=metadata.revision,
         description=metadata.description,
@@ -83,12 +100,15 @@ def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Speci
         limits=limits,
         rules=rules,
     )
+    if all(link.effective.chain != specification.chain or link.path != path for link in links):
+        links.append(Link(stated, path, specification))
+    return specification
 
 
-def _pinned(stated: Stated, name: str, child: Path | None, below: tuple[str, ...]) -> Specification:
+def _pinned(stated: Stated, name: str, child: Path | None, below: tuple[str, ...], links: list[Link]) -> Specification:
     """Return the parent, which must be the very one that the document was written for where it says so."""
     reference, _, pin = name.partition("@sha256:")
-    parent = _resolve(_parent(reference, child), below)
+    parent = _resolve(_parent(reference, child), below, links)
     if pin and pin != parent.digest:
         raise SpecError(
             f"{stated.source.name} was refused: it extends {reference} of the digest {pin[:12]}, "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf, WithJsonSchema, model_validator
 
 from trimtab.spec.never import never_pattern
 from trimtab.spec.quantity import Quantity, parse_quantity
@@ -28,13 +28,16 @@ def _words(value: object) -> tuple[str, ...]:
     return tuple(sorted({word.lower() for word in value}))
 
 
+_BOUND_SCHEMA = {"type": ["number", "string"]}
+
+
 class SettingLimit(BaseModel):
     """`min` and `max`, both allowed themselves, or `values`; where all three are there, a value must satisfy both."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    min: Annotated[InstanceOf[Quantity], BeforeValidator(_bound)] | None = None
-    max: Annotated[InstanceOf[Quantity], BeforeValidator(_bound)] | None = None
+    min: Annotated[InstanceOf[Quantity], BeforeValidator(_bound), WithJsonSchema(_BOUND_SCHEMA)] | None = None
+    max: Annotated[InstanceOf[Quantity], BeforeValidator(_bound), WithJsonSchema(_BOUND_SCHEMA)] | None = None
     values: Annotated[tuple[str, ...], BeforeValidator(_words)] | None = None
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import rfc8785
 from pydantic import BaseModel
@@ -143,6 +143,27 @@ class Specification:
     def rates(self) -> Rates:
         """How much may be changed in any 24 hours, and how often the same thing."""
         return self.limits.rates
+
+
+def specification_of(document: dict[str, object]) -> Specification:
+    """Return the specification whose effective document this is, as `document()` writes it. Raises SpecError."""
+    from trimtab.spec.document import parse
+    from trimtab.spec.inherit import effective
+    from trimtab.spec.reading import Document, Value
+
+    stated = parse(Document("the effective specification", cast(dict[str, Value], document), {}))
+    metadata = stated.metadata
+    link = f"{metadata.id}@{metadata.revision}"
+    limits = effective(stated, ())
+    return Specification(metadata.id, metadata.revision, metadata.description, (link,), limits, stated.rules)
+
+
+def field_values(limits: Limits) -> dict[str, Json]:
+    """Return the value of every field by its path, as a document writes it."""
+    plain = _plain("", limits)
+    assert isinstance(plain, dict)
+    sections = ((name, section) for name, section in plain.items() if isinstance(section, dict))
+    return {f"{name}.{field}": value for name, section in sections for field, value in section.items()}
 
 
 def _plain(name: str, value: object) -> Json:

@@ -1,0 +1,172 @@
+"""The specification registry in Python: `get_spec`, and what a specification says of a strategy. Thin, over `validate`.
+
+A verdict needs facts. Without them nothing is known of any table, and a strategy that touches one is not compliant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.errors import UsageError
+from trimtab.model.change import Change
+from trimtab.model.keyed import Keyed
+from trimtab.model.strategy import Strategy, Verdict, Violation
+
+if TYPE_CHECKING:
+    from trimtab.spec.specification import Specification
+    from trimtab.validate.facts import Facts
+
+BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
+_INDEX_KINDS = frozenset({"create_index", "drop_index", "rebuild_index"})
+_PLAN_KINDS = frozenset(
+    {"set_setting", "create_statistics", "set_statistics_target", "set_distinct", "restore_statistics"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleViolation(Keyed):
+    """A rule that was broken: where in the strategy, what was expected and what was found."""
+
+    rule: str
+    path: str
+    expected: str
+    actual: str
+    message: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compliance(Keyed):
+    """What a specification says of a strategy. `score` (0 to 100, None when no rule applied) ranks and never gates.
+
+    `warnings` are of rules that do not block. `document` is the verdict in its one form (RFC 8785): the same strategy,
+    specification and facts always give the same bytes.
+    """
+
+    compliant: bool
+    score: float | None
+    violations: tuple[RuleViolation, ...]
+    warnings: tuple[RuleViolation, ...]
+    spec_id: str
+    spec_digest: str
+    document: bytes
+
+
+def get_spec(spec_id: str | Path = BASE_SPEC) -> Specification:
+    """Return the effective specification of an id or a file. Raises SpecError."""
+    from trimtab.spec.load import load_spec
+
+    return load_spec(spec_id)
+
+
+def validate_optimization_strategy(
+    strategy: Strategy,
+    spec_id: str | Path = BASE_SPEC,
+    *,
+    facts: Facts | None = None,
+    dsn: str | None = None,
+    validation_depth: str = "complete",
+) -> Compliance:
+    """Return what the specification says of the strategy, on the facts given, or on those of the database at `dsn`.
+
+    Every rule is always asked: "complete" is the only depth. Raises SpecError, SourceError, UsageError
+    `usage.validation_depth`.
+    """
+    if validation_depth != "complete":
+        raise UsageError(
+            f"validation_depth {validation_depth!r} was refused: a verdict that left rules out would be none",
+            code="usage.validation_depth",
+            next_step='Leave it out, or give "complete".',
+        )
+    from trimtab.validate.validate import validate
+
+    return _compliance(validate(strategy, get_spec(spec_id), _facts(facts, dsn)))
+
+
+def validate_index_strategy_compliance(
+    strategy: Strategy, spec_id: str | Path = BASE_SPEC, *, facts: Facts | None = None, dsn: str | None = None
+) -> Compliance:
+    """Return what the specification says of a strategy of index changes. Raises UsageError `usage.strategy_kind`."""
+    _refuse_others(strategy.changes, _INDEX_KINDS, "an index strategy")
+    return validate_optimization_strategy(strategy, spec_id, facts=facts, dsn=dsn)
+
+
+def validate_query_plan_compliance(
+    plan: Strategy | Change | Sequence[Change],
+    spec_id: str | Path = BASE_SPEC,
+    *,
+    facts: Facts | None = None,
+    dsn: str | None = None,
+) -> Compliance:
+    """Return what the specification says of that by which a plan would be held: settings and statistics.
+
+    A plan that the planner chooses by itself needs no permission. Raises UsageError `usage.strategy_kind`.
+    """
+    if isinstance(plan, Strategy):
+        strategy = plan
+    else:
+        changes = tuple(plan) if isinstance(plan, Sequence) else (plan,)
+        strategy = Strategy(changes, "plan", "hold a plan", "", ())
+    _refuse_others(strategy.changes, _PLAN_KINDS, "what holds a plan")
+    return validate_optimization_strategy(strategy, spec_id, facts=facts, dsn=dsn)
+
+
+def _refuse_others(changes: Sequence[Change], kinds: frozenset[str], what: str) -> None:
+    others = sorted({change.kind for change in changes} - kinds)
+    if others or not changes:
+        raise UsageError(
+            f"the strategy was refused: {what} is made of {', '.join(sorted(kinds))}, "
+            f"and this one of {', '.join(others) or 'nothing'}",
+            code="usage.strategy_kind",
+            next_step="Call validate_optimization_strategy for strategies of any kind.",
+        )
+
+
+def _facts(facts: Facts | None, dsn: str | None) -> Facts:
+    if facts is not None:
+        return facts
+    if dsn is not None:
+        from trimtab.db.dsn import conninfo_for
+        from trimtab.lifecycle.judging import facts_of
+
+        return facts_of(conninfo_for(dsn, None))
+    from trimtab.validate.facts import Facts as NoFacts
+
+    return NoFacts(
+        server_version=0,
+        database="",
+        is_standby=False,
+        tables={},
+        settings={},
+        scoped_settings={},
+        settable_scopes=frozenset(),
+        forbidden_tablespace=None,
+    )
+
+
+def _compliance(verdict: Verdict) -> Compliance:
+    from trimtab.validate.decision import verdict_bytes
+
+    return Compliance(
+        compliant=verdict.compliant,
+        score=verdict.score,
+        violations=tuple(map(_told, verdict.violations)),
+        warnings=tuple(map(_told, verdict.warnings)),
+        spec_id=verdict.spec_id,
+        spec_digest=verdict.spec_digest,
+        document=verdict_bytes(verdict),
+    )
+
+
+def _told(violation: Violation) -> RuleViolation:
+    return RuleViolation(
+        rule=violation.rule_id,
+        path=violation.path,
+        expected=violation.expected,
+        actual=violation.actual,
+        message=violation.message,
+        severity=violation.severity,
+    )

@@ -1,0 +1,79 @@
+"""What is most likely not meant is told with its line; what is meant is let be."""
+
+from pathlib import Path
+
+import pytest
+
+from trimtab.spec.lint import lint
+from trimtab.spec.load import get_spec, known_ids, lineage
+from trimtab.spec.new import new_document
+
+BASE = "DATABASE_OPTIMIZATION_SPEC_V4"
+HEAD = """apiVersion: trimtab.dev/v1
+kind: OptimizationSpec
+metadata: {id: MINE, revision: 1, description: x}
+"""
+
+
+def found(tmp_path: Path, text: str) -> list[tuple[str, int | None]]:
+    path = tmp_path / "mine.yaml"
+    path.write_text(HEAD + text)
+    return [(finding.code, finding.line) for finding in lint(lineage(path))]
+
+
+def rule(text: str, when: str = "true") -> str:
+    pin = get_spec(BASE).digest
+    written = f'{{id: a.b, when: "{when}", assert: "{text}", message: m}}'
+    return f'extends: ["{BASE}@sha256:{pin}"]\nspec: {{}}\nrules:\n  - {written}\n'
+
+
+@pytest.mark.parametrize("spec_id", known_ids())
+def test_the_shipped_ones_are_clean(spec_id: str) -> None:
+    assert lint(lineage(spec_id)) == ()
+
+
+def test_a_new_document_is_clean_and_loads(tmp_path: Path) -> None:
+    first = tmp_path / "first.yaml"
+    first.write_text(new_document("FIRST", "DB_GOVERNANCE_SPEC_V2", directory=tmp_path))
+    second = tmp_path / "below" / "second.yaml"
+    second.parent.mkdir()
+    second.write_text(new_document("SECOND", str(first), directory=second.parent))
+    assert lint(lineage(first)) == lint(lineage(second)) == ()
+    assert lineage(second)[-1].effective.chain[-2:] == ("FIRST@1", "SECOND@1")
+
+
+def test_a_parent_without_a_digest_is_told(tmp_path: Path) -> None:
+    assert found(tmp_path, f"extends: [{BASE}]\nspec: {{}}\n") == [("unpinned_parent", 4)]
+
+
+def test_a_field_that_changes_nothing_is_told(tmp_path: Path) -> None:
+    pin = get_spec(BASE).digest
+    text = f'extends: ["{BASE}@sha256:{pin}"]\nspec:\n  settle:\n    runs: 3\n    max_seconds: 200.0\n'
+    assert found(tmp_path, text) == [("no_effect", 7)]
+
+
+@pytest.mark.parametrize(
+    ("assertion", "when", "code"),
+    [
+        ("true", "change.kind == 'create_index'", "constant_rule"),
+        ("1 < 2", "true", "constant_rule"),
+        ("table.rows < 1000", "true", "unguarded_fact"),
+        ("change.kind == 'create_indx'", "true", "unknown_word"),
+        ("env.database != ''", "change.kind in ['create_index', 'drop']", "unknown_word"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_told(tmp_path: Path, assertion: str, when: str, code: str) -> None:
+    assert found(tmp_path, rule(assertion, when)) == [(code, 7)]
+
+
+@pytest.mark.parametrize(
+    ("assertion", "when"),
+    [
+        ("!table.rows_is_known || table.rows < 1000", "true"),
+        ("table.rows < 1000", "change.kind == 'create_index'"),
+        ("change.kind in ['create_index', 'drop_index']", "true"),
+        ("change.table != 'drop'", "true"),
+    ],
+)
+def test_a_rule_that_may_be_meant_is_let_be(tmp_path: Path, assertion: str, when: str) -> None:
+    assert found(tmp_path, rule(assertion, when)) == []

@@ -50,6 +50,7 @@ SCHEMA_MODULES = (
     "report/anchors.py",
     "report/document.py",
     "report/indexes.py",
+    "report/security.py",
     "report/twins.py",
     "report/watching.py",
     "lifecycle/watch_alarms.py",

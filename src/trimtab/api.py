@@ -31,6 +31,7 @@ from trimtab.api_anchors import (
     verify_anchors,
 )
 from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
+from trimtab.api_security import security_baseline, security_check, security_diff
 from trimtab.api_spec import (
     BASE_SPEC,
     Compliance,
@@ -88,6 +89,9 @@ __all__ = [
     "plan_locks",
     "release_anchor",
     "review_locks",
+    "security_baseline",
+    "security_check",
+    "security_diff",
     "track_evolution",
     "unlock_plan",
     "validate_index_strategy_compliance",

@@ -5,6 +5,7 @@
     │   ├── ConfigError       trimtab.toml cannot be used
     │   ├── KeyFileError      a key file cannot be used
     │   ├── AnchorError       an anchor is missing, or not what was signed
+    │   ├── SecurityError     a security baseline is missing, or not what was signed
     │   ├── SpecError         a specification cannot be used
     │   └── WorkloadError     no usable workload
     ├── SourceError         the source server cannot be used               exit 3
@@ -65,6 +66,10 @@ class KeyFileError(UsageError):
 
 class AnchorError(UsageError):
     """An anchor is not there, cannot be used, or is not what was signed."""
+
+
+class SecurityError(UsageError):
+    """A security baseline is not there, cannot be kept, or is not what was signed."""
 
 
 class SpecError(UsageError):

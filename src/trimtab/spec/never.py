@@ -38,6 +38,8 @@ _MEANING = (
     "operator_precedence_warning", "quote_all_identifiers", "restart_after_crash", "standard_conforming_strings",
     "temp_tablespaces", "timezone*", "transaction_*", "transform_null_equals", "xmlbinary", "xmloption",
 )  # fmt: skip
+GUARDING_SETTINGS = tuple(sorted((*_DURABILITY, *_INTEGRITY, *_ACCESS, *_EVIDENCE)))
+"""Those of the list that guard data, access or evidence. The others decide what a query means."""
 NEVER_SETTINGS = tuple(sorted((*_DURABILITY, *_INTEGRITY, *_ACCESS, *_EVIDENCE, *_MEANING)))
 
 

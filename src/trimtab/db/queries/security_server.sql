@@ -1,0 +1,7 @@
+/* trimtab: which version this is, and whether the view that CVE-2024-4317 is about was replaced: a newer version does not
+   do that, and the new view asks who owns the table. */
+select array['server'] as key,
+       pg_catalog.current_setting('server_version_num')::int as version,
+       pg_catalog.pg_is_in_recovery() as is_standby,
+       pg_catalog.pg_get_viewdef('pg_catalog.pg_stats_ext'::regclass) like '%pg_has_role%'
+           as has_fixed_statistics_view

@@ -1,0 +1,198 @@
+"""Takes, keeps and compares security baselines: the server is read, never changed.
+
+A baseline is signed by this machine's key and kept beside the ledger, one for each database. What is compared are
+snapshots as they were signed; a document that is not exactly that is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.db.connection import Connection
+from trimtab.errors import SecurityError
+from trimtab.lifecycle.anchor_chain import store_of
+from trimtab.security.difference import Difference, compare, counted_as_weakened
+from trimtab.security.document import MOST_BYTES, BaselineFlawError, SignedBaseline, read_baseline, write_baseline
+from trimtab.security.findings import Finding, findings
+from trimtab.security.read import read_security
+from trimtab.security.snapshot import SecuritySnapshot
+from trimtab.security.transport import Transport, transport
+from trimtab.signing.keys import PublicKey, public_keys
+
+DIRECTORY = "security"
+_SUFFIX = ".security.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A baseline that was taken, where it is, and what was seen beside it."""
+
+    baseline: SignedBaseline
+    path: Path
+    findings: tuple[Finding, ...]
+    transport: Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What became of security between two snapshots."""
+
+    before: SecuritySnapshot
+    after: SecuritySnapshot
+    differences: tuple[Difference, ...]
+
+    @property
+    def weakened(self) -> tuple[Difference, ...]:
+        """What weakens, or what nobody can tell."""
+        return counted_as_weakened(self.differences)
+
+    @property
+    def is_preserved(self) -> bool:
+        """True when nothing is weakened, and nothing is unknown."""
+        return not self.weakened
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A server beside its baseline."""
+
+    compared: Compared
+    findings: tuple[Finding, ...]
+    transport: Transport
+
+
+def take_baseline(
+    conninfo: str, ledger_path: Path, *, out: Path | None = None, now_ns: Callable[[], int] = time.time_ns
+) -> Taken:
+    """Read a server's security, sign it and keep it as the baseline of its database; `out` is a copy to give away.
+
+    Raises SourceError, KeyFileError, SecurityError `security.unwritable`.
+    """
+    from trimtab.db.connection import connect
+
+    with closing(connect(conninfo, read_only=True)) as connection:
+        snapshot = read_security(connection, now_ns=now_ns)
+        seen = transport(connection, snapshot)
+    key = store_of(ledger_path).key()
+    raw = write_baseline(snapshot, key)
+    path = baseline_path(snapshot, ledger_path)
+    _make_place(path.parent)
+    _put(path, raw)
+    if out is not None:
+        _put(out, raw)
+    return Taken(read_baseline(raw, [key.public]), path, findings(snapshot), seen)
+
+
+def check(
+    conninfo: str,
+    ledger_path: Path,
+    *,
+    baseline: Path | None = None,
+    keys: Sequence[Path] = (),
+    now_ns: Callable[[], int] = time.time_ns,
+) -> Checked:
+    """Compare a server with its baseline, or with the document at `baseline`.
+
+    Raises SourceError, KeyFileError, SecurityError `security.no_baseline`, `security.flawed`,
+    `security.other_database`.
+    """
+    from trimtab.db.connection import connect
+
+    with closing(connect(conninfo, read_only=True)) as connection:
+        now = read_security(connection, now_ns=now_ns)
+        seen = transport(connection, now)
+    path = baseline or baseline_path(now, ledger_path)
+    before = _read(path, _known(ledger_path, keys)).snapshot
+    if (before.system_identifier, before.database_oid) != (now.system_identifier, now.database_oid):
+        raise SecurityError(
+            f"the baseline {path} was refused: it is not of this database",
+            code="security.other_database",
+            next_step="Compare two documents with `trimtab security diff`, or take a baseline of this database.",
+        )
+    return Checked(Compared(before, now, compare(before, now)), findings(now), seen)
+
+
+def diff(before: Path, after: Path, ledger_path: Path | None, *, keys: Sequence[Path] = ()) -> Compared:
+    """Compare two documents; no server is asked. Raises SecurityError `security.flawed`, KeyFileError."""
+    known = _known(ledger_path, keys)
+    old, new = _read(before, known).snapshot, _read(after, known).snapshot
+    return Compared(old, new, compare(old, new))
+
+
+def security_now(connection: Connection) -> SecuritySnapshot:
+    """Return the security of the connection's server now, for what compares it before and after a change."""
+    return read_security(connection, now_ns=time.time_ns)
+
+
+def baseline_path(snapshot: SecuritySnapshot, ledger_path: Path) -> Path:
+    """Return where the baseline of the snapshot's database is kept."""
+    name = f"{snapshot.system_identifier or 'unknown'}-{snapshot.database_oid}{_SUFFIX}"
+    return ledger_path.parent / DIRECTORY / name
+
+
+def _known(ledger_path: Path | None, keys: Sequence[Path]) -> tuple[PublicKey, ...]:
+    return public_keys(keys) if ledger_path is None else store_of(ledger_path).known(keys)
+
+
+def _read(path: Path, known: Sequence[PublicKey]) -> SignedBaseline:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise SecurityError(
+            f"there is no baseline {path}",
+            code="security.no_baseline",
+            next_step="Take one with `trimtab security baseline`.",
+        ) from None
+    except OSError as error:
+        raise _flawed(path, f"it cannot be read ({error.strerror})") from None
+    try:
+        return read_baseline(raw, known)
+    except BaselineFlawError as error:
+        raise _flawed(path, str(error)) from None
+
+
+def _flawed(path: Path, found: str) -> SecurityError:
+    return SecurityError(
+        f"the baseline {path} was refused: {found}",
+        code="security.flawed",
+        next_step="Trust nothing in it; restore it from where it was copied to, or take a new one.",
+    )
+
+
+def _put(path: Path, raw: bytes) -> None:
+    unfinished: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # mode 0600: names of objects are in it
+        unfinished = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        if unfinished is not None:
+            unfinished.unlink(missing_ok=True)
+
+
+def _make_place(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(directory, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> SecurityError:
+    return SecurityError(
+        f"the baseline was not written to {path}: {error.strerror}",
+        code="security.unwritable",
+        next_step="Make room there, or name another file.",
+    )

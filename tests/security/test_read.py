@@ -1,0 +1,119 @@
+"""Claims about the snapshot: it is canonical, holds no secret, and says what it could not see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.pq import TransactionStatus
+
+from trimtab.db import queries
+from trimtab.db.connection import Connection
+from trimtab.embedded.server import Server
+from trimtab.security.difference import Effect, compare
+from trimtab.security.read import definition_digest, read_security
+from trimtab.security.rules import RULES
+from trimtab.security.sections import SECTIONS
+from trimtab.security.snapshot import snapshot_from_dict, snapshot_to_dict
+
+from .vault import CANARY, look, look_anew
+
+
+def test_the_same_security_has_the_same_digest_and_no_difference(conn: Connection, any_server: Server) -> None:
+    first, second = look(conn), look_anew(any_server)
+    assert first.digest == second.digest
+    assert first.taken_at_ns != second.taken_at_ns
+    assert compare(first, second) == ()
+
+
+def test_every_section_that_the_version_has_is_read_by_a_superuser(conn: Connection) -> None:
+    seen = look(conn)
+    expected = {
+        section.name
+        for section in SECTIONS
+        if any(since <= seen.version for since in queries._variants()[section.query])
+    }
+    assert set(seen.sections) == expected
+    assert seen.unreadable == {}
+    for name in ("policies", "functions", "triggers", "indexes", "hba", "publications", "subscriptions", "grants"):
+        assert seen.rows(name), name
+
+
+def test_what_a_role_may_not_read_is_named_and_not_left_out(any_server: Server) -> None:
+    seen, whole = look_anew(any_server, user="reader"), look_anew(any_server)
+    assert {"file_settings", "passwords", "hba", "settings"} <= set(seen.unreadable)
+    assert set(seen.sections) == (set(whole.sections) - set(seen.unreadable)) | {"settings"}
+    assert "pg_read_all_settings" in seen.unreadable["settings"]
+
+
+def test_what_cannot_be_read_any_more_counts_as_weakened(any_server: Server) -> None:
+    found = compare(look_anew(any_server), look_anew(any_server, user="reader"))
+    unreadable = {each.section for each in found if each.effect is Effect.UNKNOWN}
+    assert {"file_settings", "passwords", "hba", "settings"} <= unreadable
+    weakened = {each.code for each in found if each.effect.counts_as_weakened}
+    assert weakened == {"posture.unreadable", "posture.user_mapping"}  # whose options another role may not see
+
+
+def test_no_literal_and_no_secret_is_in_a_snapshot(conn: Connection) -> None:
+    seen = look(conn)
+    assert CANARY not in json.dumps(snapshot_to_dict(seen))
+    value = seen.rows("role_settings")['""."vault"."app.token"']["value"]
+    assert isinstance(value, str)
+    assert value.startswith("sha256:")
+
+
+def test_of_connection_strings_and_options_only_digests_and_names_are_kept(conn: Connection) -> None:
+    seen = look(conn)
+    assert seen.rows("user_mappings")['"elsewhere"."app"']["options"] == ("password", "user")
+    assert "conninfo" not in str(seen.rows("subscriptions"))
+
+
+def test_a_snapshot_is_the_same_after_it_was_written_and_read(conn: Connection) -> None:
+    seen = look(conn)
+    again = snapshot_from_dict(json.loads(json.dumps(snapshot_to_dict(seen))))
+    assert again == seen
+    assert again.digest == seen.digest
+
+
+def test_the_session_is_as_it_was_afterwards_and_reads_only(any_server: Server) -> None:
+    with psycopg.connect(any_server.dsn("vault"), autocommit=True, cursor_factory=psycopg.RawCursor) as conn:
+        conn.execute("SET search_path = public")
+        conn.execute("SET datestyle = 'SQL, DMY'")
+        read_security(conn, now_ns=lambda: 1)
+        assert conn.info.transaction_status == TransactionStatus.IDLE
+        assert conn.execute("SHOW search_path").fetchone() == ("public",)
+        assert conn.execute("SHOW datestyle").fetchone() == ("SQL, DMY",)
+
+
+def test_what_a_policy_reads_does_not_depend_on_the_session(any_server: Server) -> None:
+    whole = look_anew(any_server)
+    with psycopg.connect(any_server.dsn("vault"), autocommit=True, cursor_factory=psycopg.RawCursor) as conn:
+        conn.execute("SET search_path = nowhere")
+        conn.execute("SET quote_all_identifiers = on")
+        assert look(conn).rows("policies") == whole.rows("policies")
+
+
+def test_every_section_has_a_rule_and_every_rule_a_section() -> None:
+    assert {section.name for section in SECTIONS} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ('USING btree ("note")', "USING btree (note)"),
+        ("USING btree (note ASC NULLS LAST)", "USING btree (note)"),
+        ("USING btree (note) WHERE (note IS NOT NULL)", "USING btree (note) WHERE note IS NOT NULL"),
+    ],
+)
+def test_the_same_index_has_the_same_digest_however_it_is_written(written: str, shown: str) -> None:
+    assert definition_digest(written) == definition_digest(shown)
+    assert definition_digest(written) != definition_digest("USING btree (other)")
+
+
+def test_no_query_of_the_security_reads_what_a_subscription_connects_with() -> None:
+    directory = Path(queries.__file__).parent / "queries"
+    texts = [path.read_text("utf-8") for path in directory.glob("security_*.sql")]
+    assert texts
+    assert not any("subconninfo" in text for text in texts)

@@ -160,7 +160,7 @@ def test_an_expression_that_is_compared_makes_keys(condition: str, expected: str
         ("((t.customer_id = 7) OR (t.id > 9))", ['"customer_id"', '"id"']),
         (
             "((t.placed > '2024-01-01'::date) AND (((t.customer_id = 7) AND (t.id > 9)) OR (t.deleted_at IS NULL)))",
-            ['"customer_id", "id"', '"deleted_at"'],
+            ['"customer_id", "id"', '"deleted_at"', '"placed", "customer_id", "id"', '"placed", "deleted_at"'],
         ),
         ("((t.status = 'x'::text) AND ((t.customer_id = o.id) OR (t.id = o.id)))", ['"customer_id"', '"id"']),
     ],

@@ -96,7 +96,7 @@ def key_lists(need: Need, table: Table, limit: int) -> Iterator[tuple[Keys, froz
 def _unlimited_key_lists(need: Need, table: Table) -> Iterator[Keys]:
     """Equality first, then an order or one range; joins before, after and without equality; the rest alone.
 
-    What the branches of an OR ask for comes alone and after equality, each in an index of its own.
+    What the branches of an OR ask for comes alone, after equality and after a range, each in an index of its own.
     """
     equal = tuple(Key(column) for column in need.equality)
     group = tuple(Key(column) for column in need.group)
@@ -117,6 +117,8 @@ def _unlimited_key_lists(need: Need, table: Table) -> Iterator[Keys]:
     for columns in need.alternatives:
         yield tuple(map(Key, columns))
         yield equal + tuple(map(Key, columns))
+        # What all branches ask for besides is looked up with each.
+        yield from (equal + r + tuple(map(Key, columns)) for r in ranges)
     yield from ranges
     for key in equal:
         # Each may be the one that other queries share, or the only one that tells rows apart.

@@ -98,6 +98,23 @@ def test_only_the_lifecycle_makes_an_enforcer_and_only_apply_executes() -> None:
     assert makers["Execution"] == {"apply/enforce.py", "apply/reconcile.py"}
 
 
+def test_whoever_opens_the_enforcement_point_refuses_an_overprivileged_role() -> None:
+    for path, opens in SOURCE_SESSIONS:
+        (function,) = (n for n in ast.walk(_modules()[path]) if isinstance(n, ast.FunctionDef) and n.name == opens)
+        called = [_name(call) for _, call in _calls(function)]
+        assert called.index("refuse_overprivileged") < called.index("Enforcer"), path
+
+
+def test_no_statement_of_a_change_is_sent_without_the_gate() -> None:
+    """In `execute.py` the gate is called before the first, and between, of those that write."""
+    tree = _modules()["apply/execute.py"]
+    for name in ("_act", "_drop"):
+        (function,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == name)
+        called = [_name(call) for _, call in _calls(function)]
+        sent = [place for place, each in enumerate(called) if each in ("self.connection.execute", "store_statistics")]
+        assert "self.gate" in called[: sent[0]]
+
+
 def test_the_enforcement_point_appends_its_intent_before_it_acts() -> None:
     """In the text of each of its two ways; what the server sees is tested in tests/apply."""
     tree = _modules()["apply/enforce.py"]

@@ -132,7 +132,7 @@ def render_default_config(
         '# host = "db.example.com"',
         "# port = 5432",
         f"{'# ' if dsn is not None else ''}dbname = {_quoted(database)}",
-        '# user = "trimtab_observe"',
+        '# user = "trimtab_explain"',
         "# Its replicas: what they use indexes for counts too.",
         '# standbys = ["service=production_replica"]',
         "",

@@ -97,7 +97,11 @@ def program(zygote: Zygote, cache_directory: Path, tmp_path: Path) -> Iterator[P
         path.mkdir()
         if name:
             variables[name] = str(path)
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TRIMTAB_RUN_AS") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "LANG", "LC_ALL", "TRIMTAB_RUN_AS", "TRIMTAB_ALLOW_OVERPRIVILEGED")
+        if name in os.environ
+    }
     found = Program(zygote, tmp_path / "work", run_directory, {**kept, **variables})
     yield found
     found.clear()

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 def test_the_role_for_observing_is_enough_and_nothing_on_the_source_changes(market: Market, program: Program) -> None:
     market.play()
     before, transaction = market.everything(), market.next_transaction()
-    ended = program.succeed("optimize", market.dsn_of("trimtab_observe"), "--json")
+    ended = program.succeed("optimize", market.dsn_of("trimtab_explain"), "--json")
     found = ended.document
     assert found["applied"] is False
     assert found["workload"]["origin"] == "pg_stat_statements"
@@ -34,7 +34,7 @@ def test_a_named_lab_is_afterwards_as_it_was(
 ) -> None:
     lab = new_market()
     source_before, lab_before = market.everything(), lab.everything()
-    ended = program.succeed("optimize", market.dsn_of("trimtab_observe"), *quick, "--lab", lab.dsn, "--json")
+    ended = program.succeed("optimize", market.dsn_of("trimtab_explain"), *quick, "--lab", lab.dsn, "--json")
     assert ended.document["lab"].startswith(f"database {lab.database}@")
     assert "proven" in {strategy["outcome"] for strategy in ended.document["strategies"]}
     assert market.everything() == source_before

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 SECTION = README.split("## Use it on your own database")[1].split("\n## How it is different")[0]
-DSN = "postgresql://trimtab_observe@db.example.com/shop"
+DSN = "postgresql://trimtab_explain@db.example.com/shop"
 
 
 def _blocks() -> list[list[str]]:

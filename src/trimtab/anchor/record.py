@@ -17,6 +17,8 @@ import psycopg
 from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, source_error
 from trimtab.db.explain import QueryTimeout, explain
+from trimtab.db.read_check import why_not_read
+from trimtab.db.read_only import read_limits
 from trimtab.errors import TrimtabError
 from trimtab.model.anchor import Anchor, AnchoredPlan, Coordinate, QueryLevel
 from trimtab.model.catalog import Snapshot
@@ -51,13 +53,14 @@ def measure_levels(
     """Return the level of each query that can be planned, by query id.
 
     A run that reaches the time limit counts as the limit. When `max_seconds` are used up the rest is planned, not run.
-    What cannot be planned is left out, and what cannot be run has no times. `parents` are as in `plan_shape`,
+    What cannot be planned is left out, and what cannot be run, or is not known to only read, has no times. `parents`
+    are as in `plan_shape`,
     `index_names` as in `renamed`;
     `settings` are in force meanwhile. Raises SourceError when the connection is lost.
     """
     levels: dict[str, QueryLevel] = {}
     deadline = clock() + how.max_seconds
-    limits = {**(settings or {}), "transaction_read_only": "on", "statement_timeout": str(how.statement_timeout_ms)}
+    limits = {**(settings or {}), **read_limits(how.statement_timeout_ms)}
     for number, query in enumerate(queries):
         progress(number, len(queries))
         try:
@@ -67,7 +70,8 @@ def measure_levels(
                 raise
             continue
         runs = _Runs()
-        if how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only:
+        may_run = how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only
+        if may_run and why_not_read(connection, query.text) is None:
             runs = _run(connection, query, how, limits, lambda: clock() < deadline)
         shape = plan_shape(renamed(plan, index_names or {}), parents)
         generic = _generic_plan(connection, query, limits)

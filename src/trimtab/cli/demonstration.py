@@ -49,10 +49,10 @@ def run(*, seed: int, scale: float, keep: bool, pg_bin: Path | None, as_json: bo
 
 def _optimize(shop: Server, ledger: Path, pg_bin: Path | None, watcher: ConsoleWatcher) -> Report:
     from trimtab import api
-    from trimtab.demo.shop import DATABASE, specification_path
+    from trimtab.demo.shop import dsn_of, specification_path
 
     return api.optimize(
-        shop.dsn(DATABASE),
+        dsn_of(shop),
         spec=specification_path(),
         apply=True,
         pg_bin=pg_bin,

@@ -17,6 +17,7 @@ from typing import TypeAlias, TypeVar
 
 import psycopg
 from psycopg import generators, waiting
+from psycopg._queries import PostgresQuery
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
@@ -95,11 +96,19 @@ class _Session(psycopg.Connection[TupleRow]):
                 return
 
 
+class _OneStatement(psycopg.RawCursor[TupleRow]):
+    """Sends each text by the extended protocol, in which the server refuses more than one statement."""
+
+    def _execute_send(self, query: PostgresQuery, *, force_extended: bool = False, binary: bool | None = None) -> None:
+        super()._execute_send(query, force_extended=True, binary=binary)
+
+
 def connect(conninfo: str, *, read_only: bool, statement_timeout_ms: int = 0, lock_timeout_ms: int = 0) -> Connection:
     """Return an open connection in autocommit mode, application_name "trimtab", texts with `$n` placeholders.
 
     Timeouts are milliseconds, 0 is none, and replace what the role or the database has set. `read_only` makes every
-    transaction read-only. Raises SourceError: source.unreachable, source.authentication, source.no_database,
+    transaction read-only, and a text of several statements is refused by the server. Raises SourceError:
+    source.unreachable, source.authentication, source.no_database,
     source.permission, source.too_old (before 13), source.busy; UsageError `dsn.invalid` for what is no conninfo, for
     a service that is not defined, and for a value that libpq refuses, wherever it comes from.
     """
@@ -109,7 +118,7 @@ def connect(conninfo: str, *, read_only: bool, statement_timeout_ms: int = 0, lo
         connection = _Session.connect(
             _session_conninfo(conninfo),
             autocommit=True,
-            cursor_factory=psycopg.RawCursor,
+            cursor_factory=_OneStatement if read_only else psycopg.RawCursor,
             prepare_threshold=None,
         )
     except psycopg.Error as exc:

@@ -8,14 +8,14 @@ from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from trimtab.db.connection import connect
+from trimtab.db.connection import Connection, connect
 from trimtab.demo.data import load
 from trimtab.demo.workload import run_workload
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.model.watch import Watcher
 
-DATABASE = "shop"
+DATABASE, OWNER, ROLE = "shop", "shop_owner", "trimtab_apply"
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
     "shared_buffers": "512MB",
@@ -42,11 +42,30 @@ def open_shop(binaries: Binaries, *, seed: int, scale: float, watcher: Watcher) 
         watcher.stage("shop", f"{sum(rows.values()):,} rows in {len(rows)} tables loaded in {loaded:.1f} s")
         with closing(connect(dsn, read_only=False)) as connection:
             connection.execute("CREATE EXTENSION pg_stat_statements")
+            _give_to_owner(connection)
         calls = run_workload(
             dsn, seed=seed, progress=lambda done, total: watcher.progress("the shop's traffic", done, total)
         )
         watcher.stage("shop", f"{calls:,} statements of traffic, seen by pg_stat_statements")
         yield server
+
+
+def dsn_of(server: Server) -> str:
+    """Return how the demo's optimizer reaches the shop: as the role that `init` prints, which may do no more."""
+    from psycopg.conninfo import make_conninfo
+
+    return make_conninfo(server.dsn(DATABASE), user=ROLE)
+
+
+def _give_to_owner(connection: Connection) -> None:
+    """The shop belongs to a role of its own, and the optimizer's is a member of it."""
+    from trimtab.setup_sql import role_sql
+
+    connection.execute(f"CREATE ROLE {OWNER}; {role_sql()}; GRANT {OWNER} TO {ROLE}".encode())
+    tables = "select pg_catalog.quote_ident(tablename) from pg_catalog.pg_tables where schemaname = 'public'"
+    for (table,) in connection.execute(tables.encode()).fetchall():
+        connection.execute(f"ALTER TABLE public.{table} OWNER TO {OWNER}".encode())
+    connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {OWNER}; GRANT CREATE ON SCHEMA public TO {OWNER}".encode())
 
 
 def specification_path() -> Path:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
+from trimtab.apply.role import overprivileged_told, refuse_overprivileged
 from trimtab.apply.switch import KillSwitch
 from trimtab.errors import TrimtabError
 from trimtab.lifecycle.examine import Examination
@@ -61,6 +62,7 @@ def optimize(request: Request, watcher: Watcher) -> Report:
         facts = workshop.look_again()()
         if request.apply:
             refuse_standby(facts.server)
+            refuse_overprivileged(workshop.source)
             KillSwitch(workshop.ledger.path.parent).refuse(facts.server.database, is_revert=False)
         workshop.journal.started(opening(workshop.specification, request, facts))
         try:
@@ -125,6 +127,7 @@ class _Run:
                 *twin.problems,
                 *(trials.notes if trials is not None else ()),
                 *missing,
+                *overprivileged_told(self.workshop.source),
                 *unseen(snapshot),
             ),
             lacks_rights=bool(missing),
@@ -242,6 +245,7 @@ class _Run:
         workshop = self.workshop
         writer = workshop.stack.enter_context(closing(connect(workshop.request.conninfo, read_only=False)))
         require_same_server(writer, snapshot.server)
+        refuse_overprivileged(writer)
         return Enforcer(writer, workshop.ledger, workshop.specification, workshop.look_again(), workshop.run_id)
 
     def _finish(

@@ -18,6 +18,7 @@ from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
 from trimtab.apply.reconcile import Reconciled, reconcile
 from trimtab.apply.refusals import LeftAlone
+from trimtab.apply.role import refuse_overprivileged
 from trimtab.errors import LedgerError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -236,6 +237,7 @@ def recovering(
         writer = stack.enter_context(closing(connect(conninfo, read_only=False)))
         snapshot = read_facts(source, _NO_WORKLOAD)
         require_same_server(writer, snapshot.server)
+        refuse_overprivileged(writer)
         enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, _NO_WORKLOAD), run_id)
         yield ledger, enforcer, snapshot
 

@@ -28,6 +28,6 @@ def read(conn: Connection, name: str, parameters: Sequence[object] = ()) -> Rows
 
 def query(conn: Connection, text: str | sql.Composed, parameters: Sequence[object] = ()) -> Rows:
     """Return the rows of a query text with `$n`. Raises psycopg.Error."""
-    cursor = psycopg.RawCursor(conn, row_factory=dict_row)
+    cursor = conn.cursor(row_factory=dict_row)
     composed = text if isinstance(text, sql.Composed) else text.encode()
     return cursor.execute(composed, parameters or None).fetchall()

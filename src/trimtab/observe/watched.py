@@ -176,7 +176,7 @@ def _counters(conn: Connection, source: Source) -> list[tuple[Any, ...]]:
     )
     try:
         # Binary: thousands of numbers need not be printed here and read there.
-        return psycopg.RawCursor(conn, row_factory=tuple_row).execute(text, binary=True).fetchall()
+        return conn.cursor(row_factory=tuple_row).execute(text, binary=True).fetchall()
     except psycopg.Error as error:
         raise _not_loaded(error) from None
 

@@ -1,0 +1,54 @@
+"""Refuses to work with a role that may do more than the work needs, unless the user has said that it may.
+
+Whoever takes over a session of a superuser has the server, and the machine. What may be done with it is looked at once,
+before anything is read or changed; it takes no right away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import psycopg
+
+from trimtab.db import queries
+from trimtab.db.connection import Connection, source_error
+from trimtab.errors import RefusedError
+
+ALLOWED = "TRIMTAB_ALLOW_OVERPRIVILEGED"
+
+
+def excess_rights(connection: Connection) -> tuple[str, ...]:
+    """Return what the session's role may do beyond its work: "superuser", "createrole", "pg_write_server_files"...
+
+    BYPASSRLS is not among them: a clone of tables with row-level security needs it. Raises SourceError.
+    """
+    try:
+        rows = connection.execute(queries.load("role_rights", connection.info.server_version)).fetchall()
+    except psycopg.Error as error:
+        raise source_error(error) from None
+    return tuple(str(what) for (what,) in rows)
+
+
+def refuse_overprivileged(connection: Connection, environ: Mapping[str, str] = os.environ) -> None:
+    """Refuse a role that could do more than change indexes, statistics and settings: `apply.overprivileged`."""
+    if environ.get(ALLOWED):
+        return
+    found = excess_rights(connection)
+    if found:
+        raise RefusedError(
+            f"role {connection.info.user} was refused: applying does not need {', '.join(found)}, which it has",
+            code="apply.overprivileged",
+            next_step=f"Connect as trimtab_apply, which `trimtab init` prints; or set {ALLOWED}=1 to go on with it.",
+        )
+
+
+def overprivileged_told(connection: Connection, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the warning for a role that only reads and could do more, or nothing."""
+    found = () if environ.get(ALLOWED) else excess_rights(connection)
+    if not found:
+        return ()
+    return (
+        f"role {connection.info.user} has {', '.join(found)}, which reading does not need: connect as trimtab_explain, "
+        "which `trimtab init` prints",
+    )

@@ -1,0 +1,101 @@
+"""A role that may do more than applying needs is refused, unless the user says that it may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from trimtab.apply.role import ALLOWED, excess_rights, overprivileged_told, refuse_overprivileged
+from trimtab.db.connection import connect
+from trimtab.embedded.server import Server
+from trimtab.errors import RefusedError
+from trimtab.lifecycle.recover import recovering
+from trimtab.setup_sql import role_sql
+from trimtab.spec.load import load_spec
+
+from .shop import Shop
+
+pytestmark = pytest.mark.server
+
+# How a role can be too much, and what is said of it.
+TOO_MUCH = {
+    "CREATE ROLE x LOGIN SUPERUSER": ("superuser",),
+    "CREATE ROLE x LOGIN CREATEROLE": ("createrole",),
+    "CREATE ROLE x LOGIN CREATEDB": ("createdb",),
+    "CREATE ROLE x LOGIN REPLICATION": ("replication",),
+    "CREATE ROLE x LOGIN IN ROLE pg_execute_server_program": ("pg_execute_server_program",),
+    "CREATE ROLE x LOGIN IN ROLE pg_read_server_files, pg_write_server_files": (
+        "pg_read_server_files",
+        "pg_write_server_files",
+    ),
+    "CREATE ROLE x LOGIN IN ROLE pg_write_all_data": ("pg_write_all_data",),
+    "CREATE ROLE x LOGIN NOINHERIT; GRANT trimtab TO x": ("superuser",),  # by SET ROLE
+    "CREATE ROLE x LOGIN; CREATE ROLE y CREATEROLE; GRANT y TO x": ("createrole",),
+}
+ENOUGH = (
+    "CREATE ROLE x LOGIN",
+    "CREATE ROLE x LOGIN BYPASSRLS IN ROLE pg_monitor, pg_read_all_data",
+    "CREATE ROLE x LOGIN IN ROLE keeper",
+)
+
+
+@pytest.fixture
+def admin(newest_server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with closing(psycopg.connect(newest_server.dsn(), autocommit=True)) as admin:
+        yield admin
+        admin.execute("DROP ROLE IF EXISTS x; DROP ROLE IF EXISTS y")
+
+
+def _as_x(server: Server) -> str:
+    return psycopg.conninfo.make_conninfo(server.dsn(), user="x")
+
+
+@pytest.mark.parametrize(("made", "expected"), TOO_MUCH.items(), ids=lambda value: str(value)[:40])
+def test_what_a_role_can_do_beyond_its_work_is_found_and_refused(
+    newest_server: Server, admin: psycopg.Connection[tuple[object, ...]], made: str, expected: tuple[str, ...]
+) -> None:
+    admin.execute(made.encode())
+    with closing(connect(_as_x(newest_server), read_only=False)) as connection:
+        assert excess_rights(connection)[: len(expected)] == expected
+        with pytest.raises(RefusedError) as refused:
+            refuse_overprivileged(connection, {})
+        assert refused.value.code == "apply.overprivileged"
+        assert expected[0] in str(refused.value)
+        assert expected[0] in overprivileged_told(connection, {})[0]
+        refuse_overprivileged(connection, {ALLOWED: "1"})
+        assert overprivileged_told(connection, {ALLOWED: "1"}) == ()
+
+
+@pytest.mark.parametrize("made", ENOUGH)
+def test_a_role_with_what_it_needs_is_taken(
+    newest_server: Server, admin: psycopg.Connection[tuple[object, ...]], made: str
+) -> None:
+    admin.execute(made.encode())
+    with closing(connect(_as_x(newest_server), read_only=False)) as connection:
+        refuse_overprivileged(connection, {})
+        assert overprivileged_told(connection, {}) == ()
+
+
+def test_the_roles_that_init_prints_are_no_more_than_enough(
+    newest_server: Server, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    admin.execute(role_sql().encode())
+    try:
+        for role in ("trimtab_monitor", "trimtab_explain", "trimtab_apply"):
+            conninfo = psycopg.conninfo.make_conninfo(newest_server.dsn(), user=role)
+            with closing(connect(conninfo, read_only=False)) as connection:
+                assert excess_rights(connection) == ()
+    finally:
+        admin.execute("DROP ROLE trimtab_monitor; DROP ROLE trimtab_explain; DROP ROLE trimtab_apply")
+
+
+def test_a_superuser_gets_no_enforcement_point_unless_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ALLOWED)
+    with pytest.raises(RefusedError, match="superuser"), recovering(shop.dsn, shop.ledger_path, load_spec()):
+        pass
+    monkeypatch.setenv(ALLOWED, "1")
+    with recovering(shop.dsn, shop.ledger_path, load_spec()) as (_, enforcer, _snapshot):
+        assert not enforcer.connection.closed

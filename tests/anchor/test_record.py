@@ -29,7 +29,7 @@ def _query(text: str, *, parameters: tuple[str, ...] = (), kind: QueryKind = Que
 
 
 READ = _query("SELECT count(*) FROM parcel WHERE kind = 'kind 3'")
-SLOW = _query("SELECT pg_sleep(5)")
+SLOW = _query("SELECT count(*) FROM generate_series(1, 1000000000)")
 WRITE = _query("INSERT INTO parcel VALUES (-2)", kind=QueryKind.WRITE)
 SNEAKY = _query("SELECT sneaky()")
 CLONE_ONLY = replace(READ, id="clone only", clone_only="it calls act, which is volatile")

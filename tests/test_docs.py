@@ -36,6 +36,7 @@ SCHEMA_MODULES = (
     "cli/commands.py",
     "cli/ledgers.py",
     "cli/records.py",
+    "cli/spec_signing.py",
     "cli/specs.py",
     "validate/decision.py",
     "errors.py",
@@ -60,7 +61,9 @@ SCHEMA_MODULES = (
 # Names of settings, which those modules hand to a server.
 NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})
 # Endings of file names, which look like codes: "workload.sql".
-FILE_ENDINGS = frozenset({"conf", "db", "dump", "filter", "list", "log", "pid", "sql", "sqlite", "toml", "yaml"})
+FILE_ENDINGS = frozenset(
+    {"conf", "db", "dump", "filter", "list", "log", "pid", "signed", "sql", "sqlite", "toml", "yaml"}
+)
 HIDDEN = ("init_db_optimization", "optimize_queries", "optimize_indexes", "anchor_performance")
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from tests.validate.catalogue import create, facts, setting, strategy
 from trimtab.spec.load import get_spec, load_spec
+from trimtab.spec.moments import text_of
 from trimtab.validate.decision import Decision, record, strategy_to_dict
 
 from .program import ENTRY
@@ -39,7 +41,7 @@ def shop(tmp_path: Path) -> Path:
     """The specification of the documents, with its rules, and the test of it."""
     blocks = [block.split("```")[0] for block in DOCUMENT.read_text().split("```yaml\n")[1:]]
     (tmp_path / "shop.yaml").write_text(blocks[0] + blocks[1])
-    (tmp_path / "shop.test.yaml").write_text(blocks[2])
+    (tmp_path / "shop.test.yaml").write_text(next(block for block in blocks if "kind: SpecTest" in block))
     return tmp_path / "shop.yaml"
 
 
@@ -128,3 +130,39 @@ def test_a_strategy_is_judged_on_the_facts_of_a_database(tmp_path: Path) -> None
     again = told("validate", "why.json", cwd=tmp_path)
     assert again["replayed"]
     assert again["spec_digest"] == allowed["spec_digest"]
+
+
+def test_a_waiver_is_signed_by_two_and_taken_into_force(shop: Path, tmp_path: Path) -> None:
+    blocks = [block.split("```")[0] for block in DOCUMENT.read_text().split("```yaml\n")[1:]]
+    now = int(time.time())
+    text = next(block for block in blocks if "kind: Waiver" in block)
+    text = text.replace("2026-12-01T00:00:00Z", text_of(now)).replace("2027-01-15T00:00:00Z", text_of(now + 86_400))
+    (tmp_path / "waiver.yaml").write_text(text)
+    for name, person in (("dba.ann", "ann"), ("owner.bob", "bob")):
+        told("key", "--key", f"{person}.key", "--out", f"{person}.pub", cwd=tmp_path)
+        told("trust", name, f"{person}.pub", cwd=tmp_path)
+    assert len(told("trust", cwd=tmp_path)["keys"]) == 2
+    told("sign", "waiver.yaml", "--key", "ann.key", "--out", "by-ann.signed", cwd=tmp_path)
+    half = run("waive", "by-ann.signed", cwd=tmp_path)
+    assert (half.returncode, "[spec.signature]" in half.stderr) == (2, True)
+    told("sign", "by-ann.signed", "--key", "bob.key", "--out", "waiver.signed", cwd=tmp_path)
+    [waiver] = told("waive", "waiver.signed", cwd=tmp_path)["waivers"]
+    assert (waiver["id"], waiver["holds"]) == ("W_WIDE_ORDERS_INDEX", True)
+    assert "indexes.max_key_columns" in run("waive", cwd=tmp_path).stdout
+    assert told("waive", "--remove", "W_WIDE_ORDERS_INDEX", cwd=tmp_path)["waivers"] == []
+
+
+def test_a_bundle_is_made_signed_and_taken_into_force(shop: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    shop.rename(rules / "shop.yaml")
+    made = told("bundle", rules, "--id", "SHOP_RULES", "--revision", "7", cwd=tmp_path)
+    assert made["files"] == ["shop.yaml"]
+    told("key", "--key", "org.key", "--out", "org.pub", cwd=tmp_path)
+    told("sign", "rules/bundle.yaml", "--key", "org.key", "--out", "rules/bundle.signed", cwd=tmp_path)
+    refused = run("install", "rules/bundle.signed", cwd=tmp_path)
+    assert (refused.returncode, "[spec.signature]" in refused.stderr) == (2, True)
+    told("trust", "org", "org.pub", "--for", "bundles", cwd=tmp_path)
+    [bundle] = told("install", "rules/bundle.signed", cwd=tmp_path)["bundles"]
+    assert (bundle["revision"], bundle["expired"]) == (7, False)
+    assert "--spec bundle:SHOP_RULES/shop.yaml" in run("install", cwd=tmp_path).stdout

@@ -231,6 +231,8 @@ class Enforcer:
         intent.update((key, oid) for key, oid in oids.items() if oid is not None)
         if verdict is not None and verdict.warnings:
             intent["warnings"] = [warning.rule_id for warning in verdict.warnings]
+        if verdict is not None and verdict.waived:
+            intent["waived"] = [f"{one.violation.rule_id} by {one.waiver_id}" for one in verdict.waived]
         try:
             self._append(kinds.intended, intent)
             yield

@@ -54,6 +54,10 @@ def _warnings(life: Life, console: Console) -> None:
     for warning in life.verdict.warnings if life.verdict is not None else ():
         text = f"{life.strategy.id}: {warning.severity} by {warning.rule_id}: {warning.message}"
         console.print(f"[yellow]{escape(printable(text))}[/]", highlight=False)
+    for waived in life.verdict.waived if life.verdict is not None else ():
+        rule = waived.violation
+        text = f"{life.strategy.id}: {rule.rule_id} is waived by {waived.waiver_id}: {rule.message}"
+        console.print(f"[yellow]{escape(printable(text))}[/]", highlight=False)
 
 
 def _levels(report: Report) -> Table:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli.app_options import Config, Database, Dsn, Json, Spec
+from trimtab.cli.spec_signing_app import spec_signing_app
 
 spec_app = typer.Typer(
     help="Write, check, compare and test the specifications that say what may be changed.",
@@ -14,6 +15,8 @@ spec_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+spec_app.add_typer(spec_signing_app)  # without a name: its commands are those of `spec` too
 
 Named = Annotated[str, typer.Argument(help="A specification: file or id.", metavar="SPEC")]
 Strict = Annotated[bool, typer.Option("--strict", help="End with exit code 5 when anything was found.")]

@@ -43,13 +43,13 @@ def new(spec_id: str, *, extends: str, out: Path | None, as_json: bool) -> None:
     directory = out.parent if out is not None else Path()
     text = new_document(spec_id, extends or DEFAULT_ID, directory=directory)
     if out is not None:
-        _write_new(out, text)
+        write_new(out, text)
     if as_json:
         print_json({"schema": "trimtab.spec.new/v1", "path": str(out) if out else None, "text": text})
     elif out is None:
         print(text, end="")
     else:
-        _line(stdout_console(), f"{out} was written; `trimtab spec lint {out}` checks it")
+        show_line(stdout_console(), f"{out} was written; `trimtab spec lint {out}` checks it")
 
 
 def lint(reference: str, *, is_strict: bool, as_json: bool) -> int:
@@ -73,8 +73,8 @@ def lint(reference: str, *, is_strict: bool, as_json: bool) -> int:
         console = stdout_console()
         for finding in findings:
             where = f"line {finding.line}: " if finding.line else ""
-            _line(console, f"{where}{finding.message} [{finding.code}]")
-        _line(console, f"{specification.id}: {len(findings)} findings, {len(specification.rules)} rules of its own")
+            show_line(console, f"{where}{finding.message} [{finding.code}]")
+        show_line(console, f"{specification.id}: {len(findings)} findings, {len(specification.rules)} rules of its own")
     return FOUND if findings and is_strict else 0
 
 
@@ -113,10 +113,10 @@ def explain(reference: str, path: str | None, *, as_json: bool) -> None:
         return
     console = stdout_console()
     for one in found:
-        _line(console, f"{one.path}: {_shown(one.value)}")
+        show_line(console, f"{one.path}: {_shown(one.value)}")
         for statement in one.stated_by:
-            _line(console, f"    {statement.document}: {_shown(statement.value)}")
-        _line(console, f"    a child {one.child}")
+            show_line(console, f"    {statement.document}: {_shown(statement.value)}")
+        show_line(console, f"    a child {one.child}")
 
 
 def diff(before: str, after: str, *, is_strict: bool, as_json: bool) -> int:
@@ -152,7 +152,7 @@ def run_tests(files: Sequence[Path], *, spec: str | None, as_json: bool) -> int:
 
     ended: list[tuple[Path, Ended]] = []
     for path in files:
-        test = read_test(read_document(_read(path), str(path)))
+        test = read_test(read_document(read_file(path), str(path)))
         named = test.specification if test.specification in known_ids() else path.parent / test.specification
         ended.extend((path, one) for one in test.run(load_spec(spec if spec is not None else named)))
     failed = [(path, one) for path, one in ended if not one.is_as_expected]
@@ -162,10 +162,10 @@ def run_tests(files: Sequence[Path], *, spec: str | None, as_json: bool) -> int:
     else:
         console = stdout_console()
         for path, one in failed:
-            _line(console, f"{path}: {one.name}")
-            _line(console, f"    expected {_ids(one.expected)}, warned by {_ids(one.expected_warnings)}")
-            _line(console, f"    found    {_ids(one.found)}, warned by {_ids(one.found_warnings)}")
-        _line(console, f"{len(ended) - len(failed)} of {len(ended)} cases ended as expected")
+            show_line(console, f"{path}: {one.name}")
+            show_line(console, f"    expected {_ids(one.expected)}, warned by {_ids(one.expected_warnings)}")
+            show_line(console, f"    found    {_ids(one.found)}, warned by {_ids(one.found_warnings)}")
+        show_line(console, f"{len(ended) - len(failed)} of {len(ended)} cases ended as expected")
     return FOUND if failed else 0
 
 
@@ -173,7 +173,7 @@ def validate(asked: Judged, *, as_json: bool) -> int:
     """Judge a strategy, or a recorded decision again."""
     from trimtab.validate.decision import FORMAT, read_json, record, recorded, verdict_bytes, verdict_document
 
-    document = read_json(_read(asked.file))
+    document = read_json(read_file(asked.file))
     is_record = document.get("format") == FORMAT
     if is_record:
         decision, written = recorded(document)
@@ -187,17 +187,17 @@ def validate(asked: Judged, *, as_json: bool) -> int:
             next_step="It was altered, or decided by a version of Trimtab with other rules.",
         )
     if asked.record is not None:
-        _write_new(asked.record, json.dumps(record(decision), indent=2) + "\n")
+        write_new(asked.record, json.dumps(record(decision), indent=2) + "\n")
     if as_json:
         print_json({"schema": "trimtab.spec.validate/v1", "replayed": is_record, **verdict_document(verdict)})
     else:
         console = stdout_console()
         for violation in (*verdict.violations, *verdict.warnings):
-            _line(console, f"{violation.severity} by {violation.rule_id} at {violation.path}: {violation.message}")
+            show_line(console, f"{violation.severity} by {violation.rule_id} at {violation.path}: {violation.message}")
         word = "compliant" if verdict.compliant else "not compliant"
         score = "no rule applied" if verdict.score is None else f"score {verdict.score:.1f}"
         again = "; the recorded verdict, byte for byte" if is_record else ""
-        _line(console, f"{word} with {verdict.spec_id} {verdict.spec_digest[:12]} ({score}){again}")
+        show_line(console, f"{word} with {verdict.spec_id} {verdict.spec_digest[:12]} ({score}){again}")
     return 0 if verdict.compliant else FOUND
 
 
@@ -222,7 +222,8 @@ def _decision(asked: Judged, document: dict[str, object]) -> Decision:
     return Decision(strategy, specification, facts_of(conninfo_for(source, None)))
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return what the file holds. Raises SpecError `spec.unreadable`."""
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_FILE_BYTES + 1)
@@ -241,7 +242,8 @@ def _unreadable(path: Path, found: str) -> SpecError:
     )
 
 
-def _write_new(path: Path, text: str) -> None:
+def write_new(path: Path, text: str) -> None:
+    """Write a new file. Raises UsageError `usage.out`, also when the file is there."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -255,9 +257,9 @@ def _write_new(path: Path, text: str) -> None:
 
 def _show_differences(found: Sequence[Difference], console: Console) -> None:
     for one in found:
-        _line(console, f"{one.direction.value:<9} {one.path}: {_shown(one.before)} -> {_shown(one.after)}")
+        show_line(console, f"{one.direction.value:<9} {one.path}: {_shown(one.before)} -> {_shown(one.after)}")
     if not found:
-        _line(console, "no difference")
+        show_line(console, "no difference")
 
 
 def _case(one: Ended) -> dict[str, object]:
@@ -279,5 +281,6 @@ def _shown(value: object) -> str:
     return "nothing" if value is None else json.dumps(value)
 
 
-def _line(console: Console, text: str) -> None:
+def show_line(console: Console, text: str) -> None:
+    """Print one line, as it is; what a terminal would obey is escaped."""
     console.print(printable(text), highlight=False, markup=False, soft_wrap=True)

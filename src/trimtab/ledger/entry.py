@@ -48,6 +48,8 @@ class Kind(StrEnum):
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"
     RECONCILED = "reconciled"
+    WAIVER_NOTED = "waiver_noted"
+    BUNDLE_NOTED = "bundle_noted"
     LEDGER_KEY_SET = "ledger_key_set"
 
 

@@ -18,6 +18,7 @@ from trimtab.errors import RefusedError, UsageError
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+from trimtab.lifecycle.governing import governing
 from trimtab.lifecycle.lock_situation import situation_of
 from trimtab.lifecycle.lock_trial import trying_in_lab
 from trimtab.lifecycle.locking import LockRequest, Tried, TryWithout, known_leases, lock, review
@@ -29,7 +30,6 @@ from trimtab.model.flip import (
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Query
 from trimtab.observe.snapshot import take_snapshot
-from trimtab.spec.load import load_spec
 from trimtab.spec.specification import Specification
 from trimtab.twin.image import load
 
@@ -78,7 +78,7 @@ def hold(request: HoldRequest, watcher: Watcher) -> Held:
     path = store.statistics(anchor)
     assert path is not None, "it was explained by them"
     old = load(path)
-    specification = load_spec(request.spec)
+    specification = governing(request.spec, request.ledger_path)
     snapshot = _snapshot(request.conninfo, request.workload, request.seed, watcher)
     query = snapshot.workload.query(request.query_id)
     situation = situation_of(attribution, old, snapshot, specification, request.ledger_path)

@@ -59,6 +59,7 @@ class Journal:
                 "spec_digest": verdict.spec_digest,
                 "violations": [{"rule_id": v.rule_id, "message": v.message} for v in verdict.violations],
                 "warnings": [{"rule_id": v.rule_id, "message": v.message} for v in verdict.warnings],
+                "waived": [{"rule_id": w.violation.rule_id, "waiver_id": w.waiver_id} for w in verdict.waived],
             },
         )
 

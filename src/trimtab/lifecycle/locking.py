@@ -34,6 +34,7 @@ from trimtab.errors import RefusedError, SourceError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
+from trimtab.lifecycle.governing import governing
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.recover import recover, recovering
 from trimtab.lifecycle.same_server import require_same_server
@@ -43,7 +44,6 @@ from trimtab.model.change import Change, RestoreStatistics
 from trimtab.model.strategy import Outcome, Strategy
 from trimtab.model.workload import Query
 from trimtab.observe.parents import read_parents
-from trimtab.spec.load import load_spec
 
 if TYPE_CHECKING:
     from trimtab.model.catalog import Snapshot
@@ -128,7 +128,9 @@ def lock(request: LockRequest, *, clock: Callable[[], int] = time.time_ns) -> Le
     What an earlier run left open is mended first. Raises RefusedError `lock.held` when a lease of the query has this
     lock already, `lock.frozen` when the plan was flipped too often; and what applying raises: then nothing stands.
     """
-    with recovering(request.conninfo, request.ledger_path, load_spec(request.spec), _run_id()) as opened:
+    with recovering(
+        request.conninfo, request.ledger_path, governing(request.spec, request.ledger_path), _run_id()
+    ) as opened:
         desk = _Desk(request.conninfo, *opened, clock)
         recover(desk.ledger, desk.enforcer, desk.snapshot)
         strategy = _strategy(request)
@@ -168,7 +170,7 @@ def verify(
 
     Raises UsageError `lock.unknown`, `lock.not_active`, `lock.another_query`; SourceError.
     """
-    with recovering(conninfo, ledger_path, load_spec(None), _run_id()) as opened:
+    with recovering(conninfo, ledger_path, governing(None, ledger_path), _run_id()) as opened:
         desk = _Desk(conninfo, *opened, clock)
         lease = _active(desk, lease_id)
         if query.id != lease.query_id:
@@ -194,7 +196,7 @@ def release(
     What others have replaced meanwhile is left alone. Raises UsageError `lock.unknown`, `lock.not_active`, and what
     reverting raises: then the rest of the lock stands, and `release` can be called again.
     """
-    with recovering(conninfo, ledger_path, load_spec(spec), _run_id()) as opened:
+    with recovering(conninfo, ledger_path, governing(spec, ledger_path), _run_id()) as opened:
         desk = _Desk(conninfo, *opened, clock)
         released = _taken_back(desk, _active(desk, lease_id), Note.RELEASED, reason)
         _forget_statistics(desk)
@@ -217,7 +219,7 @@ def review(
     alone, and renewed when it does not, or when nobody can tell. Retiring flips a plan, and so it waits when the plan
     was flipped twice within a day. Raises SourceError, LedgerError, and what reverting raises.
     """
-    with recovering(conninfo, ledger_path, load_spec(spec), _run_id()) as opened:
+    with recovering(conninfo, ledger_path, governing(spec, ledger_path), _run_id()) as opened:
         desk = _Desk(conninfo, *opened, clock)
         recover(desk.ledger, desk.enforcer, desk.snapshot)
         seen = []

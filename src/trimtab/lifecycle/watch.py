@@ -241,10 +241,12 @@ def _blind(memory: Memory) -> SourceError:
 def _guard(request: WatchRequest, server: ServerIdentity, memory: Memory) -> Guard:
     """Return what acts on alarms. Raises SpecError, LedgerError: who is to act and cannot does not begin."""
     from trimtab.apply.enforce import database_body
+    from trimtab.lifecycle.governing import governing
     from trimtab.lifecycle.guarding import Guard
-    from trimtab.spec.load import load_spec
 
-    guard = Guard(request.conninfo, request.ledger_path, load_spec(request.spec), database_body(server))
+    guard = Guard(
+        request.conninfo, request.ledger_path, governing(request.spec, request.ledger_path), database_body(server)
+    )
     guard.begin(memory)
     return guard
 

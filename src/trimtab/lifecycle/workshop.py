@@ -143,11 +143,11 @@ def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Works
     from trimtab.db.connection import connect
     from trimtab.db.locks import hold_database
     from trimtab.ledger.ledger import Ledger
+    from trimtab.lifecycle.governing import governing
     from trimtab.lifecycle.usage import open_standbys
-    from trimtab.spec.load import load_spec
     from trimtab.spec.narrow import narrowed
 
-    specification = load_spec(request.spec)
+    specification = governing(request.spec, request.ledger_path)
     if request.budget_bytes is not None:
         specification = narrowed(specification, budget_bytes=request.budget_bytes)
     if request.apply and request.lab == "none" and specification.trial.required:

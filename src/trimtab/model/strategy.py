@@ -53,10 +53,21 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
+class Waived:
+    """A violation that does not count, by which waiver, and until when (seconds since 1970)."""
+
+    violation: Violation
+    waiver_id: str
+    waiver_revision: int
+    not_after_unix: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the effective specification says of a change. `score` ranks (0 to 100) and never gates.
 
-    `violations` block; `warnings` are what rules of a lower severity found.
+    `violations` block; `warnings` are what rules of a lower severity found; `waived` would block, were it not for a
+    waiver.
     """
 
     compliant: bool
@@ -65,6 +76,7 @@ class Verdict:
     spec_digest: str
     score: float | None = None
     warnings: tuple[Violation, ...] = ()
+    waived: tuple[Waived, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

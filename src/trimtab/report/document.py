@@ -82,6 +82,7 @@ def _life(life: Life) -> dict[str, object]:
             "score": verdict.score,
             "violations": [_violation(v) for v in verdict.violations],
             "warnings": [_violation(v) for v in verdict.warnings],
+            "waived": [{**_violation(w.violation), "waiver_id": w.waiver_id} for w in verdict.waived],
         },
         "prediction": None
         if prediction is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import rfc8785
 from pydantic import BaseModel
@@ -31,6 +31,9 @@ from trimtab.spec.limits import (
 )
 from trimtab.spec.quantity import LARGEST, Quantity, size_text
 from trimtab.spec.rules import SpecRule
+
+if TYPE_CHECKING:
+    from trimtab.spec.waiver import Waiver
 from trimtab.spec.windows import ALWAYS, ALWAYS_WORD
 
 API_VERSION = "trimtab.dev/v1"
@@ -44,7 +47,8 @@ class Specification:
 
     `chain` names the documents that it was narrowed from, the first ancestor first, itself last, as "ID@revision".
     `rules` are those of all of them, by id. `digest` is SHA-256, in hexadecimal, over the RFC 8785 form of the
-    effective document.
+    effective document. `waivers` were verified, and let single rules go; from `expires_unix` on (None: never) nothing
+    is applied. Neither is of the document: both come from the place that it is enforced at.
     """
 
     id: str
@@ -53,6 +57,8 @@ class Specification:
     chain: tuple[str, ...]
     limits: Limits
     rules: tuple[SpecRule, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    expires_unix: int | None = None
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from trimtab.model.change import touched_table
+from trimtab.spec.moments import text_of
 from trimtab.validate.case import Case, Findings, broken, label
 
 
@@ -52,6 +53,19 @@ def max_changes_per_table(case: Case) -> Findings:
         for table in sorted(own)
         if counts[table] > limit
     ]
+
+
+def expired(case: Case) -> Findings:
+    """Nothing is applied by a specification that has expired, or that may have."""
+    ends = case.spec.expires_unix
+    if ends is None or not case.facts.is_applying:
+        return None
+    now = case.facts.read_unix
+    if now is not None and now < ends:
+        return []
+    what = "the bundle that the specification is from has expired"
+    actual = "an unknown moment" if now is None else text_of(now)
+    return [broken("specification.expired", what, "specification", expected=f"before {text_of(ends)}", actual=actual)]
 
 
 def allow_standby(case: Case) -> Findings:

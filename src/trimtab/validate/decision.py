@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, cast, get_type_hints
 
@@ -18,7 +18,9 @@ from trimtab.errors import SpecError
 from trimtab.model.catalog import Setting, Table
 from trimtab.model.change import change_from_dict, change_to_dict
 from trimtab.model.strategy import Strategy, Verdict, Violation
+from trimtab.spec.moments import text_of
 from trimtab.spec.specification import Specification, specification_of
+from trimtab.spec.waiver import Waiver
 from trimtab.validate.facts import Facts
 from trimtab.validate.validate import validate
 
@@ -48,6 +50,14 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
         "score": verdict.score,
         "violations": [_violation(violation) for violation in verdict.violations],
         "warnings": [_violation(violation) for violation in verdict.warnings],
+        "waived": [
+            {
+                **_violation(waived.violation),
+                "waiver": f"{waived.waiver_id}@{waived.waiver_revision}",
+                "not_after": text_of(waived.not_after_unix),
+            }
+            for waived in verdict.waived
+        ],
         "spec_id": verdict.spec_id,
         "spec_digest": verdict.spec_digest,
     }
@@ -64,6 +74,8 @@ def record(decision: Decision) -> dict[str, object]:
         "format": FORMAT,
         "strategy": strategy_to_dict(decision.strategy),
         "specification": decision.specification.document(),
+        "waivers": [asdict(waiver) for waiver in decision.specification.waivers],
+        "expires_unix": decision.specification.expires_unix,
         "facts": facts_to_dict(decision.facts),
         "verdict": verdict_document(decision.verdict()),
     }
@@ -79,7 +91,11 @@ def recorded(document: Mapping[str, object]) -> tuple[Decision, bytes]:
             raise ValueError(FORMAT)
         decision = Decision(
             strategy_from_dict(_map(document["strategy"])),
-            specification_of(_map(document["specification"])),
+            replace(
+                specification_of(_map(document["specification"])),
+                waivers=_WAIVERS.validate_python(document["waivers"]),
+                expires_unix=_EXPIRES.validate_python(document["expires_unix"]),
+            ),
             facts_from_dict(_map(document["facts"])),
         )
         return decision, rfc8785.dumps(cast(Any, document["verdict"]))
@@ -160,6 +176,7 @@ def facts_from_dict(raw: Mapping[str, object]) -> Facts:
 
 
 _TABLE, _SETTING = TypeAdapter(Table), TypeAdapter(Setting)
+_WAIVERS, _EXPIRES = TypeAdapter(tuple[Waiver, ...]), TypeAdapter(int | None)
 
 
 @lru_cache(maxsize=1)

@@ -13,8 +13,10 @@ from trimtab.validate.case import Case, Rule
 from trimtab.validate.facts import Facts
 from trimtab.validate.own_rules import OwnRules, judged
 from trimtab.validate.rights import RIGHTS
+from trimtab.validate.waiving import waived_by
 
 RULES: tuple[Rule, ...] = (
+    Rule("specification.expired", changes.expired),
     Rule("servers.allow_standby", changes.allow_standby),
     Rule("changes.allowed_kinds", changes.allowed_kinds),
     Rule("changes.max_changes_per_run", changes.max_changes_per_run),
@@ -75,12 +77,13 @@ RULES: tuple[Rule, ...] = (
 def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
     """Return the verdict, with every rule that is broken. `score` is 100 x rules kept / rules that applied, by weight.
 
-    Those above weigh 1; those of the specification itself what it says.
+    Those above weigh 1; those of the specification itself what it says. What a waiver covers was broken all the same.
     """
     case = Case(strategy, spec, facts)
     results = [found for rule in RULES if (found := rule.check(case)) is not None]
     own = judged(case) if spec.rules else OwnRules()
-    violations = (*(violation for found in results for violation in found), *own.violations)
+    broken = (*(violation for found in results for violation in found), *own.violations)
+    violations, waived = waived_by(case, broken)
     kept = sum(1 for found in results if not found) + own.kept_weight
     applied = len(results) + own.applied_weight
     return Verdict(
@@ -90,4 +93,5 @@ def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
         spec_digest=spec.digest,
         score=100.0 * kept / applied if applied else None,
         warnings=own.warnings,
+        waived=waived,
     )

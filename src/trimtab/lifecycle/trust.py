@@ -1,0 +1,137 @@
+"""Whose signatures count here: public keys by name, in the state directory, apart for waivers and for bundles.
+
+Who can write there decides what is believed: the directory is this user's alone. Signs and opens; judges nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from trimtab.errors import KeyFileError, SpecError
+from trimtab.signing.envelope import EnvelopeFlawError, opened, sealed
+from trimtab.signing.keys import PublicKey, SigningKey, public_key, write_public_key
+
+Purpose: TypeAlias = Literal["waivers", "bundles"]
+TYPES: dict[Purpose, str] = {
+    "waivers": "application/vnd.trimtab.waiver+yaml",
+    "bundles": "application/vnd.trimtab.spec-bundle+yaml",
+}
+MAX_SIGNED_BYTES = 1 << 20
+_DIRECTORY = "trusted-keys"
+_NAME = re.compile(r"[a-z][a-z0-9._-]{0,39}")
+
+
+def trust(state: Path, purpose: Purpose, name: str, key: PublicKey) -> Path:
+    """Believe the key under that name; return its file. Raises KeyFileError `key.name`, `key.unusable`."""
+    if _NAME.fullmatch(name) is None:
+        raise KeyFileError(
+            f"the name {name!r} was refused: a name is of small letters, digits, dots and dashes",
+            code="key.name",
+            next_step="Name the key after who holds it, as in dba.ann.",
+        )
+    for other, known in trusted(state, purpose).items():
+        if known.id == key.id:
+            raise KeyFileError(
+                f"the key {key.id} was refused: it is trusted here already, as {other}",
+                code="key.name",
+                next_step="Whoever is to sign beside another needs a key of their own.",
+            )
+    path = _directory(state, purpose) / f"{name}.json"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_public_key(key, path)  # never in place of another: who is to be believed instead is removed first
+    return path
+
+
+def distrust(state: Path, purpose: Purpose, name: str) -> bool:
+    """Believe the key of that name no more; return whether there was one."""
+    if _NAME.fullmatch(name) is None:
+        return False
+    path = _directory(state, purpose) / f"{name}.json"
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def trusted(state: Path, purpose: Purpose) -> dict[str, PublicKey]:
+    """Return the keys that are believed, by name. Raises KeyFileError for one that is damaged."""
+    directory = _directory(state, purpose)
+    return {path.stem: public_key(path) for path in sorted(directory.glob("*.json"))} if directory.is_dir() else {}
+
+
+def signed(payload: bytes, purpose: Purpose, key: SigningKey, earlier: Sequence[object] = ()) -> bytes:
+    """Return the document with the signatures of the key, beside those that it carries already."""
+    envelope = sealed(payload, TYPES[purpose], key)
+    new = envelope["signatures"]
+    assert isinstance(new, list)
+    return json.dumps({**envelope, "signatures": [*earlier, *new]}, indent=2).encode() + b"\n"
+
+
+def payload_of(envelope: dict[str, object], purpose: Purpose, known: Sequence[PublicKey], *, name: str) -> bytes:
+    """Return what was signed, when all these keys have signed it. Raises SpecError `spec.signature`."""
+    payload: bytes | None = None
+    for key in known:
+        try:
+            payload, _ = opened(envelope, TYPES[purpose], [key])
+        except (EnvelopeFlawError, ValueError) as error:
+            raise signature_error(name, str(error)) from None
+    if payload is None:
+        raise signature_error(name, "nobody is named who must have signed it")
+    return payload
+
+
+def read_envelope(path: Path) -> dict[str, object]:
+    """Return the signed document of a file. Raises SpecError `spec.unreadable`, `spec.signature`."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_SIGNED_BYTES + 1)
+    except OSError as error:
+        raise SpecError(
+            f"{path} cannot be read: {error.strerror}",
+            code="spec.unreadable",
+            next_step="Give the path of a file that you may read.",
+        ) from None
+    try:
+        held = json.loads(text) if len(text) <= MAX_SIGNED_BYTES else None
+    except (ValueError, RecursionError):
+        held = None
+    if not isinstance(held, dict):
+        raise signature_error(str(path), "it is no signed document")
+    return held
+
+
+def signature_error(name: str, found: str) -> SpecError:
+    """Return the refusal of a document whose signatures do not show that it is to be believed."""
+    return SpecError(
+        f"{name} was refused: {found}",
+        code="spec.signature",
+        next_step="Have it signed with `trimtab spec sign` by everyone who must, and their keys trusted here.",
+    )
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write the file whole or not at all, in place of an older one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        Path(unfinished).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(unfinished).unlink()
+        raise
+
+
+def _directory(state: Path, purpose: Purpose) -> Path:
+    return state / _DIRECTORY / purpose

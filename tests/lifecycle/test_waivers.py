@@ -1,0 +1,171 @@
+"""A waiver lets one rule go, in its scope, for its time, when everyone whom it names has signed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.validate.catalogue import SHIPPED, create, drop, facts, setting, strategy
+from tests.validate.test_own_rules import with_rules
+from trimtab.errors import KeyFileError, SpecError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.lifecycle import waivers
+from trimtab.lifecycle.governing import governing
+from trimtab.lifecycle.standing_rules import unwaive, waive
+from trimtab.lifecycle.trust import distrust, trust, trusted
+from trimtab.spec.waiver import Waiver
+from trimtab.validate.validate import validate
+
+from .signed import ANN, BOB, EVE, NOW, believe, envelope, waiver
+
+WIDE = strategy(create("id", "customer_id", "status", "created_at", "total", "note"))
+LATER = {"not_before": '"2026-03-01T00:00:00Z"', "not_after": '"2026-04-01T00:00:00Z"'}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    believe(tmp_path / "state")
+    return tmp_path / "state"
+
+
+def _refused(code: str, state: Path, path: Path) -> None:
+    with pytest.raises(SpecError) as refused:
+        waivers.install(state, path, SHIPPED, NOW)
+    assert refused.value.code == code
+    assert waivers.installed(state) == ()
+
+
+def test_what_it_covers_does_not_block_and_stands_in_the_verdict(state: Path, tmp_path: Path) -> None:
+    assert [v.rule_id for v in validate(WIDE, SHIPPED, facts()).violations] == ["indexes.max_key_columns"]
+    waivers.install(state, waiver(tmp_path / "w", ANN), SHIPPED, NOW)
+    verdict = validate(WIDE, governing(None, state / "ledger.db"), facts(is_enforcing=True))
+    assert verdict.compliant
+    [waived] = verdict.waived
+    assert (waived.violation.rule_id, waived.waiver_id) == ("indexes.max_key_columns", "W_WIDE")
+    assert verdict.score is not None
+    assert verdict.score < 100  # it was broken all the same
+
+
+@pytest.mark.parametrize(
+    ("changed", "read_unix"),
+    [
+        ({}, NOW + 31 * 86_400),  # expired at this very second
+        ({}, NOW - 18 * 86_400),
+        ({}, None),  # nobody knows when
+        ({"scope": "{databases: [other], tables: [public.orders]}"}, NOW),
+        ({"scope": "{databases: [shop], tables: [public.payments]}"}, NOW),
+        ({"rule": "indexes.max_include_columns"}, NOW),
+    ],
+)
+def test_outside_of_its_time_and_scope_it_does_nothing(
+    state: Path, tmp_path: Path, changed: dict[str, str], read_unix: int | None
+) -> None:
+    waivers.install(state, waiver(tmp_path / "w", ANN, **changed), SHIPPED, NOW)
+    specification = governing(None, state / "ledger.db")
+    assert not validate(WIDE, specification, replace(facts(), read_unix=read_unix)).compliant
+
+
+def test_everyone_whom_it_names_must_have_signed(state: Path, tmp_path: Path) -> None:
+    both = {"approvers": "[dba.ann, owner.bob]"}
+    _refused("spec.signature", state, waiver(tmp_path / "a", ANN, **both))
+    _refused("spec.signature", state, waiver(tmp_path / "b", BOB, **both))
+    _refused("spec.signature", state, waiver(tmp_path / "e", ANN, EVE, **both))
+    assert waivers.install(state, waiver(tmp_path / "ab", ANN, BOB, **both), SHIPPED, NOW).id == "W_WIDE"
+
+
+def test_a_key_that_is_not_trusted_here_signs_nothing(state: Path, tmp_path: Path) -> None:
+    _refused("spec.signature", state, waiver(tmp_path / "eve", EVE))
+    _refused("spec.signature", state, waiver(tmp_path / "nobody"))
+    _refused("spec.signature", state, waiver(tmp_path / "who", ANN, approvers="[dba.carl]"))
+
+
+def test_a_signature_for_another_purpose_is_none(state: Path, tmp_path: Path) -> None:
+    from .signed import WAIVER
+
+    _refused("spec.signature", state, envelope(tmp_path / "b", WAIVER.encode(), "bundles", ANN))
+
+
+@pytest.mark.parametrize(
+    "rule", ["settings.never", "drops.protects_constraint", "objects.not_owner", "no.rule", "locks.x"]
+)
+def test_what_no_specification_can_switch_off_no_waiver_can(state: Path, tmp_path: Path, rule: str) -> None:
+    _refused("waiver.rule", state, waiver(tmp_path / "w", ANN, rule=rule))
+    forced = Waiver("W", 1, rule, ("*",), ("*",), "as if it were installed", ("a",), 0, 2 * NOW)
+    blocked = strategy(setting("fsync", "off"), drop("orders_pkey"))
+    before = validate(blocked, SHIPPED, facts())
+    assert validate(blocked, replace(SHIPPED, waivers=(forced,)), facts()).violations == before.violations
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"not_after": '"2026-03-16T00:00:00Z"'},  # 91 days
+        {"not_after": '"2025-12-15T00:00:00Z"'},
+        {"not_after": '"2026-02-01"'},
+        {"not_after": '"2026-02-30T00:00:00Z"'},
+        {"approvers": "[]"},
+        {"approvers": "[dba.ann, dba.ann]"},
+        {"reason": "why"},
+        {"scope": "{databases: [], tables: [public.orders]}"},
+        {"kind": "OptimizationSpec"},
+        {"apiVersion": "trimtab.dev/v2"},
+        {"rule": "Indexes"},
+    ],
+)
+def test_what_is_no_waiver_is_refused(state: Path, tmp_path: Path, changed: dict[str, str]) -> None:
+    _refused("waiver.invalid", state, waiver(tmp_path / "w", ANN, **changed))
+
+
+def test_an_expired_one_is_not_taken_into_force(state: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as refused:
+        waivers.install(state, waiver(tmp_path / "w", ANN), SHIPPED, NOW + 40 * 86_400)
+    assert refused.value.code == "waiver.expired"
+
+
+def test_an_altered_one_stops_whoever_would_use_it(state: Path, tmp_path: Path) -> None:
+    waivers.install(state, waiver(tmp_path / "w", ANN), SHIPPED, NOW)
+    held = state / "waivers" / "W_WIDE.json"
+    held.write_bytes(waiver(tmp_path / "x", EVE, scope='{databases: ["*"], tables: ["*"]}').read_bytes())
+    with pytest.raises(SpecError) as refused:
+        governing(None, state / "ledger.db")
+    assert refused.value.code == "spec.signature"
+
+
+def test_who_is_not_trusted_any_more_has_waived_nothing(state: Path, tmp_path: Path) -> None:
+    waivers.install(state, waiver(tmp_path / "w", ANN), SHIPPED, NOW)
+    assert distrust(state, "waivers", "dba.ann")
+    with pytest.raises(SpecError):
+        governing(None, state / "ledger.db")
+
+
+def test_one_key_is_not_two_people(state: Path) -> None:
+    with pytest.raises(KeyFileError) as refused:
+        trust(state, "waivers", "dba.carl", ANN.public)
+    assert refused.value.code == "key.name"
+    for name in ("", "../up", "Ann", "a" * 41, "a/b"):
+        with pytest.raises(KeyFileError):
+            trust(state, "waivers", name, EVE.public)
+    assert set(trusted(state, "waivers")) == {"dba.ann", "owner.bob"}
+
+
+def test_a_rule_of_the_specification_itself_can_be_waived_and_a_setting_by_all_tables() -> None:
+    spec = with_rules({"assert": "false"})
+    for tables, is_compliant in ((("*",), True), (("public.orders",), False)):
+        waiver_of_all = Waiver("W", 1, "t.r0", ("shop",), tables, "as if it were installed", ("a",), 0, 2 * NOW)
+        verdict = validate(strategy(setting("jit", "off")), replace(spec, waivers=(waiver_of_all,)), facts())
+        assert verdict.compliant is is_compliant
+
+
+def test_the_ledger_tells_of_waivers(state: Path, tmp_path: Path) -> None:
+    path = state / "ledger.db"
+    with pytest.raises(SpecError):
+        waive(path, waiver(tmp_path / "e", EVE), None, NOW)
+    waive(path, waiver(tmp_path / "w", ANN), None, NOW)
+    assert unwaive(path, "W_WIDE")
+    assert not unwaive(path, "W_WIDE")
+    ledger = Ledger.open(path)
+    notes = [entry.body["note"] for entry in ledger.entries(Kind.WAIVER_NOTED)]
+    ledger.close()
+    assert notes == ["refused", "in_force", "removed"]
+    assert waivers.installed(state) == ()

@@ -42,6 +42,7 @@ SCHEMA_MODULES = (
     "errors.py",
     "ledger/export.py",
     "ledger/offline.py",
+    "ledger/place.py",
     "ledger/proof.py",
     "ledger/seen.py",
     "ledger/signer.py",
@@ -226,7 +227,8 @@ def test_every_environment_variable_is_documented_and_no_other() -> None:
 
 def test_every_key_of_the_configuration_is_documented() -> None:
     text = _section(CLI, "## trimtab.toml")
-    assert set(Config.__dataclass_fields__) == {"path", "databases", "defaults", "indexes"}
+    assert set(Config.__dataclass_fields__) == {"path", "databases", "defaults", "indexes", "ledger_store"}
+    assert "`ledger.store`" in text
     assert [name for name in Defaults.__dataclass_fields__ if f"`defaults.{name}`" not in text] == []
     assert [name for name in WISHES if f"`indexes.{name}`" not in text] == []
 

@@ -59,12 +59,16 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The configuration; `path` is the file that it came from, None when there was none."""
+    """The configuration; `path` is the file that it came from, None when there was none.
+
+    `ledger_store` is the DSN of the database that keeps the ledger, without a password; None for the file.
+    """
 
     path: Path | None = None
     databases: Mapping[str, Database] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
     indexes: IndexWishes = NO_WISHES
+    ledger_store: str | None = None
 
     def wishes_for(self, database: str | None) -> IndexWishes:
         """Return what the file wants of the indexes of the database of that name; of any, where it names none such."""
@@ -150,6 +154,10 @@ def render_default_config(
         "# Where the ledger is kept; else $XDG_STATE_HOME/trimtab.",
         '# state = "~/.local/state/trimtab"',
         "",
+        "[ledger]",
+        "# The database that keeps the ledger of a fleet, as psql takes it; else a file in the state directory does.",
+        '# store = "service=fleet"',
+        "",
         "[indexes]",
         "# Limits of what is proposed of indexes, in every database; those of one database go into a table of its own,",
         f"# [databases.{_quoted(database)}.indexes]. The specification can only be narrowed so.",
@@ -184,11 +192,15 @@ class _Reader:
     path: Path
 
     def read(self, document: Mapping[str, object]) -> Config:
-        self._refuse_unknown(document, ("databases", "defaults", "indexes"), "")
+        self._refuse_unknown(document, ("databases", "defaults", "indexes", "ledger"), "")
         databases = self._table(document, "databases", "")
         named = {name: self._database(name, self._table(databases, name, "databases.")) for name in databases}
         return Config(
-            self.path, named, self._defaults(self._table(document, "defaults", "")), self._wishes(document, "")
+            self.path,
+            named,
+            self._defaults(self._table(document, "defaults", "")),
+            self._wishes(document, ""),
+            self._ledger_store(self._table(document, "ledger", "")),
         )
 
     def _database(self, name: str, table: Mapping[str, object]) -> Database:
@@ -208,6 +220,13 @@ class _Reader:
             return Database(name, self._text(table, "dsn", where), standbys, wishes)
         conninfo = " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
         return Database(name, conninfo, standbys, wishes)
+
+    def _ledger_store(self, table: Mapping[str, object]) -> str | None:
+        self._refuse_unknown(table, ("store",), "ledger.")
+        if "store" not in table:
+            return None
+        _refuse_password(store := self._text(table, "store", "ledger."), "ledger.store")
+        return store
 
     def _standbys(self, table: Mapping[str, object], where: str) -> tuple[str, ...]:
         value = table["standbys"]

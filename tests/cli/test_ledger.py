@@ -14,6 +14,7 @@ from tests.ledger.written import change_a_database
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 
+from .market import Market
 from .program import Ended, Program
 
 
@@ -153,6 +154,27 @@ def test_bad_input_has_a_code_and_no_traceback(kept: Program, arguments: tuple[s
     assert ended.reason == reason
     assert "Traceback" not in ended.stderr
     assert kept.succeed("ledger", "verify", "--json").document["verified"] is True
+
+
+@pytest.mark.server
+def test_a_ledger_that_moves_to_a_server_and_back_is_the_same(kept: Program, market: Market) -> None:
+    def told() -> dict[str, Any]:
+        found = kept.succeed("ledger", "verify", "--key", "ledger.pub", "--json").document
+        return {name: value for name, value in found.items() if name != "what"}
+
+    before, dsn = told(), market.dsn
+    (kept.directory / "trimtab.toml").write_text(f'[ledger]\nstore = "{dsn}"\n', "utf-8")
+    assert kept.run("status").reason == "ledger.elsewhere"
+    moved = kept.succeed("ledger", "migrate", "--to", dsn, "--json").document
+    assert (moved["entries"], moved["root"]) == (7, before["root"])
+    assert told() == before
+    assert kept.succeed("status", "--json").document["ledger"]["signed_entries"] == 7
+    assert kept.run("ledger", "migrate", "--to", dsn).reason == "ledger.same"
+    (kept.directory / "trimtab.toml").unlink()
+    kept.succeed("ledger", "migrate", "--to", "sqlite")
+    assert told() == before
+    kept.succeed("ledger", "migrate", "--to", dsn)
+    assert told() == before
 
 
 def test_every_command_tells_json(kept: Program) -> None:

@@ -1,14 +1,26 @@
-"""A ledger in a temporary directory, with a clock that the test turns."""
+"""A ledger of each store, with a clock that the test turns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from trimtab.embedded.binaries import Binaries
+from trimtab.embedded.server import Server
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.place import name_server, server_of
+
+TABLES = ("entries", "tree", "checkpoints")
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -28,7 +40,68 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    places = Path(tempfile.mkdtemp(prefix="ttl-")).resolve()
+    places.chmod(0o711)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_RUN_DIR", str(places))
+        with Server.create(Binaries.find(), purpose="ledger-tests", settings={"max_connections": "60"}) as started:
+            yield started
+    shutil.rmtree(places)
+
+
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
+def new_database(server: Server) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, gives their DSNs, and drops them."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"ledger_{next(_numbers)}")
+        with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
+            admin.execute(f"CREATE DATABASE {made[-1]}".encode())
+        return server.dsn(made[-1])
+
+    yield make
+    with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
+        for name in made:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where a ledger is to be opened that each of the stores keeps in turn."""
+    path = tmp_path / "ledger.db"
+    if request.param == "postgres":
+        name_server(path, request.getfixturevalue("new_database")())
+    return path
+
+
+@pytest.fixture
+def ledger(place: Path, clock: Clock) -> Iterator[Ledger]:
+    with Ledger.open(place, clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def file_ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
     with Ledger.open(tmp_path / "ledger.db", clock=clock) as opened:
         yield opened
+
+
+def past_the_triggers(path: Path, *statements: str) -> None:
+    """Do to the tables of a ledger, whatever keeps them, what only who owns them can do."""
+    conninfo = server_of(path)
+    if conninfo is None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+            for table in TABLES:
+                for what in ("keep", "stay", "follow"):
+                    raw.execute(f"DROP TRIGGER {table}_{what}")
+            for statement in statements:
+                raw.execute(statement)
+        return
+    with closing(psycopg.connect(conninfo, autocommit=True, options="-c search_path=trimtab_ledger")) as session:
+        for table in TABLES:
+            session.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL".encode())
+        for statement in statements:
+            session.execute(statement.encode())

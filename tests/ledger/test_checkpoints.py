@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from trimtab.ledger.seen import SeenFiles
 from trimtab.signing.keys import SigningKey
 from trimtab.signing.note import NoteFlawError
 
+from .conftest import TABLES, past_the_triggers
 from .written import change_a_database, written
 
 
@@ -26,10 +25,8 @@ def sizes(ledger: Ledger) -> list[int]:
 
 def cut_off(path: Path, after: int) -> None:
     """Cut the end off everything that is in the store, behind its triggers."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
-        for table, column in (("entries", "seq"), ("tree", "seq"), ("checkpoints", "size")):
-            raw.execute(f"DROP TRIGGER {table}_stay")
-            raw.execute(f"DELETE FROM {table} WHERE {column} > ?", (after,))
+    columns = {"entries": "seq", "tree": "seq", "checkpoints": "size"}
+    past_the_triggers(path, *(f"DELETE FROM {table} WHERE {columns[table]} > {after}" for table in TABLES))
 
 
 def test_without_a_key_nothing_is_signed_and_the_ledger_works(ledger: Ledger) -> None:
@@ -92,13 +89,12 @@ def test_with_a_key_given_an_unsigned_ledger_and_one_of_another_signer_do_not_ve
     assert "not known" in found.reason
 
 
-def test_the_last_entry_cannot_be_cut_off_unnoticed(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    with Ledger.open(path) as ledger:
+def test_the_last_entry_cannot_be_cut_off_unnoticed(place: Path) -> None:
+    with Ledger.open(place) as ledger:
         for _ in range(5):
             ledger.append(Kind.RUN_STARTED, {})
-    cut_off(path, 4)
-    with Ledger.open(path) as ledger:
+    cut_off(place, 4)
+    with Ledger.open(place) as ledger:
         found = ledger.verify()
         assert (found.verified, found.first_bad) == (False, 5)
         with pytest.raises(LedgerError) as refused:
@@ -106,8 +102,8 @@ def test_the_last_entry_cannot_be_cut_off_unnoticed(tmp_path: Path) -> None:
         assert refused.value.code == "ledger.truncated"
         assert ledger.last() is not None
         assert len(list(ledger.entries())) == 4
-    SeenFiles(path).head_file.unlink()
-    with Ledger.open(path) as ledger:
+    SeenFiles(place).head_file.unlink()
+    with Ledger.open(place) as ledger:
         assert ledger.append(Kind.RUN_STARTED, {}).seq == 5
 
 
@@ -148,10 +144,9 @@ def test_what_was_seen_and_cannot_be_read_is_no_reason_to_go_on(ledger: Ledger, 
         assert refused.value.code == "ledger.seen"
 
 
-def test_a_key_is_rotated_by_an_entry_that_both_sign_and_either_verifies_all(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    first = written(path, changes=2).key
-    with Ledger.open(path) as ledger:
+def test_a_key_is_rotated_by_an_entry_that_both_sign_and_either_verifies_all(place: Path) -> None:
+    first = written(place, changes=2).key
+    with Ledger.open(place) as ledger:
         second, is_new = ledger.set_key(rotates=True)
         assert is_new
         change_a_database(ledger, 9)
@@ -159,31 +154,29 @@ def test_a_key_is_rotated_by_an_entry_that_both_sign_and_either_verifies_all(tmp
             found = ledger.verify(keys)
             assert (found.verified, found.signer, found.reason) == (True, second.id, "")
         assert ledger.signing_key().public == second
-    assert not path.with_suffix(".key.next").exists()
+    assert not place.with_suffix(".key.next").exists()
 
 
-def test_a_new_key_that_the_ledger_has_already_is_found_after_a_death(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    written(path, changes=2)
-    old = path.with_suffix(".key").read_bytes()
-    with Ledger.open(path) as ledger:
+def test_a_new_key_that_the_ledger_has_already_is_found_after_a_death(place: Path) -> None:
+    written(place, changes=2)
+    old = place.with_suffix(".key").read_bytes()
+    with Ledger.open(place) as ledger:
         second, _ = ledger.set_key(rotates=True)
-    path.with_suffix(".key").rename(path.with_suffix(".key.next"))
-    path.with_suffix(".key").touch(mode=0o600)
-    path.with_suffix(".key").write_bytes(old)
-    with Ledger.open(path) as ledger:
+    place.with_suffix(".key").rename(place.with_suffix(".key.next"))
+    place.with_suffix(".key").touch(mode=0o600)
+    place.with_suffix(".key").write_bytes(old)
+    with Ledger.open(place) as ledger:
         assert ledger.signing_key().public == second
         change_a_database(ledger, 9)
         assert ledger.verify([second]).verified
 
 
-def test_a_retired_key_signs_nothing_any_more(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    first = written(path, changes=2).key
-    old = path.with_suffix(".key").read_bytes()
-    with Ledger.open(path) as ledger:
+def test_a_retired_key_signs_nothing_any_more(place: Path) -> None:
+    first = written(place, changes=2).key
+    old = place.with_suffix(".key").read_bytes()
+    with Ledger.open(place) as ledger:
         ledger.set_key(rotates=True)
-        path.with_suffix(".key").write_bytes(old)
+        place.with_suffix(".key").write_bytes(old)
         before = sizes(ledger)
         change_a_database(ledger, 9)
         assert sizes(ledger) == before

@@ -37,8 +37,8 @@ for round_number in range(12):
 """
 
 
-def test_killed_writers_lose_nothing_that_append_returned(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
+def test_killed_writers_lose_nothing_that_append_returned(place: Path) -> None:
+    path = place
     done = subprocess.run([sys.executable, "-c", _KILLER, str(path)], capture_output=True, text=True, check=True)
     reported = dict(line.split() for line in done.stdout.splitlines())
     with Ledger.open(path) as ledger:

@@ -20,7 +20,7 @@ from trimtab.ledger.entry import GENESIS, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.schema import SCHEMA_VERSION
 
-from .conftest import Clock
+from .conftest import Clock, past_the_triggers
 
 NOBODY = 65534
 
@@ -100,9 +100,9 @@ def test_a_refused_body_leaves_nothing(ledger: Ledger) -> None:
     assert ledger.last() is None
 
 
-def test_the_file_belongs_to_its_owner_alone(ledger: Ledger) -> None:
-    ledger.append(Kind.RUN_STARTED, {})
-    for file in ledger.path.parent.iterdir():
+def test_the_file_belongs_to_its_owner_alone(file_ledger: Ledger) -> None:
+    file_ledger.append(Kind.RUN_STARTED, {})
+    for file in file_ledger.path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
 
 
@@ -116,15 +116,15 @@ def test_the_file_belongs_to_its_owner_alone(ledger: Ledger) -> None:
         "INSERT INTO entries SELECT 2, at_ns, kind, run_id, body, prev_hash, hash FROM entries",
     ],
 )
-def test_the_file_itself_refuses_edits_and_forks(ledger: Ledger, statement: str) -> None:
-    ledger.append(Kind.RUN_STARTED, {})
-    with closing(sqlite3.connect(ledger.path)) as raw, pytest.raises(sqlite3.IntegrityError):
+def test_the_file_itself_refuses_edits_and_forks(file_ledger: Ledger, statement: str) -> None:
+    file_ledger.append(Kind.RUN_STARTED, {})
+    with closing(sqlite3.connect(file_ledger.path)) as raw, pytest.raises(sqlite3.IntegrityError):
         raw.execute(statement)
-    assert ledger.verify().verified
+    assert file_ledger.verify().verified
 
 
-def test_two_processes_and_several_threads_never_fork_the_chain(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
+def test_two_processes_and_several_threads_never_fork_the_chain(place: Path) -> None:
+    path = place
     script = (
         "import sys; from pathlib import Path; from trimtab.ledger.ledger import Ledger; "
         "from trimtab.ledger.entry import Kind\n"
@@ -165,21 +165,21 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> N
     assert open_code(other) == "ledger.corrupt"
 
 
-def test_a_ledger_of_a_later_version_is_refused(ledger: Ledger) -> None:
-    with closing(sqlite3.connect(ledger.path)) as raw:
+def test_a_ledger_of_a_later_version_is_refused(file_ledger: Ledger) -> None:
+    with closing(sqlite3.connect(file_ledger.path)) as raw:
         raw.execute("PRAGMA user_version = 99")
-    assert open_code(ledger.path) == "ledger.newer"
+    assert open_code(file_ledger.path) == "ledger.newer"
 
 
-def test_a_ledger_of_the_version_before_is_taken_over(ledger: Ledger) -> None:
+def test_a_ledger_of_the_version_before_is_taken_over(file_ledger: Ledger) -> None:
     for number in range(5):
-        ledger.append(Kind.RUN_STARTED, {"number": number})
-    with closing(sqlite3.connect(ledger.path)) as raw:
+        file_ledger.append(Kind.RUN_STARTED, {"number": number})
+    with closing(sqlite3.connect(file_ledger.path)) as raw:
         raw.executescript("DROP TABLE tree; DROP TABLE checkpoints; DROP INDEX entries_keys; PRAGMA user_version = 1")
-    with Ledger.open(ledger.path) as again:
+    with Ledger.open(file_ledger.path) as again:
         again.append(Kind.ANCHOR_RELEASED, {"anchor_id": "a-1"})
         assert again.verify().verified
-    with closing(sqlite3.connect(ledger.path)) as raw:
+    with closing(sqlite3.connect(file_ledger.path)) as raw:
         assert raw.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
@@ -204,9 +204,7 @@ def test_a_damaged_file_is_named_by_open_or_by_verify(tmp_path: Path) -> None:
 
 def test_an_append_after_an_edited_last_entry_is_refused(ledger: Ledger) -> None:
     ledger.append(Kind.RUN_STARTED, {"apply": False})
-    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as raw:
-        raw.execute("DROP TRIGGER entries_keep")
-        raw.execute("""UPDATE entries SET body = '{"apply":true}'""")
+    past_the_triggers(ledger.path, """UPDATE entries SET body = '{"apply":true}'""")
     with pytest.raises(LedgerError) as refused:
         ledger.append(Kind.RUN_FINISHED, {})
     assert refused.value.code == "ledger.corrupt"

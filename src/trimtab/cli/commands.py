@@ -238,10 +238,16 @@ def objectives_of(given: str | None, otherwise: Sequence[str]) -> list[str]:
 
 
 def ledger_of(config: Config) -> Path:
-    """Return the path of the ledger."""
+    """Return the path of the ledger; a server that trimtab.toml names for it is told there. Raises LedgerError."""
     from trimtab.paths import ledger_path
 
-    return ledger_path(config.defaults.state)
+    path = ledger_path(config.defaults.state)
+    if config.ledger_store is not None:
+        from trimtab.db.dsn import conninfo_for
+        from trimtab.ledger.place import use_server
+
+        use_server(path, conninfo_for(config.ledger_store, None))
+    return path
 
 
 def print_json(document: dict[str, object]) -> None:

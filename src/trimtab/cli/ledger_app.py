@@ -91,6 +91,19 @@ def checkpoint(*, out: Out = None, config: Config = None, json: Json = False) ->
     ledgers.checkpoint(out=out, config=config, as_json=json)
 
 
+@ledger_app.command(epilog="Example: trimtab ledger migrate --to service=fleet   (back: --to sqlite)")
+def migrate(
+    *,
+    to: Annotated[str, typer.Option("--to", help="The DSN of a PostgreSQL database; or sqlite, the local file.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Move the ledger to another store: the same entries, hashes and checkpoints, verified before it is switched."""
+    from trimtab.cli import ledgers
+
+    ledgers.migrate(to, config=config, as_json=json)
+
+
 @ledger_app.command(epilog="Example: trimtab ledger key --out ledger.pub   (give it to those who verify)")
 def key(
     *,

@@ -139,6 +139,31 @@ def key(*, out: Path | None, rotates: bool, config: Path | None, as_json: bool) 
     stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def migrate(to: str, *, config: Path | None, as_json: bool) -> None:
+    """Move the ledger to another store."""
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.ledger.migrate import migrate
+    from trimtab.paths import ledger_path
+
+    moved = migrate(ledger_path(load(config).defaults.state), None if to == "sqlite" else conninfo_for(to, None))
+    if as_json:
+        print_json(
+            {
+                "schema": "trimtab.ledger.migrate/v1",
+                "from": moved.source,
+                "to": moved.target,
+                "entries": moved.found.entries,
+                "head": moved.found.head,
+                "root": moved.found.root,
+                "checkpoints": moved.found.checkpoints,
+            }
+        )
+        return
+    text = f"moved {moved.found.entries} entries and {moved.found.checkpoints} checkpoints to {moved.target}: "
+    text += f"verified, head {moved.found.head[:16]}, root {moved.found.root[:16]}"
+    stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def _ledger(config: Path | None) -> Ledger:
     return Ledger.open(ledger_of(load(config)))
 

@@ -54,6 +54,24 @@ def unwritable(path: Path | str, found: str) -> LedgerError:
     )
 
 
+def newer(name: str, version: int, known: int) -> LedgerError:
+    """Return the error for a ledger that a later version wrote."""
+    return LedgerError(
+        f"the ledger {name} was refused: its schema version is {version}, this Trimtab knows {known}",
+        code="ledger.newer",
+        next_step="Use the version of Trimtab that wrote it, or a later one.",
+    )
+
+
+def moved(name: str) -> LedgerError:
+    """Return the error for a store that the ledger was moved away from."""
+    return LedgerError(
+        f"the ledger {name} was moved to another store: nothing is added to it here",
+        code="ledger.moved",
+        next_step="Start again: this machine's ledger.store says where it is now; others name it by `ledger migrate`.",
+    )
+
+
 def truncated(name: str, entries: int, seen: int, witness: Path) -> LedgerError:
     """Return the error for a ledger that is shorter than it was; nothing is added to it."""
     return LedgerError(
@@ -81,6 +99,8 @@ def _ledger_error(path: Path, fault: BaseException | None) -> LedgerError:
     if isinstance(fault, OSError):
         return unwritable(path, fault.strerror or type(fault).__name__)
     code = _primary_code(fault)
+    if "the ledger was moved" in str(fault):
+        return moved(str(path))
     if code in _BUSY:
         return LedgerError(
             f"the ledger {path} is held by another writer",

@@ -20,6 +20,7 @@ from trimtab.ledger.checkpoint import EVERY_ENTRIES, Checkpoint, origin_of, read
 from trimtab.ledger.entry import GENESIS, Entry, Kind, canonical_body, canonical_entry, entry_hash, parse_body
 from trimtab.ledger.faults import forked, truncated
 from trimtab.ledger.merkle import consistency_proof, inclusion_proof
+from trimtab.ledger.place import server_of
 from trimtab.ledger.redaction import refuse_secrets
 from trimtab.ledger.seen import Seen, SeenFiles
 from trimtab.ledger.signer import KeyFiles, key_body, key_set
@@ -52,10 +53,17 @@ class Ledger:
     def open(cls, path: Path, *, clock: Callable[[], int] = time.time_ns) -> Ledger:
         """Open the ledger at `path`, or create it, readable by its owner alone. `clock` gives UTC nanoseconds.
 
+        Where `place.py` has been told of a server, that keeps it, and `path` is where its key and what was seen are.
+
         Raises LedgerError: `ledger.corrupt` when the file is no ledger, `ledger.newer` when a later version wrote it,
         `ledger.unwritable`, `ledger.busy`.
         """
-        return cls(open_sqlite(path), path, clock)
+        conninfo = server_of(path)
+        if conninfo is None:
+            return cls(open_sqlite(path), path, clock)
+        from trimtab.ledger.postgres import open_postgres
+
+        return cls(open_postgres(conninfo), path, clock)
 
     def __enter__(self) -> Ledger:
         return self

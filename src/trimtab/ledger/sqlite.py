@@ -18,12 +18,11 @@ from sqlalchemy import Connection, LargeBinary, cast, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
-from trimtab.errors import LedgerError
 from trimtab.ledger.chain import Row
-from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, unwritable
+from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, newer, unwritable
 from trimtab.ledger.merkle import GrowingTree
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_INDEX, METADATA, SCHEMA_VERSION, TREE
-from trimtab.ledger.store import Dialect, Store
+from trimtab.ledger.store import MOVED, Dialect, Store
 
 APPLICATION_ID = 0x5472696D  # "Trim", which file(1) and we recognise the file by
 _EARLIEST_VERSION, _FIRST_WITH_TREE = 1, 4
@@ -53,6 +52,9 @@ _TREE_TRIGGERS = (
     " WHEN EXISTS (SELECT 1 FROM checkpoints WHERE size = NEW.size)"
     " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
 )
+FENCE = (
+    f"CREATE TRIGGER IF NOT EXISTS entries_gone BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, '{MOVED}'); END",
+)
 # Bytes, not values: a text that is not UTF-8 or a number of the wrong type must be named, not choke the driver.
 _BYTES = [cast(column, LargeBinary).label(column.name) for column in ENTRIES.columns if column.name != "seq"]
 _SELECT = ENTRIES.select().with_only_columns(ENTRIES.c.seq, *_BYTES)
@@ -67,6 +69,8 @@ def open_sqlite(path: Path) -> Store:
         entries=_SELECT,
         row=lambda found: Row(*found),
         corrupt=partial(corrupt, path),
+        fence=FENCE,
+        unfence="DROP TRIGGER IF EXISTS entries_gone",
     )
     with ledger_faults(path):
         _create_file(path)
@@ -127,11 +131,7 @@ def _prepare(connection: Connection, path: Path, store: Store) -> None:
     if _EARLIEST_VERSION <= version < SCHEMA_VERSION:
         _upgrade(connection, store)
     elif version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"the ledger {path} was refused: its schema version is {version}, this Trimtab knows {SCHEMA_VERSION}",
-            code="ledger.newer",
-            next_step="Use the version of Trimtab that wrote it, or a later one.",
-        )
+        raise newer(str(path), version, SCHEMA_VERSION)
 
 
 def _refuse_foreign(connection: Connection, path: Path) -> None:

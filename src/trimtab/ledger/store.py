@@ -18,6 +18,8 @@ from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.merkle import GrowingTree, NodeAt, grown, leaf_hash, nodes_of, root
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, TREE
 
+MOVED = "the ledger was moved"
+"""What a fenced store says to who would add an entry."""
 _PAGE_ROWS = 500
 _DIGEST_BYTES = 32
 
@@ -27,7 +29,8 @@ class Dialect:
     """What differs between stores. `name` is what messages call this one; it never holds a password.
 
     `lock` begins the one writing transaction, and waits for another writer's end. `faults` turns what the store says
-    into LedgerError. `entries` selects rows as bytes, before anything is believed, and `row` makes a Row of one.
+    into LedgerError. `entries` selects rows, before anything is believed, and `row` makes a Row of one, of bytes.
+    `fence` are the statements after which no entry can be added any more, `unfence` is what ends that.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Dialect:
     entries: Select[Any]
     row: Callable[[Sequence[Any]], Row]
     corrupt: Callable[[str], Exception]
+    fence: tuple[str, ...]
+    unfence: str
 
 
 class Store:
@@ -104,6 +109,15 @@ class Store:
         """Write the nodes of entries that have none; a row that is no entry gets a leaf that no entry has."""
         values = [_tree_values(*each) for row in rows for each in tree.append(_leaf(row))]
         connection.execute(TREE.insert(), values)
+
+    def fence(self, connection: Connection) -> None:
+        """Let nobody add an entry from the commit on, within `writing`."""
+        for statement in self._dialect.fence:
+            connection.exec_driver_sql(statement)
+
+    def unfence(self, connection: Connection) -> None:
+        """Let entries be added again, within `writing`."""
+        connection.exec_driver_sql(self._dialect.unfence)
 
     def insert_checkpoint(self, connection: Connection, size: int, note: str) -> None:
         """Write the note of a checkpoint, within `writing`."""

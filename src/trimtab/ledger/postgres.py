@@ -1,0 +1,160 @@
+"""A ledger in a schema of a PostgreSQL database, for many machines: the same tables, and the same bytes in them.
+
+One writer at a time: a write takes an advisory lock at its start, and holds it to its commit. Triggers refuse edits and
+forks. Every commit is as durable as that server makes commits: what is synchronous_commit = off for others is on here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from trimtab.errors import LedgerError, SourceError
+from trimtab.ledger.chain import Row
+from trimtab.ledger.faults import corrupt, moved, newer, unwritable
+from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION
+from trimtab.ledger.store import MOVED, Dialect, Store
+
+if TYPE_CHECKING:
+    import psycopg
+
+SCHEMA = "trimtab_ledger"
+LOCK_CLASS = 0x54724C64  # "TrLd" in ASCII: the first key of the writer's lock
+_LOCK_TIMEOUT_MS = 30_000
+_BUSY = frozenset({"55P03", "40P01"})
+_CORRUPT = frozenset({"23", "P0", "22", "XX"})
+"""Classes of SQLSTATE that say that what is there, or was to be, is not what belongs there."""
+
+_DDL = (
+    f"CREATE TABLE {SCHEMA}.version (version integer NOT NULL)",
+    f"INSERT INTO {SCHEMA}.version VALUES ({SCHEMA_VERSION})",  # noqa: S608  # both are constants
+    f"CREATE FUNCTION {SCHEMA}.keep() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS"
+    " $$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+    f"CREATE FUNCTION {SCHEMA}.follow() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$ BEGIN"  # noqa: S608
+    f" IF NEW.seq IS DISTINCT FROM (SELECT coalesce(max(seq), 0) + 1 FROM {SCHEMA}.entries)"
+    " OR NEW.prev_hash IS DISTINCT FROM"
+    f" coalesce((SELECT hash FROM {SCHEMA}.entries ORDER BY seq DESC LIMIT 1), repeat('0', 64))"
+    " THEN RAISE EXCEPTION 'an entry follows the last one'; END IF; RETURN NEW; END $$",
+    *(
+        f"CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON {SCHEMA}.{table}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.keep()"
+        for table in ("entries", "tree", "checkpoints")
+    ),
+    f"CREATE TRIGGER follow BEFORE INSERT ON {SCHEMA}.entries FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.follow()",
+)
+FENCE = (
+    f"CREATE OR REPLACE FUNCTION {SCHEMA}.gone() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS"
+    f" $$ BEGIN RAISE EXCEPTION '{MOVED}'; END $$",
+    f"DROP TRIGGER IF EXISTS gone ON {SCHEMA}.entries",
+    f"CREATE TRIGGER gone BEFORE INSERT ON {SCHEMA}.entries FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.gone()",
+)
+
+
+def open_postgres(conninfo: str) -> Store:
+    """Open the ledger of a database, or create its schema. Raises LedgerError corrupt, newer, unwritable or busy."""
+    from trimtab.db.dsn import describe
+
+    name = f"of {describe(conninfo)}"
+    dialect = Dialect(
+        name=name,
+        faults=partial(_faults, name),
+        lock=_lock,
+        entries=ENTRIES.select(),
+        row=_row,
+        corrupt=partial(corrupt, name),
+        fence=FENCE,
+        unfence=FENCE[1],
+    )
+    with _faults(name):
+        engine = create_engine(
+            "postgresql+psycopg://",
+            creator=partial(_connect, conninfo),
+            poolclass=QueuePool,
+            hide_parameters=True,
+        ).execution_options(schema_translate_map={None: SCHEMA})
+        try:
+            with engine.connect() as connection:
+                _prepare(connection, name)
+        except BaseException:
+            engine.dispose()
+            raise
+    return Store(engine, dialect)
+
+
+def _connect(conninfo: str) -> psycopg.Connection[Any]:
+    """A session of the one door, made fit for SQLAlchemy: transactions, and its placeholders."""
+    import psycopg
+
+    from trimtab.db.connection import connect
+
+    connection = connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS)
+    try:
+        connection.execute("select pg_catalog.set_config('search_path', 'pg_catalog', false)")
+        connection.execute(
+            "select pg_catalog.set_config('synchronous_commit', 'on', false)"
+            " where pg_catalog.current_setting('synchronous_commit') = 'off'"
+        )
+        connection.cursor_factory = psycopg.Cursor
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _lock(connection: Connection) -> None:
+    connection.exec_driver_sql("select pg_catalog.pg_advisory_xact_lock(%s, 1)", (LOCK_CLASS,))
+
+
+def _row(found: Sequence[Any]) -> Row:
+    seq, at_ns, *texts = found
+    kind, run_id, body, prev_hash, digest = (None if text is None else text.encode() for text in texts)
+    return Row(seq, str(at_ns).encode(), kind, run_id, body, prev_hash, digest)
+
+
+def _prepare(connection: Connection, name: str) -> None:
+    if connection.exec_driver_sql("show server_encoding").scalar_one() != "UTF8":
+        raise unwritable(name, "its database's encoding is not UTF8")
+    if connection.exec_driver_sql("select to_regclass(%s)", (f"{SCHEMA}.version",)).scalar_one() is None:
+        _lock(connection)
+        if connection.exec_driver_sql("select to_regclass(%s)", (f"{SCHEMA}.version",)).scalar_one() is None:
+            connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            METADATA.create_all(connection, checkfirst=False)
+            for statement in _DDL:
+                connection.exec_driver_sql(statement)
+    version = connection.exec_driver_sql(f"SELECT version FROM {SCHEMA}.version").scalar_one()  # noqa: S608
+    if version != SCHEMA_VERSION:
+        raise newer(name, version, SCHEMA_VERSION)
+    connection.commit()
+
+
+@contextmanager
+def _faults(name: str) -> Iterator[None]:
+    """Raise LedgerError `ledger.busy`, `ledger.unwritable`, `ledger.moved` or `ledger.corrupt` for the block's faults.
+
+    The server's words are not repeated: they can hold values.
+    """
+    try:
+        yield
+    except SourceError as error:
+        raise unwritable(name, str(error)) from None
+    except DBAPIError as error:
+        fault = error.orig
+        sqlstate = getattr(fault, "sqlstate", None) or ""
+        if sqlstate in _BUSY:
+            raise LedgerError(
+                f"the ledger {name} is held by another writer",
+                code="ledger.busy",
+                next_step="Wait for the other run to end, then try again.",
+            ) from None
+        if sqlstate == "P0001" and MOVED in str(fault):
+            raise moved(name) from None
+        if sqlstate[:2] in _CORRUPT:
+            raise corrupt(name, f"its server refused what was to be written ({sqlstate})") from None
+        raise unwritable(name, f"its server says {sqlstate}" if sqlstate else "the connection was lost") from None

@@ -13,15 +13,18 @@ _KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
 from trimtab.ledger.entry import Kind
+from trimtab.ledger import postgres
 from trimtab.ledger.ledger import Ledger
 
 def write(run_id):
     with Ledger.open(Path(sys.argv[1])) as ledger:
+        os.write(begun[1], b"!")
         while True:
             entry = ledger.append(Kind.APPLY_INTENDED, {"padding": "x" * 300}, run_id=run_id)
             os.write(1, f"{entry.seq} {entry.hash}\\n".encode())
 
 coin = random.Random(20)
+begun = os.pipe()
 for round_number in range(12):
     writers = []
     for number in range(1 + round_number % 2):
@@ -29,6 +32,7 @@ for round_number in range(12):
         if pid == 0:
             write(f"w{number}")
         writers.append(pid)
+    os.read(begun[0], 1)  # one has the ledger open
     time.sleep(coin.uniform(0.02, 0.4))
     for pid in writers:
         os.kill(pid, signal.SIGKILL)

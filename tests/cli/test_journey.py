@@ -85,6 +85,7 @@ def test_a_run_with_apply_can_be_told_shown_and_taken_back(
         "trial_finished",
         "apply_intended",
         "apply_done",
+        "security_compared",
         "anchor_recorded",
         "strategy_settled",
     ]

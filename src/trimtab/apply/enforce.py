@@ -22,6 +22,7 @@ from trimtab.apply.gate import Gate
 from trimtab.apply.pace import refuse_pace
 from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
+from trimtab.apply.preserve import Preservation
 from trimtab.apply.refusals import (
     LeftAlone,
     reason_to_leave,
@@ -75,7 +76,7 @@ class Enforcer:
 
     `look` reads a fresh Snapshot of the source; `connection` is the writing session, in autocommit, its own; `sleep` is
     called between tries; `now_ns` gives UTC nanoseconds. `observed` is the snapshot that the strategies were proven
-    for, where they were in this run.
+    for, where they were in this run. `preservation` compares the source's security before and after every change.
     """
 
     connection: Connection
@@ -86,6 +87,7 @@ class Enforcer:
     sleep: Callable[[float], None] = time.sleep
     observed: Snapshot | None = None
     now_ns: Callable[[], int] = time.time_ns
+    preservation: Preservation | None = None
 
     def apply(
         self, strategy: Strategy, accepted: tuple[Strategy, ...] = (), evidence: Evidence = NO_EVIDENCE
@@ -97,6 +99,8 @@ class Enforcer:
         `resume`.
         """
         done: list[Applied] = []
+        if self.preservation is not None:
+            self.preservation.begin()
         try:
             for change in strategy.changes:
                 done.append(self._apply_one(strategy, change, tuple(done), accepted, evidence))
@@ -120,6 +124,8 @@ class Enforcer:
         standing = applied_changes(self.ledger.entries(), database=database_body(snapshot.server))
         refuse_rested_on((applied,), standing, snapshot)
         left_alone = reason_to_leave(self.connection, applied, snapshot)
+        if self.preservation is not None:
+            self.preservation.look_first()
         body = {"reverts": applied.intent_id, "intent_id": uuid.uuid4().hex}
         oid = applied.object_oid
         with self._intended(_REVERT, body, applied.strategy_id, applied.inverse, applied.change, snapshot, oid):
@@ -127,6 +133,8 @@ class Enforcer:
                 self._append(_REVERT.done, {**body, "seconds": 0.0, left_alone.value: True})
             else:
                 self._carry_out(_REVERT, body, applied.inverse, gate, lambda: refuse_standby(self.look().server))
+        if self.preservation is not None and left_alone is None:
+            self.preservation.taken_back(applied.inverse, body)
         return TakenBack(applied, left_alone)
 
     def _apply_one(
@@ -155,10 +163,14 @@ class Enforcer:
         self._refuse_pace(strategy.changes[len(done) :], snapshot.server)
         refuse_partitioned(change, snapshot)
         refuse_not_absent(self.connection, change)
+        if self.preservation is not None:
+            self.preservation.refuse_blocked(change)
         inverse = self._inverse(change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
         with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict):
             seconds, made = self._carry_out(_APPLY, body, change, gate, recheck, predicted_bytes(strategy, change))
+        if self.preservation is not None:
+            self.preservation.made(change, body)
         return Applied(
             body["intent_id"],
             strategy.id,

@@ -74,6 +74,12 @@ class Landing:
         # What was taken back is not part of the level that stands.
         return lives, self._anchor(self._levels(queries), kept) if kept else None
 
+    @property
+    def security_notes(self) -> tuple[str, ...]:
+        """What was seen of security that no error tells."""
+        preserved = self.enforcer.preservation
+        return () if preserved is None else tuple(preserved.notes)
+
     def take_back_unsettled(self) -> None:
         """Revert what the ledger says was applied and not settled; what cannot be now stays there for `resume`."""
         with suppress(LedgerError):

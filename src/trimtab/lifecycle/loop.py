@@ -29,6 +29,7 @@ from trimtab.lifecycle.left_out import with_left_out
 from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.same_server import require_same_server
+from trimtab.lifecycle.securing import preservation
 from trimtab.lifecycle.stages import Stage
 from trimtab.lifecycle.undoing import PROPOSER
 from trimtab.lifecycle.usage import unseen
@@ -123,7 +124,7 @@ class _Run:
             trials,
             fidelity=fidelity,
             messages=(
-                *(self.landing.messages if self.landing is not None else ()),
+                *((*self.landing.messages, *self.landing.security_notes) if self.landing is not None else ()),
                 *twin.problems,
                 *(trials.notes if trials is not None else ()),
                 *missing,
@@ -246,7 +247,14 @@ class _Run:
         writer = workshop.stack.enter_context(closing(connect(workshop.request.conninfo, read_only=False)))
         require_same_server(writer, snapshot.server)
         refuse_overprivileged(writer)
-        return Enforcer(writer, workshop.ledger, workshop.specification, workshop.look_again(), workshop.run_id)
+        return Enforcer(
+            writer,
+            workshop.ledger,
+            workshop.specification,
+            workshop.look_again(),
+            workshop.run_id,
+            preservation=preservation(workshop.source, workshop.ledger, workshop.run_id),
+        )
 
     def _finish(
         self,

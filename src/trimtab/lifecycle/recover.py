@@ -25,6 +25,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import Pending, applied_changes, pending
 from trimtab.lifecycle.governing import governing
 from trimtab.lifecycle.same_server import require_same_server
+from trimtab.lifecycle.securing import preservation
 from trimtab.model.applied import Applied
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Workload
@@ -238,7 +239,14 @@ def recovering(
         snapshot = read_facts(source, _NO_WORKLOAD)
         require_same_server(writer, snapshot.server)
         refuse_overprivileged(writer)
-        enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, _NO_WORKLOAD), run_id)
+        enforcer = Enforcer(
+            writer,
+            ledger,
+            specification,
+            lambda: read_facts(source, _NO_WORKLOAD),
+            run_id,
+            preservation=preservation(source, ledger, run_id),
+        )
         yield ledger, enforcer, snapshot
 
 

@@ -14,8 +14,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.apply.preserve import Preservation
 from trimtab.db.connection import Connection
 from trimtab.errors import SecurityError
+from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.security.difference import Difference, compare, counted_as_weakened
 from trimtab.security.document import MOST_BYTES, BaselineFlawError, SignedBaseline, read_baseline, write_baseline
@@ -125,9 +127,9 @@ def diff(before: Path, after: Path, ledger_path: Path | None, *, keys: Sequence[
     return Compared(old, new, compare(old, new))
 
 
-def security_now(connection: Connection) -> SecuritySnapshot:
-    """Return the security of the connection's server now, for what compares it before and after a change."""
-    return read_security(connection, now_ns=time.time_ns)
+def preservation(source: Connection, ledger: Ledger, run_id: str) -> Preservation:
+    """Return what compares the security of the source, as its reading session sees it, around every change of a run."""
+    return Preservation(lambda: read_security(source, now_ns=time.time_ns), ledger, run_id)
 
 
 def baseline_path(snapshot: SecuritySnapshot, ledger_path: Path) -> Path:

@@ -15,7 +15,7 @@ _POWERS = {
     "may_create_roles": "posture.role_create_role",
     "may_create_databases": "posture.role_create_database",
 }
-_PREDEFINED = {
+PREDEFINED = {
     "pg_execute_server_program": "posture.member_of_program",
     "pg_read_server_files": "posture.member_of_files",
     "pg_write_server_files": "posture.member_of_files",
@@ -65,7 +65,7 @@ def role(change: RowChange, _both: Both) -> Iterator[Difference]:
 def membership(change: RowChange, _both: Both) -> Iterator[Difference]:
     """Who is a member gains what the role may; a membership of a predefined role has a code of its own."""
     granted = str(change.value("granted"))
-    code = _PREDEFINED.get(granted, "posture.membership")
+    code = PREDEFINED.get(granted, "posture.membership")
     if change.before is None or change.after is None:
         yield change.whole(code, _W if change.before is None else _S)
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trimtab.security.difference import Both, Difference, Effect, RowChange
+from trimtab.security.setting_rules import rule_of
 from trimtab.security.snapshot import Attribute
 
 _W, _S, _N, _U = Effect.WEAKENED, Effect.STRENGTHENED, Effect.NEUTRAL, Effect.UNKNOWN
@@ -113,7 +114,9 @@ def function(change: RowChange, _both: Both) -> Iterator[Difference]:
                 yield change.of(name, "posture.function_language", _U)
             case "settings":
                 for setting, is_new in change.members(name):
-                    yield change.member(name, setting, is_new, "posture.function_setting", _U)
+                    is_harmless = rule_of(setting.partition("=")[0]) is None
+                    effect = _N if is_harmless else _U
+                    yield change.member(name, setting, is_new, "posture.function_setting", effect)
             case "volatility":
                 yield change.of(name, "posture.function_volatility", _U)
 

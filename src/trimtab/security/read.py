@@ -134,6 +134,12 @@ def _attribute(name: str, value: object) -> Attribute:
     return str(value)
 
 
+def is_plain(tail: str) -> bool:
+    """True when a definition names columns alone: then it reads the same whatever the search path is."""
+    found = read_definition(tail)
+    return found is not None and not found.predicate and not any(key.expression for key in found.keys)
+
+
 @lru_cache(maxsize=1 << 15)
 def definition_digest(tail: str) -> str:
     """Return the digest of an index's definition from USING on: the same index has the same one, however it is written.

@@ -1,0 +1,131 @@
+"""Security before and after every change: what a change does not declare may not stand.
+
+It looks once before the first change and once after each, so that nothing happens between two looks unseen. What was
+found is in the ledger, by codes and digests alone. It takes nothing back itself: the enforcement point does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from trimtab.errors import ApplyError, RefusedError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.model.change import Change, change_digest
+from trimtab.security.difference import Difference, compare
+from trimtab.security.expected import undeclared
+from trimtab.security.snapshot import SecuritySnapshot
+from trimtab.security.statements import blocked_change
+
+_MOST_TOLD = 100
+
+
+@dataclass(slots=True)
+class Preservation:
+    """The security of one source through a run. `look` reads it anew; `notes` are for the report.
+
+    `held` is what the next look is compared with: the last one that was as it may be.
+    """
+
+    look: Callable[[], SecuritySnapshot]
+    ledger: Ledger
+    run_id: str
+    held: SecuritySnapshot | None = None
+    is_broken: bool = False
+    notes: list[str] = field(default_factory=list)
+    compared: int = 0
+
+    def look_first(self) -> None:
+        """Look, unless that was done. Raises SourceError."""
+        if self.held is None:
+            self.held = self.look()
+
+    def begin(self) -> None:
+        """Look for the first time. After something that might not stand: refuse, unless all is as it was.
+
+        Raises RefusedError `security.weakened_before`, SourceError.
+        """
+        if self.held is None:
+            self.look_first()
+        elif self.is_broken:
+            now = self.look()
+            worse = [each for each in compare(self.held, now) if each.effect.counts_as_weakened]
+            if worse:
+                raise RefusedError(
+                    f"nothing more is changed: since this run began, security is weaker by {_told(worse)}",
+                    code="security.weakened_before",
+                    next_step="Find out who did that, undo it or take a new baseline, and run again.",
+                )
+            self.held, self.is_broken = now, False
+
+    def refuse_blocked(self, change: Change) -> None:
+        """Refuse what is always blocked before it is tried. Raises RefusedError `security.blocked`."""
+        assert self.held is not None, "a look before the first change"
+        found = blocked_change(change, self.held)
+        if found:
+            raise RefusedError(
+                f"{change.kind} was refused: it would do what is never done, {', '.join(found)}",
+                code="security.blocked",
+                next_step="No specification can allow it; docs/security.md lists every item.",
+            )
+
+    def made(self, change: Change, body: Mapping[str, str]) -> None:
+        """Compare after a change that was made. Raises ApplyError `security.undeclared`, SourceError, LedgerError."""
+        found = self._compare(change, body)
+        if found:
+            self.is_broken = True
+            raise ApplyError(
+                f"{change.kind} may not stand: with it came what it does not declare, {_told(found)}; "
+                "it may be somebody else's doing at the same time",
+                code="security.undeclared",
+                next_step="It was taken back. Find out what made that difference; `trimtab security check` tells all.",
+            )
+
+    def taken_back(self, inverse: Change, body: Mapping[str, str]) -> None:
+        """Compare after a change was taken back: that stays so whatever is found, and what is found is noted."""
+        found = self._compare(inverse, body)
+        if found:
+            self.is_broken = True
+            self.notes.append(f"security: after {inverse.kind} took back a change, {_told(found)}")
+
+    def _compare(self, change: Change, body: Mapping[str, str]) -> tuple[Difference, ...]:
+        before, after = self.held, self.look()
+        assert before is not None, "a look before the first change"
+        differences = compare(before, after)
+        found = undeclared(differences, change)
+        self.compared += 1
+        self.ledger.append(
+            Kind.SECURITY_COMPARED,
+            {
+                **body,
+                "change_digest": change_digest(change),
+                "before_digest": before.digest,
+                "after_digest": after.digest,
+                "difference_count": len(differences),
+                "undeclared_count": len(found),
+                "differences": [_body(each, is_declared=each not in found) for each in differences[:_MOST_TOLD]],
+            },
+            run_id=self.run_id,
+        )
+        if not found and not self.is_broken:
+            self.held = after
+        return found
+
+
+def _body(found: Difference, *, is_declared: bool) -> dict[str, object]:
+    """No value and no name: the report tells those to whoever may read the server."""
+    return {
+        "code": found.code,
+        "effect": found.effect.value,
+        "section": found.section,
+        "path_sha256": hashlib.sha256(found.path.encode()).hexdigest(),
+        "stands": is_declared,
+    }
+
+
+def _told(found: Sequence[Difference]) -> str:
+    first = found[0]
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{first.code} ({first.effect.value}) at {first.path}{more}"

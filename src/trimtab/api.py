@@ -31,7 +31,15 @@ from trimtab.api_anchors import (
     verify_anchors,
 )
 from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
-from trimtab.api_security import security_baseline, security_check, security_diff
+from trimtab.api_security import (
+    SecureOptimization,
+    SecureOptimizationEngine,
+    SecurePerformance,
+    SecurityStatus,
+    security_baseline,
+    security_check,
+    security_diff,
+)
 from trimtab.api_spec import (
     BASE_SPEC,
     Compliance,
@@ -73,6 +81,10 @@ __all__ = [
     "PerformanceImpact",
     "QuantumDatabaseOptimizer",
     "RuleViolation",
+    "SecureOptimization",
+    "SecureOptimizationEngine",
+    "SecurePerformance",
+    "SecurityStatus",
     "TemporalPerformanceAnchor",
     "accept_anchor",
     "advise_indexes",

@@ -104,6 +104,8 @@ def test_every_section_has_a_rule_and_every_rule_a_section() -> None:
     [
         ('USING btree ("note")', "USING btree (note)"),
         ("USING btree (note ASC NULLS LAST)", "USING btree (note)"),
+        ('USING btree ("note", id) INCLUDE ("b")', "USING btree (note, id) INCLUDE (b)"),
+        ('USING gin ("note")', "USING gin (note)"),
         ("USING btree (note) WHERE (note IS NOT NULL)", "USING btree (note) WHERE note IS NOT NULL"),
     ],
 )

@@ -6,6 +6,7 @@ What the role may not read is recorded as unreadable, section by section; everyt
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ from psycopg import errors, pq
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection, source_error
-from trimtab.db.definitions import read_definition
+from trimtab.db.definitions import DefinedKey, Definition, read_definition
 from trimtab.security.sections import SECTIONS, Section
 from trimtab.security.snapshot import Attribute, Row, SecuritySnapshot
 
@@ -146,7 +147,29 @@ def definition_digest(tail: str) -> str:
 
     One that the parser cannot read has that of its text.
     """
-    found = read_definition(tail)
-    said = tail if found is None else repr((found.method, found.keys, found.include_columns, found.predicate,
-                                            sorted(found.options)))  # fmt: skip
+    found = _simple(tail) or read_definition(tail)
+    if found is None:
+        said = tail
+    else:
+        said = repr((found.method, found.keys, found.include_columns, found.predicate, sorted(found.options)))
     return hashlib.sha256(said.encode()).hexdigest()
+
+
+_NAMES = r"[a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*"
+_SIMPLE = re.compile(rf"USING (?P<method>[a-z_]+) \((?P<keys>{_NAMES})\)(?: INCLUDE \((?P<included>{_NAMES})\))?")
+
+
+def _simple(tail: str) -> Definition | None:
+    """Read what a server shows of an index over columns alone, as most are, in a hundredth of the parser's time."""
+    match = _SIMPLE.fullmatch(tail)
+    if match is None:
+        return None
+    keys, included = match["keys"].split(", "), (match["included"] or "").split(", ")
+    return Definition(
+        method=match["method"],
+        keys=tuple(DefinedKey(column=key) for key in keys),
+        include_columns=tuple(column for column in included if column),
+        predicate="",
+        options=(),
+        columns=frozenset(keys),
+    )

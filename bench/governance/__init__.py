@@ -1,0 +1,1 @@
+"""What governing costs: specifications, ledger, security. One module a part."""

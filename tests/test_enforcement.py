@@ -115,6 +115,23 @@ def test_no_statement_of_a_change_is_sent_without_the_gate() -> None:
         assert "self.gate" in called[: sent[0]]
 
 
+def test_every_enforcer_compares_security_around_what_it_changes() -> None:
+    made = [call for tree in _modules().values() for _, call in _calls(tree) if _name(call) == "Enforcer"]
+    assert made
+    for call in made:
+        given = {keyword.arg: keyword.value for keyword in call.keywords}.get("preservation")
+        assert isinstance(given, ast.Call)
+        assert _name(given) == "preservation"
+
+
+def test_security_is_compared_after_each_of_the_two_ways_of_the_enforcement_point() -> None:
+    tree = _modules()["apply/enforce.py"]
+    for way, looks in (("_apply_one", "self.preservation.made"), ("revert", "self.preservation.taken_back")):
+        (function,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == way)
+        called = [_name(call) for _, call in _calls(function)]
+        assert called.index("self._carry_out") < called.index(looks)
+
+
 def test_the_enforcement_point_appends_its_intent_before_it_acts() -> None:
     """In the text of each of its two ways; what the server sees is tested in tests/apply."""
     tree = _modules()["apply/enforce.py"]

@@ -1,13 +1,13 @@
-"""Runs the parts that are named, or all of them: `python -m bench.governance security`."""
+"""Runs the parts that are named, or all of them: `python -m bench.governance spec`."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 
-from bench.governance import security
+from bench.governance import security, spec
 
-PARTS: dict[str, Callable[[], None]] = {"security": security.measure}
+PARTS: dict[str, Callable[[], None]] = {"security": security.measure, "spec": spec.measure}
 
 
 def main() -> None:

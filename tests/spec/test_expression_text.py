@@ -54,6 +54,8 @@ def test_what_rules_need_can_be_said(text: str) -> None:
         ("change.columns.all(a, change.columns.all(b, change.columns.all(c, true)))", "within one another"),
         (" && ".join(["change.columns.all(a, true)"] * 7), "more than 6 times"),
         ("change.columns.all(1, true)", "without naming"),
+        ("change.columns.all(a, change.columns.all(b, a.matches('x')))", "within two lists"),
+        ("change.columns.all(a, change.columns.all(b, matches(a, 'x')))", "within two lists"),
         ("change.table.matches(change.schema)", "pattern that is written out"),
         ("matches(change.table, change.schema + 'x')", "pattern that is written out"),
         ("change.table.matches('(a{30}){30}')", "repeats by number"),

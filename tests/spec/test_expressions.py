@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trimtab.spec.expressions import Answer, UncompilableError, answer, check, question
+from trimtab.spec.expressions import Answer, UncompilableError, answer, answers, check, question
 from trimtab.spec.fact_names import FactValue
 from trimtab.spec.rules import RedefinedError, SpecRule, united
 
@@ -56,3 +56,15 @@ def test_the_library_is_loaded_by_rules_alone() -> None:
         "load_spec(); assert 'cel_expr_python' not in sys.modules, 'loaded'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_many_rules_say_what_each_says_alone() -> None:
+    texts = ["change.kind == 'create_index'", "1 / 0 == 1", "table.rows > 5", "false", "size(change.columns) == 2"]
+    rules = [
+        rule(text, when) for text in texts for when in ("true", "change.kind != 'x'", "false", "table.rows > 1")
+    ] * 3
+    asked = question(FACTS)
+    assert answers(rules, asked) == [answer(each, asked) for each in rules]
+    fine = [each for each in rules if answer(each, asked)[0] is not Answer.ERROR]
+    assert answers(fine, asked) == [answer(each, asked) for each in fine]
+    assert answers([], asked) == []

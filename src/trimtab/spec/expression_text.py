@@ -125,6 +125,8 @@ def _refuse_loops(tokens: list[_Token]) -> None:
             open_loops.append(is_loop)
         elif token.text in (")", "]"):
             open_loops.pop()
+        if sum(open_loops) > 1 and token.text.rpartition(".")[2] == "matches":
+            raise ExpressionError("matches a pattern within two lists; that is a pattern compiled thousands of times")
         if sum(open_loops) > MAX_NESTED_LOOPS or count > MAX_LOOPS:
             raise ExpressionError(
                 f"runs over lists more than {MAX_LOOPS} times, or more than {MAX_NESTED_LOOPS} within one another"

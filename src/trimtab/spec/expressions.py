@@ -6,7 +6,7 @@ is not exactly `False` is an error, which its caller must treat as a refusal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trimtab.spec.rules import SpecRule
 
 _NOT_APPLICABLE, _KEPT, _BROKEN = 2, 1, 0
+_TOGETHER = 25
 
 
 class Answer(Enum):
@@ -56,6 +57,29 @@ def question(facts: Mapping[str, FactValue | None]) -> Question:
     return Question(_environment().Activation(known))
 
 
+def answers(rules: Sequence[SpecRule], asked: Question) -> list[tuple[Answer, str]]:
+    """Return what each rule says, as `answer` does, in fewer calls."""
+    found: list[tuple[Answer, str]] = []
+    for first in range(0, len(rules), _TOGETHER):
+        some = tuple(rules[first : first + _TOGETHER])
+        told = _answered_together(some, asked)
+        found += [(_ANSWERS[each], "") for each in told] if told is not None else [answer(rule, asked) for rule in some]
+    return found
+
+
+def _answered_together(rules: tuple[SpecRule, ...], asked: Question) -> list[int] | None:
+    """Return the answers of the rules in one call into the library; None when any of them has none."""
+    try:
+        value = _compiled_together(tuple((rule.when, rule.assertion) for rule in rules)).eval(
+            activation=asked.activation
+        )
+        told = value.plain_value()
+    except Exception:
+        return None
+    is_whole = isinstance(told, list) and len(told) == len(rules) and all(type(each) is int for each in told)
+    return told if is_whole and all(each in _ANSWERS for each in told) else None
+
+
 def answer(rule: SpecRule, asked: Question) -> tuple[Answer, str]:
     """Return what the rule says, and of an error what CEL says of it."""
     try:
@@ -77,8 +101,17 @@ def check(expression: str) -> None:
 
 @lru_cache(maxsize=4096)
 def _compiled(when: str, assertion: str) -> cel.Expression:
+    return _compile(_in_one(when, assertion))
+
+
+@lru_cache(maxsize=256)
+def _compiled_together(pairs: tuple[tuple[str, str], ...]) -> cel.Expression:
+    return _compile("[" + ", ".join(f"({_in_one(when, assertion)})" for when, assertion in pairs) + "]")
+
+
+def _in_one(when: str, assertion: str) -> str:
     """Both in one: a call into the library costs more than a comparison."""
-    return _compile(f"({when}) ? (({assertion}) ? {_KEPT} : {_BROKEN}) : {_NOT_APPLICABLE}")
+    return f"({when}) ? (({assertion}) ? {_KEPT} : {_BROKEN}) : {_NOT_APPLICABLE}"
 
 
 def _compile(expression: str) -> cel.Expression:

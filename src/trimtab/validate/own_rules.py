@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trimtab.model.strategy import Violation
-from trimtab.spec.expressions import Answer, answer, question
+from trimtab.spec.expressions import Answer, answers, question
 from trimtab.spec.fact_names import FactValue
 from trimtab.spec.rules import SpecRule
 from trimtab.spec.settings import shown
 from trimtab.validate.case import Case, label
 from trimtab.validate.rule_facts import rule_facts
+
+_BROKEN = (Answer.BROKEN, Answer.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,19 @@ class OwnRules:
 
 def judged(case: Case) -> OwnRules:
     """Return what the rules say, by rule and then by change."""
-    asked = [(path, facts, question(facts)) for path, facts in rule_facts(case)]
+    rules = case.spec.rules
+    asked = [(path, facts, answers(rules, question(facts))) for path, facts in rule_facts(case)]
     violations: list[Violation] = []
     warnings: list[Violation] = []
     kept = applied = 0.0
-    for rule in case.spec.rules:
-        is_applied = is_broken = False
-        for path, facts, prepared in asked:
-            said, error = answer(rule, prepared)
-            is_applied |= said is not Answer.NOT_APPLICABLE
-            if said in (Answer.BROKEN, Answer.ERROR):
-                is_broken = True
-                found = _violation(rule, path, facts, error)
-                (violations if found.severity == "block" else warnings).append(found)
-        applied += rule.weight * is_applied
-        kept += rule.weight * (is_applied and not is_broken)
+    for number, rule in enumerate(rules):
+        said = [(path, facts, *told[number]) for path, facts, told in asked]
+        broken = [_violation(rule, path, facts, error) for path, facts, answer, error in said if answer in _BROKEN]
+        violations += [found for found in broken if found.severity == "block"]
+        warnings += [found for found in broken if found.severity != "block"]
+        if any(answer is not Answer.NOT_APPLICABLE for _, _, answer, _ in said):
+            applied += rule.weight
+            kept += 0.0 if broken else rule.weight
     return OwnRules(tuple(violations), tuple(warnings), kept, applied)
 
 

@@ -36,6 +36,8 @@ SCHEMA_MODULES = (
     "cli/commands.py",
     "cli/ledgers.py",
     "cli/records.py",
+    "lifecycle/securing.py",
+    "apply/preserve.py",
     "cli/spec_signing.py",
     "cli/specs.py",
     "validate/decision.py",

@@ -69,3 +69,12 @@ def test_a_baseline_that_was_changed_or_is_of_elsewhere_is_refused(
     _refused(program.run("security", "check", market.dsn, "--baseline", "other.json"), 2, "security.other_database")
     _refused(program.run("security", "diff", "other.json", "nowhere.json"), 2, "security.no_baseline")
     _refused(program.run("security", "baseline", market.dsn, "--out", "shop.pub/x.json"), 2, "security.unwritable")
+
+
+def test_an_older_baseline_that_is_put_in_the_place_of_the_last_is_refused(market: Market, program: Program) -> None:
+    first = Path(str(program.succeed("security", "baseline", market.dsn, "--json").document["path"]))
+    older = first.read_bytes()
+    program.succeed("security", "baseline", market.dsn)
+    program.succeed("security", "check", market.dsn)
+    first.write_bytes(older)
+    _refused(program.run("security", "check", market.dsn), 2, "security.flawed")

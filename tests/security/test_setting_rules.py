@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trimtab.security.difference import Effect
 from trimtab.security.setting_rules import _RULES, rule_of, setting_effect
-from trimtab.spec.never import GUARDING_SETTINGS
+from trimtab.spec.never import GUARDING_SETTINGS, never_pattern
 
 W, S, N, U = Effect.WEAKENED, Effect.STRENGTHENED, Effect.NEUTRAL, Effect.UNKNOWN
 
@@ -61,6 +61,11 @@ def test_no_value_breaks_a_rule_and_the_same_value_is_neutral(name: str, before:
     back = setting_effect(name, after, before)[1]
     if effect is Effect.STRENGTHENED:
         assert back in (Effect.WEAKENED, Effect.UNKNOWN)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(_RULES) if rule_of(name) is not None])
+def test_every_setting_with_a_rule_is_one_that_no_specification_can_allow(name: str) -> None:
+    assert never_pattern(name) is not None
 
 
 @pytest.mark.parametrize("pattern", GUARDING_SETTINGS)

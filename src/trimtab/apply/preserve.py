@@ -16,6 +16,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.model.change import Change, change_digest
 from trimtab.security.difference import Difference, compare
 from trimtab.security.expected import undeclared
+from trimtab.security.findings import change_warnings
 from trimtab.security.snapshot import SecuritySnapshot
 from trimtab.security.statements import blocked_change
 
@@ -61,7 +62,10 @@ class Preservation:
             self.held, self.is_broken = now, False
 
     def refuse_blocked(self, change: Change) -> None:
-        """Refuse what is always blocked before it is tried. Raises RefusedError `security.blocked`."""
+        """Refuse what is always blocked before it is tried, and note what deserves a warning.
+
+        Raises RefusedError `security.blocked`.
+        """
         assert self.held is not None, "a look before the first change"
         found = blocked_change(change, self.held)
         if found:
@@ -70,6 +74,10 @@ class Preservation:
                 code="security.blocked",
                 next_step="No specification can allow it; docs/security.md lists every item.",
             )
+        self.notes += [
+            f"security: {each.code}: {change.kind} {each.subject}: {each.found}"
+            for each in change_warnings(change, self.held)
+        ]
 
     def made(self, change: Change, body: Mapping[str, str]) -> None:
         """Compare after a change that was made. Raises ApplyError `security.undeclared`, SourceError, LedgerError."""
@@ -105,6 +113,7 @@ class Preservation:
                 "after_digest": after.digest,
                 "difference_count": len(differences),
                 "undeclared_count": len(found),
+                "warnings": sorted({each.code for each in change_warnings(change, before)}),
                 "differences": [_body(each, is_declared=each not in found) for each in differences[:_MOST_TOLD]],
             },
             run_id=self.run_id,

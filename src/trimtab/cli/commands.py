@@ -310,7 +310,7 @@ def _recovery_document(recovery: Recovery) -> dict[str, object]:
         }
         for applied in recovery.reverted
     ]
-    return {"reconciled": reconciled, "reverted": reverted}
+    return {"reconciled": reconciled, "reverted": reverted, "notes": list(recovery.notes)}
 
 
 def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
@@ -332,3 +332,5 @@ def _show_recovery(recovery: Recovery) -> None:
         told = "taken back" if left_alone is None else _LEFT_ALONE[left_alone.value]
         text = printable(f"{told}: {applied.strategy_id}  {applied.inverse.sql()}")
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+    for note in recovery.notes:
+        console.print(f"note: {printable(note)}", highlight=False, markup=False, soft_wrap=True)

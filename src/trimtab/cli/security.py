@@ -92,6 +92,10 @@ def _tell_compared(compared: Compared) -> None:
         f"{compared.after.database} beside its baseline: {len(compared.differences)} differences, "
         f"{len(compared.weakened)} weakened or unknown"
     )
+    if compared.before.role != compared.after.role:
+        _say(
+            f"  taken as {compared.before.role}, looked at as {compared.after.role}: one may see what the other may not"
+        )
     _tell_unreadable(compared.after)
     worst_first = sorted(compared.differences, key=lambda each: not each.effect.counts_as_weakened)
     for each in worst_first[:SHOWN]:

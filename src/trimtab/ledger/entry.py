@@ -42,6 +42,7 @@ class Kind(StrEnum):
     LEASE_NOTED = "lease_noted"
     WATCH_ALARMED = "watch_alarmed"
     GUARD_NOTED = "guard_noted"
+    SECURITY_BASELINED = "security_baselined"
     SECURITY_COMPARED = "security_compared"
     CHANGES_FROZEN = "changes_frozen"
     CHANGES_THAWED = "changes_thawed"

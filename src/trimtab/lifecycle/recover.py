@@ -44,18 +44,21 @@ Ends: TypeAlias = dict[tuple[str | None, str], Outcome]
 class Recovery:
     """What a resume or a revert did: interrupted intents answered, changes taken back.
 
-    `left_alone` says, by intent id, for which of these there was nothing to take back, and why.
+    `left_alone` says, by intent id, for which of these there was nothing to take back, and why. `notes` tell what was
+    seen of security that no error tells.
     """
 
     reconciled: tuple[Reconciled, ...]
     reverted: tuple[Applied, ...]
     left_alone: Mapping[str, LeftAlone] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, reconciled: Sequence[Reconciled], taken: Sequence[TakenBack]) -> Recovery:
+    def of(cls, reconciled: Sequence[Reconciled], taken: Sequence[TakenBack], enforcer: Enforcer) -> Recovery:
         """Return the recovery that did this."""
+        notes = () if enforcer.preservation is None else tuple(enforcer.preservation.notes)
         left_alone = {each.applied.intent_id: each.left_alone for each in taken if each.left_alone is not None}
-        return cls(tuple(reconciled), tuple(each.applied for each in taken), left_alone)
+        return cls(tuple(reconciled), tuple(each.applied for each in taken), left_alone, notes)
 
 
 def resume(conninfo: str, ledger_path: Path, spec: str | Path | None) -> Recovery:
@@ -106,7 +109,7 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
             done, more = _take_back(enforcer, application)
             taken += done
             problems += more
-        second = Recovery.of((), taken)
+        second = Recovery.of((), taken, enforcer)
         left = {applied.strategy_id for applied in applied_changes(ledger.entries(), database=database)}
         ends: Ends = {
             (enforcer.run_id, applied.strategy_id): Outcome.REVERTED
@@ -115,7 +118,7 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
         }
         _settle(ledger, ends, "taken back on request")
         left_alone = {**first.left_alone, **second.left_alone}
-        recovery = Recovery(first.reconciled, first.reverted + second.reverted, left_alone)
+        recovery = Recovery(first.reconciled, first.reverted + second.reverted, left_alone, second.notes)
         _raise_first(problems, recovery)
         return recovery
 
@@ -158,7 +161,7 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
     unsettled = pending(ledger.entries(), database=database).unsettled
     taken, more = _take_back(enforcer, unsettled)
     problems += more
-    recovery = Recovery.of(reconciled, taken)
+    recovery = Recovery.of(reconciled, taken, enforcer)
     ends = _ends(ledger, database, open_now.intents, reconciled, recovery.reverted)
     _settle(ledger, ends, "the run ended before it was settled")
     if not problems:

@@ -17,6 +17,7 @@ from pathlib import Path
 from trimtab.apply.preserve import Preservation
 from trimtab.db.connection import Connection
 from trimtab.errors import SecurityError
+from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.security.difference import Difference, compare, counted_as_weakened
@@ -83,12 +84,16 @@ def take_baseline(
         seen = transport(connection, snapshot)
     key = store_of(ledger_path).key()
     raw = write_baseline(snapshot, key)
+    signed = read_baseline(raw, [key.public])
     path = baseline_path(snapshot, ledger_path)
     _make_place(path.parent)
+    with Ledger.open(ledger_path) as ledger:
+        # Before the file: after a death between the two the older one is refused, and not taken for the newest.
+        ledger.append(Kind.SECURITY_BASELINED, _body(signed))
     _put(path, raw)
     if out is not None:
         _put(out, raw)
-    return Taken(read_baseline(raw, [key.public]), path, findings(snapshot), seen)
+    return Taken(signed, path, findings(snapshot), seen)
 
 
 def check(
@@ -110,12 +115,17 @@ def check(
         now = read_security(connection, now_ns=now_ns)
         seen = transport(connection, now)
     path = baseline or baseline_path(now, ledger_path)
-    before = _read(path, _known(ledger_path, keys)).snapshot
+    signed = _read(path, _known(ledger_path, keys))
+    before = signed.snapshot
     if (before.system_identifier, before.database_oid) != (now.system_identifier, now.database_oid):
         raise SecurityError(
             f"the baseline {path} was refused: it is not of this database",
             code="security.other_database",
             next_step="Compare two documents with `trimtab security diff`, or take a baseline of this database.",
+        )
+    if baseline is None and signed.document_sha256 != _last_recorded(ledger_path, signed):
+        raise _flawed(
+            path, "it is not the last that the ledger has of this database: an older one was put in its place"
         )
     return Checked(Compared(before, now, compare(before, now)), findings(now), seen)
 
@@ -136,6 +146,35 @@ def baseline_path(snapshot: SecuritySnapshot, ledger_path: Path) -> Path:
     """Return where the baseline of the snapshot's database is kept."""
     name = f"{snapshot.system_identifier or 'unknown'}-{snapshot.database_oid}{_SUFFIX}"
     return ledger_path.parent / DIRECTORY / name
+
+
+def _body(signed: SignedBaseline) -> dict[str, object]:
+    """Return what the ledger is told of a baseline: digests, and which database it is of."""
+    snapshot = signed.snapshot
+    return {
+        "database": {
+            "system_identifier": snapshot.system_identifier or "",
+            "database": snapshot.database,
+            "database_oid": snapshot.database_oid,
+        },
+        "snapshot_digest": snapshot.digest,
+        "document_sha256": signed.document_sha256,
+        "key_id": signed.key_id,
+        "rows": snapshot.count,
+        "unreadable": sorted(snapshot.unreadable),
+    }
+
+
+def _last_recorded(ledger_path: Path, signed: SignedBaseline) -> str | None:
+    """Return the digest of the last baseline that the ledger has of the same database."""
+    wanted = _body(signed)["database"]
+    with Ledger.open(ledger_path) as ledger:
+        found = [
+            entry.text("document_sha256")
+            for entry in ledger.entries(Kind.SECURITY_BASELINED)
+            if entry.mapping("database") == wanted
+        ]
+    return found[-1] if found else None
 
 
 def _known(ledger_path: Path | None, keys: Sequence[Path]) -> tuple[PublicKey, ...]:

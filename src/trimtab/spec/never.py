@@ -14,7 +14,8 @@ _DURABILITY = (
     "synchronized_standby_slots", "synchronous_commit", "synchronous_standby_names", "wal_*",
 )  # fmt: skip
 _INTEGRITY = (
-    "allow_in_place_tablespaces", "allow_system_table_mods", "autovacuum*", "check_function_bodies", "event_triggers",
+    "allow_alter_system", "allow_in_place_tablespaces", "allow_system_table_mods",
+    "autovacuum*", "check_function_bodies", "event_triggers",
     "ignore_checksum_failure", "ignore_invalid_pages", "ignore_system_indexes", "lo_compat_privileges",
     "session_replication_role", "vacuum_failsafe_age", "vacuum_multixact_*", "zero_damaged_pages",
 )  # fmt: skip
@@ -22,7 +23,8 @@ _ACCESS = (
     "authentication_timeout", "bonjour*", "config_file", "createrole_self_grant", "data_directory",
     "db_user_namespace", "dynamic_library_path", "extension_control_path", "external_pid_file", "gss_*", "hba_file",
     "ident_file", "is_superuser", "jit_provider", "krb_*", "listen_addresses", "local_preload_libraries", "md5_*",
-    "oauth_*", "password_encryption", "port", "reserved_connections", "restrict_nonsystem_relation_kind", "role",
+    "oauth_*", "output_plugin_libraries", "password_encryption", "port", "reserved_connections",
+    "restrict_nonsystem_relation_kind", "role",
     "row_security", "scram_*", "search_path", "session_authorization", "session_preload_libraries",
     "shared_preload_libraries", "ssl*", "superuser_reserved_connections", "unix_socket_*",
 )  # fmt: skip

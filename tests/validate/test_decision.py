@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trimtab.errors import SpecError
 from trimtab.spec.load import get_spec, known_ids
-from trimtab.validate.decision import Decision, read_json, record, recorded, verdict_bytes
+from trimtab.validate.decision import Decision, facts_digest, read_json, record, recorded, verdict_bytes
 from trimtab.validate.facts import Evidence
 
 from .catalogue import create, drop, facts, strategy
@@ -111,3 +111,15 @@ def test_a_record_with_a_part_of_another_kind_is_refused(place: str, value: obje
         return
     assert place == "verdict"
     assert verdict_bytes(decision.verdict()) != written
+
+
+def test_facts_have_a_digest_and_altered_facts_are_no_record() -> None:
+    assert facts_digest(facts()) == facts_digest(facts())
+    assert facts_digest(facts()) != facts_digest(facts(is_enforcing=True))
+    document = record(Decision(strategy(create("status", "total")), SPECS[0], facts()))
+    assert document["facts_digest"] == facts_digest(facts())
+    assert isinstance(document["facts"], dict)
+    document["facts"]["is_superuser"] = True
+    with pytest.raises(SpecError) as refused:
+        recorded(document)
+    assert refused.value.code == "spec.decision"

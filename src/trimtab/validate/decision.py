@@ -5,6 +5,7 @@ Who has it can decide again, years later and on another machine, and must come t
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -70,13 +71,15 @@ def verdict_bytes(verdict: Verdict) -> bytes:
 
 def record(decision: Decision) -> dict[str, object]:
     """Return the decision with its verdict, as a document."""
+    facts = facts_to_dict(decision.facts)
     return {
         "format": FORMAT,
         "strategy": strategy_to_dict(decision.strategy),
         "specification": decision.specification.document(),
         "waivers": [asdict(waiver) for waiver in decision.specification.waivers],
         "expires_unix": decision.specification.expires_unix,
-        "facts": facts_to_dict(decision.facts),
+        "facts": facts,
+        "facts_digest": _digest(facts),
         "verdict": verdict_document(decision.verdict()),
     }
 
@@ -98,9 +101,16 @@ def recorded(document: Mapping[str, object]) -> tuple[Decision, bytes]:
             ),
             facts_from_dict(_map(document["facts"])),
         )
+        if document["facts_digest"] != _digest(_map(document["facts"])):
+            raise ValueError("facts_digest")
         return decision, rfc8785.dumps(cast(Any, document["verdict"]))
     except (KeyError, TypeError, ValueError, ValidationError, rfc8785.CanonicalizationError) as error:
         raise _malformed(f"it is no document of the format {FORMAT} ({type(error).__name__})") from None
+
+
+def facts_digest(facts: Facts) -> str:
+    """Return SHA-256, in hexadecimal, of the facts in their one form (RFC 8785): equal facts have equal digests."""
+    return _digest(facts_to_dict(facts))
 
 
 def read_json(text: bytes) -> dict[str, object]:
@@ -184,6 +194,10 @@ def _adapters() -> dict[str, TypeAdapter[Any]]:
     """Of the fields that need no form of their own; one that is added to the facts is one of these by itself."""
     hints = get_type_hints(Facts)
     return {name: TypeAdapter(hint) for name, hint in hints.items() if name not in _OWN_FORM}
+
+
+def _digest(facts: dict[str, object]) -> str:
+    return hashlib.sha256(rfc8785.dumps(cast(Any, facts))).hexdigest()
 
 
 def _violation(violation: Violation) -> dict[str, str]:

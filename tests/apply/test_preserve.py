@@ -18,7 +18,7 @@ from trimtab.model.change import CreateIndex, DropIndex, SetSetting
 from trimtab.security.read import read_security
 from trimtab.security.snapshot import SecuritySnapshot
 
-from .shop import CREATE_INDEX, CREATE_STATISTICS, DROP_INDEX, Shop, strategy
+from .shop import CREATE_INDEX, CREATE_STATISTICS, DROP_INDEX, Shop, open_transaction, strategy
 
 pytestmark = pytest.mark.server
 
@@ -158,6 +158,29 @@ def test_what_cannot_be_looked_at_cannot_stand(shop: Shop) -> None:
     with pytest.raises(SourceError):
         enforcer.apply(strategy(CREATE_INDEX))
     assert shop.picture() == before
+
+
+def test_what_cannot_be_looked_at_is_taken_back_all_the_same_and_that_is_noted(shop: Shop) -> None:
+    before = shop.picture()
+
+    def meanwhile(number: int) -> None:
+        if number == 3:
+            raise SourceError("the connection was lost", code="source.lost")
+
+    enforcer, preservation = _enforcer(shop, meanwhile)
+    (applied,) = enforcer.apply(strategy(CREATE_INDEX))
+    enforcer.revert(applied)
+    assert shop.picture() == before
+    [note] = preservation.notes
+    assert "not looked at" in note
+
+
+def test_a_table_that_somebody_holds_is_not_waited_for_long(shop: Shop) -> None:
+    shop.run("CREATE VIEW of_orders AS SELECT id FROM orders WHERE city > 'a'")
+    reader = shop.connect()
+    with open_transaction(shop, "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"), pytest.raises(SourceError):
+        read_security(reader, now_ns=lambda: 1)
+    assert read_security(reader, now_ns=lambda: 1).rows("relations")
 
 
 def test_an_index_that_guards_something_is_refused_before_it_is_tried(shop: Shop) -> None:

@@ -119,3 +119,24 @@ def test_no_query_of_the_security_reads_what_a_subscription_connects_with() -> N
     texts = [path.read_text("utf-8") for path in directory.glob("security_*.sql")]
     assert texts
     assert not any("subconninfo" in text for text in texts)
+
+
+def test_what_a_deployment_makes_meanwhile_is_neutral(conn: Connection) -> None:
+    conn.execute("CREATE PUBLICATION everything FOR ALL TABLES")
+    before = look(conn)
+    conn.execute("BEGIN")
+    for statement in (
+        'CREATE TABLE "New ""one" (id serial PRIMARY KEY, label text NOT NULL UNIQUE, account int REFERENCES account)',
+        'GRANT SELECT ON "New ""one" TO app',
+        'CREATE INDEX ON "New ""one" (label)',
+        "CREATE FUNCTION newer(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        'CREATE TRIGGER stamped BEFORE INSERT ON "New ""one" FOR EACH ROW EXECUTE FUNCTION stamp()',
+        "CREATE TEMP TABLE passing (id int PRIMARY KEY CHECK (id > 0))",
+        "CREATE VIEW newest AS SELECT id FROM open_table",
+    ):
+        conn.execute(statement.encode())
+    made = compare(before, look(conn))
+    conn.execute("ROLLBACK")
+    conn.execute("DROP PUBLICATION everything")
+    assert made
+    assert [(each.code, each.path) for each in made if each.effect.counts_as_weakened] == []

@@ -125,7 +125,7 @@ class Enforcer:
         refuse_rested_on((applied,), standing, snapshot)
         left_alone = reason_to_leave(self.connection, applied, snapshot)
         if self.preservation is not None:
-            self.preservation.look_first()
+            self.preservation.look_before_taking_back()
         body = {"reverts": applied.intent_id, "intent_id": uuid.uuid4().hex}
         oid = applied.object_oid
         with self._intended(_REVERT, body, applied.strategy_id, applied.inverse, applied.change, snapshot, oid):

@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trimtab.errors import ApplyError, RefusedError
+from trimtab.errors import ApplyError, RefusedError, SourceError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.change import Change, change_digest
-from trimtab.security.difference import Difference, compare
+from trimtab.security.difference import Difference, compare, counted_as_weakened
 from trimtab.security.expected import undeclared
 from trimtab.security.findings import change_warnings
 from trimtab.security.snapshot import SecuritySnapshot
@@ -42,6 +42,13 @@ class Preservation:
         """Look, unless that was done. Raises SourceError."""
         if self.held is None:
             self.held = self.look()
+
+    def look_before_taking_back(self) -> None:
+        """Look, unless that was done; that it cannot be done is noted, and keeps nothing from being taken back."""
+        try:
+            self.look_first()
+        except SourceError as error:
+            self.notes.append(f"security was not looked at before a change was taken back: {error}")
 
     def begin(self) -> None:
         """Look for the first time. After something that might not stand: refuse, unless all is as it was.
@@ -93,10 +100,26 @@ class Preservation:
 
     def taken_back(self, inverse: Change, body: Mapping[str, str]) -> None:
         """Compare after a change was taken back: that stays so whatever is found, and what is found is noted."""
-        found = self._compare(inverse, body)
+        self._note(inverse, body, f"after {inverse.kind} took back a change", only_weakened=False)
+
+    def answered(self, change: Change, body: Mapping[str, str]) -> None:
+        """Compare after what an interrupted change left was finished or removed; what is weaker then is noted."""
+        self._note(change, body, f"after an interrupted {change.kind} was answered", only_weakened=True)
+
+    def _note(self, change: Change, body: Mapping[str, str], when: str, *, only_weakened: bool) -> None:
+        if self.held is None:  # it could not be looked at before, which was noted
+            return
+        try:
+            found = self._compare(change, body)
+        except SourceError as error:
+            self.is_broken = True
+            self.notes.append(f"security was not looked at {when}: {error}")
+            return
+        if only_weakened:
+            found = counted_as_weakened(found)
         if found:
             self.is_broken = True
-            self.notes.append(f"security: after {inverse.kind} took back a change, {_told(found)}")
+            self.notes.append(f"security: {when}, {_told(found)}")
 
     def _compare(self, change: Change, body: Mapping[str, str]) -> tuple[Difference, ...]:
         before, after = self.held, self.look()

@@ -147,6 +147,9 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
     problems: list[TrimtabError] = []
     reconciled: list[Reconciled] = []
     patience = Patience.of(enforcer.specification.locks)
+    preserved = enforcer.preservation
+    if preserved is not None and open_now.intents:
+        preserved.look_before_taking_back()
     for intent in open_now.intents:
         try:
             gate = enforcer.gate(snapshot.server, is_revert=True)
@@ -154,6 +157,8 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
                 enforcer.connection, ledger, intent, patience, snapshot, gate=gate, sleep=enforcer.sleep
             )
             reconciled.append(answered)
+            if preserved is not None:
+                preserved.answered(answered.change, {"intent_id": answered.intent_id})
         except LedgerError:
             raise
         except TrimtabError as error:

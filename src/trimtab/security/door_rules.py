@@ -52,7 +52,7 @@ def ident(change: RowChange, _both: Both) -> Iterator[Difference]:
     yield change.whole("posture.ident_map", _W if change.before is None else _S if change.after is None else _U)
 
 
-def publication(change: RowChange, _both: Both) -> Iterator[Difference]:
+def publication(change: RowChange, both: Both) -> Iterator[Difference]:
     """What of this database is given away, and what is not given any more."""
     if change.before is None or change.after is None:
         yield change.whole("posture.publication", _W if change.before is None else _U)
@@ -63,7 +63,10 @@ def publication(change: RowChange, _both: Both) -> Iterator[Difference]:
                 yield change.of(name, "posture.publication_all_tables", _W if new else _U)
             case "tables" | "operations":
                 for member, is_new in change.members(name):
-                    yield change.member(name, member, is_new, _PUBLISHED[name], _W if is_new else _U)
+                    # A table that came or went with a publication of all tables is told of as a table.
+                    is_told = both.is_new("relations", member) if is_new else both.is_gone("relations", member)
+                    effect = _N if name == "tables" and is_told else _W if is_new else _U
+                    yield change.member(name, member, is_new, _PUBLISHED[name], effect)
             case "narrowed":
                 for member, is_new in change.members(name):
                     yield change.member(name, member, is_new, "posture.publication_filter", _U if is_new else _W)

@@ -30,6 +30,7 @@ from trimtab.api_anchors import (
     verify_anchor,
     verify_anchors,
 )
+from trimtab.api_approvals import apply_approved, waiting_approvals
 from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
 from trimtab.api_security import (
     SecureOptimization,
@@ -91,6 +92,7 @@ __all__ = [
     "anchor",
     "anchor_path",
     "anchors",
+    "apply_approved",
     "compare_anchors",
     "create_anchor",
     "explain_anchor",
@@ -111,6 +113,7 @@ __all__ = [
     "validate_query_plan_compliance",
     "verify_anchor",
     "verify_anchors",
+    "waiting_approvals",
 ]
 OBJECTIVES = ("speed", "efficiency")
 
@@ -127,6 +130,7 @@ def optimize(
     lab: str = "clone",
     apply: bool = False,
     from_history: bool = False,
+    propose: bool = False,
     standbys: Sequence[str] = (),
     pg_bin: Path | None = None,
     seed: int = 1,
@@ -138,7 +142,8 @@ def optimize(
     `dsn` is a libpq DSN or a database name; without it libpq's environment decides. `workload` is a `.sql` file, a
     sequence of statements, or None for pg_stat_statements. `wishes` limit what is proposed of indexes. `standbys` are
     DSNs of the source's replicas, whose use of indexes counts too. `from_history` has what `anchor history` recommends
-    tried too. Without `apply` nothing changes on the source. Raises TrimtabError.
+    tried too; `propose` leaves what is proven waiting for approval. Without `apply` nothing changes on the source.
+    Raises TrimtabError.
     """
     from trimtab.lifecycle.loop import optimize as run
 
@@ -157,7 +162,7 @@ def optimize(
         seed=seed,
         ledger_path=ledger_path,
     )
-    return run(replace(request, from_history=from_history), watcher or Silent())
+    return run(replace(request, from_history=from_history, propose=propose), watcher or Silent())
 
 
 def advise_indexes(

@@ -12,6 +12,7 @@
     ├── LabError            the lab or the twin cannot be used             exit 4
     │   └── EmbeddedError     an embedded server cannot be started or kept
     ├── RefusedError        the specification or the facts forbid it       exit 5
+    │   ├── UnapprovedError   people have to approve it first
     │   └── HeldError         frozen, outside the windows, or too much already: later it may be allowed
     ├── ApplyError          a change could not be carried out or undone    exit 6
     ├── LedgerError         the ledger cannot be trusted or written        exit 7
@@ -104,6 +105,10 @@ class RefusedError(TrimtabError):
 
 class HeldError(RefusedError):
     """The moment forbids what was asked; nothing is wrong with it, and later it may be allowed."""
+
+
+class UnapprovedError(RefusedError):
+    """People have to approve it first. It waits for them in the ledger."""
 
 
 class ApplyError(TrimtabError):

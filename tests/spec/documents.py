@@ -23,6 +23,8 @@ def _floats(low: float, high: float) -> st.SearchStrategy[float]:
 _sizes = st.sampled_from(["0B", "8kB", "1MB", "100MB", "1GB", "20GB"])
 _patterns = st.lists(st.sampled_from(["public", "pub*", "shop", "s*", "*"]), max_size=3)
 _table_patterns = st.lists(st.sampled_from(["public.orders", "public.*", "shop.o*", "s.*", "s.orders"]), max_size=3)
+_needed = st.sampled_from(["none", "one", "two"])
+_approvers = [f"{name}={digit * 64}" for name, digit in (("ann", "a"), ("bob", "b"), ("eve", "c"))]
 _windows = st.one_of(
     st.just("always"),
     st.lists(
@@ -143,6 +145,13 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "min_free_disk": _sizes,
     },
     "windows": {"open": _windows, "bind_reverts": st.booleans()},
+    "approvals": {
+        "low": _needed,
+        "medium": _needed,
+        "high": _needed,
+        "approvers": st.one_of(st.just("unpinned"), st.lists(st.sampled_from(_approvers), unique=True)),
+        "max_age_hours": _floats(1, 24),
+    },
     "rates": {
         "max_changes_per_day": _up_to(0, 9),
         "max_changes_per_day_per_table": _up_to(0, 9),

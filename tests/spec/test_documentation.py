@@ -19,6 +19,7 @@ ELSEWHERE = (
     "servers.min_",
     "windows.",
     "rates.",
+    "approvals.",
 )
 
 

@@ -1,7 +1,7 @@
 """The one place from which a change reaches a source server.
 
-For every change, in this order: fresh facts, the effective specification again, kill switch and windows, how much was
-changed already, the inverse, the intent in the ledger, the act, the check in the catalog, the result in the ledger.
+For every change, in this order: fresh facts, the effective specification again, approvals, kill switch and windows, how
+much was changed already, the inverse, the intent in the ledger, the act, the check in the catalog, the result there.
 Switch and windows are asked again before each statement, the facts before each further try. A change whose intent
 cannot be written is not made.
 Nothing here decides what would be good; it only refuses what is not allowed.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from trimtab.apply.consent import Consent
 from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.disk import predicted_bytes
 from trimtab.apply.execute import Execution, UnfinishedError
@@ -101,9 +102,10 @@ class Enforcer:
         done: list[Applied] = []
         if self.preservation is not None:
             self.preservation.begin()
+        consent = Consent(self.ledger, self.specification, self.run_id, uuid.uuid4().hex, self.now_ns)
         try:
             for change in strategy.changes:
-                done.append(self._apply_one(strategy, change, tuple(done), accepted, evidence))
+                done.append(self._apply_one(strategy, change, tuple(done), accepted, evidence, consent))
         except BaseException as error:
             self._take_back(strategy, error)
             raise
@@ -144,10 +146,11 @@ class Enforcer:
         done: tuple[Applied, ...],
         accepted: tuple[Strategy, ...],
         evidence: Evidence,
+        consent: Consent,
     ) -> Applied:
         changes_done = tuple(applied.change for applied in done)
 
-        def recheck() -> tuple[Snapshot, Verdict]:
+        def recheck() -> tuple[Snapshot, Verdict, tuple[str, ...]]:
             found = self.look()
             refuse_standby(found.server)
             verdict = refuse_forbidden(
@@ -155,9 +158,10 @@ class Enforcer:
             )
             if self.observed is not None:
                 refuse_other_table(change, self.observed, found)
-            return found, verdict
+            approved_by = consent.require(strategy, found, database_body(found.server), evidence, is_begun=bool(done))
+            return found, verdict, approved_by
 
-        snapshot, verdict = recheck()
+        snapshot, verdict, approvals = recheck()
         gate = self.gate(snapshot.server, is_revert=False)
         gate()
         self._refuse_pace(strategy.changes[len(done) :], snapshot.server)
@@ -166,6 +170,8 @@ class Enforcer:
         if self.preservation is not None:
             self.preservation.refuse_blocked(change)
         inverse = self._inverse(change, snapshot)
+        if approvals and not done:
+            consent.spend(strategy, approvals)
         body = {"intent_id": uuid.uuid4().hex}
         with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict):
             seconds, made = self._carry_out(_APPLY, body, change, gate, recheck, predicted_bytes(strategy, change))

@@ -109,6 +109,7 @@ def optimize(
     lab: Lab = None,
     apply: Annotated[bool, typer.Option("--apply", help="Apply what is proven and allowed to the source.")] = False,
     from_history: Annotated[bool, typer.Option("--from-history", help="Try what `anchor history` recommends.")] = False,
+    propose: Annotated[bool, typer.Option("--propose", help="Leave what is proven waiting for approval.")] = False,
     standby: Standby = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
@@ -128,6 +129,7 @@ def optimize(
         spec=spec,
         lab=lab,
         apply=apply,
+        propose=propose,
         from_history=from_history,
         wishes=index_wishes(
             kinds=kinds,

@@ -44,6 +44,7 @@ class OptimizeOptions:
     standbys: tuple[str, ...] = ()
     wishes: IndexWishes = NO_WISHES
     from_history: bool = False
+    propose: bool = False
 
 
 def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
@@ -69,6 +70,7 @@ def optimize(options: OptimizeOptions, *, as_json: bool, is_quiet: bool) -> int:
             lab=lab_of(options.lab or defaults.lab or "clone", config),
             apply=options.apply,
             from_history=options.from_history,
+            propose=options.propose,
             pg_bin=options.pg_bin or defaults.pg_bin,
             seed=options.seed,
             standbys=standbys_of(options.standbys, options.database, config),

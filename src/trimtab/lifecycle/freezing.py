@@ -5,11 +5,11 @@ Asks no server anything: it must work while the server cannot be reached. Watchi
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.apply.asking import actor
 from trimtab.apply.switch import MAX_REASON, Freeze, KillSwitch
 from trimtab.errors import LedgerError, UsageError
 from trimtab.ledger.entry import Kind
@@ -27,19 +27,24 @@ class Switched:
 
 
 def freeze(ledger_path: Path, database: str | None, reason: str, *, allows_reverts: bool, now_ns: int) -> Switched:
-    """Freeze one database, by its name on the server, or everything. Raises UsageError `freeze.reason`, ConfigError."""
-    if len(reason) > MAX_REASON or holds_password(reason):
-        found = "it holds what looks like a password" if holds_password(reason) else f"it has {len(reason)} characters"
-        raise UsageError(
-            f"the reason was refused, and nothing was frozen: {found}",
-            code="freeze.reason",
-            next_step=f"Give a reason of at most {MAX_REASON} characters, without a secret.",
-        )
+    """Freeze one database, by its name on the server, or everything. Raises UsageError `usage.reason`, ConfigError."""
+    refuse_reason(reason)
     switch = KillSwitch(ledger_path.parent)
     set_now = Freeze(database, reason, actor(), now_ns, allows_reverts)
     switch.freeze(set_now)
     unrecorded = _recorded(ledger_path, Kind.CHANGES_FROZEN, set_now)
     return Switched((set_now,), switch.frozen(), unrecorded)
+
+
+def refuse_reason(reason: str) -> None:
+    """Refuse a reason that is too long, or holds what looks like a password: `usage.reason`."""
+    if len(reason) > MAX_REASON or holds_password(reason):
+        found = "it holds what looks like a password" if holds_password(reason) else f"it has {len(reason)} characters"
+        raise UsageError(
+            f"the reason was refused, and nothing was done: {found}",
+            code="usage.reason",
+            next_step=f"Give a reason of at most {MAX_REASON} characters, without a secret.",
+        )
 
 
 def thaw(ledger_path: Path, database: str | None, *, all_of_them: bool) -> Switched:
@@ -54,16 +59,6 @@ def thaw(ledger_path: Path, database: str | None, *, all_of_them: bool) -> Switc
             if problem is not None:
                 raise problem
     return Switched(switch.thaw(database, all_of_them=all_of_them), switch.frozen(), None)
-
-
-def actor() -> str:
-    """Return who runs this program: the account's name, or its number where it has none."""
-    import os
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.geteuid()}"
 
 
 def freeze_document(freeze: Freeze) -> Mapping[str, object]:

@@ -16,7 +16,7 @@ from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
 from trimtab.apply.enforce import Enforcer
 from trimtab.db.connection import Connection
-from trimtab.errors import AnchorError, BusyError, KeyFileError, LedgerError, TrimtabError
+from trimtab.errors import AnchorError, BusyError, KeyFileError, LedgerError, TrimtabError, UnapprovedError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents, pending
 from trimtab.lifecycle.anchor_chain import keep, store_of
@@ -38,13 +38,17 @@ from trimtab.validate.facts import Evidence
 
 @dataclass(slots=True)
 class Landing:
-    """Brings proven strategies to the source and holds them there or takes them back."""
+    """Brings proven strategies to the source and holds them there or takes them back.
+
+    `unapproved` is why the last of those that people have to approve first was not applied.
+    """
 
     workshop: Workshop
     snapshot: Snapshot
     enforcer: Enforcer
     watching: Watching
     messages: tuple[str, ...] = ()
+    unapproved: UnapprovedError | None = None
 
     def land(self, lives: Sequence[Life]) -> tuple[list[Life], Anchor | None]:
         """Apply, anchor and settle the proven lives; return them as they ended, and the anchor of the new level."""
@@ -108,6 +112,9 @@ class Landing:
             applied = self.enforcer.apply(life.strategy, earlier, Evidence(life.prediction, life.trial))
         except (BusyError, LedgerError):
             raise
+        except UnapprovedError as error:
+            self.unapproved = error
+            life = replace(life, note=f"waits for approval ({error.code}): trimtab approvals")
         except TrimtabError as error:
             life = ended(life, Stage.APPLY, Outcome.FAILED, str(error))
             self.workshop.journal.settled(life)

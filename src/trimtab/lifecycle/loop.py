@@ -16,11 +16,12 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from trimtab.apply.asking import ask, trial_from
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
 from trimtab.apply.role import overprivileged_told, refuse_overprivileged
 from trimtab.apply.switch import KillSwitch
-from trimtab.errors import TrimtabError
+from trimtab.errors import RefusedError, TrimtabError
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.index_limits import index_limits
 from trimtab.lifecycle.journal import opening
@@ -36,6 +37,7 @@ from trimtab.lifecycle.usage import unseen
 from trimtab.lifecycle.watching import Watching, first_counters
 from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.anchor import Anchor
+from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
 from trimtab.model.report import LedgerState, Life, Report, on_source
 from trimtab.model.strategy import Outcome, QueryTrial, Strategy
@@ -62,9 +64,7 @@ def optimize(request: Request, watcher: Watcher) -> Report:
         run = _Run(workshop)
         facts = workshop.look_again()()
         if request.apply:
-            refuse_standby(facts.server)
-            refuse_overprivileged(workshop.source)
-            KillSwitch(workshop.ledger.path.parent).refuse(facts.server.database, is_revert=False)
+            _refuse_to_begin(workshop, facts)
         workshop.journal.started(opening(workshop.specification, request, facts))
         try:
             run.mend_earlier_runs(facts)
@@ -72,6 +72,39 @@ def optimize(request: Request, watcher: Watcher) -> Report:
         except BaseException as error:
             run.give_up(error, facts)
             raise
+
+
+def apply_waiting(request: Request, asked: ApprovalRequest, watcher: Watcher) -> tuple[str, Life, Anchor | None]:
+    """Apply a strategy that waited: to the source, measured there, kept or taken back; return run, end and anchor.
+
+    Raises UnapprovedError when people have still to approve it, RefusedError `approval.other_database`, and as
+    `optimize` does.
+    """
+    with ExitStack() as stack:
+        workshop = open_workshop(request, watcher, stack)
+        run = _Run(workshop)
+        facts = workshop.look_again()()
+        if database_body(facts.server) != dict(asked.database):
+            raise RefusedError(
+                f"{asked.strategy.id} was not applied: it waits for another database than {facts.server.database}",
+                code="approval.other_database",
+                next_step="Name the database that `trimtab approvals` shows.",
+            )
+        _refuse_to_begin(workshop, facts)
+        workshop.journal.started(opening(workshop.specification, request, facts))
+        try:
+            run.mend_earlier_runs(facts)
+            return (workshop.run_id, *run.carry_out(asked))
+        except BaseException as error:
+            run.give_up(error, facts)
+            raise
+
+
+def _refuse_to_begin(workshop: Workshop, facts: Snapshot) -> None:
+    """What the enforcement point would refuse at the end is refused before the work."""
+    refuse_standby(facts.server)
+    refuse_overprivileged(workshop.source)
+    KillSwitch(workshop.ledger.path.parent).refuse(facts.server.database, is_revert=False)
 
 
 @dataclass(slots=True)
@@ -115,6 +148,7 @@ class _Run:
         with self._timed(Stage.APPLY):
             if self.workshop.request.apply:
                 lives, anchor = self._land(snapshot, lives)
+        waiting = self._leave_waiting(snapshot, lives)
         missing = self._missing_rights(snapshot, lives)
         return self._finish(
             snapshot,
@@ -127,12 +161,52 @@ class _Run:
                 *((*self.landing.messages, *self.landing.security_notes) if self.landing is not None else ()),
                 *twin.problems,
                 *(trials.notes if trials is not None else ()),
+                *waiting,
                 *missing,
                 *overprivileged_told(self.workshop.source),
                 *unseen(snapshot),
             ),
             lacks_rights=bool(missing),
         )
+
+    def carry_out(self, asked: ApprovalRequest) -> tuple[Life, Anchor | None]:
+        """Land one strategy that an earlier run has proven."""
+        snapshot = self._observe()
+        self.workshop.journal.proposed(asked.strategy)
+        life = Life(asked.strategy, asked.inverses, Outcome.PROVEN, trial=trial_from(asked))
+        [life], anchor = self._land(snapshot, [life])
+        if life.outcome is Outcome.PROVEN and self.landing is not None and self.landing.unapproved is not None:
+            raise self.landing.unapproved
+        on = on_source({life.outcome.value: 1}, is_applying=True).value
+        self.workshop.journal.finished(
+            {
+                "outcomes": {life.outcome.value: 1},
+                "before_ms": None,
+                "after_ms": None,
+                "measured_in": "lab",
+                "on_source": on,
+            }
+        )
+        return life, anchor
+
+    def _leave_waiting(self, snapshot: Snapshot, lives: Sequence[Life]) -> tuple[str, ...]:
+        """With --propose: leave what is proven waiting for people, and say so."""
+        workshop = self.workshop
+        proven = [life for life in lives if life.outcome is Outcome.PROVEN]
+        if not workshop.request.propose or not proven:
+            return ()
+        for life in proven:
+            ask(
+                workshop.ledger,
+                life.strategy,
+                workshop.specification,
+                snapshot,
+                database_body(snapshot.server),
+                inverses=life.inverses,
+                trial=life.trial,
+                run_id=workshop.run_id,
+            )
+        return (f"{len(proven)} strategies wait for approval: trimtab approvals",)
 
     def give_up(self, error: BaseException, snapshot: Snapshot) -> None:
         """Take back what is not settled, write why the run broke off, and note on the error what is left to do."""

@@ -16,7 +16,8 @@ class Request:
     `conninfo` is libpq's. `workload` is a file, or statements, or None for pg_stat_statements. `lab` is "clone",
     "none", or the DSN of a database that its owner gives for trials. `budget_bytes` bounds the new indexes together.
     `seed` fixes every random choice. `standbys` are replicas of the source whose use of indexes counts too. `wishes`
-    limit what is proposed of indexes further. `from_history` has what `anchor history` recommends tried too.
+    limit what is proposed of indexes further. With `propose` what is proven is left waiting for approval.
+    `from_history` has what `anchor history` recommends tried too.
     """
 
     conninfo: str
@@ -31,6 +32,7 @@ class Request:
     seed: int = 1
     standbys: tuple[str, ...] = ()
     wishes: IndexWishes = NO_WISHES
+    propose: bool = False
     from_history: bool = False
 
 

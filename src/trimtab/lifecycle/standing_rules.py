@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from trimtab.apply.asking import actor
 from trimtab.errors import SpecError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import bundles, waivers
-from trimtab.lifecycle.freezing import actor
 from trimtab.lifecycle.governing import governing
 from trimtab.spec.bundle import Bundle
 from trimtab.spec.waiver import Waiver

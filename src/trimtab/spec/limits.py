@@ -6,6 +6,7 @@ attribute names; where the document writes a size with its unit, the field has a
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
@@ -32,6 +33,9 @@ IndexMethod: TypeAlias = Literal["btree", "hash", "gin", "gist", "spgist", "brin
 DropReason: TypeAlias = Literal["duplicate", "redundant", "unused"]
 StatisticsKind: TypeAlias = Literal["ndistinct", "dependencies", "mcv"]
 SettingScope: TypeAlias = Literal["database", "role", "role_in_database", "function"]
+ApprovalsNeeded: TypeAlias = Literal["none", "one", "two"]
+UNPINNED = "unpinned"
+"""How a document writes that it names no approvers: a child may."""
 UNLIMITED = "unlimited"
 """How a document writes the size that is no limit: the largest that there is."""
 
@@ -63,6 +67,18 @@ def _size(value: object) -> object:
     return LARGEST if value == UNLIMITED else parse_size_bytes(value)
 
 
+def _approvers(value: object) -> object:
+    """Each is NAME=DIGEST, the digest that of both public keys of that person; one key is one person's."""
+    if value == UNPINNED:
+        return None
+    if not isinstance(value, list) or not all(isinstance(one, str) and _APPROVER.fullmatch(one) for one in value):
+        raise ValueError('must be "unpinned", or a list of NAME=DIGEST as `trimtab approver-key` prints them')
+    digests = [one.partition("=")[2] for one in value]
+    if len(set(digests)) < len(digests):
+        raise ValueError("one key is there twice: nobody may stand for two")
+    return tuple(sorted(value))
+
+
 def _windows(value: object) -> object:
     """One list of windows, or a list of lists of which each must be open; "always" is none."""
     if value == ALWAYS_WORD:
@@ -81,6 +97,7 @@ def _setting_limits(value: SettingLimits) -> SettingLimits:
 
 
 _SIZE_SCHEMA = {"type": "string", "pattern": r"^(unlimited|[0-9]+(\.[0-9]+)? *(B|kB|MB|GB|TB))$"}
+_APPROVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}=[0-9a-f]{64}")
 SizeBytes: TypeAlias = Annotated[int, BeforeValidator(_size), Field(ge=0), WithJsonSchema(_SIZE_SCHEMA)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Patterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_patterns)]
@@ -89,6 +106,10 @@ Prefix: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,29}$"), na
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _WINDOWS_SCHEMA = {"anyOf": [{"const": ALWAYS_WORD}, _TEXTS, {"type": "array", "items": _TEXTS}]}
 OpenWindows: TypeAlias = Annotated[Windows, BeforeValidator(_windows), WithJsonSchema(_WINDOWS_SCHEMA), narrow.WINDOWS]
+_APPROVERS_SCHEMA = {"anyOf": [{"const": UNPINNED}, _TEXTS]}
+Approvers: TypeAlias = Annotated[
+    tuple[str, ...] | None, BeforeValidator(_approvers), WithJsonSchema(_APPROVERS_SCHEMA), narrow.APPROVERS
+]
 _LIST = BeforeValidator(_from_list)
 _SORTED = AfterValidator(_in_order)
 
@@ -246,6 +267,20 @@ class Rates(Section):
     repeat_days: Annotated[int, Field(ge=1, le=3_650), narrow.AT_LEAST]
 
 
+class Approvals(Section):
+    """How many people must approve a change before it is made, by its risk, and who they are."""
+
+    low: Annotated[ApprovalsNeeded, narrow.ranked("none", "one", "two")]
+    medium: Annotated[ApprovalsNeeded, narrow.ranked("none", "one", "two")]
+    high: Annotated[ApprovalsNeeded, narrow.ranked("none", "one", "two")]
+    approvers: Approvers
+    max_age_hours: Annotated[float, Field(gt=0, le=24, allow_inf_nan=False), narrow.AT_MOST]
+
+    def needed(self, risk: str) -> int:
+        """Return how many people must approve a change of that risk ("low", "medium", "high")."""
+        return ("none", "one", "two").index({"low": self.low, "medium": self.medium, "high": self.high}[risk])
+
+
 class Limits(BaseModel):
     """`spec:` as a whole. Every field has a value: this is what is enforced."""
 
@@ -265,4 +300,5 @@ class Limits(BaseModel):
     guard: Guard
     servers: Servers
     windows: ChangeWindows
+    approvals: Approvals
     rates: Rates

@@ -68,6 +68,12 @@ def _open_in_both(left: object, right: object) -> object:
     return both(cast(Windows, left), cast(Windows, right))
 
 
+def _pinned_in_both(left: object, right: object) -> object:
+    if left is None or right is None:
+        return right if left is None else left
+    return _common(left, right)
+
+
 def ranked(*wide_to_narrow: str) -> Narrowing:
     """Return the narrowing of a word that stands on a scale."""
     order = wide_to_narrow.index
@@ -87,3 +93,4 @@ PERMISSION = Narrowing(lambda left, right: bool(left) and bool(right), "may only
 PREFIX = Narrowing(_longer_prefix, "may only be made longer")
 SETTING_LIMITS = Narrowing(_settings, "may only leave settings out or narrow their values")
 WINDOWS = Narrowing(_open_in_both, "must be open as well as the parent's", adds=True)
+APPROVERS = Narrowing(_pinned_in_both, "may only name those whom the parent names, if it names any")

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from trimtab.spec.limits import (
     UNLIMITED,
+    UNPINNED,
+    Approvals,
     Changes,
     ChangeWindows,
     Drops,
@@ -146,6 +148,11 @@ class Specification:
         return self.limits.windows
 
     @property
+    def approvals(self) -> Approvals:
+        """How many people must approve a change, and who they are."""
+        return self.limits.approvals
+
+    @property
     def rates(self) -> Rates:
         """How much may be changed in any 24 hours, and how often the same thing."""
         return self.limits.rates
@@ -177,7 +184,9 @@ def _plain(name: str, value: object) -> Json:
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         stated = {f: getattr(value, f) for f in fields}
-        return {fields[f].alias or f: _plain(f, v) for f, v in stated.items() if v is not None}
+        return {fields[f].alias or f: _plain(f, v) for f, v in stated.items() if v is not None or f == "approvers"}
+    if value is None:
+        return UNPINNED
     if isinstance(value, tuple) and name == "open_windows":
         return ALWAYS_WORD if value == ALWAYS else _plain("", value[0] if len(value) == 1 else value)
     if isinstance(value, Quantity):

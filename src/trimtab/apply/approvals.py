@@ -1,0 +1,231 @@
+"""Whether people have approved a strategy as it is to be applied now: verified at the enforcement point.
+
+An approval is a signature over the changes, the effective specification, the facts, the database, an expiry and a
+number that is used once. Whose signatures count is in the specification. What has drifted voids it. It asks nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from trimtab.errors import KeyFileError, UnapprovedError
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.model.approval import Approval
+from trimtab.model.catalog import Snapshot
+from trimtab.model.change import SetSetting, change_digest, touched_table
+from trimtab.model.strategy import Strategy
+from trimtab.signing.keys import public_key_from
+from trimtab.signing.locked import fingerprint
+from trimtab.signing.signature import flaw_in
+from trimtab.spec.specification import Specification
+
+PURPOSE, FORMAT = "trimtab.approval/v1", "trimtab.approval/v1"
+_HOUR_NS = 3600 * 10**9
+_SKEW_NS = 5 * 60 * 10**9
+"""An approval may be signed by a clock that is so much ahead."""
+_MOST_GROWTH = 1.5
+"""A table that has become so much larger, or smaller, is another fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What an approval is held against: the strategy as it is to be applied, and the facts of now.
+
+    `database` is how the ledger names it. `is_begun`: earlier changes of the strategy have been made, so that the facts
+    are other ones by our own hand. `attempt` is the application that this is part of.
+    """
+
+    strategy: Strategy
+    specification: Specification
+    snapshot: Snapshot
+    database: Mapping[str, object]
+    now_ns: int
+    attempt: str
+    ours: frozenset[tuple[str, str]] = frozenset()
+    is_begun: bool = False
+
+
+def facts_digest(strategy: Strategy, snapshot: Snapshot, ours: frozenset[tuple[str, str]]) -> str:
+    """Return the SHA-256 of the facts that an approval is about: tables with columns and indexes, settings, version.
+
+    `ours` are the objects that Trimtab has made there: that one more or less of them stands is no other fact.
+    """
+    import rfc8785
+
+    tables = []
+    for name in sorted({touched for change in strategy.changes if (touched := touched_table(change)) is not None}):
+        table = snapshot.table(*name)
+        tables.append(
+            None
+            if table is None
+            else {
+                "oid": table.oid,
+                "name": list(name),
+                "columns": [[column.name, column.type_name] for column in table.columns],
+                "indexes": sorted(
+                    [index.name, index.definition, str(index.is_valid)]
+                    for index in table.indexes
+                    if (index.schema, index.name) not in ours
+                ),
+                "statistics": sorted(each.name for each in table.statistics if (each.schema, each.name) not in ours),
+            }
+        )
+    held = {
+        f"{change.scope_key} {change.name}": snapshot.scoped_settings.get((change.scope_key, change.name))
+        for change in strategy.changes
+        if isinstance(change, SetSetting)
+    }
+    facts = {"tables": tables, "settings": held, "version": snapshot.server.version // 10000}
+    return hashlib.sha256(rfc8785.dumps(facts)).hexdigest()  # type: ignore[arg-type]
+
+
+def table_bytes(strategy: Strategy, snapshot: Snapshot) -> dict[str, int]:
+    """Return the sizes of the tables that the strategy touches, by "schema.table"."""
+    names = {table for change in strategy.changes if (table := touched_table(change)) is not None}
+    found = {name: snapshot.table(*name) for name in sorted(names)}
+    return {".".join(name): table.size_bytes for name, table in found.items() if table is not None}
+
+
+def refuse_unapproved(
+    moment: Moment, needed: int, entries: Iterable[Entry], proposed_by: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the nonces of the approvals that count; raise UnapprovedError when they are too few.
+
+    `proposed_by` are those who proposed the strategy: nobody approves their own. Codes: `approval.needed` when nobody
+    has approved it, else that of the last approval's flaw: `approval.expired`, `approval.drifted`, `approval.used`,
+    `approval.own`, `approval.unknown_approver`, `approval.invalid`, `approval.same_person`.
+    """
+    if moment.specification.approvals.approvers is None:
+        raise _refused(
+            moment,
+            "approval.unpinned",
+            "the specification needs approvals, and names nobody whose approval counts",
+            "Name them in approvals.approvers: `trimtab approver-key` makes a key and prints the line.",
+        )
+    known = tuple(entries)
+    used = {
+        nonce: entry.text("attempt") for entry in known if entry.kind is Kind.APPROVAL_USED for nonce in _nonces(entry)
+    }
+    own = frozenset(proposed_by)
+    counted: dict[str, str] = {}
+    keys: set[str] = set()
+    flaw: tuple[str, str] | None = None
+    for approval in approvals_of(known, moment.strategy.id):
+        found = _flaw(approval, moment, own, used)
+        if found is not None:
+            flaw = found
+            continue
+        name, key = str(approval.statement["approver"]), fingerprint(public_key_from(approval.public_key))
+        if name in counted or key in keys:
+            flaw = "approval.same_person", f"{name} has approved it more than once, and counts once"
+            continue
+        counted[name] = str(approval.statement["nonce"])
+        keys.add(key)
+    if len(counted) >= needed:
+        return tuple(counted.values())
+    people = f"{len(counted)} of {needed} people have approved it"
+    code, why = flaw or ("approval.needed", "")
+    raise _refused(
+        moment, code, f"{people}{'; ' + why if why else ''}", "See `trimtab approvals`, then `trimtab approve`."
+    )
+
+
+def approvals_of(entries: Iterable[Entry], strategy_id: str) -> tuple[Approval, ...]:
+    """Return the approvals of a strategy that were given after it was last rejected, oldest first."""
+    found: list[Approval] = []
+    for entry in entries:
+        if entry.kind is Kind.APPROVAL_REJECTED and entry.body.get("strategy_id") == strategy_id:
+            found = []
+        elif entry.kind is Kind.APPROVAL_GIVEN and entry.body.get("strategy_id") == strategy_id:
+            found.append(approval_from(entry))
+    return tuple(found)
+
+
+def approval_from(entry: Entry) -> Approval:
+    """Return the approval of an entry. Raises LedgerError `ledger.layout`."""
+    signatures, key = entry.body.get("signatures"), entry.mapping("public_key")
+    if not isinstance(signatures, list) or not all(isinstance(each, dict) for each in signatures):
+        raise entry.layout_error("signatures")
+    return Approval(
+        entry.mapping("statement"),
+        {name: str(value) for name, value in key.items()},
+        tuple(each for each in signatures if isinstance(each, dict)),
+    )
+
+
+def message_of(statement: Mapping[str, object]) -> bytes:
+    """Return the bytes that are signed: the statement as RFC 8785 writes it."""
+    import rfc8785
+
+    return rfc8785.dumps(dict(statement))  # type: ignore[arg-type]
+
+
+def _flaw(approval: Approval, moment: Moment, own: frozenset[str], used: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the code and the words of what is wrong with the approval, None when it counts."""
+    said = approval.statement
+    name = str(said.get("approver"))
+    try:
+        key = public_key_from(approval.public_key)
+    except KeyFileError:
+        return "approval.invalid", f"the approval of {name} carries no usable key"
+    if f"{name}={fingerprint(key)}" not in (moment.specification.approvals.approvers or ()):
+        return "approval.unknown_approver", f"the specification names no approver {name} with that key"
+    flaw = flaw_in(message_of(said), approval.signatures, (key,), purpose=PURPOSE)
+    if flaw is not None or said.get("format") != FORMAT:
+        return "approval.invalid", f"the approval of {name} is not what was signed: {flaw or 'another format'}"
+    if name in own or said.get("proposed_by") == name:
+        return "approval.own", f"{name} proposed it, and nobody approves their own"
+    return _stale(said, name, moment) or _spent(said, name, moment, used)
+
+
+def _stale(said: Mapping[str, object], name: str, moment: Moment) -> tuple[str, str] | None:
+    try:
+        issued_ns, expires_ns = int(str(said["issued_ns"])), int(str(said["expires_ns"]))
+        sizes = {str(key): int(str(value)) for key, value in dict(said["table_bytes"]).items()}  # type: ignore[call-overload]
+    except (KeyError, ValueError, TypeError):
+        return "approval.invalid", f"the approval of {name} lacks what it must say"
+    longest_ns = int(moment.specification.approvals.max_age_hours * _HOUR_NS)
+    if not (issued_ns - _SKEW_NS <= moment.now_ns < min(expires_ns, issued_ns + longest_ns)):
+        return "approval.expired", f"the approval of {name} has expired"
+    expected = {
+        "strategy_id": moment.strategy.id,
+        "changes": [change_digest(change) for change in moment.strategy.changes],
+        "spec_digest": moment.specification.digest,
+        "database": dict(moment.database),
+    }
+    drifted = [key for key, value in expected.items() if said.get(key) != value]
+    if not moment.is_begun:
+        if said.get("facts_digest") != facts_digest(moment.strategy, moment.snapshot, moment.ours):
+            drifted.append("facts")
+        now = table_bytes(moment.strategy, moment.snapshot)
+        drifted += [table for table, size in now.items() if _is_other(sizes, table, size)]
+    if drifted:
+        return "approval.drifted", f"since {name} approved it, this has changed: {', '.join(drifted)}"
+    return None
+
+
+def _is_other(sizes: Mapping[str, int], table: str, size: int) -> bool:
+    before = sizes.get(table)
+    return before is None or size > before * _MOST_GROWTH + (1 << 20) or size * _MOST_GROWTH + (1 << 20) < before
+
+
+def _spent(said: Mapping[str, object], name: str, moment: Moment, used: Mapping[str, str]) -> tuple[str, str] | None:
+    nonce = said.get("nonce")
+    if not isinstance(nonce, str) or len(nonce) < 32:
+        return "approval.invalid", f"the approval of {name} has no number that is used once"
+    if used.get(nonce, moment.attempt) != moment.attempt:
+        return "approval.used", f"the approval of {name} has been used"
+    return None
+
+
+def _nonces(entry: Entry) -> Sequence[str]:
+    nonces = entry.body.get("nonces")
+    if not isinstance(nonces, list):
+        raise entry.layout_error("nonces")
+    return [str(nonce) for nonce in nonces]
+
+
+def _refused(moment: Moment, code: str, found: str, next_step: str) -> UnapprovedError:
+    return UnapprovedError(f"strategy {moment.strategy.id} was not applied: {found}", code=code, next_step=next_step)

@@ -1,0 +1,198 @@
+"""Leaves a strategy waiting for people: writes to the ledger what they are shown, and their approval is held to.
+
+What they sign is made of it by `lifecycle.approving`; what is verified later is made anew from the facts of then. An
+equal request that waits already is not written twice.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+
+from trimtab.apply.approvals import facts_digest, table_bytes
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import applied_changes
+from trimtab.model.approval import ApprovalRequest
+from trimtab.model.catalog import Snapshot
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_from_dict, change_to_dict
+from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
+from trimtab.spec.specification import Specification
+from trimtab.validate.risk import Risk, risk_of
+
+ACTOR = "TRIMTAB_ACTOR"
+
+
+def actor(environ: Mapping[str, str] = os.environ) -> str:
+    """Return who runs this program: `$TRIMTAB_ACTOR`, else the account's name, or its number where it has none."""
+    if environ.get(ACTOR):
+        return environ[ACTOR]
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.geteuid()}"
+
+
+def ask(
+    ledger: Ledger,
+    strategy: Strategy,
+    specification: Specification,
+    snapshot: Snapshot,
+    database: Mapping[str, object],
+    *,
+    inverses: tuple[Change, ...],
+    trial: Trial | None,
+    run_id: str | None,
+) -> ApprovalRequest:
+    """Write that the strategy waits, and return the request; one that says the same is returned as it is."""
+    risk = risk_of(strategy, {(table.schema, table.name): table for table in snapshot.tables})
+    request = ApprovalRequest(
+        id="q-" + uuid.uuid4().hex[:10],
+        strategy=strategy,
+        inverses=inverses,
+        database=database,
+        spec_id=specification.id,
+        spec_digest=specification.digest,
+        facts_digest=facts_digest(strategy, snapshot, ours(ledger.entries(), database)),
+        table_bytes=table_bytes(strategy, snapshot),
+        risk=risk.value,
+        needed=specification.approvals.needed(risk),
+        proposed_by=actor(),
+        trial=None if trial is None else trial_told(trial),
+        run_id=run_id,
+    )
+    for known in requests(ledger.entries(Kind.APPROVAL_REQUESTED)):
+        same = ("spec_digest", "facts_digest", "needed", "proposed_by", "database")
+        if known.strategy.id == strategy.id and all(getattr(known, key) == getattr(request, key) for key in same):
+            return known
+    ledger.append(Kind.APPROVAL_REQUESTED, request_body(request), run_id=run_id)
+    return request
+
+
+def ours(entries: Iterable[Entry], database: Mapping[str, object]) -> frozenset[tuple[str, str]]:
+    """Return schema and name of the objects that Trimtab has made on the database, and that stand."""
+    made = (applied.change for applied in applied_changes(entries, database=database))
+    return frozenset((c.schema, c.name) for c in made if isinstance(c, CreateIndex | CreateStatistics))
+
+
+def needed_for(strategy: Strategy, specification: Specification, snapshot: Snapshot) -> int:
+    """Return how many people must approve the strategy, by the facts of now."""
+    risk = risk_of(strategy, {(table.schema, table.name): table for table in snapshot.tables})
+    return specification.approvals.needed(Risk(risk))
+
+
+def trial_told(trial: Trial) -> dict[str, object]:
+    """Return what people are told of a trial."""
+    return {
+        "before_ms": round(trial.before_ms, 4),
+        "after_ms": round(trial.after_ms, 4),
+        "pairs": trial.pairs,
+        "reason": trial.reason,
+        "query_ids": [query.query_id for query in trial.queries],
+    }
+
+
+def trial_from(request: ApprovalRequest) -> Trial | None:
+    """Return what is known of the trial, by its totals and the queries that it measured; None where there was none."""
+    told = request.trial
+    query_ids = told.get("query_ids") if told is not None else None
+    if told is None or not isinstance(query_ids, list):
+        return None
+    return Trial(
+        before_ms=float(str(told["before_ms"])),
+        after_ms=float(str(told["after_ms"])),
+        pairs=int(str(told["pairs"])),
+        error_rate=0.0,
+        margin=0.0,
+        e_value=0.0,
+        decision=Decision.ACCEPTED,
+        reason=str(told["reason"]),
+        queries=tuple(QueryTrial(str(query_id), 0.0, 0.0, 0, False, "") for query_id in query_ids),
+    )
+
+
+def request_body(request: ApprovalRequest) -> dict[str, object]:
+    """Return the request as the ledger, and a file that is taken to somebody, holds it."""
+    strategy = request.strategy
+    return {
+        "request_id": request.id,
+        "strategy_id": strategy.id,
+        "changes": [change_to_dict(change) for change in strategy.changes],
+        "inverses": [change_to_dict(change) for change in request.inverses],
+        "proposer": strategy.proposer,
+        "title": strategy.title,
+        "reason": strategy.reason,
+        "query_ids": list(strategy.query_ids),
+        "size_bytes": strategy.size_bytes,
+        "evidence": dict(strategy.evidence),
+        "database": dict(request.database),
+        "spec_id": request.spec_id,
+        "spec_digest": request.spec_digest,
+        "facts_digest": request.facts_digest,
+        "table_bytes": dict(request.table_bytes),
+        "risk": request.risk,
+        "needed": request.needed,
+        "proposed_by": request.proposed_by,
+        "trial": None if request.trial is None else dict(request.trial),
+    }
+
+
+def request_from(body: Mapping[str, object], *, run_id: str | None = None, at_ns: int = 0) -> ApprovalRequest:
+    """Return the request that a body holds. Raises ValueError, KeyError or TypeError when it is none."""
+
+    def mapping(key: str) -> Mapping[str, object]:
+        value = body[key]
+        if not isinstance(value, Mapping):
+            raise TypeError(key)
+        return value
+
+    def listed(key: str) -> list[Mapping[str, object]]:
+        value = body[key]
+        if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+            raise TypeError(key)
+        return value
+
+    query_ids = body["query_ids"]
+    if not isinstance(query_ids, list):
+        raise TypeError("query_ids")
+    strategy = Strategy(
+        tuple(change_from_dict(change) for change in listed("changes")),
+        str(body["proposer"]),
+        str(body["title"]),
+        str(body["reason"]),
+        tuple(str(query_id) for query_id in query_ids),
+        size_bytes=int(str(body["size_bytes"])),
+        evidence={k: v for k, v in mapping("evidence").items() if isinstance(v, int | float | str)},
+    )
+    if strategy.id != body["strategy_id"]:
+        raise ValueError("the changes are not those of the strategy")
+    return ApprovalRequest(
+        id=str(body["request_id"]),
+        strategy=strategy,
+        inverses=tuple(change_from_dict(change) for change in listed("inverses")),
+        database=mapping("database"),
+        spec_id=str(body["spec_id"]),
+        spec_digest=str(body["spec_digest"]),
+        facts_digest=str(body["facts_digest"]),
+        table_bytes={table: int(str(size)) for table, size in mapping("table_bytes").items()},
+        risk=Risk(str(body["risk"])).value,
+        needed=int(str(body["needed"])),
+        proposed_by=str(body["proposed_by"]),
+        trial=None if body.get("trial") is None else mapping("trial"),
+        run_id=run_id,
+        at_ns=at_ns,
+    )
+
+
+def requests(entries: Iterable[Entry]) -> tuple[ApprovalRequest, ...]:
+    """Return every request, oldest first. Raises LedgerError `ledger.layout`."""
+    found = []
+    for entry in entries:
+        if entry.kind is Kind.APPROVAL_REQUESTED:
+            try:
+                found.append(request_from(entry.body, run_id=entry.run_id, at_ns=entry.at_ns))
+            except (KeyError, TypeError, ValueError):
+                raise entry.layout_error("changes") from None
+    return tuple(found)

@@ -1,0 +1,82 @@
+"""Requires the approvals that a strategy needs before each of its changes, and spends them with the first one.
+
+An approval that was spent is good for the rest of the same application, and for no other. A strategy that lacks some is
+left waiting for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from trimtab.apply.approvals import Moment, refuse_unapproved
+from trimtab.apply.asking import ask, needed_for, ours, requests
+from trimtab.errors import UnapprovedError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.model.catalog import Snapshot
+from trimtab.model.strategy import Strategy
+from trimtab.spec.specification import Specification
+from trimtab.validate.facts import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What people have allowed in one application of a strategy, known by `attempt`. `now_ns` gives UTC nanoseconds."""
+
+    ledger: Ledger
+    specification: Specification
+    run_id: str
+    attempt: str
+    now_ns: Callable[[], int]
+
+    def require(
+        self,
+        strategy: Strategy,
+        snapshot: Snapshot,
+        database: Mapping[str, object],
+        evidence: Evidence,
+        *,
+        is_begun: bool,
+    ) -> tuple[str, ...]:
+        """Return the numbers of the approvals that count, none where none is needed. Raises UnapprovedError.
+
+        `is_begun`: earlier changes of the strategy have been made in this application.
+        """
+        needed = needed_for(strategy, self.specification, snapshot)
+        if not needed:
+            return ()
+        kinds = (Kind.APPROVAL_REQUESTED, Kind.APPROVAL_GIVEN, Kind.APPROVAL_REJECTED, Kind.APPROVAL_USED)
+        entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
+        own = {request.proposed_by for request in requests(entries) if request.strategy.id == strategy.id}
+        moment = Moment(
+            strategy,
+            self.specification,
+            snapshot,
+            database,
+            self.now_ns(),
+            self.attempt,
+            ours(self.ledger.entries(), database),
+            is_begun,
+        )
+        try:
+            return refuse_unapproved(moment, needed, entries, own)
+        except UnapprovedError:
+            if not is_begun:
+                inverses = tuple(change.inverse(snapshot) for change in strategy.changes)
+                ask(
+                    self.ledger,
+                    strategy,
+                    self.specification,
+                    snapshot,
+                    database,
+                    inverses=inverses,
+                    trial=evidence.trial,
+                    run_id=self.run_id,
+                )
+            raise
+
+    def spend(self, strategy: Strategy, nonces: tuple[str, ...]) -> None:
+        """Write that these approvals are used: no other application may."""
+        body = {"strategy_id": strategy.id, "attempt": self.attempt, "nonces": list(nonces)}
+        self.ledger.append(Kind.APPROVAL_USED, body, run_id=self.run_id)

@@ -1,0 +1,203 @@
+"""What people do with strategies that wait: list them, sign an approval, or reject. No server is asked anything.
+
+A request is a document of its own, so that it can be taken to where the approver's key is, and the approval back. What
+is signed is made of the request; the enforcement point holds it against the facts of then.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, message_of
+from trimtab.apply.asking import actor, request_body, request_from, requests
+from trimtab.errors import RefusedError, UsageError
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import intents
+from trimtab.model.approval import Approval, ApprovalRequest
+from trimtab.model.change import change_digest
+from trimtab.signing.keys import SigningKey
+from trimtab.signing.signature import sign
+
+REQUEST_FORMAT = "trimtab.approval.request/v1"
+MAX_HOURS = 24.0
+_HOUR_NS = 3600 * 10**9
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request, and who has approved it. `state` is "waiting", "approved", "rejected" or "applied"."""
+
+    request: ApprovalRequest
+    approved_by: tuple[str, ...]
+    state: str
+
+
+def waiting(ledger_path: Path) -> tuple[Waiting, ...]:
+    """Return the newest request of every strategy on every database, oldest first, with how it stands."""
+    with Ledger.open(ledger_path) as ledger:
+        entries = tuple(ledger.entries())
+    newest: dict[tuple[str, str], ApprovalRequest] = {}
+    for request in requests(entries):
+        key = (request.strategy.id, json.dumps(dict(request.database), sort_keys=True))
+        newest.pop(key, None)
+        newest[key] = request
+    return tuple(_stands(request, entries) for request in newest.values())
+
+
+def find(ledger_path: Path, name: str) -> Waiting:
+    """Return the request of that id, or the newest of that strategy. Raises UsageError `approval.unknown`."""
+    found = [each for each in waiting(ledger_path) if name in (each.request.id, each.request.strategy.id)]
+    if len(found) == 1:
+        return found[0]
+    some = ", ".join(each.request.id for each in found)
+    raise UsageError(
+        f"{name} does not wait for an approval" if not found else f"{name} waits on several databases: {some}",
+        code="approval.unknown",
+        next_step="`trimtab approvals` lists what waits; name one by its request (q-...).",
+    )
+
+
+def request_document(request: ApprovalRequest) -> dict[str, object]:
+    """Return the request as the file that is taken to an approver."""
+    return {"schema": REQUEST_FORMAT, **request_body(request), "requested_ns": str(request.at_ns)}
+
+
+def read_request(path: Path) -> ApprovalRequest:
+    """Return the request of a file. Raises UsageError `approval.unreadable`."""
+    held = _document(path)
+    try:
+        if held.get("schema") != REQUEST_FORMAT:
+            raise ValueError("another format")
+        return request_from(held, at_ns=int(str(held["requested_ns"])))
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable(path, "it is no request for an approval") from None
+
+
+def statement(request: ApprovalRequest, approver: str, *, hours: float, now_ns: int) -> dict[str, object]:
+    """Return what the approver signs. Raises RefusedError `approval.own`, UsageError `approval.hours`."""
+    if not 0 < hours <= MAX_HOURS:
+        raise UsageError(
+            f"an approval for {hours} hours was refused: it holds for at most {MAX_HOURS:.0f}",
+            code="approval.hours",
+            next_step="Give --hours between 0 and 24.",
+        )
+    if approver == request.proposed_by:
+        raise RefusedError(
+            f"{approver} proposed {request.strategy.id}, and nobody approves their own",
+            code="approval.own",
+            next_step="Have somebody else approve it.",
+        )
+    return {
+        "format": FORMAT,
+        "request_id": request.id,
+        "strategy_id": request.strategy.id,
+        "changes": [change_digest(change) for change in request.strategy.changes],
+        "spec_id": request.spec_id,
+        "spec_digest": request.spec_digest,
+        "facts_digest": request.facts_digest,
+        "table_bytes": {table: str(size) for table, size in request.table_bytes.items()},
+        "database": dict(request.database),
+        "risk": request.risk,
+        "proposed_by": request.proposed_by,
+        "approver": approver,
+        "issued_ns": str(now_ns),
+        "expires_ns": str(now_ns + int(hours * _HOUR_NS)),
+        "nonce": secrets.token_hex(32),
+    }
+
+
+def signed(said: Mapping[str, object], key: SigningKey) -> Approval:
+    """Return the approval with both signatures."""
+    return Approval(said, key.public.to_dict(), tuple(sign(message_of(said), key, purpose=PURPOSE)))
+
+
+def approval_document(approval: Approval) -> dict[str, object]:
+    """Return the approval as the ledger, and a file that is taken back, holds it."""
+    return {
+        "strategy_id": approval.statement["strategy_id"],
+        "statement": dict(approval.statement),
+        "public_key": dict(approval.public_key),
+        "signatures": [dict(each) for each in approval.signatures],
+    }
+
+
+def read_approval(path: Path) -> Approval:
+    """Return the approval of a file. Raises UsageError `approval.unreadable`; if it holds is asked on applying."""
+    held = _document(path)
+    said, key, signatures = (held.get(name) for name in ("statement", "public_key", "signatures"))
+    if not isinstance(said, dict) or not isinstance(key, dict) or not isinstance(signatures, list):
+        raise _unreadable(path, "it is no approval")
+    return Approval(
+        said, {k: str(v) for k, v in key.items()}, tuple(each for each in signatures if isinstance(each, dict))
+    )
+
+
+def record(ledger_path: Path, approval: Approval) -> None:
+    """Write the approval to the ledger. Raises LedgerError; UsageError `approval.unknown` when nothing such waits."""
+    find(ledger_path, str(approval.statement.get("request_id")))
+    with Ledger.open(ledger_path) as ledger:
+        ledger.append(Kind.APPROVAL_GIVEN, approval_document(approval))
+
+
+def reject(ledger_path: Path, name: str, reason: str, *, by: Callable[[], str] = actor) -> Waiting:
+    """Reject what waits: approvals that were given are void. Raises UsageError `approval.unknown`, LedgerError."""
+    found = find(ledger_path, name)
+    body = {
+        "request_id": found.request.id,
+        "strategy_id": found.request.strategy.id,
+        "reason": reason,
+        "by": by(),
+    }
+    with Ledger.open(ledger_path) as ledger:
+        ledger.append(Kind.APPROVAL_REJECTED, body)
+    return find(ledger_path, found.request.id)
+
+
+def _stands(request: ApprovalRequest, entries: tuple[Entry, ...]) -> Waiting:
+    asked_ns = request.at_ns
+    later = [entry for entry in entries if entry.at_ns >= asked_ns]
+    given = approvals_of(later, request.strategy.id)
+    names = tuple(dict.fromkeys(str(each.statement.get("approver")) for each in given))
+    rejected = any(e.kind is Kind.APPROVAL_REJECTED and e.body.get("request_id") == request.id for e in later)
+    applied = any(
+        intent.is_done and not intent.is_revert and intent.intended.text("strategy_id") == request.strategy.id
+        for intent in intents(later)
+        if intent.is_on(request.database)
+    )
+    state = "waiting"
+    if applied:
+        state = "applied"
+    elif rejected and not given:
+        state = "rejected"
+    elif len(names) >= request.needed:
+        state = "approved"
+    return Waiting(request, names, state)
+
+
+def _document(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(path, str(error.strerror)) from None
+    try:
+        held = json.loads(raw.decode("utf-8")) if len(raw) <= _MOST_BYTES else None
+    except (ValueError, RecursionError):
+        held = None
+    if not isinstance(held, dict):
+        raise _unreadable(path, "it is not a JSON object of up to 1 MiB")
+    return held
+
+
+def _unreadable(path: Path, found: str) -> UsageError:
+    return UsageError(
+        f"{path} cannot be used: {found}",
+        code="approval.unreadable",
+        next_step="`trimtab approvals ID --json` writes a request, `trimtab approve --from --out` an approval.",
+    )

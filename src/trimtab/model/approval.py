@@ -1,0 +1,42 @@
+"""A strategy that waits for people, and what one of them has signed. Values; nothing is verified here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trimtab.model.change import Change
+from trimtab.model.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """What waits. `database` is how the ledger names it; `table_bytes` are sizes, by "schema.table", of that moment.
+
+    `needed` people must approve. `facts_digest` is of the facts that an approval is about; `proposed_by` is who ran the
+    program that proposed it. `trial` is what was measured, None where nothing was.
+    """
+
+    id: str
+    strategy: Strategy
+    inverses: tuple[Change, ...]
+    database: Mapping[str, object]
+    spec_id: str
+    spec_digest: str
+    facts_digest: str
+    table_bytes: Mapping[str, int]
+    risk: str
+    needed: int
+    proposed_by: str
+    trial: Mapping[str, object] | None = None
+    run_id: str | None = None
+    at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What one person has signed. `statement` is the document; `public_key` and `signatures` as files hold them."""
+
+    statement: Mapping[str, object]
+    public_key: Mapping[str, str]
+    signatures: tuple[Mapping[str, object], ...]

@@ -1,0 +1,306 @@
+"""What people must approve is not applied without them: the right ones, of these changes, facts and rules, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from trimtab.apply.approvals import PURPOSE, message_of
+from trimtab.apply.enforce import Enforcer
+from trimtab.errors import HeldError, RefusedError, UnapprovedError, UsageError
+from trimtab.ledger.entry import Kind
+from trimtab.lifecycle import approving
+from trimtab.lifecycle.approving import approval_document, find, signed, statement
+from trimtab.model.approval import Approval, ApprovalRequest
+from trimtab.model.change import Change
+from trimtab.model.strategy import Strategy
+from trimtab.signing.keys import SigningKey
+from trimtab.signing.locked import fingerprint
+from trimtab.signing.signature import sign
+from trimtab.spec.specification import Specification
+
+from .shop import CREATE_INDEX, CREATE_STATISTICS, DROP_INDEX, Shop, quick_specification, strategy
+
+pytestmark = pytest.mark.server
+
+ANN, BOB, EVE = (SigningKey(bytes([n]) * 32, bytes([n + 9]) * 32) for n in (1, 2, 3))
+HOUR_NS = 3600 * 10**9
+
+
+def pin(name: str, key: SigningKey) -> str:
+    return f"{name}={fingerprint(key.public)}"
+
+
+PINNED = (pin("ann", ANN), pin("bob", BOB))
+
+
+def specification(
+    low: str = "one", high: str = "two", approvers: tuple[str, ...] | None = PINNED, **more: object
+) -> Specification:
+    found = quick_specification()
+    changed = {"low": low, "medium": "one", "high": high, "approvers": approvers, **more}
+    limits = found.limits.model_copy(update={"approvals": found.approvals.model_copy(update=changed)})
+    return replace(found, limits=limits)
+
+
+@dataclass
+class Desk:
+    """A shop whose specification wants approvals, and those who give them."""
+
+    shop: Shop
+    enforcer: Enforcer
+
+    @property
+    def now_ns(self) -> int:
+        return self.enforcer.now_ns()
+
+    def refused(self, *changes: Change, enforcer: Enforcer | None = None) -> str:
+        """Apply, and return the code of the refusal; nothing is changed, and nothing intended."""
+        before, intents = self.shop.picture(), self.shop.kinds().count("apply_intended")
+        with pytest.raises(UnapprovedError) as refused:
+            (enforcer or self.enforcer).apply(strategy(*changes))
+        assert self.shop.picture() == before
+        assert self.shop.kinds().count("apply_intended") == intents
+        return refused.value.code
+
+    def request(self, *changes: Change) -> ApprovalRequest:
+        found = find(self.shop.ledger_path, strategy(*changes).id).request
+        assert isinstance(found.strategy, Strategy)
+        return found
+
+    def approve(
+        self,
+        *changes: Change,
+        name: str = "ann",
+        key: SigningKey = ANN,
+        hours: float = 1.0,
+        change: Callable[[dict[str, object]], None] = lambda said: None,
+    ) -> Approval:
+        said = statement(self.request(*changes), name, hours=hours, now_ns=self.now_ns)
+        change(said)
+        approval = signed(said, key)
+        self.add(approval)
+        return approval
+
+    def add(self, approval: Approval) -> None:
+        self.enforcer.ledger.append(Kind.APPROVAL_GIVEN, approval_document(approval))
+
+
+@pytest.fixture
+def desk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("TRIMTAB_ACTOR", "agent")
+    return Desk(shop, shop.enforcer(specification=specification()))
+
+
+def test_what_nobody_has_approved_is_left_waiting_and_is_applied_once_it_is(desk: Desk) -> None:
+    assert desk.refused(CREATE_INDEX) == "approval.needed"
+    waits = find(desk.shop.ledger_path, strategy(CREATE_INDEX).id)
+    assert (waits.state, waits.request.risk, waits.request.needed) == ("waiting", "low", 1)
+    assert (waits.request.proposed_by, waits.request.inverses[0].kind) == ("agent", "drop_index")
+    desk.approve(CREATE_INDEX)
+    assert find(desk.shop.ledger_path, strategy(CREATE_INDEX).id).state == "approved"
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+    assert desk.shop.standing() == [CREATE_INDEX]
+    assert find(desk.shop.ledger_path, strategy(CREATE_INDEX).id).state == "applied"
+
+
+def test_asking_twice_leaves_one_request(desk: Desk) -> None:
+    for _ in range(2):
+        desk.refused(CREATE_INDEX)
+    assert desk.shop.kinds() == ["approval_requested"]
+
+
+def test_a_high_risk_needs_two_people(desk: Desk) -> None:
+    assert desk.refused(DROP_INDEX) == "approval.needed"
+    desk.approve(DROP_INDEX)
+    assert desk.refused(DROP_INDEX) == "approval.needed"
+    desk.approve(DROP_INDEX)
+    assert desk.refused(DROP_INDEX) == "approval.same_person"
+    desk.approve(DROP_INDEX, name="bob", key=BOB)
+    desk.enforcer.apply(strategy(DROP_INDEX))
+    assert desk.shop.standing() == [DROP_INDEX]
+
+
+def test_one_key_does_not_stand_for_two_people_even_if_it_is_pinned_twice(desk: Desk) -> None:
+    twice = specification(approvers=(pin("ann", ANN), pin("eve", ANN)))
+    enforcer = replace(desk.enforcer, specification=twice)
+    desk.refused(DROP_INDEX, enforcer=enforcer)
+    for name in ("ann", "eve"):
+        desk.approve(DROP_INDEX, name=name)
+    assert desk.refused(DROP_INDEX, enforcer=enforcer) == "approval.same_person"
+
+
+def test_an_approval_is_used_once(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    approval = desk.approve(CREATE_INDEX)
+    (applied,) = desk.enforcer.apply(strategy(CREATE_INDEX))
+    desk.enforcer.revert(applied)
+    assert desk.refused(CREATE_INDEX) == "approval.used"
+    desk.add(approval)
+    assert desk.refused(CREATE_INDEX) == "approval.used"
+
+
+def test_one_approval_carries_all_changes_of_a_strategy(desk: Desk) -> None:
+    both = (CREATE_INDEX, CREATE_STATISTICS)
+    desk.refused(*both)
+    desk.approve(*both)
+    desk.enforcer.apply(strategy(*both))
+    assert desk.shop.standing() == list(both)
+
+
+def test_taking_back_needs_nobody(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX)
+    before = desk.shop.picture()
+    (applied,) = desk.enforcer.apply(strategy(CREATE_INDEX))
+    desk.enforcer.revert(applied)
+    assert desk.shop.picture() == before
+
+
+def _set(key: str, value: object) -> Callable[[dict[str, object]], None]:
+    return lambda said: said.update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (_set("changes", ["0" * 64]), "approval.drifted"),
+        (_set("strategy_id", "s-0000000000"), "approval.needed"),
+        (_set("spec_digest", "0" * 64), "approval.drifted"),
+        (_set("facts_digest", "0" * 64), "approval.drifted"),
+        (_set("table_bytes", {"public.orders": "8192"}), "approval.drifted"),
+        (_set("table_bytes", {}), "approval.drifted"),
+        (_set("database", {"system_identifier": "1", "database": "x", "database_oid": 1}), "approval.drifted"),
+        (_set("expires_ns", "1"), "approval.expired"),
+        (_set("issued_ns", str(2**62)), "approval.expired"),
+        (_set("nonce", "short"), "approval.invalid"),
+        (_set("format", "trimtab.approval/v2"), "approval.invalid"),
+        (_set("expires_ns", "soon"), "approval.invalid"),
+        (_set("approver", "eve"), "approval.unknown_approver"),
+        (_set("proposed_by", "ann"), "approval.own"),
+    ],
+)
+def test_an_approval_of_something_else_counts_for_nothing(
+    desk: Desk, change: Callable[[dict[str, object]], None], code: str
+) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX, change=change)
+    assert desk.refused(CREATE_INDEX) == code
+
+
+def test_an_approval_with_a_key_that_is_not_pinned_counts_for_nothing(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX, key=EVE)
+    assert desk.refused(CREATE_INDEX) == "approval.unknown_approver"
+
+
+def test_a_forged_or_altered_approval_counts_for_nothing(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    good = signed(statement(desk.request(CREATE_INDEX), "ann", hours=1.0, now_ns=desk.now_ns), ANN)
+    other = sign(message_of(good.statement), ANN, purpose="ledger-checkpoint/v1")
+    forged: list[Approval] = [
+        replace(good, signatures=tuple(sign(message_of(good.statement), EVE, purpose=PURPOSE))),
+        replace(good, statement={**good.statement, "nonce": "f" * 64}),
+        replace(good, signatures=good.signatures[:1]),
+        replace(good, signatures=tuple(other)),
+    ]
+    for approval in forged:
+        desk.add(approval)
+        assert desk.refused(CREATE_INDEX) == "approval.invalid"
+    mixed: Mapping[str, str] = {**ANN.public.to_dict(), "ed25519": EVE.public.to_dict()["ed25519"]}
+    desk.add(replace(good, public_key=mixed))
+    assert desk.refused(CREATE_INDEX) == "approval.invalid"
+
+
+def test_facts_that_drift_void_it(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX)
+    desk.shop.run("CREATE INDEX orders_somebody ON orders (note)")
+    assert desk.refused(CREATE_INDEX) == "approval.drifted"
+    desk.shop.run("DROP INDEX orders_somebody")
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+
+
+def test_another_specification_voids_it(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX)
+    enforcer = replace(desk.enforcer, specification=specification(max_age_hours=23.0))
+    assert desk.refused(CREATE_INDEX, enforcer=enforcer) == "approval.drifted"
+
+
+def test_it_expires_by_its_own_word_and_by_the_specifications(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX, hours=1.0)
+    now_ns = desk.now_ns
+    later = replace(desk.enforcer, now_ns=lambda: now_ns + 2 * HOUR_NS)
+    assert desk.refused(CREATE_INDEX, enforcer=later) == "approval.expired"
+    brief = replace(later, specification=specification(max_age_hours=1.5))
+    desk.refused(CREATE_INDEX, enforcer=brief)
+    desk.approve(CREATE_INDEX, hours=24.0)
+    assert desk.refused(CREATE_INDEX, enforcer=brief) == "approval.expired"
+
+
+def test_what_was_applied_by_us_beside_it_is_no_drift(desk: Desk) -> None:
+    for change in (CREATE_INDEX, CREATE_STATISTICS):
+        desk.refused(change)
+        desk.approve(change)
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+    desk.enforcer.apply(strategy(CREATE_STATISTICS))
+    assert desk.shop.standing() == [CREATE_INDEX, CREATE_STATISTICS]
+
+
+def test_nobody_approves_what_they_proposed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_ACTOR", "ann")
+    desk = Desk(shop, shop.enforcer(specification=specification()))
+    desk.refused(CREATE_INDEX)
+    with pytest.raises(RefusedError) as refused:
+        statement(desk.request(CREATE_INDEX), "ann", hours=1.0, now_ns=desk.now_ns)
+    assert refused.value.code == "approval.own"
+    said = {**statement(desk.request(CREATE_INDEX), "bob", hours=1.0, now_ns=desk.now_ns), "approver": "ann"}
+    desk.add(signed({**said, "proposed_by": "somebody"}, ANN))
+    assert desk.refused(CREATE_INDEX) == "approval.own"
+    desk.approve(CREATE_INDEX, name="bob", key=BOB)
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+
+
+def test_a_rejection_voids_what_was_given(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX)
+    rejected = approving.reject(desk.shop.ledger_path, strategy(CREATE_INDEX).id, "not now")
+    assert rejected.state == "rejected"
+    assert desk.refused(CREATE_INDEX) == "approval.needed"
+
+
+def test_a_specification_that_names_nobody_lets_nothing_pass(desk: Desk) -> None:
+    enforcer = replace(desk.enforcer, specification=specification(approvers=None))
+    desk.refused(CREATE_INDEX, enforcer=enforcer)
+    desk.approve(CREATE_INDEX)
+    assert desk.refused(CREATE_INDEX, enforcer=enforcer) == "approval.unpinned"
+
+
+def test_an_approval_does_not_open_what_else_is_shut(desk: Desk, tmp_path: Path) -> None:
+    from trimtab.apply.switch import Freeze, KillSwitch
+
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX)
+    KillSwitch(tmp_path).freeze(Freeze(None, "", "ann", 1))
+    with pytest.raises(HeldError):
+        desk.enforcer.apply(strategy(CREATE_INDEX))
+    KillSwitch(tmp_path).thaw(None)
+    desk.enforcer.apply(strategy(CREATE_INDEX))  # it was not spent
+
+
+def test_where_nothing_is_required_nothing_is_asked(shop: Shop) -> None:
+    shop.enforcer().apply(strategy(DROP_INDEX))
+    assert "approval_requested" not in shop.kinds()
+
+
+def test_it_holds_for_a_day_at_most(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    for hours in (0.0, 24.1, -1.0):
+        with pytest.raises(UsageError) as refused:
+            statement(desk.request(CREATE_INDEX), "ann", hours=hours, now_ns=1)
+        assert refused.value.code == "approval.hours"

@@ -1,0 +1,101 @@
+"""From a proposal to an applied change, as people and an agent do it: two accounts of work, one key each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .market import SPECIFICATION, Market
+from .program import Program
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+AGENT = {"TRIMTAB_ACTOR": "agent"}
+
+
+def _person(passphrase: str) -> dict[str, str]:
+    return {"TRIMTAB_PASSPHRASE_COMMAND": f"echo '{passphrase}'", "TRIMTAB_ACTOR": "somebody"}
+
+
+ANN, BOB = _person("anns long passphrase"), _person("bobs long passphrase")
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Path:
+    from .market import write_workload
+
+    return write_workload(tmp_path / "current.sql", reads=2)
+
+
+def _specification(program: Program, tmp_path: Path) -> Path:
+    pins = []
+    for name, person in (("ann", ANN), ("bob", BOB)):
+        made = program.succeed("approver-key", name, "--json", environ=person).document
+        assert Path(made["path"]).stat().st_mode & 0o077 == 0
+        pins.append(made["pin"])
+    path = tmp_path / "approved.yaml"
+    needs = {"low": "one", "medium": "one", "high": "two", "approvers": pins}
+    path.write_text(f"{SPECIFICATION}  approvals: {json.dumps(needs)}\n", "utf-8")
+    return path
+
+
+def test_what_an_agent_proposes_is_applied_when_people_have_signed_it(
+    program: Program, market: Market, workload: Path, tmp_path: Path
+) -> None:
+    specification, before = _specification(program, tmp_path), market.definitions()
+    run = (market.dsn, "--workload", workload, "--spec", specification)
+    proposed = program.succeed("optimize", *run, "--propose", "--json", environ=AGENT).document
+    proven = [each["id"] for each in proposed["strategies"] if each["outcome"] == "proven"]
+    waiting = program.succeed("approvals", "--json").document["waiting"]
+    assert [each["strategy_id"] for each in waiting] == proven
+    assert {(each["state"], each["proposed_by"]) for each in waiting} == {("waiting", "agent")}
+    assert market.definitions() == before
+
+    name = next(each["strategy_id"] for each in waiting if each["needed"] == 1)
+    refused = program.run("apply", name, *run, environ=AGENT)
+    assert (refused.code, refused.reason) == (5, "approval.needed")
+    # The agent has the key's file, and neither its passphrase nor a terminal.
+    assert program.run("approve", name, "--as", "ann", environ=AGENT).reason == "approval.no_terminal"
+    guessed = program.run("approve", name, "--as", "ann", environ=_person("a guess of an agent"))
+    assert (guessed.reason, "guess" in guessed.stderr) == ("key.passphrase", False)
+    assert program.run("approve", name, "--as", "agent", environ=ANN).reason == "approval.own"
+
+    signed = program.succeed("approve", name, "--as", "ann", "--hours", "2", environ=ANN)
+    assert "CREATE INDEX CONCURRENTLY" in signed.stderr
+    assert "DROP INDEX CONCURRENTLY" in signed.stderr
+    applied = program.succeed("apply", name, *run, "--json", environ=AGENT).document
+    assert applied["outcome"] == "kept"
+    assert market.definitions() != before
+    states = {each["strategy_id"]: each["state"] for each in program.succeed("approvals", "--json").document["waiting"]}
+    assert states[name] == "applied"
+    program.succeed("revert", name, market.dsn, "--spec", specification)
+    assert market.definitions() == before
+
+
+def test_a_request_is_approved_where_the_key_is_and_the_approval_is_brought_back(
+    program: Program, market: Market, workload: Path, tmp_path: Path
+) -> None:
+    specification = _specification(program, tmp_path)
+    run = (market.dsn, "--workload", workload, "--spec", specification)
+    # With --apply, too, what people have to approve waits, and is no failure.
+    first = program.succeed("optimize", *run, "--apply", "--json", environ=AGENT).document
+    assert {each["outcome"] for each in first["strategies"] if each["trial"]} <= {"proven", "rejected"}
+    name = program.succeed("approvals", "--json").document["waiting"][0]["strategy_id"]
+    request, approval = tmp_path / "request.json", tmp_path / "approval.json"
+    request.write_text(program.succeed("approvals", name, "--json").stdout, "utf-8")
+    elsewhere = {**ANN, "TRIMTAB_STATE": str(tmp_path / "elsewhere")}
+    program.succeed("approve", "--from", request, "--as", "ann", "--out", approval, environ=elsewhere)
+    program.succeed("approve", "--add", approval)
+    assert program.succeed("approvals", "--json").document["waiting"][0]["approved_by"] == ["ann"]
+    # Altered on its way it counts for nothing.
+    held = json.loads(approval.read_text("utf-8"))
+    held["statement"]["expires_ns"] = str(int(held["statement"]["expires_ns"]) + 1)
+    other = tmp_path / "altered.json"
+    other.write_text(json.dumps(held), "utf-8")
+    program.succeed("reject", name, "--reason", "once more")
+    program.succeed("approve", "--add", other)
+    assert program.run("apply", name, *run, environ=AGENT).reason == "approval.invalid"
+    again = program.run("approve", "--from", tmp_path / "nothing.json", "--out", other, environ=ANN)
+    assert again.reason == "approval.unreadable"

@@ -10,6 +10,7 @@ from trimtab.cli.commands import ledger_of, load, print_json, source_of, stdout_
 from trimtab.cli.text import printable
 from trimtab.errors import RegressionError
 from trimtab.report.security import baseline_document, check_document, diff_document
+from trimtab.security.catalogue import item
 
 if TYPE_CHECKING:
     from trimtab.lifecycle.securing import Compared
@@ -99,9 +100,15 @@ def _tell_compared(compared: Compared) -> None:
     _tell_unreadable(compared.after)
     worst_first = sorted(compared.differences, key=lambda each: not each.effect.counts_as_weakened)
     for each in worst_first[:SHOWN]:
-        _say(f"  {each.effect.value:<12} {each.code:<34} {printable(each.path, limit=300)}{_values(each)}")
+        told = f"{printable(each.path, limit=300)}{_values(each)}{_benchmark(each)}"
+        _say(f"  {each.effect.value:<12} {each.code:<34} {told}")
     if len(worst_first) > SHOWN:
         _say(f"  and {len(worst_first) - SHOWN} more; --json has all")
+
+
+def _benchmark(each: Difference) -> str:
+    numbers = item(each.code).cis
+    return f"  [CIS {', '.join(numbers)}]" if numbers else ""
 
 
 def _values(each: Difference) -> str:
@@ -137,6 +144,7 @@ def _tell_transport(seen: Transport) -> None:
 
 
 def _tell_findings(found: Sequence[Finding]) -> None:
+    found = [each for each in found if each.code != "warning.unreadable"]  # which is told above
     for each in found[:SHOWN]:
         _say(f"  warning ({each.severity.value}) {each.code}: {printable(each.subject, limit=200)}: {each.found}")
     if len(found) > SHOWN:

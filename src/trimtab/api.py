@@ -375,9 +375,7 @@ class QuantumDatabaseOptimizer:
         wishes: IndexWishes = NO_WISHES,
     ) -> None:
         """`spec_id` is an id or a file. The others are as in `optimize`; without `dsn` libpq's environment decides."""
-        from trimtab.spec.load import load_spec
-
-        self.spec = load_spec(spec_id)
+        self.spec = get_spec(spec_id, ledger_path=ledger_path)
         self._spec_reference = spec_id
         self._dsn = dsn
         self._lab = lab
@@ -450,9 +448,7 @@ class IntelligentIndexOptimizer:
         wishes: IndexWishes = NO_WISHES,
     ) -> None:
         """`spec_id` is an id or a file. The others are as in `advise_indexes`."""
-        from trimtab.spec.load import load_spec
-
-        self.spec = load_spec(spec_id)
+        self.spec = get_spec(spec_id, ledger_path=ledger_path)
         self._spec_reference = spec_id
         self._lab = lab
         self._pg_bin = pg_bin

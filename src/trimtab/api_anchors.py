@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.api_spec import get_spec
 from trimtab.errors import ConfigError, UsageError
 from trimtab.model.anchor import Anchor, Dimension
 from trimtab.model.evolution import Evolution, Insight, Recommendation, Series
@@ -267,9 +268,7 @@ class TemporalPerformanceAnchor:
         ledger_path: Path | None = None,
     ) -> None:
         """`spec_id` is an id or a file; the others are as in `create_anchor`."""
-        from trimtab.spec.load import load_spec
-
-        self.spec = load_spec(spec_id)
+        self.spec = get_spec(spec_id, ledger_path=ledger_path)
         self._spec_reference = spec_id
         self._permanence = permanence
         self._runs = runs

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.api_spec import get_spec
 from trimtab.errors import UsageError
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
 from trimtab.model.keyed import Keyed
@@ -121,9 +122,7 @@ class SecureOptimizationEngine:
         watcher: Watcher | None = None,
     ) -> None:
         """`spec_id` is an id or a file. The others are as in `optimize`."""
-        from trimtab.spec.load import load_spec
-
-        self.spec = load_spec(spec_id)
+        self.spec = get_spec(spec_id, ledger_path=ledger_path)
         self._spec_reference = spec_id
         self._lab = lab
         self._apply = apply

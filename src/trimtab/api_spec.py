@@ -55,8 +55,16 @@ class Compliance(Keyed):
     document: bytes
 
 
-def get_spec(spec_id: str | Path = BASE_SPEC) -> Specification:
-    """Return the effective specification of an id or a file. Raises SpecError."""
+def get_spec(spec_id: str | Path = BASE_SPEC, *, ledger_path: Path | None = None) -> Specification:
+    """Return the effective specification of an id, of a file, or of `bundle:ID/FILE` where the ledger is.
+
+    Raises SpecError, KeyFileError.
+    """
+    if isinstance(spec_id, str) and spec_id.startswith("bundle:"):
+        from trimtab.lifecycle.governing import named
+        from trimtab.paths import ledger_path as default_ledger_path
+
+        return named(spec_id, ledger_path or default_ledger_path())
     from trimtab.spec.load import load_spec
 
     return load_spec(spec_id)

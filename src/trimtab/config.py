@@ -295,8 +295,10 @@ class _Reader:
             raise self._refused(f"{where}{key}", "its home directory is not known") from None
 
     def _spec(self, table: Mapping[str, object], key: str, where: str) -> str:
-        """What looks like a file, or is one, is meant from where trimtab.toml is; all else is an id."""
+        """What looks like a file, or is one, is meant from where trimtab.toml is; all else is an id, or a bundle's."""
         file, text = self._path(table, key, where), self._text(table, key, where)
+        if text.startswith("bundle:"):
+            return text
         try:
             is_file = "/" in text or text.endswith((".yaml", ".yml")) or file.is_file()
         except OSError:  # longer than the name of a file may be

@@ -166,3 +166,5 @@ def test_a_bundle_is_made_signed_and_taken_into_force(shop: Path, tmp_path: Path
     [bundle] = told("install", "rules/bundle.signed", cwd=tmp_path)["bundles"]
     assert (bundle["revision"], bundle["expired"]) == (7, False)
     assert "--spec bundle:SHOP_RULES/shop.yaml" in run("install", cwd=tmp_path).stdout
+    found = told("effective", "bundle:SHOP_RULES/shop.yaml", cwd=tmp_path)
+    assert found["metadata"]["id"] == "SHOP_PRODUCTION"

@@ -140,3 +140,14 @@ def test_the_ledger_tells_of_bundles(tmp_path: Path) -> None:
     found = [(entry.body["note"], entry.body.get("code")) for entry in ledger.entries(Kind.BUNDLE_NOTED)]
     ledger.close()
     assert found == [("in_force", None), ("refused", "bundle.rollback")]
+
+
+def test_it_is_found_by_its_name_from_python_and_from_the_configuration(state: Path, tmp_path: Path) -> None:
+    from trimtab import api
+    from trimtab.config import load_config
+
+    assert api.get_spec(REFERENCE, ledger_path=state / "ledger.db").id == "SHOP_BUNDLED"
+    optimizer = api.QuantumDatabaseOptimizer(REFERENCE, ledger_path=state / "ledger.db")
+    assert (optimizer.spec.id, optimizer.spec.expires_unix) == ("SHOP_BUNDLED", NOW + 59 * 86_400)
+    (tmp_path / "trimtab.toml").write_text(f'[defaults]\nspec = "{REFERENCE}"\n')
+    assert load_config(tmp_path / "trimtab.toml").defaults.spec == REFERENCE

@@ -11,7 +11,7 @@ from trimtab.errors import KeyFileError, SpecError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import waivers
-from trimtab.lifecycle.governing import governing
+from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.standing_rules import unwaive, waive
 from trimtab.lifecycle.trust import distrust, trust, trusted
 from trimtab.spec.waiver import Waiver
@@ -169,3 +169,11 @@ def test_the_ledger_tells_of_waivers(state: Path, tmp_path: Path) -> None:
     ledger.close()
     assert notes == ["refused", "in_force", "removed"]
     assert waivers.installed(state) == ()
+
+
+def test_a_spoilt_waiver_keeps_nobody_from_taking_back(state: Path, tmp_path: Path) -> None:
+    waivers.install(state, waiver(tmp_path / "w", ANN), SHIPPED, NOW)
+    (state / "waivers" / "W_WIDE.json").write_text("{}")
+    with pytest.raises(SpecError):
+        governing(None, state / "ledger.db")
+    assert named(None, state / "ledger.db").digest == SHIPPED.digest

@@ -90,12 +90,13 @@ def status(*, config: Path | None, as_json: bool) -> int:
 
 def _windows(config: Path | None) -> dict[str, object]:
     """Return when the configured specification lets changes be made: the next three times, or why it cannot be told."""
-    from trimtab.spec.load import load_spec
+    from trimtab.lifecycle.governing import named
     from trimtab.spec.windows import ALWAYS, open_intervals
 
-    reference = load(config).defaults.spec
+    loaded = load(config)
+    reference = loaded.defaults.spec
     try:
-        specification = load_spec(reference)
+        specification = named(reference, ledger_of(loaded))
     except SpecError as error:
         return {"spec_id": reference, "is_always": False, "next": [], "error": error.code}
     windows = specification.windows.open_windows

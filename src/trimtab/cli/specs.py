@@ -57,7 +57,7 @@ def lint(reference: str, *, is_strict: bool, as_json: bool) -> int:
     from trimtab.spec.lint import lint as findings_of
     from trimtab.spec.load import lineage
 
-    links = lineage(reference)
+    links = lineage(_located(reference))
     findings = findings_of(links)
     specification = links[-1].effective
     if as_json:
@@ -82,7 +82,7 @@ def effective(reference: str, *, as_json: bool) -> None:
     """Print what it means, and its digest."""
     from trimtab.spec.load import load_spec
 
-    specification = load_spec(reference)
+    specification = load_spec(_located(reference))
     document = {"chain": list(specification.chain), "digest": specification.digest, **specification.document()}
     if as_json:
         print_json({"schema": "trimtab.spec.effective/v1", **document})
@@ -98,7 +98,7 @@ def explain(reference: str, path: str | None, *, as_json: bool) -> None:
     from trimtab.spec.explain import explain as explained
     from trimtab.spec.load import lineage
 
-    found = explained(lineage(reference), path)
+    found = explained(lineage(_located(reference)), path)
     if as_json:
         fields = [
             {
@@ -124,7 +124,7 @@ def diff(before: str, after: str, *, is_strict: bool, as_json: bool) -> int:
     from trimtab.spec.difference import Direction, differences
     from trimtab.spec.load import load_spec
 
-    old, new = load_spec(before), load_spec(after)
+    old, new = load_spec(_located(before)), load_spec(_located(after))
     found = differences(old, new)
     if as_json:
         print_json(
@@ -154,7 +154,7 @@ def run_tests(files: Sequence[Path], *, spec: str | None, as_json: bool) -> int:
     for path in files:
         test = read_test(read_document(read_file(path), str(path)))
         named = test.specification if test.specification in known_ids() else path.parent / test.specification
-        ended.extend((path, one) for one in test.run(load_spec(spec if spec is not None else named)))
+        ended.extend((path, one) for one in test.run(load_spec(_located(spec) if spec is not None else named)))
     failed = [(path, one) for path, one in ended if not one.is_as_expected]
     if as_json:
         cases = [{"file": str(path), **_case(one)} for path, one in ended]
@@ -209,17 +209,25 @@ def schema() -> None:
 
 
 def _decision(asked: Judged, document: dict[str, object]) -> Decision:
-    from trimtab.cli.commands import load, source_of
+    from trimtab.cli.commands import ledger_of, load, source_of
     from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle.governing import governing
     from trimtab.lifecycle.judging import facts_of
-    from trimtab.spec.load import load_spec
     from trimtab.validate.decision import Decision, strategy_from_dict
 
     strategy = strategy_from_dict(document)
     config = load(asked.config)
-    specification = load_spec(asked.spec or config.defaults.spec)
+    specification = governing(asked.spec or config.defaults.spec, ledger_of(config))
     source = source_of(asked.dsn, asked.database, config)
     return Decision(strategy, specification, facts_of(conninfo_for(source, None)))
+
+
+def _located(reference: str) -> str | Path:
+    """Return the file of a reference to a bundle here; another reference as it is."""
+    from trimtab.cli.commands import ledger_of, load
+    from trimtab.lifecycle.governing import located
+
+    return located(reference, ledger_of(load(None))) if reference.startswith("bundle:") else reference
 
 
 def read_file(path: Path) -> bytes:

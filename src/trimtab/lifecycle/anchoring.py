@@ -27,6 +27,7 @@ from trimtab.errors import LabError
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import in_force, keep, put_back_names, store_of
 from trimtab.lifecycle.arrivals import arrival_profile
+from trimtab.lifecycle.governing import named
 from trimtab.lifecycle.watch_identity import identity_of
 from trimtab.model.anchor import Permanence, QueryLevel
 from trimtab.model.catalog import Snapshot
@@ -41,7 +42,6 @@ from trimtab.observe.parents import read_parents
 from trimtab.observe.server import read_clock
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.observe.traffic import read_counters, statements_of
-from trimtab.spec.load import load_spec
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.digests import statistics_digests
 from trimtab.twin.image import save
@@ -81,7 +81,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
     """
     store = store_of(request.ledger_path)
     store.key()
-    specification = load_spec(request.spec) if request.spec is not None else load_spec()
+    specification = named(request.spec, request.ledger_path)
     with (
         ExitStack() as stack,
         Ledger.open(request.ledger_path) as ledger,

@@ -31,6 +31,11 @@ class Found:
     expires_unix: int
 
 
+def is_reference(reference: object) -> bool:
+    """True for `bundle:ID/FILE`."""
+    return isinstance(reference, str) and reference.startswith(PREFIX)
+
+
 def verified(state: Path, manifest: Path) -> tuple[Bundle, Mapping[str, bytes]]:
     """Return the bundle and its files, when a key trusted here has signed it and every file is the one it names.
 

@@ -18,7 +18,7 @@ from trimtab.errors import RefusedError, UsageError
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
-from trimtab.lifecycle.governing import governing
+from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.lock_situation import situation_of
 from trimtab.lifecycle.lock_trial import trying_in_lab
 from trimtab.lifecycle.locking import LockRequest, Tried, TryWithout, known_leases, lock, review
@@ -112,11 +112,15 @@ def review_all(request: ReviewRequest, watcher: Watcher) -> list[Lease]:
     with ExitStack() as stack:
         try_without: TryWithout = _nobody_tries
         if any(lease.state is LeaseState.EXPIRED and lease.query_id in queries for lease in known):
-            try_without = stack.enter_context(
-                trying_in_lab(
-                    request.conninfo, spec=request.spec, pg_bin=request.pg_bin, seed=request.seed, watcher=watcher
-                )
+            specification = named(request.spec, request.ledger_path)
+            in_lab = trying_in_lab(
+                request.conninfo,
+                specification=specification,
+                pg_bin=request.pg_bin,
+                seed=request.seed,
+                watcher=watcher,
             )
+            try_without = stack.enter_context(in_lab)
         return review(
             request.conninfo, request.ledger_path, queries, try_without, spec=request.spec, ttl_days=request.ttl_days
         )

@@ -28,6 +28,7 @@ from trimtab.model.workload import Query, Workload
 from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import read_facts
 from trimtab.spec.load import load_spec
+from trimtab.spec.specification import Specification
 from trimtab.trial.arms import arm
 from trimtab.trial.lab import open_clone_lab
 from trimtab.trial.likeness import lacking
@@ -39,7 +40,7 @@ from trimtab.trial.run import TrialLimits, Trials
 def trying_in_lab(
     conninfo: str,
     *,
-    spec: str | Path | None = None,
+    specification: Specification | None = None,
     pg_bin: Path | None = None,
     seed: int = 1,
     watcher: Watcher | None = None,
@@ -48,7 +49,7 @@ def trying_in_lab(
 
     `seed` decides the coins of the pairs.
     """
-    limits = load_spec(spec).trial
+    limits = (specification or load_spec()).trial
     told = watcher or Silent()
     with closing(connect(conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         snapshot = read_facts(source, Workload((), "none"))

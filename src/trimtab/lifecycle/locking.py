@@ -34,7 +34,7 @@ from trimtab.errors import RefusedError, SourceError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
-from trimtab.lifecycle.governing import governing
+from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.recover import recover, recovering
 from trimtab.lifecycle.same_server import require_same_server
@@ -170,7 +170,7 @@ def verify(
 
     Raises UsageError `lock.unknown`, `lock.not_active`, `lock.another_query`; SourceError.
     """
-    with recovering(conninfo, ledger_path, governing(None, ledger_path), _run_id()) as opened:
+    with recovering(conninfo, ledger_path, named(None, ledger_path), _run_id()) as opened:
         desk = _Desk(conninfo, *opened, clock)
         lease = _active(desk, lease_id)
         if query.id != lease.query_id:
@@ -196,7 +196,7 @@ def release(
     What others have replaced meanwhile is left alone. Raises UsageError `lock.unknown`, `lock.not_active`, and what
     reverting raises: then the rest of the lock stands, and `release` can be called again.
     """
-    with recovering(conninfo, ledger_path, governing(spec, ledger_path), _run_id()) as opened:
+    with recovering(conninfo, ledger_path, named(spec, ledger_path), _run_id()) as opened:
         desk = _Desk(conninfo, *opened, clock)
         released = _taken_back(desk, _active(desk, lease_id), Note.RELEASED, reason)
         _forget_statistics(desk)
@@ -219,7 +219,7 @@ def review(
     alone, and renewed when it does not, or when nobody can tell. Retiring flips a plan, and so it waits when the plan
     was flipped twice within a day. Raises SourceError, LedgerError, and what reverting raises.
     """
-    with recovering(conninfo, ledger_path, governing(spec, ledger_path), _run_id()) as opened:
+    with recovering(conninfo, ledger_path, named(spec, ledger_path), _run_id()) as opened:
         desk = _Desk(conninfo, *opened, clock)
         recover(desk.ledger, desk.enforcer, desk.snapshot)
         seen = []

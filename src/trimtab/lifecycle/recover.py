@@ -23,7 +23,7 @@ from trimtab.errors import LedgerError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import Pending, applied_changes, pending
-from trimtab.lifecycle.governing import governing
+from trimtab.lifecycle.governing import named
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.securing import preservation
 from trimtab.model.applied import Applied
@@ -67,7 +67,7 @@ def resume(conninfo: str, ledger_path: Path, spec: str | Path | None) -> Recover
     Each open intent is compared with the catalog and answered. Then what was applied and never settled is taken back:
     without its measurement nobody knows that it holds.
     """
-    with recovering(conninfo, ledger_path, governing(spec, ledger_path)) as (ledger, enforcer, snapshot):
+    with recovering(conninfo, ledger_path, named(spec, ledger_path)) as (ledger, enforcer, snapshot):
         return recover(ledger, enforcer, snapshot)
 
 
@@ -88,7 +88,7 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
     A strategy on which later ones rest is refused before anything of it is taken back: `revert.rested_on`. What cannot
     be taken back does not keep the rest from it; then the first reason is raised, and its `done` says what was.
     """
-    with recovering(conninfo, ledger_path, governing(spec, ledger_path)) as (ledger, enforcer, snapshot):
+    with recovering(conninfo, ledger_path, named(spec, ledger_path)) as (ledger, enforcer, snapshot):
         database = database_body(snapshot.server)
         first, problems = _recover(ledger, enforcer, snapshot)
         standing = applied_changes(ledger.entries(), database=database)

@@ -16,8 +16,6 @@ from trimtab.spec.settings import shown
 from trimtab.validate.case import Case, label
 from trimtab.validate.rule_facts import rule_facts
 
-_BROKEN = (Answer.BROKEN, Answer.ERROR)
-
 
 @dataclass(frozen=True, slots=True)
 class OwnRules:
@@ -37,13 +35,19 @@ def judged(case: Case) -> OwnRules:
     warnings: list[Violation] = []
     kept = applied = 0.0
     for number, rule in enumerate(rules):
-        said = [(path, facts, *told[number]) for path, facts, told in asked]
-        broken = [_violation(rule, path, facts, error) for path, facts, answer, error in said if answer in _BROKEN]
-        violations += [found for found in broken if found.severity == "block"]
-        warnings += [found for found in broken if found.severity != "block"]
-        if any(answer is not Answer.NOT_APPLICABLE for _, _, answer, _ in said):
+        is_applied = is_broken = False
+        for path, facts, told in asked:
+            answer, error = told[number]
+            if answer is Answer.NOT_APPLICABLE:
+                continue
+            is_applied = True
+            if answer is not Answer.KEPT:
+                is_broken = True
+                found = _violation(rule, path, facts, error)
+                (violations if found.severity == "block" else warnings).append(found)
+        if is_applied:
             applied += rule.weight
-            kept += 0.0 if broken else rule.weight
+            kept += 0.0 if is_broken else rule.weight
     return OwnRules(tuple(violations), tuple(warnings), kept, applied)
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench.governance import security, spec
+from bench.governance import ledger, security, spec
 
-PARTS: dict[str, Callable[[], None]] = {"security": security.measure, "spec": spec.measure}
+PARTS: dict[str, Callable[[], None]] = {
+    "ledger": ledger.measure,
+    "security": security.measure,
+    "spec": spec.measure,
+}
 
 
 def main() -> None:

@@ -107,6 +107,13 @@ def test_the_last_entry_cannot_be_cut_off_unnoticed(place: Path) -> None:
         assert ledger.append(Kind.RUN_STARTED, {}).seq == 5
 
 
+def test_an_edited_key_is_named_like_any_other_entry(ledger: Ledger) -> None:
+    ledger.set_key()
+    change_a_database(ledger)
+    past_the_triggers(ledger.path, "UPDATE entries SET body = '{}' WHERE seq = 1")
+    assert (ledger.verify().verified, ledger.verify().first_bad) == (False, 1)
+
+
 def test_a_ledger_that_was_removed_is_missed(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with Ledger.open(path) as ledger:
@@ -135,7 +142,7 @@ def test_another_history_is_refused_by_the_head_and_by_the_checkpoint_alone(tmp_
         assert refused.value.code == "ledger.forked"
 
 
-@pytest.mark.parametrize("content", ["", "{}", "\xff", '{"format": "trimtab.ledger.seen/v1", "entries": 1}'])
+@pytest.mark.parametrize("content", ["{}", "\xff", '{"format": "trimtab.ledger.seen/v1", "entries": 1}'])
 def test_what_was_seen_and_cannot_be_read_is_no_reason_to_go_on(ledger: Ledger, content: str) -> None:
     SeenFiles(ledger.path).head_file.write_bytes(content.encode("latin-1"))
     for act in (lambda: ledger.append(Kind.RUN_STARTED, {}), ledger.verify):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import math
 
 import pytest
@@ -79,3 +81,35 @@ def test_bytes_that_are_not_canonical_are_not_read(text: bytes) -> None:
 def test_nesting_without_end_is_not_read() -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         parse_body(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+@settings(max_examples=300, deadline=None)
+@given(bodies, st.data())
+def test_what_is_read_is_exactly_what_rfc_8785_would_write(body: dict[str, object], data: st.DataObject) -> None:
+    """Also of texts that are nearly canonical: keys in another order, numbers and characters written otherwise."""
+    how = data.draw(st.sampled_from(["python", "spaces", "ascii", "unsorted"]))
+    separators = (", ", ": ") if how == "spaces" else (",", ":")
+    text = json.dumps(body, ensure_ascii=how == "ascii", separators=separators, sort_keys=how != "unsorted")
+    is_canonical = text.encode() == rfc8785.dumps(body)  # type: ignore[arg-type]
+    try:
+        assert parse_body(text.encode()) == body
+        assert is_canonical
+    except ValueError:
+        assert not is_canonical
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a":NaN}', '{"a":-Infinity}', '{"a":1.0}', '{"a":1E2}', '{"a":-0}', '{"a":1,"a":1}',
+     '{"\U00010000":1,"\uffff":2}', '{"a":"\\ud800"}', '{"a":"\\u0041"}', '{"a":9007199254740993}'],
+)  # fmt: skip
+def test_json_that_is_not_canonical_is_no_body(text: str) -> None:
+    is_canonical = False
+    with contextlib.suppress(Exception):
+        is_canonical = rfc8785.dumps(json.loads(text)) == text.encode()
+    assert is_canonical is (text.startswith('{"\U00010000'))
+    if is_canonical:
+        assert parse_body(text.encode())
+    else:
+        with pytest.raises(ValueError, match=r"canonical|deeply"):
+            parse_body(text.encode())

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -139,6 +140,25 @@ def test_two_processes_and_several_threads_never_fork_the_chain(place: Path) -> 
         verification = ledger.verify()
         assert (verification.verified, verification.entries) == (True, 75)
         assert [entry.body["n"] for entry in ledger.entries(run_id="p1")] == list(range(25))
+
+
+def test_a_ledger_that_others_append_to_meanwhile_verifies(place: Path) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        with Ledger.open(place) as ledger:
+            while not stop.is_set():
+                ledger.append(Kind.APPLY_DONE, {})
+
+    with Ledger.open(place) as ledger, ThreadPoolExecutor(1) as threads:
+        ledger.set_key()
+        writer = threads.submit(write)
+        try:
+            found = [ledger.verify() for _ in range(20)]
+        finally:
+            stop.set()
+        writer.result()
+    assert [each.reason for each in found] == [""] * 20
 
 
 def test_many_may_create_it_at_once(tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from trimtab.errors import LedgerError
 from trimtab.ledger.chain import BrokenRowError, Row, row_bytes
-from trimtab.ledger.entry import canonical_body, entry_hash, parse_body
+from trimtab.ledger.entry import canonical_body, entry_hash
 
 FORMAT = "trimtab.ledger.export/v1"
 _FIELDS = frozenset({"at_ns", "body", "kind", "prev_hash", "run_id", "seq"})
@@ -78,35 +77,45 @@ def entry_document(row: Row) -> dict[str, object]:
 
 def _line(line: bytes, seq: int) -> Mapping[str, object]:
     try:
-        if not line.endswith(b"\n"):
-            raise ValueError
-        return parse_body(line[:-1])
-    except ValueError:
-        raise ExportFlawError(seq, "its line is no canonical JSON") from None
+        document = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ExportFlawError(seq, "its line is no JSON object")
+    return document
 
 
 def _row(document: Mapping[str, object], canonical: bytes, expected: int) -> Row:
-    """The hash is that of the line: whether it is the one that was written, the next entry and the tree say."""
+    """The hash is that of the line: whether it is the one that was written, the next entry and the tree say.
+
+    The body is taken out of the line as it stands there; that it is canonical is part of the entry's verification.
+    """
     seq, at_ns, kind = document.get("seq"), document.get("at_ns"), document.get("kind")
-    run_id, body, prev_hash = document.get("run_id"), document.get("body"), document.get("prev_hash")
+    run_id, prev_hash = document.get("run_id"), document.get("prev_hash")
     texts = isinstance(at_ns, str) and isinstance(kind, str) and isinstance(prev_hash, str)
-    if document.keys() != _FIELDS or not texts or not isinstance(seq, int) or not isinstance(body, dict):
-        raise ExportFlawError(expected, "its line does not have the fields of an entry")
-    if run_id is not None and not isinstance(run_id, str):
+    is_named = run_id is None or isinstance(run_id, str)
+    if document.keys() != _FIELDS or not texts or not is_named or not isinstance(seq, int):
         raise ExportFlawError(expected, "its line does not have the fields of an entry")
     row = Row(
         seq=seq,
-        at_ns=str(at_ns).encode(),
-        kind=str(kind).encode(),
-        run_id=None if run_id is None else run_id.encode(),
-        body=canonical_body(body),
-        prev_hash=str(prev_hash).encode(),
+        at_ns=_encoded(at_ns),
+        kind=_encoded(kind),
+        run_id=None if run_id is None else _encoded(run_id),
+        body=b"",
+        prev_hash=_encoded(prev_hash),
         hash=entry_hash(canonical).encode(),
     )
     try:
-        is_same = row_bytes(row) == canonical
-    except (BrokenRowError, LedgerError):
-        is_same = False
-    if not is_same:
+        before, _, after = row_bytes(row).partition(b'"body":')
+    except (BrokenRowError, ValueError):
+        raise ExportFlawError(expected, "its line does not have the fields of an entry") from None
+    before += b'"body":'
+    body = canonical[len(before) : len(canonical) - len(after)]
+    if before + body + after != canonical:
         raise ExportFlawError(expected, "its line is not an entry's canonical JSON")
-    return row
+    return replace(row, body=body)
+
+
+def _encoded(value: object) -> bytes:
+    """A lone surrogate, which JSON can write and UTF-8 cannot, is in no entry."""
+    return str(value).encode("utf-8", "replace")

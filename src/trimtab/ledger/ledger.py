@@ -10,16 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from trimtab.errors import LedgerError
-from trimtab.ledger.chain import BrokenRowError, Row, read_entry
+from trimtab.errors import KeyFileError, LedgerError
+from trimtab.ledger.chain import BrokenRowError, Row, read_entry, row_bytes
 from trimtab.ledger.checkpoint import EVERY_ENTRIES, Checkpoint, origin_of, read_checkpoint, signed_checkpoint
-from trimtab.ledger.entry import GENESIS, Entry, Kind, canonical_body, canonical_entry, entry_hash, parse_body
+from trimtab.ledger.entry import GENESIS, Entry, Json, Kind, canonical_body, canonical_entry, entry_hash, parse_body
 from trimtab.ledger.faults import forked, truncated
-from trimtab.ledger.merkle import consistency_proof, inclusion_proof
+from trimtab.ledger.merkle import GrowingTree, consistency_proof, inclusion_proof, leaf_hash
 from trimtab.ledger.place import server_of
 from trimtab.ledger.redaction import refuse_secrets
 from trimtab.ledger.seen import Seen, SeenFiles
@@ -37,6 +38,15 @@ if TYPE_CHECKING:
 _RESULTS = frozenset({Kind.APPLY_DONE, Kind.APPLY_FAILED, Kind.REVERT_DONE, Kind.REVERT_FAILED, Kind.LEDGER_KEY_SET})
 
 
+@dataclass(frozen=True, slots=True)
+class _Tip:
+    """The last entry, its canonical JSON, and the tree up to it."""
+
+    entry: Entry
+    whole: bytes
+    tree: GrowingTree
+
+
 class Ledger:
     """An open ledger. Close it, or use it as a context manager."""
 
@@ -48,6 +58,10 @@ class Ledger:
         self._keys = KeyFiles(path)
         self._is_as_seen = False
         self._is_appended = False
+        self._is_signed = False
+        self._tip: _Tip | None = None
+        self._origin = ""
+        self._key_in_force: tuple[int, str] | None = None
 
     @classmethod
     def open(cls, path: Path, *, clock: Callable[[], int] = time.time_ns) -> Ledger:
@@ -76,8 +90,8 @@ class Ledger:
     def close(self) -> None:
         """Sign what this ledger was given to append, where there is a key, and close the store."""
         try:
-            if self._is_appended and self._keys.has_key():
-                with suppress(LedgerError):
+            if self._is_signed or (self._is_appended and self._keys.has_key()):
+                with suppress(LedgerError, KeyFileError):
                     self.checkpoint()
         finally:
             self._store.close()
@@ -107,14 +121,16 @@ class Ledger:
         """
         kind = Kind(kind)
         canonical = canonical_body(body)
-        refuse_secrets(parse_body(canonical))
+        written = parse_body(canonical)
+        refuse_secrets(written)
         with self._store.writing() as connection:
-            entry = self._append(connection, kind, canonical, run_id)
-            is_due = kind in _RESULTS or entry.seq % EVERY_ENTRIES == 0
-            checkpoint = self._signed_now(connection, entry) if is_due else None
-        self._note(entry, checkpoint)
-        self._is_appended = checkpoint is None
-        return entry
+            tip = self._append(connection, kind, canonical, written, run_id)
+            is_due = kind in _RESULTS or tip.entry.seq % EVERY_ENTRIES == 0
+            checkpoint = self._signed_now(connection, tip) if is_due else None
+        self._tip = tip
+        self._remember(tip.entry)
+        self._is_appended, self._is_signed = checkpoint is None, self._is_signed or checkpoint is not None
+        return tip.entry
 
     def checkpoint(self) -> Checkpoint | None:
         """Sign the ledger as it is now, unless that is done; return the last checkpoint, None without any.
@@ -122,16 +138,16 @@ class Ledger:
         Raises LedgerError, KeyFileError.
         """
         with self._store.writing() as connection:
-            last = self._believed(self._store.last_row(connection))
+            tip = self._last_tip(connection)
             known = self._store.last_checkpoint(connection)
             signed = None
-            if last is not None and (known is None or known[0] < last.seq):
-                self._require_as_seen(connection, last)
-                signed = self._signed_now(connection, last)
-        self._is_appended = False
-        if last is not None:
-            self._note(last, signed)
-        return signed or (None if known is None else self._read_note(known[1]))
+            if tip is not None and (known is None or known[0] < tip.entry.seq):
+                self._require_as_seen(connection, tip.entry)
+                signed = self._signed_now(connection, tip)
+        self._is_appended = self._is_signed = False
+        last = signed or (None if known is None else self._read_note(known[1]))
+        self._remember(None if tip is None else tip.entry, last)
+        return last
 
     def set_key(self, *, rotates: bool = False) -> tuple[PublicKey, bool]:
         """Put the signing key of this machine in force, made where there is none, and return it and whether it is new.
@@ -146,12 +162,10 @@ class Ledger:
                 return current.public, False
             coming = self._keys.coming(is_first=current is None)
             body = canonical_body(key_body(coming, current))
-            entry = self._append(connection, Kind.LEDGER_KEY_SET, body, None)
-            self._store.insert_checkpoint(
-                connection, entry.seq, (checkpoint := self._sign(connection, entry, coming)).note
-            )
+            tip = self._append(connection, Kind.LEDGER_KEY_SET, body, parse_body(body), None)
+            checkpoint = self._sign(connection, tip, coming)
         self._keys.key_in_force(coming.public.id)  # moves it to its place
-        self._note(entry, checkpoint)
+        self._remember(tip.entry, checkpoint)
         return coming.public, True
 
     def entries(self, kind: Kind | None = None, run_id: str | None = None) -> Iterator[Entry]:
@@ -208,41 +222,64 @@ class Ledger:
         verify. `pinned` are checkpoints that were kept elsewhere. What is found whole is seen from now on.
         """
         seen, kept = self._seen.head(), self._seen.checkpoint()
-        evidence = Evidence(
-            nodes=self._store.nodes(),
-            notes=self.notes(),
-            pinned=(*pinned, *([kept] if kept is not None else [])),
-            seen=seen,
-            keys=(*keys, *self.signers()),
-            needs_signature=bool(keys),
-        )
+        own: tuple[PublicKey, ...] = ()
         count = 0
+        with suppress(LedgerError):  # an entry that cannot be read is named below
+            own = self.signers()
 
-        def counted() -> Iterator[Row]:
+        def counted(until: int) -> Iterator[Row]:
             nonlocal count
-            for row in self._store.rows():
+            for row in self._store.rows(until=until):
                 count += 1
                 yield row
 
         try:
-            found = check(counted(), evidence)
+            notes = self.notes()
+            entries, nodes = self._store.ends()  # what others append from here on is not looked at
+            evidence = Evidence(
+                nodes=self._store.nodes(nodes),
+                notes=notes,
+                pinned=(*pinned, *([kept] if kept is not None else [])),
+                seen=seen,
+                keys=(*keys, *own),
+                needs_signature=bool(keys),
+            )
+            found = check(counted(entries), evidence)
         except LedgerError as error:
             if error.code != "ledger.corrupt":
                 raise
             return Verification(count, False, count + 1, "the file is damaged at this entry or soon after", "")
         if found.verified and found.entries:
-            self._remember(Seen(found.entries, found.head), None)
+            with suppress(OSError, LedgerError):
+                self._seen.note(Seen(found.entries, found.head))
         return found
 
-    def _append(self, connection: Connection, kind: Kind, canonical: bytes, run_id: str | None) -> Entry:
-        last = self._believed(self._store.last_row(connection))
+    def _append(
+        self, connection: Connection, kind: Kind, canonical: bytes, body: Mapping[str, Json], run_id: str | None
+    ) -> _Tip:
+        tip = self._last_tip(connection)
+        last = None if tip is None else tip.entry
         self._require_as_seen(connection, last)
         seq, prev_hash, earliest = (1, GENESIS, 0) if last is None else (last.seq + 1, last.hash, last.at_ns)
         at_ns = max(self._clock(), earliest)
         whole = canonical_entry(seq, at_ns, kind.value, run_id, canonical, prev_hash)
-        entry = Entry(seq, at_ns, kind, run_id, parse_body(canonical), prev_hash, entry_hash(whole))
-        self._store.insert(connection, entry, canonical, whole)
-        return entry
+        entry = Entry(seq, at_ns, kind, run_id, body, prev_hash, entry_hash(whole))
+        tree = GrowingTree() if tip is None else tip.tree.copy()
+        made = tree.append(leaf_hash(whole))
+        self._store.insert(connection, entry, canonical, made)
+        return _Tip(entry, whole, tree)
+
+    def _last_tip(self, connection: Connection) -> _Tip | None:
+        """Return the last entry and the tree up to it: those of this ledger's own last append, while they are it."""
+        row = self._store.last_row(connection)
+        if row is None:
+            return None
+        tip = self._tip
+        with suppress(ValueError):
+            is_known = tip is not None and row.hash == tip.entry.hash.encode() and row_bytes(row) == tip.whole
+            if is_known:
+                return tip
+        return _Tip(self._believed_row(row), row_bytes(row), self._store.tree(connection, row.seq))
 
     def _require_as_seen(self, connection: Connection, last: Entry | None) -> None:
         """Nothing is added to, and nothing signed of, a ledger that lost what was seen here before."""
@@ -261,22 +298,22 @@ class Ledger:
             raise forked(self.name, kept.size, self._seen.checkpoint_file)
         self._is_as_seen = True
 
-    def _signed_now(self, connection: Connection, last: Entry) -> Checkpoint | None:
+    def _signed_now(self, connection: Connection, tip: _Tip) -> Checkpoint | None:
         """Sign the ledger up to its last entry, where the key in force is on this machine."""
         if not self._keys.has_key():
             return None
         key = self._keys.key_in_force(self._key_id(connection))
-        if key is None:
-            return None
-        checkpoint = self._sign(connection, last, key)
+        return None if key is None else self._sign(connection, tip, key)
+
+    def _sign(self, connection: Connection, tip: _Tip, key: SigningKey) -> Checkpoint:
+        if not self._origin:
+            first = tip.entry if tip.entry.seq == 1 else self._believed(self._store.row(connection, 1))
+            if first is None:
+                raise self._store.corrupt("its first entry is missing")
+            self._origin = origin_of(first.hash)
+        checkpoint = signed_checkpoint(self._origin, tip.entry.seq, tip.tree.root, key)
         self._store.insert_checkpoint(connection, checkpoint.size, checkpoint.note)
         return checkpoint
-
-    def _sign(self, connection: Connection, last: Entry, key: SigningKey) -> Checkpoint:
-        first = last if last.seq == 1 else self._believed(self._store.row(connection, 1))
-        if first is None:
-            raise self._store.corrupt("its first entry is missing")
-        return signed_checkpoint(origin_of(first.hash), last.seq, self._store.root(connection, last.seq), key)
 
     def _own_key(self, key_id: str | None) -> SigningKey:
         key = self._keys.key_in_force(key_id)
@@ -292,8 +329,15 @@ class Ledger:
         return key
 
     def _key_id(self, connection: Connection) -> str | None:
-        entry = self._believed(self._store.last_key_row(connection))
-        return None if entry is None else key_set(entry).public.id
+        """Return the id of the key in force. Another program may have put another there since it was asked last."""
+        seq = self._store.last_key_seq(connection)
+        if seq is None:
+            return None
+        if self._key_in_force is None or self._key_in_force[0] != seq:
+            entry = self._believed(self._store.row(connection, seq))
+            assert entry is not None
+            self._key_in_force = (seq, key_set(entry).public.id)
+        return self._key_in_force[1]
 
     def _read_note(self, note: str) -> Checkpoint:
         try:
@@ -301,13 +345,13 @@ class Ledger:
         except NoteFlawError:
             raise self._store.corrupt("its last checkpoint cannot be read") from None
 
-    def _note(self, last: Entry, checkpoint: Checkpoint | None) -> None:
-        self._remember(Seen(last.seq, last.hash), checkpoint)
-
-    def _remember(self, seen: Seen, checkpoint: Checkpoint | None) -> None:
+    def _remember(self, last: Entry | None, checkpoint: Checkpoint | None = None) -> None:
         """The entry is in the ledger already: what cannot be noted leaves an older, lower bound."""
         with suppress(OSError, LedgerError):
-            self._seen.note(seen, checkpoint)
+            if last is not None:
+                self._seen.note(Seen(last.seq, last.hash))
+            if checkpoint is not None:
+                self._seen.keep(checkpoint)
 
     def _believed(self, row: Row | None) -> Entry | None:
         return None if row is None else self._believed_row(row)

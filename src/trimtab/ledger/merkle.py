@@ -43,6 +43,17 @@ def root(size: int, node: NodeAt) -> bytes:
     return EMPTY_ROOT if size == 0 else _range_root(0, size, node)
 
 
+def peaks(size: int, node: NodeAt) -> dict[int, bytes]:
+    """Return the nodes, by level, that are all that is needed to go on from a tree of `size` leaves."""
+    found: dict[int, bytes] = {}
+    begin = 0
+    for level in reversed(range(size.bit_length())):
+        if size >> level & 1:
+            found[level] = node(level, begin >> level)
+            begin += 1 << level
+    return found
+
+
 def inclusion_proof(index: int, size: int, node: NodeAt) -> list[bytes]:
     """Return the proof that the leaf of that index, counted from 0, is in the tree of `size` leaves (PATH)."""
     return _path(index, 0, size, node)
@@ -117,6 +128,15 @@ class GrowingTree:
 
     size: int = 0
     _peaks: dict[int, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, size: int, node: NodeAt) -> GrowingTree:
+        """Return the tree of so many leaves, to go on from there."""
+        return cls(size, peaks(size, node))
+
+    def copy(self) -> GrowingTree:
+        """Return one that grows by itself."""
+        return GrowingTree(self.size, dict(self._peaks))
 
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Add a leaf and return the nodes that it completes."""

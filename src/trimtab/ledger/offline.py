@@ -184,7 +184,9 @@ def _seen_files(state: Path | None, origin: str) -> SeenFiles | None:
 def _remember(files: SeenFiles, seen: Seen, checkpoint: Checkpoint | None) -> None:
     with suppress(OSError, LedgerError):
         files.path.parent.mkdir(mode=0o700, exist_ok=True)
-        files.note(seen, checkpoint)
+        files.note(seen)
+        if checkpoint is not None:
+            files.keep(checkpoint)
 
 
 def _last(notes: Sequence[tuple[int, str]]) -> Checkpoint | None:

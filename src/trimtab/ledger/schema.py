@@ -39,7 +39,5 @@ CHECKPOINTS = Table(
     Column("note", Text, nullable=False),
 )
 # Which key signs is asked before each checkpoint: without it that would read all entries.
-KEYS_INDEX = Index("entries_keys", ENTRIES.c.seq)
-_OF_KEYS = text("kind = 'ledger_key_set'")
-KEYS_INDEX.dialect_options["sqlite"]["where"] = _OF_KEYS
-KEYS_INDEX.dialect_options["postgresql"]["where"] = _OF_KEYS
+KEYS_ONLY = "kind = 'ledger_key_set'"
+KEYS_INDEX = Index("entries_keys", ENTRIES.c.seq, sqlite_where=text(KEYS_ONLY), postgresql_where=text(KEYS_ONLY))

@@ -12,8 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from trimtab.ledger.checkpoint import Checkpoint, read_checkpoint
 from trimtab.signing.note import MOST_BYTES, NoteFlawError
 
 FORMAT = "trimtab.ledger.seen/v1"
+_HEAD_BYTES = 256
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,8 +52,53 @@ class SeenFiles:
     def head(self) -> Seen | None:
         """Return the head that was seen, None where there is no file. Raises LedgerError `ledger.seen`."""
         text = self._text(self.head_file)
+        return self._head(text) if text else None  # it is empty when its first writer died just then
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint that was seen, None where there is no file. Raises LedgerError `ledger.seen`."""
+        text = self._text(self.checkpoint_file)
         if text is None:
             return None
+        try:
+            return read_checkpoint(text.decode())
+        except (NoteFlawError, UnicodeDecodeError):
+            raise self._damaged(self.checkpoint_file) from None
+
+    def note(self, seen: Seen) -> None:
+        """Keep the head that was seen now, unless more was seen before. Raises OSError, LedgerError `ledger.seen`.
+
+        In place, within one sector, and not durably: what is lost with the power was a lower bound, and so is what was
+        there before. A new file each time would take as long as the commit of the entry itself.
+        """
+        descriptor = os.open(self.head_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            text = os.pread(descriptor, MOST_BYTES, 0)
+            if not text or self._head(text).entries < seen.entries:
+                told = json.dumps({"format": FORMAT, "entries": seen.entries, "head": seen.head})
+                os.pwrite(descriptor, told.ljust(_HEAD_BYTES - 1).encode() + b"\n", 0)
+        finally:
+            os.close(descriptor)
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep the checkpoint durably, unless a later one is kept. Raises OSError, LedgerError `ledger.seen`."""
+        before = self.checkpoint()
+        if before is not None and before.size >= checkpoint.size:
+            return
+        place = self.checkpoint_file
+        descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(checkpoint.note)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(name, place)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+    def _head(self, text: bytes) -> Seen:
         try:
             held = json.loads(text)
             entries, head = held["entries"], held["head"]
@@ -64,49 +109,13 @@ class SeenFiles:
             raise self._damaged(self.head_file)
         return Seen(entries, head)
 
-    def checkpoint(self) -> Checkpoint | None:
-        """Return the checkpoint that was seen, None where there is no file. Raises LedgerError `ledger.seen`."""
-        text = self._text(self.checkpoint_file)
-        if text is None:
-            return None
-        try:
-            return read_checkpoint(text)
-        except NoteFlawError:
-            raise self._damaged(self.checkpoint_file) from None
-
-    def note(self, seen: Seen, checkpoint: Checkpoint | None) -> None:
-        """Keep what was seen now, unless more was seen before. Raises OSError.
-
-        Durably only checkpoints: a head that is lost with the power was a lower bound, and so is the one before.
-        """
-        with self._held():
-            known = self.head()
-            if known is None or known.entries < seen.entries:
-                told = {"format": FORMAT, "entries": seen.entries, "head": seen.head}
-                self._replace(self.head_file, json.dumps(told) + "\n", is_durable=False)
-            if checkpoint is not None:
-                before = self.checkpoint()
-                if before is None or before.size < checkpoint.size:
-                    self._replace(self.checkpoint_file, checkpoint.note, is_durable=True)
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        place = self.head_file.with_suffix(".lock")
-        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _text(self, path: Path) -> str | None:
+    @staticmethod
+    def _text(path: Path) -> bytes | None:
         try:
             with path.open("rb") as file:
-                return file.read(MOST_BYTES + 1).decode()
+                return file.read(MOST_BYTES + 1)
         except FileNotFoundError:
             return None
-        except ValueError:
-            raise self._damaged(path) from None
 
     def _damaged(self, path: Path) -> LedgerError:
         return LedgerError(
@@ -114,18 +123,3 @@ class SeenFiles:
             code="ledger.seen",
             next_step="Verify the ledger against a checkpoint that was kept elsewhere, then remove that file.",
         )
-
-    @staticmethod
-    def _replace(path: Path, text: str, *, is_durable: bool) -> None:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                if is_durable:
-                    file.flush()
-                    os.fsync(descriptor)
-            os.replace(name, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise

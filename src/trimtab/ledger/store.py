@@ -11,17 +11,22 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select, tuple_
+from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, select, text, tuple_
 
 from trimtab.ledger.chain import BrokenRowError, Row, row_bytes
-from trimtab.ledger.entry import Entry, Kind
-from trimtab.ledger.merkle import GrowingTree, NodeAt, grown, leaf_hash, nodes_of, root
-from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, TREE
+from trimtab.ledger.entry import Entry
+from trimtab.ledger.merkle import GrowingTree, NodeAt, leaf_hash, nodes_of, root
+from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_ONLY, TREE
 
 MOVED = "the ledger was moved"
 """What a fenced store says to who would add an entry."""
 _PAGE_ROWS = 500
 _DIGEST_BYTES = 32
+# Made once: to build a statement takes longer than to send it.
+_INSERT_ENTRY, _INSERT_NODE, _INSERT_CHECKPOINT = insert(ENTRIES), insert(TREE), insert(CHECKPOINTS)
+_ENDS = select(select(func.max(ENTRIES.c.seq)).scalar_subquery(), select(func.max(TREE.c.seq)).scalar_subquery())
+# The kind stands in it as in the index's condition: a parameter would keep the index from being used.
+_LAST_KEY = select(func.max(ENTRIES.c.seq)).where(text(KEYS_ONLY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Store:
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect
+        self._last_query = dialect.entries.order_by(ENTRIES.c.seq.desc()).limit(1)
+        self._row_query = dialect.entries.where(ENTRIES.c.seq == bindparam("seq"))
 
     @property
     def name(self) -> str:
@@ -77,7 +84,7 @@ class Store:
         with self._dialect.faults(), self._engine.connect() as connection:
             yield connection
 
-    def insert(self, connection: Connection, entry: Entry, body: bytes, canonical: bytes) -> None:
+    def insert(self, connection: Connection, entry: Entry, body: bytes, made: Sequence[tuple[int, int, bytes]]) -> None:
         """Write the entry, whose canonical body is `body`, and the nodes that it completes, within `writing`."""
         values = {
             "seq": entry.seq,
@@ -88,9 +95,8 @@ class Store:
             "prev_hash": entry.prev_hash,
             "hash": entry.hash,
         }
-        connection.execute(ENTRIES.insert().values(**values))
-        made = self.computed(connection, lambda node: grown(entry.seq - 1, leaf_hash(canonical), node))
-        connection.execute(TREE.insert(), [_tree_values(*each) for each in made])
+        connection.execute(_INSERT_ENTRY, values)
+        connection.execute(_INSERT_NODE, [_tree_values(*each) for each in made])
 
     def insert_copied(self, connection: Connection, rows: Sequence[Row], tree: GrowingTree) -> None:
         """Write rows as another store holds them, after those that `tree` has, and their nodes, within `writing`."""
@@ -121,16 +127,23 @@ class Store:
 
     def insert_checkpoint(self, connection: Connection, size: int, note: str) -> None:
         """Write the note of a checkpoint, within `writing`."""
-        connection.execute(CHECKPOINTS.insert().values(size=size, note=note))
+        connection.execute(_INSERT_CHECKPOINT, {"size": size, "note": note})
 
     def computed(self, connection: Connection, compute: Callable[[NodeAt], Any]) -> Any:
         """Return what is computed from nodes of the tree, read together. Raises LedgerError when one lacks."""
         wanted = {((position + 1) << level, level) for level, position in nodes_of(compute)}
-        query = select(TREE).where(tuple_(TREE.c.seq, TREE.c.level).in_(wanted))
+        # By number alone, which is how the table is ordered: a row-value IN would read all of it.
+        query = select(TREE).where(TREE.c.seq.in_({seq for seq, _ in wanted}))
         found = {(seq, level): digest for seq, level, digest in connection.execute(query)} if wanted else {}
         if any(not _is_digest(found.get(each)) for each in wanted):
             raise self.corrupt("a node of its Merkle tree is missing")
         return compute(lambda level, position: found[(position + 1) << level, level])
+
+    def tree(self, connection: Connection, size: int) -> GrowingTree:
+        """Return the tree of the first `size` entries, to go on from there."""
+        tree = self.computed(connection, lambda node: GrowingTree.of(size, node))
+        assert isinstance(tree, GrowingTree)
+        return tree
 
     def root(self, connection: Connection, size: int) -> bytes:
         """Return the Merkle root of the first `size` entries."""
@@ -140,17 +153,16 @@ class Store:
 
     def last_row(self, connection: Connection) -> Row | None:
         """Return the row of the highest number, or None when there is none."""
-        return self._one(connection, self._dialect.entries.order_by(ENTRIES.c.seq.desc()).limit(1))
+        return self._one(connection, self._last_query)
 
     def row(self, connection: Connection, seq: int) -> Row | None:
         """Return the row of that number, or None."""
-        return self._one(connection, self._dialect.entries.where(ENTRIES.c.seq == seq))
+        return self._one(connection, self._row_query, seq=seq)
 
-    def last_key_row(self, connection: Connection) -> Row | None:
-        """Return the row that says which key signs checkpoints now, or None."""
-        newest = select(func.max(ENTRIES.c.seq)).where(ENTRIES.c.kind == Kind.LEDGER_KEY_SET.value)
-        seq = connection.execute(newest).scalar_one()
-        return None if seq is None else self.row(connection, seq)
+    def last_key_seq(self, connection: Connection) -> int | None:
+        """Return the number of the entry that says which key signs checkpoints now, or None."""
+        seq = connection.execute(_LAST_KEY).scalar_one()
+        return None if seq is None else int(seq)
 
     def last_checkpoint(self, connection: Connection) -> tuple[int, str] | None:
         """Return the size and the note of the last checkpoint, or None."""
@@ -163,11 +175,19 @@ class Store:
             found = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.size)).all()
         return [(int(size), str(note)) for size, note in found]
 
-    def nodes(self) -> Iterator[tuple[int, int, bytes | None]]:
+    def ends(self) -> tuple[int, int]:
+        """Return the highest number of an entry and of a node, of one moment; 0 when there is none."""
+        with self.reading() as connection:
+            found = connection.execute(_ENDS).one()
+        return int(found[0] or 0), int(found[1] or 0)
+
+    def nodes(self, until: int | None = None) -> Iterator[tuple[int, int, bytes | None]]:
         """Yield the nodes of the tree (seq, level, hash) in the order in which they were completed."""
         after: tuple[int, int] = (-1, -1)
         while True:
             query = select(TREE).where(tuple_(TREE.c.seq, TREE.c.level) > after)
+            if until is not None:
+                query = query.where(TREE.c.seq <= until)
             with self.reading() as connection:
                 found = connection.execute(query.order_by(TREE.c.seq, TREE.c.level).limit(2 * _PAGE_ROWS)).all()
             if not found:
@@ -176,11 +196,13 @@ class Store:
                 yield seq, level, digest if _is_digest(digest) else None
             after = (found[-1][0], found[-1][1])
 
-    def rows(self, kind: str | None = None, run_id: str | None = None) -> Iterator[Row]:
+    def rows(self, kind: str | None = None, run_id: str | None = None, *, until: int | None = None) -> Iterator[Row]:
         """Yield the rows in order, page by page; no transaction stays open between two of them."""
         query = self._dialect.entries.order_by(ENTRIES.c.seq).limit(_PAGE_ROWS)
         if kind is not None:
             query = query.where(ENTRIES.c.kind == kind)
+        if until is not None:
+            query = query.where(ENTRIES.c.seq <= until)
         if run_id is not None:
             query = query.where(ENTRIES.c.run_id == run_id)
         after: int | None = None
@@ -193,8 +215,8 @@ class Store:
             yield from (self._dialect.row(row) for row in found)
             after = found[-1][0]
 
-    def _one(self, connection: Connection, query: Select[Any]) -> Row | None:
-        found = connection.execute(query).one_or_none()
+    def _one(self, connection: Connection, query: Select[Any], **values: int) -> Row | None:
+        found = connection.execute(query, values).one_or_none()
         return None if found is None else self._dialect.row(found)
 
 

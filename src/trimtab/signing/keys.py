@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,14 +73,25 @@ class SigningKey:
     @property
     def ml_dsa_65(self) -> MLDSA65PrivateKey:
         """The ML-DSA-65 key (FIPS 204)."""
-        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
-
-        return MLDSA65PrivateKey.from_seed_bytes(self.ml_dsa_65_seed)
+        return _ml_dsa_65(self.ml_dsa_65_seed)
 
     @property
     def public(self) -> PublicKey:
         """What verifies its signatures."""
-        return PublicKey(self.ed25519.public_key().public_bytes_raw(), self.ml_dsa_65.public_key().public_bytes_raw())
+        return _public_half(self)
+
+
+@lru_cache(maxsize=4)
+def _ml_dsa_65(seed: bytes) -> MLDSA65PrivateKey:
+    """To make the key of its seed takes a good part of what a signature takes."""
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+
+    return MLDSA65PrivateKey.from_seed_bytes(seed)
+
+
+@lru_cache(maxsize=4)
+def _public_half(key: SigningKey) -> PublicKey:
+    return PublicKey(key.ed25519.public_key().public_bytes_raw(), key.ml_dsa_65.public_key().public_bytes_raw())
 
 
 def signing_key(path: Path) -> SigningKey:

@@ -78,3 +78,32 @@ def test_an_older_baseline_that_is_put_in_the_place_of_the_last_is_refused(marke
     program.succeed("security", "check", market.dsn)
     first.write_bytes(older)
     _refused(program.run("security", "check", market.dsn), 2, "security.flawed")
+
+
+@pytest.mark.slow
+def test_a_run_takes_back_what_opens_the_server_and_changes_nothing_more(
+    market: Market, program: Program, quick: tuple[str, ...]
+) -> None:
+    """An event trigger of the owner's does it, with each index that is made."""
+    before = market.definitions()
+    with psycopg.connect(market.dsn, autocommit=True) as conn:
+        conn.execute(
+            "CREATE FUNCTION opening() RETURNS event_trigger LANGUAGE plpgsql AS"
+            " 'BEGIN EXECUTE ''GRANT CREATE ON SCHEMA public TO PUBLIC''; END'"
+        )
+        conn.execute("CREATE EVENT TRIGGER opens ON ddl_command_end WHEN TAG IN ('CREATE INDEX', 'CREATE STATISTICS')"
+                     " EXECUTE FUNCTION opening()")  # fmt: skip
+        ended = program.spawn("optimize", market.dsn, *quick, "--apply", "--json")
+        assert (ended.code, ended.reason) == (6, "apply.incomplete"), ended.stderr
+        conn.execute("DROP EVENT TRIGGER opens")
+        conn.execute("DROP FUNCTION opening()")
+        conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    failed = [each["note"] for each in ended.document["strategies"] if each["outcome"] == "failed"]
+    assert len(failed) >= 1
+    assert "posture.grant_public (weakened)" in failed[0]
+    assert all("nothing more is changed" in note for note in failed[1:])
+    assert not [each for each in ended.document["strategies"] if each["outcome"] == "kept"]
+    assert market.definitions() == before
+    run = program.succeed("show", str(ended.document["run_id"]), "--json").document
+    compared = [entry for entry in run["entries"] if entry["kind"] == "security_compared"]
+    assert compared[0]["body"]["undeclared_count"] == 1

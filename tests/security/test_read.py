@@ -140,3 +140,19 @@ def test_what_a_deployment_makes_meanwhile_is_neutral(conn: Connection) -> None:
     conn.execute("DROP PUBLICATION everything")
     assert made
     assert [(each.code, each.path) for each in made if each.effect.counts_as_weakened] == []
+
+
+def test_a_role_sees_as_much_more_as_the_document_grants_it(any_server: Server) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    grants = [line.replace("trimtab_monitor", "reader") for line in text.splitlines() if line.startswith("GRANT ")]
+    assert len(grants) == 2
+    with psycopg.connect(any_server.dsn("vault"), autocommit=True) as conn:
+        try:
+            for statement in (*grants, "GRANT pg_monitor TO reader"):
+                conn.execute(statement.encode())
+            seen = look_anew(any_server, user="reader")
+        finally:
+            for statement in (*grants, "GRANT pg_monitor TO reader"):
+                conn.execute(statement.replace("GRANT", "REVOKE").replace(" TO reader", " FROM reader").encode())
+    assert set(seen.unreadable) == {"passwords"}
+    assert seen.rows("hba") == look_anew(any_server).rows("hba")

@@ -54,7 +54,12 @@ class Section:
 SECTIONS = (
     Section("server"),
     Section("settings", "pg_read_all_settings", (*SECRETS, list(OWN_SESSION_SETTINGS)), is_plain=True),
-    Section("file_settings", "a superuser, or EXECUTE on pg_show_all_file_settings", SECRETS, is_plain=True),
+    Section(
+        "file_settings",
+        "a superuser, or SELECT on pg_file_settings and EXECUTE on pg_show_all_file_settings()",
+        SECRETS,
+        is_plain=True,
+    ),
     Section("role_settings", parameters=SECRETS),
     Section("roles"),
     Section("memberships"),
@@ -79,8 +84,8 @@ SECTIONS = (
     Section("foreign_wrappers"),
     Section("foreign_servers"),
     Section("user_mappings"),
-    Section("hba", "a superuser, or EXECUTE on pg_hba_file_rules", is_plain=True),
-    Section("ident", "a superuser, or EXECUTE on pg_ident_file_mappings"),
+    Section("hba", "a superuser, or SELECT on pg_hba_file_rules and EXECUTE on pg_hba_file_rules()", is_plain=True),
+    Section("ident", "a superuser, or SELECT on pg_ident_file_mappings and EXECUTE on pg_ident_file_mappings()"),
     Section("labels"),
     Section("personal_columns"),
 )

@@ -33,7 +33,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
         verification = ledger.verify()
         entries = tuple(ledger.entries()) if verification.verified else ()
         standing, open_now = applied_changes(entries), pending(entries)
-        head, path = ledger.head if verification.verified else "", ledger.path
+        head, path, name = ledger.head if verification.verified else "", ledger.path, ledger.name
     frozen = KillSwitch(path.parent).frozen()
     windows = _windows(config)
     document: dict[str, object] = {
@@ -50,7 +50,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
         "frozen": frozen_documents(frozen),
         "windows": windows,
         "ledger": {
-            "path": str(path),
+            "path": name,
             "entries": verification.entries,
             "verified": verification.verified,
             "first_bad": verification.first_bad,

@@ -1,0 +1,117 @@
+"""Claims about a ledger that cannot be written, or lost its end, while a change is to be made: what is not recorded is
+not done, and what was done and could not be recorded is found by the next start.
+"""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+
+import psycopg
+import pytest
+
+from trimtab.errors import LedgerError
+from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import intents, pending
+from trimtab.ledger.place import name_server
+from trimtab.lifecycle.recover import resume
+
+from .shop import CREATE_INDEX, Shop, strategy
+from .victims import Victims
+
+pytestmark = pytest.mark.server
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process can grow: what SQLite writes fails as on a disk without room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class OneEntryMore(Ledger):
+    """After the first entry that it is given, nothing else finds room."""
+
+    filled: Callable[[], object]
+
+    def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+        entry = super().append(kind, body, run_id=run_id)
+        type(self).filled()
+        return entry
+
+
+def _require_all_recorded(shop: Shop) -> None:
+    with Ledger.open(shop.ledger_path) as ledger:
+        assert ledger.verify().verified
+        entries = tuple(ledger.entries())
+    assert pending(entries).is_empty
+    assert all(intent.result is not None for intent in intents(entries))
+
+
+def test_on_a_full_disk_no_change_is_made(shop: Shop) -> None:
+    before, enforcer = shop.picture(), shop.enforcer()
+    enforcer.ledger.append(Kind.RUN_STARTED, {})
+    with full_disk(), pytest.raises(LedgerError) as refused:
+        enforcer.apply(strategy(CREATE_INDEX))
+    assert refused.value.code == "ledger.unwritable"
+    assert (shop.picture(), shop.kinds()) == (before, ["run_started"])
+
+
+def test_a_change_whose_result_found_no_room_is_taken_back_by_the_next_start(shop: Shop) -> None:
+    before = shop.picture()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    OneEntryMore.filled = lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        with OneEntryMore.open(shop.ledger_path) as ledger, pytest.raises(LedgerError) as refused:
+            shop.enforcer(ledger=ledger).apply(strategy(CREATE_INDEX))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.value.code == "ledger.unwritable"
+    assert shop.picture() != before
+    assert shop.open_intents() == 1
+    assert [each.is_done for each in resume(shop.dsn, shop.ledger_path, None).reconciled] == [True]
+    assert (shop.picture(), shop.standing()) == (before, [])
+    _require_all_recorded(shop)
+
+
+def test_a_ledger_that_lost_its_last_entry_makes_no_change(shop: Shop) -> None:
+    with Ledger.open(shop.ledger_path) as ledger:
+        for _ in range(3):
+            ledger.append(Kind.RUN_STARTED, {})
+    with closing(sqlite3.connect(shop.ledger_path, isolation_level=None)) as raw:
+        for table in ("entries", "tree"):
+            raw.execute(f"DROP TRIGGER {table}_stay")
+            raw.execute(f"DELETE FROM {table} WHERE seq = 3")
+    before = shop.picture()
+    with pytest.raises(LedgerError) as refused:
+        shop.enforcer().apply(strategy(CREATE_INDEX))
+    assert refused.value.code == "ledger.truncated"
+    assert shop.picture() == before
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_killed_with_a_ledger_that_another_database_keeps(shop: Shop, victims: Victims, is_signed: bool) -> None:
+    name = f"{shop.database} ledger"
+    with closing(psycopg.connect(shop.server.dsn(), autocommit=True)) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+        try:
+            name_server(shop.ledger_path, shop.server.dsn(name))
+            if is_signed:
+                with Ledger.open(shop.ledger_path) as ledger:
+                    ledger.set_key()
+            before = shop.picture()
+            for moment in ("after apply_intended", "at statement 2", "before apply_done", "after apply_done"):
+                victims.run_until_killed(shop, CREATE_INDEX, killed_at=moment)
+                resume(shop.dsn, shop.ledger_path, None)
+                assert (shop.picture(), shop.standing()) == (before, []), moment
+                _require_all_recorded(shop)
+            assert not shop.ledger_path.exists()
+        finally:
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

@@ -90,12 +90,14 @@ def test_a_weakening_at_the_same_time_takes_the_change_back_and_says_so(shop: Sh
         if number == 2:
             shop.run("GRANT SELECT ON customer TO PUBLIC")
 
-    enforcer, _ = _enforcer(shop, meanwhile)
+    enforcer, preservation = _enforcer(shop, meanwhile)
     with pytest.raises(ApplyError) as caught:
         enforcer.apply(strategy(CREATE_INDEX))
     assert caught.value.code == "security.undeclared"
     assert "posture.grant_public" in str(caught.value)
     assert "somebody else" in str(caught.value)
+    assert "customer" not in str(caught.value)  # which is written to the ledger
+    assert 'grants["relation"."public"."customer"."PUBLIC"]' in preservation.notes[0]
     shop.run("REVOKE SELECT ON customer FROM PUBLIC")
     assert shop.picture() == before
     assert shop.standing() == []
@@ -143,8 +145,8 @@ def test_what_is_weaker_after_a_revert_is_noted_and_the_revert_stays(shop: Shop)
     (applied,) = enforcer.apply(strategy(CREATE_INDEX))
     enforcer.revert(applied)
     assert shop.standing() == []
-    [note] = preservation.notes
-    assert "posture.not_null" in note
+    assert all("posture.not_null" in note for note in preservation.notes)
+    assert any("customer" in note for note in preservation.notes)
 
 
 def test_what_cannot_be_looked_at_cannot_stand(shop: Shop) -> None:

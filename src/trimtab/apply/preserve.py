@@ -20,7 +20,7 @@ from trimtab.security.findings import change_warnings
 from trimtab.security.snapshot import SecuritySnapshot
 from trimtab.security.statements import blocked_change
 
-_MOST_TOLD = 100
+_MOST_TOLD, _MOST_NOTED = 100, 10
 
 
 @dataclass(slots=True)
@@ -143,6 +143,8 @@ class Preservation:
         )
         if not found and not self.is_broken:
             self.held = after
+        # Errors are written to the ledger, and so name no object; the report does.
+        self.notes += [f"security: {each.code} ({each.effect.value}) at {each.path}" for each in found[:_MOST_NOTED]]
         return found
 
 
@@ -160,4 +162,4 @@ def _body(found: Difference, *, is_declared: bool) -> dict[str, object]:
 def _told(found: Sequence[Difference]) -> str:
     first = found[0]
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"{first.code} ({first.effect.value}) at {first.path}{more}"
+    return f"{first.code} ({first.effect.value}) in {first.section}{more}"

@@ -175,6 +175,8 @@ class _Run:
         self.workshop.journal.proposed(asked.strategy)
         life = Life(asked.strategy, asked.inverses, Outcome.PROVEN, trial=trial_from(asked))
         [life], anchor = self._land(snapshot, [life])
+        for note in self.landing.security_notes if self.landing is not None else ():
+            self.workshop.watcher.stage(Stage.APPLY, note)
         if life.outcome is Outcome.PROVEN and self.landing is not None and self.landing.unapproved is not None:
             raise self.landing.unapproved
         on = on_source({life.outcome.value: 1}, is_applying=True).value

@@ -41,6 +41,10 @@ def test_the_strictest_specification_lets_a_role_of_few_rights_apply_what_was_me
     kept = [strategy for strategy in strategies if strategy["outcome"] == "kept"]
     assert "objects.denied_tables" in refused
     assert kept
+    # A drop is risky, and nobody is named who could approve one.
+    kinds = {change["kind"] for strategy in strategies for change in strategy["changes"]}
+    assert "drop_index" in kinds
+    assert all(change["kind"] != "drop_index" for strategy in kept for change in strategy["changes"])
     made = [change["sql"] for strategy in kept for change in strategy["changes"]]
     assert not any('"customer"' in statement for statement in made)
     program.succeed("status", "--json")

@@ -9,15 +9,16 @@ import pytest
 import yaml
 from hypothesis import given
 
+from tests.lifecycle.signed import WAIVER
 from trimtab.spec.inherit import field_paths
 from trimtab.spec.load import known_ids
-from trimtab.spec.schema import json_schema
+from trimtab.spec.schema import KINDS, json_schema
 
 from .documents import partial_documents
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-FILE = Path(__file__).parents[2] / "docs" / "optimization-spec.schema.json"
+FILES = {"OptimizationSpec": "optimization-spec", "Waiver": "waiver", "SpecBundle": "spec-bundle"}
 
 
 def document(spec: object) -> dict[str, object]:
@@ -25,9 +26,24 @@ def document(spec: object) -> dict[str, object]:
     return {"apiVersion": "trimtab.dev/v1", "kind": "OptimizationSpec", "metadata": metadata, "spec": spec}
 
 
-def test_the_file_is_the_schema() -> None:
-    """Write it again with: trimtab spec schema > docs/optimization-spec.schema.json"""
-    assert json.loads(FILE.read_text()) == SCHEMA
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_is_the_schema(kind: str) -> None:
+    """Write it again with: trimtab spec schema --kind KIND > docs/NAME.schema.json"""
+    file = Path(__file__).parents[2] / "docs" / f"{FILES[kind]}.schema.json"
+    assert json.loads(file.read_text()) == json_schema(kind)
+
+
+def test_waivers_and_bundles_are_of_theirs() -> None:
+    waiver = jsonschema.Draft202012Validator(json_schema("Waiver"))
+    waiver.validate(yaml.safe_load(WAIVER))
+    assert not waiver.is_valid({**yaml.safe_load(WAIVER), "rules": ["indexes.max_size"]})
+    metadata = {"id": "SHOP_RULES", "revision": 1, "description": ""}
+    moments = {"not_before": "2026-01-01T00:00:00Z", "expires_at": "2026-02-01T00:00:00Z"}
+    bundle = {"apiVersion": "trimtab.dev/v1", "kind": "SpecBundle", "metadata": metadata, **moments}
+    manifest = jsonschema.Draft202012Validator(json_schema("SpecBundle"))
+    manifest.validate({**bundle, "files": {"shop.yaml": "0" * 64}})
+    assert not manifest.is_valid({**bundle, "files": {"../shop.yaml": "0" * 64}})
+    assert not manifest.is_valid({**bundle, "files": {"shop.yaml": "0"}})
 
 
 def test_it_is_a_schema_and_knows_every_field() -> None:

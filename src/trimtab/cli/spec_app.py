@@ -117,8 +117,13 @@ def validate(
 
 
 @spec_app.command(epilog="Example: trimtab spec schema > optimization-spec.schema.json")
-def schema() -> None:
-    """Print the JSON Schema of specifications, for editors."""
+def schema(
+    *,
+    kind: Annotated[
+        str, typer.Option("--kind", help="OptimizationSpec, Waiver or SpecBundle: what the documents are.")
+    ] = "OptimizationSpec",
+) -> None:
+    """Print the JSON Schema of specifications, waivers or bundles, for editors."""
     from trimtab.cli import specs
 
-    specs.schema()
+    specs.schema(kind)

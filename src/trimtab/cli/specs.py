@@ -201,11 +201,17 @@ def validate(asked: Judged, *, as_json: bool) -> int:
     return 0 if verdict.compliant else FOUND
 
 
-def schema() -> None:
-    """Print the JSON Schema."""
-    from trimtab.spec.schema import json_schema
+def schema(kind: str) -> None:
+    """Print the JSON Schema of a kind of document."""
+    from trimtab.spec.schema import KINDS, json_schema
 
-    print_json(json_schema())
+    if kind not in KINDS:
+        raise UsageError(
+            f"the kind {kind!r} was refused: there are {', '.join(KINDS)}",
+            code="usage.arguments",
+            next_step="Give one of these.",
+        )
+    print_json(json_schema(kind))
 
 
 def _decision(asked: Judged, document: dict[str, object]) -> Decision:

@@ -21,7 +21,9 @@ MAX_FILES = 100
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,60}\.ya?ml$")]
 
 
-class _Manifest(BaseModel):
+class Manifest(BaseModel):
+    """A manifest as its document is written."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     api_version: Literal["trimtab.dev/v1"] = Field(alias="apiVersion")
@@ -63,7 +65,7 @@ def read_bundle(text: bytes, name: str) -> Bundle:
     """Return the bundle of a manifest. Raises SpecError `spec.syntax` or `bundle.invalid`."""
     document = read_document(text, name)
     try:
-        read = _Manifest.model_validate(document.value)
+        read = Manifest.model_validate(document.value)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         path = ".".join(str(step) for step in fault["loc"])

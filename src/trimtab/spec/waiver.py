@@ -40,7 +40,9 @@ class _Scope(_Part):
     tables: Annotated[TablePatterns, Field(min_length=1)]
 
 
-class _Document(_Part):
+class WaiverDocument(_Part):
+    """A waiver as its document is written."""
+
     api_version: Literal["trimtab.dev/v1"] = Field(alias="apiVersion")
     kind: Literal["Waiver"]
     metadata: Metadata
@@ -98,7 +100,7 @@ def read_waiver(text: bytes, name: str) -> Waiver:
     """Return the waiver of a document. Raises SpecError `spec.syntax` or `waiver.invalid`."""
     document = read_document(text, name)
     try:
-        read = _Document.model_validate(document.value)
+        read = WaiverDocument.model_validate(document.value)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         path = ".".join(str(step) for step in fault["loc"])

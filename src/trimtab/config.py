@@ -23,7 +23,7 @@ FILE_NAME = "trimtab.toml"
 MAX_BYTES = 256 * 1024
 OBJECTIVES = ("speed", "efficiency")
 _PART_KEYS = ("host", "port", "dbname", "user")
-_DATABASE_KEYS = ("dsn", *_PART_KEYS, "standbys", "indexes")
+_DATABASE_KEYS = ("dsn", *_PART_KEYS, "standbys", "indexes", "password_command")
 _DEFAULT_KEYS = ("spec", "lab", "budget", "objectives", "pg_bin", "state")
 _PLACE = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 _T = TypeVar("_T")
@@ -33,13 +33,15 @@ _T = TypeVar("_T")
 class Database:
     """A database that the file names. `conninfo` is what libpq connects with: never holds a password.
 
-    `standbys` are its replicas, by the same; `indexes` what is wanted of its indexes alone.
+    `standbys` are its replicas, by the same; `indexes` what is wanted of its indexes alone. `password_command` is
+    the program, with its arguments, that prints the password.
     """
 
     name: str
     conninfo: str
     standbys: tuple[str, ...] = ()
     indexes: IndexWishes = NO_WISHES
+    password_command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ def render_default_config(
         "# port = 5432",
         f"{'# ' if dsn is not None else ''}dbname = {_quoted(database)}",
         '# user = "trimtab_explain"',
+        "# A program, run without a shell, that prints the password, where libpq's own means are not enough:",
+        '# password_command = ["keyring", "get", "shop", "trimtab_explain"]',
         "# Its replicas: what they use indexes for counts too.",
         '# standbys = ["service=production_replica"]',
         "",
@@ -207,19 +211,29 @@ class _Reader:
         where = f"databases.{name}."
         self._refuse_unknown(table, _DATABASE_KEYS, where)
         for key in table:
-            if key not in ("port", "standbys", "indexes"):
+            if key not in ("port", "standbys", "indexes", "password_command"):
                 _refuse_password(self._text(table, key, where), f"{where}{key}")
         standbys = self._standbys(table, where) if "standbys" in table else ()
         wishes = self._wishes(table, where)
+        command = self._command(table, where) if "password_command" in table else ()
         parts = {
             key: str(self._port(table, where) if key == "port" else table[key]) for key in table if key in _PART_KEYS
         }
         if ("dsn" in table) == bool(parts):
             raise self._refused(where.rstrip("."), 'it has either dsn = "...", or some of host, port, dbname and user')
         if "dsn" in table:
-            return Database(name, self._text(table, "dsn", where), standbys, wishes)
+            return Database(name, self._text(table, "dsn", where), standbys, wishes, command)
         conninfo = " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
-        return Database(name, conninfo, standbys, wishes)
+        return Database(name, conninfo, standbys, wishes, command)
+
+    def _command(self, table: Mapping[str, object], where: str) -> tuple[str, ...]:
+        value = table["password_command"]
+        is_list = isinstance(value, list) and value and all(isinstance(each, str) and each for each in value)
+        if not is_list:
+            found = 'it is a list of a program and its arguments, as in ["pass", "show", "db/shop"]'
+            raise self._refused(f"{where}password_command", found)
+        assert isinstance(value, list)
+        return tuple(value)
 
     def _ledger_store(self, table: Mapping[str, object]) -> str | None:
         self._refuse_unknown(table, ("store",), "ledger.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.cli.passwords import conninfo_of
 from trimtab.cli.text import printable
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
@@ -215,7 +216,7 @@ def source_of(dsn: str | None, database: str | None, config: Config) -> str | No
         )
     if database is not None:
         entry = config.databases.get(database)
-        return entry.conninfo if entry is not None else database
+        return conninfo_of(entry) if entry is not None else database
     return dsn
 
 
@@ -230,7 +231,7 @@ def standbys_of(given: Sequence[str], database: str | None, config: Config) -> l
 def lab_of(lab: str, config: Config) -> str:
     """Return the lab: "clone", "none", a name of trimtab.toml as its DSN, or the DSN as given."""
     entry = config.databases.get(lab)
-    return entry.conninfo if entry is not None else lab
+    return conninfo_of(entry) if entry is not None else lab
 
 
 def objectives_of(given: str | None, otherwise: Sequence[str]) -> list[str]:

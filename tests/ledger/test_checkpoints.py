@@ -142,6 +142,19 @@ def test_another_history_is_refused_by_the_head_and_by_the_checkpoint_alone(tmp_
         assert refused.value.code == "ledger.forked"
 
 
+def test_a_ledger_that_was_replaced_by_a_strangers_is_not_signed_by_our_key(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for place in (ours, theirs):
+        place.mkdir()
+    true = written(ours / "ledger.db", changes=2)
+    written(theirs / "ledger.db", changes=2)
+    for name in ("ledger.db", "ledger.db.seen", "ledger.db.checkpoint"):
+        shutil.copy(theirs / name, ours / name)
+    with Ledger.open(true.path) as ledger:
+        found = ledger.verify()
+    assert (found.verified, "signer is not known" in found.reason) == (False, True)
+
+
 @pytest.mark.parametrize("content", ["{}", "\xff", '{"format": "trimtab.ledger.seen/v1", "entries": 1}'])
 def test_what_was_seen_and_cannot_be_read_is_no_reason_to_go_on(ledger: Ledger, content: str) -> None:
     SeenFiles(ledger.path).head_file.write_bytes(content.encode("latin-1"))

@@ -210,9 +210,11 @@ class Ledger:
             return list(self._store.computed(connection, lambda node: consistency_proof(earlier, later, node)))
 
     def signers(self) -> tuple[PublicKey, ...]:
-        """Return the public half of this machine's signing key, which it believes; empty where there is none."""
-        with self._store.reading() as connection:
-            key = self._keys.key_in_force(self._key_id(connection))
+        """Return the public half of this machine's signing key, which it believes; empty where there is none.
+
+        Whatever the ledger says: one that was written anew names the key of who did that. Raises KeyFileError.
+        """
+        key = self._keys.own()
         return () if key is None else (key.public,)
 
     def verify(self, keys: Sequence[PublicKey] = (), pinned: Sequence[Checkpoint] = ()) -> Verification:
@@ -222,10 +224,7 @@ class Ledger:
         verify. `pinned` are checkpoints that were kept elsewhere. What is found whole is seen from now on.
         """
         seen, kept = self._seen.head(), self._seen.checkpoint()
-        own: tuple[PublicKey, ...] = ()
-        count = 0
-        with suppress(LedgerError):  # an entry that cannot be read is named below
-            own = self.signers()
+        own, count = self.signers(), 0
 
         def counted(until: int) -> Iterator[Row]:
             nonlocal count

@@ -42,6 +42,10 @@ class KeyFiles:
         """Return the key that is to be put in force, made where it is not there yet. Raises KeyFileError."""
         return signing_key(self.current if is_first else self.next)
 
+    def own(self) -> SigningKey | None:
+        """Return this machine's signing key, None where there is none. Raises KeyFileError."""
+        return signing_key(self.current) if self.current.exists() else None
+
     def key_in_force(self, key_id: str | None) -> SigningKey | None:
         """Return the signing key of that id, None when this machine has no such key. Raises KeyFileError.
 

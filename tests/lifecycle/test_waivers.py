@@ -87,9 +87,10 @@ def test_a_signature_for_another_purpose_is_none(state: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "rule", ["settings.never", "drops.protects_constraint", "objects.not_owner", "no.rule", "locks.x"]
+    "rule",
+    ["settings.never", "drops.protects_constraint", "objects.not_owner", "no.rule", "locks.attempts", "approvals.high"],
 )
-def test_what_no_specification_can_switch_off_no_waiver_can(state: Path, tmp_path: Path, rule: str) -> None:
+def test_what_nobody_can_switch_off_or_no_change_is_asked_is_not_waived(state: Path, tmp_path: Path, rule: str) -> None:
     _refused("waiver.rule", state, waiver(tmp_path / "w", ANN, rule=rule))
     forced = Waiver("W", 1, rule, ("*",), ("*",), "as if it were installed", ("a",), 0, 2 * NOW)
     blocked = strategy(setting("fsync", "off"), drop("orders_pkey"))

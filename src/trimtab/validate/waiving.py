@@ -16,11 +16,16 @@ from trimtab.spec.specification import Specification
 from trimtab.spec.waiver import Waiver
 from trimtab.validate.case import Case
 
+_ASKED_OF_CHANGES = frozenset({"changes", "objects", "indexes", "drops", "rebuilds", "statistics", "settings"})
 _POSITION = re.compile(r"changes\[([0-9]+)\]")
 
 
 def can_be_waived(rule_id: str, specification: Specification) -> bool:
-    """True for a rule that is a field of the specification, or one that it brings itself."""
+    """True for a rule that is asked of a change here: a field of the specification, or one that it brings itself.
+
+    What is enforced while a change is tried, made or watched, such as its time-outs, its windows and its approvals, is
+    asked of no change beforehand, so that a waiver would do nothing.
+    """
     return rule_id in _fields() or any(rule.id == rule_id for rule in specification.rules)
 
 
@@ -55,4 +60,4 @@ def _covering(case: Case, violation: Violation, waivers: Sequence[Waiver]) -> Wa
 
 @lru_cache(maxsize=1)
 def _fields() -> frozenset[str]:
-    return frozenset(field_paths())
+    return frozenset(path for path in field_paths() if path.partition(".")[0] in _ASKED_OF_CHANGES)

@@ -1,8 +1,8 @@
 """What a security snapshot costs: 2,000 tables and 500 roles within 5 s, as the role that a run reads with.
 
 The schema has what a snapshot looks at: row security, policies, views over them, functions, triggers, constraints,
-several indexes a table, grants, memberships. The first snapshot of a process also reads the definitions of all indexes;
-later ones, which are what a change costs, know them.
+several indexes a table, grants, memberships. The first snapshot of a session also fills the server's caches; later ones
+are what a change costs.
 """
 
 from __future__ import annotations

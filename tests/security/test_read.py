@@ -13,7 +13,7 @@ from trimtab.db import queries
 from trimtab.db.connection import Connection
 from trimtab.embedded.server import Server
 from trimtab.security.difference import Effect, compare
-from trimtab.security.read import definition_digest, read_security
+from trimtab.security.read import definition_digest, is_plain, read_security
 from trimtab.security.rules import RULES
 from trimtab.security.sections import SECTIONS
 from trimtab.security.snapshot import snapshot_from_dict, snapshot_to_dict
@@ -106,12 +106,22 @@ def test_every_section_has_a_rule_and_every_rule_a_section() -> None:
         ("USING btree (note ASC NULLS LAST)", "USING btree (note)"),
         ('USING btree ("note", id) INCLUDE ("b")', "USING btree (note, id) INCLUDE (b)"),
         ('USING gin ("note")', "USING gin (note)"),
-        ("USING btree (note) WHERE (note IS NOT NULL)", "USING btree (note) WHERE note IS NOT NULL"),
+        ('USING btree ("note" DESC) WITH (fillfactor = 70)', "USING btree (note DESC) WITH (fillfactor='70')"),
     ],
 )
 def test_the_same_index_has_the_same_digest_however_it_is_written(written: str, shown: str) -> None:
     assert definition_digest(written) == definition_digest(shown)
     assert definition_digest(written) != definition_digest("USING btree (other)")
+    assert is_plain(written)
+
+
+@pytest.mark.parametrize(
+    "tail", ["USING btree (lower(note))", "USING btree (note) WHERE (id > 3)", "USING gin (note sql"]
+)
+def test_what_is_more_than_columns_has_the_digest_of_its_text(tail: str) -> None:
+    assert not is_plain(tail)
+    assert definition_digest(tail) != definition_digest(tail.replace("note", "other"))
+    assert definition_digest(tail) == definition_digest(tail)
 
 
 def test_no_query_of_the_security_reads_what_a_subscription_connects_with() -> None:

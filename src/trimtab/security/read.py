@@ -139,17 +139,17 @@ def _attribute(name: str, value: object) -> Attribute:
 
 def is_plain(tail: str) -> bool:
     """True when a definition names columns alone: then it reads the same whatever the search path is."""
-    found = read_definition(tail)
-    return found is not None and not found.predicate and not any(key.expression for key in found.keys)
+    return not _has_expression(tail) and (_simple(tail) or read_definition(tail)) is not None
 
 
 @lru_cache(maxsize=1 << 15)
 def definition_digest(tail: str) -> str:
-    """Return the digest of an index's definition from USING on: the same index has the same one, however it is written.
+    """Return the digest of an index's definition from USING on.
 
-    One that the parser cannot read has that of its text.
+    One over columns alone has the same however it is written. One with an expression or a predicate, or that the
+    parser cannot read, has that of its text.
     """
-    found = _simple(tail) or read_definition(tail)
+    found = None if _has_expression(tail) else _simple(tail) or read_definition(tail)
     if found is None:
         said = tail
     else:
@@ -157,6 +157,12 @@ def definition_digest(tail: str) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
+def _has_expression(tail: str) -> bool:
+    """Brackets in brackets, or a predicate: what a name in quotes makes look so is taken for it, which is harmless."""
+    return " WHERE " in tail or _NESTED.search(tail) is not None
+
+
+_NESTED = re.compile(r"\([^)]*\(")
 _NAMES = r"[a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*"
 _SIMPLE = re.compile(rf"USING (?P<method>[a-z_]+) \((?P<keys>{_NAMES})\)(?: INCLUDE \((?P<included>{_NAMES})\))?")
 

@@ -7,9 +7,7 @@ the statistics may read values of rows: everything here is for this user alone.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read, write
+from trimtab.durable import write_durably
 from trimtab.embedded.file_lock import exclusive
 from trimtab.errors import AnchorError
 from trimtab.ledger.entry import GENESIS
@@ -97,7 +96,7 @@ class AnchorStore:
             raw, _ = write(anchor, key, previous=previous)
             if statistics is not None:
                 statistics.path.replace(self._statistics_file(statistics.digest))
-            self._put(self.path(anchor), raw)
+            write_durably(self.path(anchor), raw)
             signed = read(raw, [key.public])
             record(signed)
         return signed
@@ -235,23 +234,6 @@ class AnchorStore:
                 yield
         except OSError as error:
             raise _unwritable(self.directory, str(error.strerror)) from None
-
-    def _put(self, path: Path, raw: bytes) -> None:
-        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=self.directory)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        opened = os.open(self.directory, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def flawed(name: str, found: str) -> AnchorError:

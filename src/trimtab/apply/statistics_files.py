@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
+from trimtab.durable import write_durably
 from trimtab.errors import ApplyError
 from trimtab.model.column_statistics import ColumnStatistics, OfColumn, TableStatistics
 
@@ -53,17 +52,7 @@ class StatisticsFiles:
         digest = hashlib.sha256(content).hexdigest()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=".new-", dir=self._directory)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(self._path(digest))
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-            self._sync()
+            write_durably(self._path(digest), content)
         except OSError as error:
             raise _refused(f"the statistics of now could not be kept ({error.strerror})") from None
         return digest
@@ -100,13 +89,6 @@ class StatisticsFiles:
         if not _DIGEST.fullmatch(digest):
             raise _refused("it names a file by what is no digest")
         return self._directory / f"{digest}{_SUFFIX}"
-
-    def _sync(self) -> None:
-        opened = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def _in_order(found: TableStatistics) -> list[OfColumn]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.durable import sync_directory, write_durably
 from trimtab.errors import ConfigError, HeldError
 
 DIRECTORY = "freezes"
@@ -86,18 +87,10 @@ class KillSwitch:
             "allows_reverts": freeze.allows_reverts,
         }
         path = self._path(freeze.database)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
-            with unfinished.open("w", encoding="utf-8") as file:
-                json.dump(document, file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-            _sync(self._directory)
+            write_durably(path, json.dumps(document).encode())
         except OSError as error:
-            with suppress(OSError):
-                unfinished.unlink()
             raise ConfigError(
                 f"the freeze could not be written to {self._directory}: {error.strerror}",
                 code="state.unusable",
@@ -117,7 +110,7 @@ class KillSwitch:
             freeze = self._read(path)
             try:
                 path.unlink()
-                _sync(self._directory)
+                sync_directory(self._directory)
             except OSError as error:
                 raise ConfigError(
                     f"the freeze {path} could not be ended: {error.strerror}",
@@ -156,11 +149,3 @@ class KillSwitch:
 
 def _unreadable(found: str) -> Freeze:
     return Freeze(None, found, "a file that cannot be understood", 0)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,12 +7,11 @@ by `migrate.py`, or at first use where trimtab.toml names a store and there is n
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import tempfile
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
+from trimtab.durable import sync_directory, write_durably
 from trimtab.errors import LedgerError
 from trimtab.ledger.faults import ledger_faults
 from trimtab.ledger.redaction import holds_password
@@ -57,21 +56,11 @@ def name_server(path: Path, conninfo: str | None) -> None:
         )
     place = store_file(path)
     with ledger_faults(path):
-        if conninfo is None:
-            with suppress(FileNotFoundError):
-                place.unlink()
-        else:
-            descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)  # mode 0600
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps({"format": FORMAT, "conninfo": conninfo}) + "\n")
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(name, place)
-        directory = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        if conninfo is not None:
+            write_durably(place, (json.dumps({"format": FORMAT, "conninfo": conninfo}) + "\n").encode())
+            return
+        place.unlink(missing_ok=True)
+        sync_directory(place.parent)
 
 
 def use_server(path: Path, conninfo: str) -> None:

@@ -11,11 +11,10 @@ import fcntl
 import json
 import os
 import re
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.durable import write_durably
 from trimtab.errors import LedgerError
 from trimtab.ledger.checkpoint import Checkpoint, read_checkpoint
 from trimtab.signing.note import MOST_BYTES, NoteFlawError
@@ -85,18 +84,7 @@ class SeenFiles:
         before = self.checkpoint()
         if before is not None and before.size >= checkpoint.size:
             return
-        place = self.checkpoint_file
-        descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(checkpoint.note)
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(name, place)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
-            raise
+        write_durably(self.checkpoint_file, checkpoint.note.encode())
 
     def _head(self, text: bytes) -> Seen:
         try:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, LargeBinary, cast, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from trimtab.durable import sync_directory
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, newer, unwritable
 from trimtab.ledger.merkle import GrowingTree
@@ -100,11 +101,7 @@ def _create_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         return
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

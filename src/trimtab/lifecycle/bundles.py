@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from trimtab.errors import SpecError
-from trimtab.lifecycle.trust import payload_of, read_envelope, signature_error, trusted, write_durably
+from trimtab.lifecycle.trust import payload_of, read_envelope, signature_error, trusted, write_document
 from trimtab.signing.keys import PublicKey
 from trimtab.spec.bundle import Bundle, Mark, read_bundle, refuse_files, refuse_moment, refuse_rollback
 from trimtab.spec.load import Link, lineage
@@ -66,10 +66,10 @@ def install(state: Path, manifest: Path, now_unix: int) -> Bundle:
             _refuse_outsiders(bundle, lineage(Path(scratch) / name), Path(scratch).resolve())
     place = _place(state, bundle.id, bundle.mark)
     for name, content in contents.items():
-        write_durably(place / name, content)
-    write_durably(place / MANIFEST, manifest.read_bytes())
+        write_document(place / name, content)
+    write_document(place / MANIFEST, manifest.read_bytes())
     # The mark is last: until it stands, the bundle before is in force.
-    write_durably(_base(state, bundle.id) / _MARK, json.dumps(asdict(bundle.mark)).encode())
+    write_document(_base(state, bundle.id) / _MARK, json.dumps(asdict(bundle.mark)).encode())
     return bundle
 
 

@@ -6,8 +6,6 @@ snapshots as they were signed; a document that is not exactly that is refused.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from trimtab.apply.preserve import Preservation
 from trimtab.db.connection import Connection
+from trimtab.durable import write_durably
 from trimtab.errors import SecurityError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
@@ -208,20 +207,10 @@ def _flawed(path: Path, found: str) -> SecurityError:
 
 
 def _put(path: Path, raw: bytes) -> None:
-    unfinished: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # mode 0600: names of objects are in it
-        unfinished = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_durably(path, raw)
     except OSError as error:
         raise _unwritable(path, error) from None
-    finally:
-        if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
 
 
 def _make_place(directory: Path) -> None:

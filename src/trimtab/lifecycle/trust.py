@@ -6,14 +6,12 @@ Who can write there decides what is believed: the directory is this user's alone
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from trimtab.durable import write_durably
 from trimtab.errors import KeyFileError, SpecError
 from trimtab.signing.envelope import EnvelopeFlawError, opened, sealed
 from trimtab.signing.keys import PublicKey, SigningKey, public_key, write_public_key
@@ -117,20 +115,10 @@ def signature_error(name: str, found: str) -> SpecError:
     )
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Write the file whole or not at all, in place of an older one."""
+def write_document(path: Path, content: bytes) -> None:
+    """Write a document of the state directory, durably, and the directory it is in. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(unfinished).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(unfinished).unlink()
-        raise
+    write_durably(path, content)
 
 
 def _directory(state: Path, purpose: Purpose) -> Path:

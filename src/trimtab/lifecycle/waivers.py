@@ -9,7 +9,7 @@ import base64
 from pathlib import Path
 
 from trimtab.errors import SpecError
-from trimtab.lifecycle.trust import payload_of, read_envelope, signature_error, trusted, write_durably
+from trimtab.lifecycle.trust import payload_of, read_envelope, signature_error, trusted, write_document
 from trimtab.spec.specification import Specification
 from trimtab.spec.waiver import Waiver, read_waiver
 from trimtab.validate.waiving import can_be_waived
@@ -48,7 +48,7 @@ def install(state: Path, path: Path, specification: Specification, now_unix: int
             code="waiver.expired",
             next_step="Have a new one signed, if the reason still stands.",
         )
-    write_durably(state / _DIRECTORY / f"{waiver.id}.json", path.read_bytes())
+    write_document(state / _DIRECTORY / f"{waiver.id}.json", path.read_bytes())
     return waiver
 
 

@@ -11,14 +11,13 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.durable import write_durably
 from trimtab.errors import KeyFileError
 
 if TYPE_CHECKING:
@@ -167,33 +166,14 @@ def _made(path: Path) -> SigningKey:
         "ed25519_seed": base64.b64encode(key.ed25519_seed).decode(),
         "ml_dsa_65_seed": base64.b64encode(key.ml_dsa_65_seed).decode(),
     }
-    unfinished: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        unfinished = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(document, indent=2) + "\n")
-            file.flush()
-            os.fsync(descriptor)
-        os.link(unfinished, path)  # unlike a rename, never in place of one that another process made meanwhile
-        _sync_directory(path.parent)
+        # Never in place of one that another process made meanwhile.
+        write_durably(path, (json.dumps(document, indent=2) + "\n").encode(), replaces=False)
     except FileExistsError:
         return signing_key(path)
     except OSError as error:
         raise _unusable(path, str(error.strerror)) from None
-    finally:
-        if unfinished is not None:
-            with suppress(FileNotFoundError):
-                unfinished.unlink()
     return key
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _document(path: Path, raw: bytes, wanted: str) -> dict[str, object]:

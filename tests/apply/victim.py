@@ -56,7 +56,7 @@ class MortalSession:
     """Kills this program when the n-th statement after the intent was sent, and its answer was not read."""
 
     def __init__(self, writer: Connection, killed_at: str) -> None:
-        self._left = int(killed_at.removeprefix(AT_STATEMENT)) if killed_at.startswith(AT_STATEMENT) else 0
+        self._left = int(killed_at.removeprefix(AT_STATEMENT))
         self._execute, self._wait = writer.execute, writer.wait
         patched: Any = writer
         patched.execute, patched.wait = self.execute, self.wait
@@ -84,7 +84,8 @@ def change_the_source(told: Mapping[str, Any]) -> None:
     changed = limits.model_copy(update={"locks": locks, "rebuilds": rebuilds, "rates": rates})
     specification = replace(specification, limits=changed)
     MortalLedger.killed_at = told["killed_at"]
-    MortalSession(writer, told["killed_at"])
+    if told["killed_at"].startswith(AT_STATEMENT):
+        MortalSession(writer, told["killed_at"])
     with MortalLedger.open(Path(told["ledger"])) as ledger, hold_database(source):
         enforcer = Enforcer(writer, ledger, specification, lambda: read_facts(source, Workload((), "none")), "r-victim")
         if told["reverts"]:

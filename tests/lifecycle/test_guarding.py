@@ -39,14 +39,15 @@ _numbers = itertools.count(1)
 CHANGED_AT = 40
 MOST_ROUNDS = 300
 
-# `slowly` makes each write wait for the index that holds it; `planted` does so for a reason that is not ours.
+# `slowly` makes each write wait for the index that holds it; `planted` does so for a reason that is not ours, so much
+# longer that a busy machine's ups and downs are not taken for a revert's doing.
 TICKETS = (
     "CREATE TABLE ticket (id bigint GENERATED ALWAYS AS IDENTITY, kind int NOT NULL)",
     "CREATE TABLE trouble (id int)",
     "CREATE FUNCTION slowly(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
     " 'BEGIN PERFORM pg_catalog.pg_sleep(0.004); RETURN $1; END'",
     "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-    " IF EXISTS (SELECT FROM public.trouble) THEN PERFORM pg_catalog.pg_sleep(0.004); END IF; RETURN NEW; END $$",
+    " IF EXISTS (SELECT FROM public.trouble) THEN PERFORM pg_catalog.pg_sleep(0.012); END IF; RETURN NEW; END $$",
     "CREATE TRIGGER planted BEFORE INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION planted()",
 )
 INSERT = "INSERT INTO ticket (kind) VALUES (7)"

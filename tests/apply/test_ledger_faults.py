@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 
-from trimtab.errors import LedgerError
+from trimtab.errors import KeyFileError, LedgerError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import intents, pending
@@ -78,6 +78,42 @@ def test_a_change_whose_result_found_no_room_is_taken_back_by_the_next_start(sho
     assert shop.open_intents() == 1
     assert [each.is_done for each in resume(shop.dsn, shop.ledger_path, None).reconciled] == [True]
     assert (shop.picture(), shop.standing()) == (before, [])
+    _require_all_recorded(shop)
+
+
+@pytest.mark.parametrize("flaw", ["key.readable", "key.damaged"])
+def test_with_a_key_that_cannot_be_used_no_change_is_made(shop: Shop, flaw: str) -> None:
+    before, enforcer = shop.picture(), shop.enforcer()
+    enforcer.ledger.set_key()
+    key = shop.ledger_path.with_suffix(".key")
+    if flaw == "key.readable":
+        key.chmod(0o644)
+    else:
+        key.write_text("{}")
+    with pytest.raises(KeyFileError) as refused:
+        enforcer.apply(strategy(CREATE_INDEX))
+    assert refused.value.code == flaw
+    assert (shop.picture(), [entry.kind for entry in enforcer.ledger.entries()]) == (before, [Kind.LEDGER_KEY_SET])
+
+
+def test_a_change_whose_key_fails_meanwhile_is_recorded_unsigned_and_taken_back_when_it_is_mended(shop: Shop) -> None:
+    before = shop.picture()
+    key = shop.ledger_path.with_suffix(".key")
+    with Ledger.open(shop.ledger_path) as ledger:
+        ledger.set_key()
+    OneEntryMore.filled = lambda *_: key.chmod(0o644)
+    with OneEntryMore.open(shop.ledger_path) as ledger:
+        enforcer = shop.enforcer(ledger=ledger)
+        [applied] = enforcer.apply(strategy(CREATE_INDEX))
+        assert [entry.body["unsigned"] for entry in ledger.entries(Kind.APPLY_DONE)] == ["key.readable"]
+        with pytest.raises(KeyFileError):
+            enforcer.revert(applied)
+        assert not list(ledger.entries(Kind.REVERT_INTENDED))
+        assert not list(ledger.entries(Kind.REVERT_FAILED))
+    key.chmod(0o600)
+    with Ledger.open(shop.ledger_path) as ledger:
+        shop.enforcer(ledger=ledger).revert(applied)
+    assert shop.picture() == before
     _require_all_recorded(shop)
 
 

@@ -56,13 +56,49 @@ def test_results_every_64th_entry_and_the_end_are_signed(ledger: Ledger) -> None
         assert (found.verified, found.signed_entries, found.entries) == (True, 71, 71)
 
 
-def test_what_cannot_be_signed_is_not_changed(ledger: Ledger) -> None:
-    """A key that others may read signs nothing; the result of a change would need it, so the intent is refused too."""
+def spoil(key: Path, flaw: str) -> None:
+    if flaw == "key.readable":
+        key.chmod(0o644)
+    else:
+        key.write_text("{}")
+
+
+@pytest.mark.parametrize("flaw", ["key.readable", "key.damaged"])
+@pytest.mark.parametrize("kind", [Kind.APPLY_INTENDED, Kind.REVERT_INTENDED])
+def test_with_a_key_that_cannot_be_used_no_change_is_intended(ledger: Ledger, kind: Kind, flaw: str) -> None:
     ledger.set_key()
-    ledger.path.with_suffix(".key").chmod(0o644)
-    with pytest.raises(KeyFileError):
-        ledger.append(Kind.APPLY_DONE, {})
+    spoil(ledger.path.with_suffix(".key"), flaw)
+    with pytest.raises(KeyFileError) as refused:
+        ledger.append(kind, {})
+    assert refused.value.code == flaw
     assert len(list(ledger.entries())) == 1
+
+
+@pytest.mark.parametrize("flaw", ["key.readable", "key.damaged"])
+@pytest.mark.parametrize("kind", [Kind.APPLY_DONE, Kind.APPLY_FAILED, Kind.REVERT_DONE, Kind.REVERT_FAILED])
+def test_a_result_is_recorded_unsigned_when_the_key_fails_after_the_intent(
+    ledger: Ledger, kind: Kind, flaw: str
+) -> None:
+    ledger.set_key()
+    key, intent = ledger.path.with_suffix(".key"), ledger.append(Kind.APPLY_INTENDED, {})
+    good = key.read_bytes()
+    spoil(key, flaw)
+    result = ledger.append(kind, {"seconds": 1})
+    assert (result.seq, result.body) == (intent.seq + 1, {"seconds": 1, "unsigned": flaw})
+    assert sizes(ledger) == [1]
+    key.write_bytes(good)
+    key.chmod(0o600)
+    assert "unsigned" not in ledger.append(kind, {}).body
+    assert sizes(ledger) == [1, 4]
+    assert ledger.verify().verified
+
+
+def test_the_64th_result_is_recorded_too_when_the_key_fails(ledger: Ledger) -> None:
+    ledger.set_key()
+    for _ in range(EVERY_ENTRIES - 2):
+        ledger.append(Kind.RECONCILED, {})
+    spoil(ledger.path.with_suffix(".key"), "key.readable")
+    assert ledger.append(Kind.APPLY_DONE, {}).seq == EVERY_ENTRIES
 
 
 def test_a_checkpoint_is_the_ledgers_root_by_the_ledgers_key(ledger: Ledger) -> None:

@@ -251,13 +251,16 @@ class Enforcer:
             intent["warnings"] = [warning.rule_id for warning in verdict.warnings]
         if verdict is not None and verdict.waived:
             intent["waived"] = [f"{one.violation.rule_id} by {one.waiver_id}" for one in verdict.waived]
+        is_intended = False
         try:
             self._append(kinds.intended, intent)
+            is_intended = True
             yield
         except (UnfinishedError, LedgerError):
             raise
         except TrimtabError as error:
-            self._append(kinds.failed, {**body, "code": error.code, "message": str(error)})
+            if is_intended:  # what the ledger refused as an intent has no result
+                self._append(kinds.failed, {**body, "code": error.code, "message": str(error)})
             raise
         except BaseException:
             self._answer_interrupted(kinds, body, change)

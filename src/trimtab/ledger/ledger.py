@@ -2,7 +2,8 @@
 
 `append` returns when the entry is on disk, in the chain and in the Merkle tree; where this machine has the signing key,
 a checkpoint is signed at the result of every change, every 64 entries, and when the ledger is closed. An append to what
-is shorter than, or not the same as, what was seen here before is refused.
+is shorter than, or not the same as, what was seen here before is refused, and so is the intent of a change while the
+key cannot be used.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from trimtab.ledger.store import Store
     from trimtab.signing.keys import PublicKey, SigningKey
 
-_RESULTS = frozenset({Kind.APPLY_DONE, Kind.APPLY_FAILED, Kind.REVERT_DONE, Kind.REVERT_FAILED, Kind.LEDGER_KEY_SET})
+_INTENTS = frozenset({Kind.APPLY_INTENDED, Kind.REVERT_INTENDED})
+_OUTCOMES = frozenset({Kind.APPLY_DONE, Kind.APPLY_FAILED, Kind.REVERT_DONE, Kind.REVERT_FAILED})
+_RESULTS = _OUTCOMES | {Kind.LEDGER_KEY_SET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,9 @@ class Ledger:
     def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
         """Write an entry after the last one and return it, durable. Its time is never before the last entry's.
 
+        An intent is refused while the key in force is here and cannot be used. A key that fails only then, between the
+        intent and its result, leaves the result unsigned, and `unsigned` in its body says why: it is recorded first.
+
         Raises LedgerError: `ledger.body` when the body is no canonical JSON, `ledger.secret` when it holds what looks
         like a password, `ledger.unwritable`, `ledger.busy`, `ledger.corrupt` when the last entry is not as written,
         `ledger.truncated` and `ledger.forked` when the ledger is not the one that was seen here before; KeyFileError.
@@ -124,9 +130,15 @@ class Ledger:
         written = parse_body(canonical)
         refuse_secrets(written)
         with self._store.writing() as connection:
+            key, flaw = self._key_for(connection, kind)
+            if flaw is not None:
+                canonical = canonical_body({**body, "unsigned": flaw})
+                written = parse_body(canonical)
             tip = self._append(connection, kind, canonical, written, run_id)
             is_due = kind in _RESULTS or tip.entry.seq % EVERY_ENTRIES == 0
-            checkpoint = self._signed_now(connection, tip) if is_due else None
+            if is_due and key is None and flaw is None:
+                key = self._key_here(connection)
+            checkpoint = self._sign(connection, tip, key) if is_due and key is not None else None
         self._tip = tip
         self._remember(tip.entry)
         self._is_appended, self._is_signed = checkpoint is None, self._is_signed or checkpoint is not None
@@ -143,7 +155,8 @@ class Ledger:
             signed = None
             if tip is not None and (known is None or known[0] < tip.entry.seq):
                 self._require_as_seen(connection, tip.entry)
-                signed = self._signed_now(connection, tip)
+                key = self._key_here(connection)
+                signed = None if key is None else self._sign(connection, tip, key)
         self._is_appended = self._is_signed = False
         last = signed or (None if known is None else self._read_note(known[1]))
         self._remember(None if tip is None else tip.entry, last)
@@ -297,12 +310,23 @@ class Ledger:
             raise forked(self.name, kept.size, self._seen.checkpoint_file)
         self._is_as_seen = True
 
-    def _signed_now(self, connection: Connection, tip: _Tip) -> Checkpoint | None:
-        """Sign the ledger up to its last entry, where the key in force is on this machine."""
-        if not self._keys.has_key():
-            return None
-        key = self._keys.key_in_force(self._key_id(connection))
-        return None if key is None else self._sign(connection, tip, key)
+    def _key_for(self, connection: Connection, kind: Kind) -> tuple[SigningKey | None, str | None]:
+        """Return the key that a change's entry is to be signed with, or the code of why a result cannot be.
+
+        Raises KeyFileError for an intent: with such a key no change is begun.
+        """
+        if kind not in _INTENTS | _OUTCOMES:
+            return None, None
+        try:
+            return self._key_here(connection), None
+        except KeyFileError as error:
+            if kind in _INTENTS:
+                raise
+            return None, error.code
+
+    def _key_here(self, connection: Connection) -> SigningKey | None:
+        """Return the key in force where this machine has it. Raises KeyFileError."""
+        return self._keys.key_in_force(self._key_id(connection)) if self._keys.has_key() else None
 
     def _sign(self, connection: Connection, tip: _Tip, key: SigningKey) -> Checkpoint:
         if not self._origin:

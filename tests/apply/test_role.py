@@ -69,6 +69,41 @@ def test_what_a_role_can_do_beyond_its_work_is_found_and_refused(
         assert overprivileged_told(connection, {ALLOWED: "1"}) == ()
 
 
+# How one role can look like another, and still be what it was by RESET.
+DISGUISED = {
+    "CREATE ROLE y; CREATE ROLE x LOGIN SUPERUSER": ("-c role=y", "superuser"),
+    "CREATE ROLE y; CREATE ROLE x LOGIN SUPERUSER IN ROLE y; ALTER ROLE x SET role = 'y'": ("", "superuser"),
+    "CREATE ROLE y; CREATE ROLE x LOGIN CREATEROLE IN ROLE y": ("-c role=y", "createrole"),
+    "CREATE ROLE y; CREATE ROLE x LOGIN IN ROLE y, pg_write_all_data": ("-c role=y", "pg_write_all_data"),
+    "CREATE ROLE y CREATEDB; CREATE ROLE x LOGIN IN ROLE y": ("-c role=y", "createdb"),
+}
+
+
+@pytest.mark.parametrize(("made", "how"), DISGUISED.items(), ids=lambda value: str(value)[-40:])
+def test_a_role_in_the_guise_of_another_is_found_and_refused(
+    newest_server: Server, admin: psycopg.Connection[tuple[object, ...]], made: str, how: tuple[str, str]
+) -> None:
+    admin.execute(made.encode())
+    options, expected = how
+    conninfo = psycopg.conninfo.make_conninfo(_as_x(newest_server), options=options)
+    with closing(connect(conninfo, read_only=False)) as connection:
+        assert connection.execute(b"select current_user::text").fetchone() == ("y",)
+        assert expected in excess_rights(connection)
+        with pytest.raises(RefusedError) as refused:
+            refuse_overprivileged(connection, {})
+        assert refused.value.code == "apply.overprivileged"
+
+
+def test_who_connected_counts_whatever_user_the_session_has(
+    newest_server: Server, admin: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    admin.execute("CREATE ROLE y; CREATE ROLE x LOGIN SUPERUSER")
+    with closing(connect(_as_x(newest_server), read_only=False)) as connection:
+        connection.execute(b"SET SESSION AUTHORIZATION y")
+        assert connection.execute(b"select session_user::text").fetchone() == ("y",)
+        assert excess_rights(connection) == ("superuser",)
+
+
 @pytest.mark.parametrize("made", ENOUGH)
 def test_a_role_with_what_it_needs_is_taken(
     newest_server: Server, admin: psycopg.Connection[tuple[object, ...]], made: str

@@ -21,10 +21,12 @@ ALLOWED = "TRIMTAB_ALLOW_OVERPRIVILEGED"
 def excess_rights(connection: Connection) -> tuple[str, ...]:
     """Return what the session's role may do beyond its work: "superuser", "createrole", "pg_write_server_files"...
 
+    So may who connected and the session's user: a role that a setting put in their place is no more than a disguise.
     BYPASSRLS is not among them: a clone of tables with row-level security needs it. Raises SourceError.
     """
     try:
-        rows = connection.execute(queries.load("role_rights", connection.info.server_version)).fetchall()
+        query = queries.load("role_rights", connection.info.server_version)
+        rows = connection.execute(query, (connection.info.user,)).fetchall()
     except psycopg.Error as error:
         raise source_error(error) from None
     return tuple(str(what) for (what,) in rows)

@@ -27,12 +27,14 @@ def apply_approved(
     dsn: str | None = None,
     workload: str | Path | None = None,
     spec: str | Path | None = None,
+    budget_bytes: int | None = None,
     ledger_path: Path | None = None,
     watcher: Watcher | None = None,
 ) -> tuple[str, Life, Anchor | None]:
     """Apply what waits under that id of a strategy or request; return the run's id, how it ended, and the anchor.
 
-    It is measured, kept or taken back as by `optimize`. Raises UnapprovedError while people have to approve it.
+    It is measured, kept or taken back as by `optimize`. `spec` and `budget_bytes` are those with which it was proposed.
+    Raises UnapprovedError while people have to approve it, and for other rules, or no trial where one is required.
     """
     from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.approving import find
@@ -41,5 +43,12 @@ def apply_approved(
     from trimtab.paths import ledger_path as default_ledger_path
 
     path = ledger_path or default_ledger_path()
-    request = Request(conninfo_for(dsn, None), path, workload=given_workload(workload), spec=spec, apply=True)
+    request = Request(
+        conninfo_for(dsn, None),
+        path,
+        workload=given_workload(workload),
+        budget_bytes=budget_bytes,
+        spec=spec,
+        apply=True,
+    )
     return apply_waiting(request, find(path, name).request, watcher or Silent())

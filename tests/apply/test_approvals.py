@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from trimtab.apply.approvals import PURPOSE, message_of
+from trimtab.apply.asking import request_body
 from trimtab.apply.enforce import Enforcer
 from trimtab.errors import HeldError, RefusedError, UnapprovedError, UsageError
 from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import approving
 from trimtab.lifecycle.approving import approval_document, find, signed, statement
 from trimtab.model.approval import Approval, ApprovalRequest
@@ -181,6 +183,9 @@ def _set(key: str, value: object) -> Callable[[dict[str, object]], None]:
         (_set("expires_ns", "soon"), "approval.invalid"),
         (_set("approver", "eve"), "approval.unknown_approver"),
         (_set("proposed_by", "ann"), "approval.own"),
+        (_set("request_digest", "0" * 64), "approval.drifted"),
+        (_set("request_entry", "0" * 64), "approval.drifted"),
+        (_set("request_id", "q-0000000000"), "approval.drifted"),
     ],
 )
 def test_an_approval_of_something_else_counts_for_nothing(
@@ -213,6 +218,29 @@ def test_a_forged_or_altered_approval_counts_for_nothing(desk: Desk) -> None:
     mixed: Mapping[str, str] = {**ANN.public.to_dict(), "ed25519": EVE.public.to_dict()["ed25519"]}
     desk.add(replace(good, public_key=mixed))
     assert desk.refused(CREATE_INDEX) == "approval.invalid"
+
+
+def test_what_was_shown_is_what_is_approved(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    shown = replace(desk.request(CREATE_INDEX), trial={"decision": "accepted", "before_ms": 9.0, "after_ms": 1.0})
+    desk.add(signed(statement(shown, "ann", hours=1.0, now_ns=desk.now_ns), ANN))
+    assert desk.refused(CREATE_INDEX) == "approval.drifted"
+
+
+def test_an_approval_of_one_ledger_counts_for_nothing_in_another(desk: Desk, tmp_path: Path) -> None:
+    desk.refused(CREATE_INDEX)
+    approval = desk.approve(CREATE_INDEX)
+    body = request_body(desk.request(CREATE_INDEX))
+    with Ledger.open(tmp_path / "another.db") as other:
+        other.append(Kind.APPROVAL_REQUESTED, body)
+        other.append(Kind.APPROVAL_GIVEN, approval_document(approval))
+        assert desk.refused(CREATE_INDEX, enforcer=replace(desk.enforcer, ledger=other)) == "approval.drifted"
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+
+
+def test_what_the_rules_said_is_in_the_request(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    assert desk.request(CREATE_INDEX).verdict == {"compliant": True, "warnings": [], "waived": []}
 
 
 def test_facts_that_drift_void_it(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.errors import KeyFileError, UnapprovedError
 from trimtab.ledger.entry import Entry, Kind
@@ -34,7 +34,8 @@ class Moment:
     """What an approval is held against: the strategy as it is to be applied, and the facts of now.
 
     `database` is how the ledger names it. `is_begun`: earlier changes of the strategy have been made, so that the facts
-    are other ones by our own hand. `attempt` is the application that this is part of.
+    are other ones by our own hand. `attempt` is the application that this is part of. `asked` are the requests of this
+    ledger, by their id: the digest of what each says, and the hash of its entry.
     """
 
     strategy: Strategy
@@ -45,6 +46,7 @@ class Moment:
     attempt: str
     ours: frozenset[tuple[str, str]] = frozenset()
     is_begun: bool = False
+    asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def facts_digest(strategy: Strategy, snapshot: Snapshot, ours: frozenset[tuple[str, str]]) -> str:
@@ -196,6 +198,8 @@ def _stale(said: Mapping[str, object], name: str, moment: Moment) -> tuple[str, 
         "database": dict(moment.database),
     }
     drifted = [key for key, value in expected.items() if said.get(key) != value]
+    if (said.get("request_digest"), said.get("request_entry")) != moment.asked.get(str(said.get("request_id"))):
+        drifted.append("the request, or the ledger that it is in")
     if not moment.is_begun:
         if said.get("facts_digest") != facts_digest(moment.strategy, moment.snapshot, moment.ours):
             drifted.append("facts")

@@ -7,9 +7,11 @@ equal request that waits already is not written twice.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from trimtab.apply.approvals import facts_digest, table_bytes
 from trimtab.ledger.entry import Entry, Kind
@@ -17,8 +19,8 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_from_dict, change_to_dict
-from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
+from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_from_dict, change_to_dict, takes_back
+from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial, Verdict
 from trimtab.spec.specification import Specification
 from trimtab.validate.risk import Risk, risk_of
 
@@ -44,6 +46,7 @@ def ask(
     *,
     inverses: tuple[Change, ...],
     trial: Trial | None,
+    verdict: Verdict | None,
     run_id: str | None,
 ) -> ApprovalRequest:
     """Write that the strategy waits, and return the request; one that says the same is returned as it is."""
@@ -61,14 +64,16 @@ def ask(
         needed=specification.approvals.needed(risk),
         proposed_by=actor(),
         trial=None if trial is None else trial_told(trial),
+        verdict=None if verdict is None else verdict_told(verdict),
         run_id=run_id,
     )
     for known in requests(ledger.entries(Kind.APPROVAL_REQUESTED)):
-        same = ("spec_digest", "facts_digest", "needed", "proposed_by", "database")
-        if known.strategy.id == strategy.id and all(getattr(known, key) == getattr(request, key) for key in same):
+        same = ("spec_digest", "facts_digest", "needed", "proposed_by", "database", "verdict")
+        is_same = known.strategy.id == strategy.id and (known.trial is None) == (trial is None)
+        if is_same and all(getattr(known, key) == getattr(request, key) for key in same):
             return known
-    ledger.append(Kind.APPROVAL_REQUESTED, request_body(request), run_id=run_id)
-    return request
+    entry = ledger.append(Kind.APPROVAL_REQUESTED, request_body(request), run_id=run_id)
+    return replace(request, at_ns=entry.at_ns, entry_hash=entry.hash)
 
 
 def ours(entries: Iterable[Entry], database: Mapping[str, object]) -> frozenset[tuple[str, str]]:
@@ -89,16 +94,33 @@ def trial_told(trial: Trial) -> dict[str, object]:
         "before_ms": round(trial.before_ms, 4),
         "after_ms": round(trial.after_ms, 4),
         "pairs": trial.pairs,
+        "decision": trial.decision.value,
         "reason": trial.reason,
         "query_ids": [query.query_id for query in trial.queries],
     }
+
+
+def verdict_told(verdict: Verdict) -> dict[str, object]:
+    """Return what people are told of a verdict: the rules by which, and despite which, it was allowed."""
+    return {
+        "compliant": verdict.compliant,
+        "warnings": [warning.rule_id for warning in verdict.warnings],
+        "waived": [f"{one.violation.rule_id} by {one.waiver_id}" for one in verdict.waived],
+    }
+
+
+def request_digest(request: ApprovalRequest) -> str:
+    """Return the SHA-256 of all that the request says: of what people were shown."""
+    import rfc8785
+
+    return hashlib.sha256(rfc8785.dumps(request_body(request))).hexdigest()  # type: ignore[arg-type]
 
 
 def trial_from(request: ApprovalRequest) -> Trial | None:
     """Return what is known of the trial, by its totals and the queries that it measured; None where there was none."""
     told = request.trial
     query_ids = told.get("query_ids") if told is not None else None
-    if told is None or not isinstance(query_ids, list):
+    if told is None or not isinstance(query_ids, list) or "decision" not in told:
         return None
     return Trial(
         before_ms=float(str(told["before_ms"])),
@@ -107,7 +129,7 @@ def trial_from(request: ApprovalRequest) -> Trial | None:
         error_rate=0.0,
         margin=0.0,
         e_value=0.0,
-        decision=Decision.ACCEPTED,
+        decision=Decision(str(told["decision"])),
         reason=str(told["reason"]),
         queries=tuple(QueryTrial(str(query_id), 0.0, 0.0, 0, False, "") for query_id in query_ids),
     )
@@ -136,11 +158,17 @@ def request_body(request: ApprovalRequest) -> dict[str, object]:
         "needed": request.needed,
         "proposed_by": request.proposed_by,
         "trial": None if request.trial is None else dict(request.trial),
+        "verdict": None if request.verdict is None else dict(request.verdict),
     }
 
 
-def request_from(body: Mapping[str, object], *, run_id: str | None = None, at_ns: int = 0) -> ApprovalRequest:
-    """Return the request that a body holds. Raises ValueError, KeyError or TypeError when it is none."""
+def request_from(
+    body: Mapping[str, object], *, run_id: str | None = None, at_ns: int = 0, entry_hash: str = ""
+) -> ApprovalRequest:
+    """Return the request that a body holds. Raises ValueError, KeyError or TypeError when it is none.
+
+    One whose inverses are not those of its changes, one by one, is none.
+    """
 
     def mapping(key: str) -> Mapping[str, object]:
         value = body[key]
@@ -168,10 +196,15 @@ def request_from(body: Mapping[str, object], *, run_id: str | None = None, at_ns
     )
     if strategy.id != body["strategy_id"]:
         raise ValueError("the changes are not those of the strategy")
+    inverses = tuple(change_from_dict(change) for change in listed("inverses"))
+    if not strategy.changes or len(inverses) != len(strategy.changes):
+        raise ValueError("there is not one inverse to each change")
+    if not all(takes_back(inverse, change) for inverse, change in zip(inverses, strategy.changes, strict=True)):
+        raise ValueError("the inverses are not those of the changes")
     return ApprovalRequest(
         id=str(body["request_id"]),
         strategy=strategy,
-        inverses=tuple(change_from_dict(change) for change in listed("inverses")),
+        inverses=inverses,
         database=mapping("database"),
         spec_id=str(body["spec_id"]),
         spec_digest=str(body["spec_digest"]),
@@ -181,8 +214,10 @@ def request_from(body: Mapping[str, object], *, run_id: str | None = None, at_ns
         needed=int(str(body["needed"])),
         proposed_by=str(body["proposed_by"]),
         trial=None if body.get("trial") is None else mapping("trial"),
+        verdict=None if body.get("verdict") is None else mapping("verdict"),
         run_id=run_id,
         at_ns=at_ns,
+        entry_hash=entry_hash,
     )
 
 
@@ -192,7 +227,7 @@ def requests(entries: Iterable[Entry]) -> tuple[ApprovalRequest, ...]:
     for entry in entries:
         if entry.kind is Kind.APPROVAL_REQUESTED:
             try:
-                found.append(request_from(entry.body, run_id=entry.run_id, at_ns=entry.at_ns))
+                found.append(request_from(entry.body, run_id=entry.run_id, at_ns=entry.at_ns, entry_hash=entry.hash))
             except (KeyError, TypeError, ValueError):
                 raise entry.layout_error("changes") from None
     return tuple(found)

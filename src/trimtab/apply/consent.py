@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from trimtab.apply.approvals import Moment, refuse_unapproved
-from trimtab.apply.asking import ask, needed_for, ours, requests
+from trimtab.apply.asking import ask, needed_for, ours, request_digest, requests
 from trimtab.errors import UnapprovedError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.catalog import Snapshot
-from trimtab.model.strategy import Strategy
+from trimtab.model.strategy import Strategy, Verdict
 from trimtab.spec.specification import Specification
 from trimtab.validate.facts import Evidence
 
@@ -36,6 +36,7 @@ class Consent:
         snapshot: Snapshot,
         database: Mapping[str, object],
         evidence: Evidence,
+        verdict: Verdict,
         *,
         is_begun: bool,
     ) -> tuple[str, ...]:
@@ -48,7 +49,8 @@ class Consent:
             return ()
         kinds = (Kind.APPROVAL_REQUESTED, Kind.APPROVAL_GIVEN, Kind.APPROVAL_REJECTED, Kind.APPROVAL_USED)
         entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
-        own = {request.proposed_by for request in requests(entries) if request.strategy.id == strategy.id}
+        asked = [request for request in requests(entries) if request.strategy.id == strategy.id]
+        own = {request.proposed_by for request in asked}
         moment = Moment(
             strategy,
             self.specification,
@@ -58,6 +60,7 @@ class Consent:
             self.attempt,
             ours(self.ledger.entries(), database),
             is_begun,
+            {request.id: (request_digest(request), request.entry_hash) for request in asked},
         )
         try:
             return refuse_unapproved(moment, needed, entries, own)
@@ -72,6 +75,7 @@ class Consent:
                     database,
                     inverses=inverses,
                     trial=evidence.trial,
+                    verdict=verdict,
                     run_id=self.run_id,
                 )
             raise

@@ -158,7 +158,8 @@ class Enforcer:
             )
             if self.observed is not None:
                 refuse_other_table(change, self.observed, found)
-            approved_by = consent.require(strategy, found, database_body(found.server), evidence, is_begun=bool(done))
+            database = database_body(found.server)
+            approved_by = consent.require(strategy, found, database, evidence, verdict, is_begun=bool(done))
             return found, verdict, approved_by
 
         snapshot, verdict, approvals = recheck()

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
-from trimtab.cli.text import duration, printable, size, tell, utc_time
-from trimtab.errors import ApplyError, UsageError
+from trimtab.cli.text import printable, say, tell, utc_time
+from trimtab.errors import ApplyError, TrimtabError, UsageError
 
 if TYPE_CHECKING:
     from trimtab.lifecycle.approving import Waiting
     from trimtab.model.approval import ApprovalRequest
-
-# What a change takes on the source; the table of docs/lifecycle.md says it in full.
-_LOCKS = {
-    "create_index": "SHARE UPDATE EXCLUSIVE: reads and writes go on",
-    "drop_index": "SHARE UPDATE EXCLUSIVE, and waits for transactions that use it",
-    "rebuild_index": "SHARE UPDATE EXCLUSIVE; waits for transactions that use the table",
-    "set_setting": "none; new sessions see it",
-}
-_OTHER_LOCK = "SHARE UPDATE EXCLUSIVE: reads and writes go on"
+    from trimtab.spec.specification import Specification
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ def approvals(name: str | None, *, config: Path | None, as_json: bool) -> None:
         if as_json:
             print_json(request_document(found.request))
         else:
-            _show(found.request, is_on_stderr=False)
+            _show(found.request, config, is_on_stderr=False)
             _say(f"{found.state}; approved by {', '.join(found.approved_by) or 'nobody'}")
         return
     listed = waiting(ledger_path)
@@ -92,10 +86,12 @@ def approve(options: ApproveOptions, *, as_json: bool) -> None:
         else approving.find(ledger_path or Path(), options.name or "").request
     )
     approver = options.approver or actor()
-    _show(request, is_on_stderr=True)
+    _show(request, options.config, is_on_stderr=True)
     said = approving.statement(request, approver, hours=options.hours, now_ns=time.time_ns())
+    key = options.key or _key_path(approver)
+    _warn_of_own_key(key, request)
     passphrase = ask_passphrase(f"Passphrase of {printable(approver)}, to approve {request.strategy.id}: ")
-    approval = approving.signed(said, unlocked_key(options.key or _key_path(approver), passphrase))
+    approval = approving.signed(said, unlocked_key(key, passphrase))
     if options.out is not None:
         _write(options.out, approving.approval_document(approval))
     elif ledger_path is not None:
@@ -136,14 +132,17 @@ def apply(
     """Apply what waits and is approved. Return the exit code: of what was not applied, or not kept, it has one."""
     from trimtab import api
     from trimtab.cli.watch import ConsoleWatcher
+    from trimtab.config import parse_size
 
     loaded = load(config)
+    budget = loaded.defaults.budget
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         run_id, life, anchor = api.apply_approved(
             name,
             dsn=source_of(dsn, database, loaded),
             workload=workload,
             spec=spec or loaded.defaults.spec,
+            budget_bytes=parse_size(budget) if budget else None,
             ledger_path=ledger_of(loaded),
             watcher=watcher,
         )
@@ -213,34 +212,35 @@ def _document(found: Waiting) -> dict[str, object]:
         "spec_id": request.spec_id,
         "spec_digest": request.spec_digest,
         "trial": None if request.trial is None else dict(request.trial),
+        "verdict": None if request.verdict is None else dict(request.verdict),
     }
 
 
-def _show(request: ApprovalRequest, *, is_on_stderr: bool) -> None:
-    """Print all that a person must know; every text of it is somebody else's."""
-    strategy = request.strategy
-    lines = [
-        f"{strategy.id} ({request.id}): {strategy.title}",
-        f"  why       {strategy.reason}",
-        f"  database  {request.database.get('database')} of server {request.database.get('system_identifier')}",
-        f"  risk      {request.risk}; {request.needed} must approve; proposed by {request.proposed_by}",
-        f"  rules     {request.spec_id}, effective digest {request.spec_digest[:16]}…; compliant when it was proposed",
-    ]
-    for change, inverse in zip(strategy.changes, request.inverses, strict=False):
-        lines += [
-            f"  change    {change.sql()}",
-            f"  lock      {_LOCKS.get(change.kind, _OTHER_LOCK)}",
-            f"  inverse   {inverse.sql()}",
-        ]
-    lines += [f"  table     {table}, {size(held)}" for table, held in request.table_bytes.items()]
-    if request.trial is not None:
-        before, after = (float(str(request.trial[key])) for key in ("before_ms", "after_ms"))
-        lines.append(f"  trial     {duration(before)} to {duration(after)}: {request.trial['reason']}")
-    else:
-        lines.append("  trial     none")
+def _show(request: ApprovalRequest, config: Path | None, *, is_on_stderr: bool) -> None:
+    """Print all that a person must know, uncut; every text of it is somebody else's."""
+    from trimtab.cli.approval_screen import screen
+
     console = stderr_console() if is_on_stderr else stdout_console()
-    for line in lines:
-        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    for line in screen(request, _specification(request, config)):
+        console.print(printable(line, limit=len(line)), markup=False, highlight=False, soft_wrap=True)
+
+
+def _specification(request: ApprovalRequest, config: Path | None) -> Specification | None:
+    """Return the specification that is configured here, where it is the request's: it says how many must agree."""
+    from trimtab.lifecycle.governing import named
+
+    with suppress(TrimtabError):
+        loaded = load(config)
+        found = named(loaded.defaults.spec, ledger_of(loaded))
+        return found if found.digest == request.spec_digest else None
+    return None
+
+
+def _warn_of_own_key(path: Path, request: ApprovalRequest) -> None:
+    """Whose account it is that proposed can read that account's keys: "nobody approves their own" is by name alone."""
+    with suppress(OSError, KeyError):
+        if pwd.getpwuid(path.stat().st_uid).pw_name == request.proposed_by:
+            say(f"warning: {path} belongs to the account {request.proposed_by}, which proposed this itself")
 
 
 def _told(said: object, *, as_json: bool, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from trimtab.errors import TrimtabError
 
 # Control, format, surrogate, private and unassigned characters; separators of lines and paragraphs.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and a symbol that show nothing: fillers of Hangul, the empty pattern of Braille.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_IDENTIFIER = re.compile(r'"(?:[^"]|"")+"')
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
 
 def printable(text: str, *, limit: int = 4000, may_break: bool = False) -> str:
@@ -19,6 +24,19 @@ def printable(text: str, *, limit: int = 4000, may_break: bool = False) -> str:
     """
     shown = "".join("\n" if may_break and character == "\n" else _shown(character) for character in text[:limit])
     return shown + ("…" if len(text) > limit else "")
+
+
+def in_ascii(text: str) -> str:
+    """Return the text with every character outside of printable ASCII as its number, as PostgreSQL's U&"..." writes it.
+
+    So a name that looks like another one is told from it.
+    """
+
+    def unicode_escaped(found: re.Match[str]) -> str:
+        name = found[0]
+        return name if _NOT_ASCII.search(name) is None else "U&" + _NOT_ASCII.sub(_numbered, name.replace("\\", "\\\\"))
+
+    return _NOT_ASCII.sub(_numbered, _IDENTIFIER.sub(unicode_escaped, text))
 
 
 def tell(error: TrimtabError) -> None:
@@ -73,6 +91,11 @@ def percent(share: float) -> str:
 
 
 def _shown(character: str) -> str:
-    if unicodedata.category(character) not in _HIDDEN:
+    if unicodedata.category(character) not in _HIDDEN and character not in _BLANK:
         return character
     return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
+
+
+def _numbered(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\{number:04x}" if number < 0x10000 else f"\\+{number:06x}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, message_of
-from trimtab.apply.asking import actor, request_body, request_from, requests
+from trimtab.apply.asking import actor, request_body, request_digest, request_from, requests
 from trimtab.errors import RefusedError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -65,7 +65,8 @@ def find(ledger_path: Path, name: str) -> Waiting:
 
 def request_document(request: ApprovalRequest) -> dict[str, object]:
     """Return the request as the file that is taken to an approver."""
-    return {"schema": REQUEST_FORMAT, **request_body(request), "requested_ns": str(request.at_ns)}
+    of_ledger = {"requested_ns": str(request.at_ns), "entry_hash": request.entry_hash}
+    return {"schema": REQUEST_FORMAT, **request_body(request), **of_ledger}
 
 
 def read_request(path: Path) -> ApprovalRequest:
@@ -74,7 +75,7 @@ def read_request(path: Path) -> ApprovalRequest:
     try:
         if held.get("schema") != REQUEST_FORMAT:
             raise ValueError("another format")
-        return request_from(held, at_ns=int(str(held["requested_ns"])))
+        return request_from(held, at_ns=int(str(held["requested_ns"])), entry_hash=str(held["entry_hash"]))
     except (KeyError, TypeError, ValueError):
         raise _unreadable(path, "it is no request for an approval") from None
 
@@ -96,6 +97,8 @@ def statement(request: ApprovalRequest, approver: str, *, hours: float, now_ns: 
     return {
         "format": FORMAT,
         "request_id": request.id,
+        "request_digest": request_digest(request),
+        "request_entry": request.entry_hash,
         "strategy_id": request.strategy.id,
         "changes": [change_digest(change) for change in request.strategy.changes],
         "spec_id": request.spec_id,

@@ -16,6 +16,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from trimtab.apply.as_asked import refuse_other_rules, refuse_unmeasured
 from trimtab.apply.asking import ask, trial_from
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
@@ -77,8 +78,8 @@ def optimize(request: Request, watcher: Watcher) -> Report:
 def apply_waiting(request: Request, asked: ApprovalRequest, watcher: Watcher) -> tuple[str, Life, Anchor | None]:
     """Apply a strategy that waited: to the source, measured there, kept or taken back; return run, end and anchor.
 
-    Raises UnapprovedError when people have still to approve it, RefusedError `approval.other_database`, and as
-    `optimize` does.
+    Raises UnapprovedError when people have still to approve it, RefusedError `approval.other_database`,
+    `approval.drifted` or `approval.unmeasured`, and as `optimize` does.
     """
     with ExitStack() as stack:
         workshop = open_workshop(request, watcher, stack)
@@ -90,6 +91,8 @@ def apply_waiting(request: Request, asked: ApprovalRequest, watcher: Watcher) ->
                 code="approval.other_database",
                 next_step="Name the database that `trimtab approvals` shows.",
             )
+        refuse_other_rules(asked, workshop.specification)
+        refuse_unmeasured(asked, workshop.specification, workshop.ledger.entries())
         _refuse_to_begin(workshop, facts)
         workshop.journal.started(opening(workshop.specification, request, facts))
         try:
@@ -206,6 +209,7 @@ class _Run:
                 database_body(snapshot.server),
                 inverses=life.inverses,
                 trial=life.trial,
+                verdict=life.verdict,
                 run_id=workshop.run_id,
             )
         return (f"{len(proven)} strategies wait for approval: trimtab approvals",)

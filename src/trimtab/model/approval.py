@@ -14,7 +14,9 @@ class ApprovalRequest:
     """What waits. `database` is how the ledger names it; `table_bytes` are sizes, by "schema.table", of that moment.
 
     `needed` people must approve. `facts_digest` is of the facts that an approval is about; `proposed_by` is who ran the
-    program that proposed it. `trial` is what was measured, None where nothing was.
+    program that proposed it. `trial` is what was measured, None where nothing was; `verdict` what the specification
+    said: "compliant", and the ids of rules under "warnings" and "waived". `entry_hash` is of the ledger's entry that
+    holds it. All of it is what the requester says.
     """
 
     id: str
@@ -29,8 +31,10 @@ class ApprovalRequest:
     needed: int
     proposed_by: str
     trial: Mapping[str, object] | None = None
+    verdict: Mapping[str, object] | None = None
     run_id: str | None = None
     at_ns: int = 0
+    entry_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

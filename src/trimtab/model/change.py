@@ -389,6 +389,27 @@ def change_digest(change: Change) -> str:
     return hashlib.sha256(rfc8785.dumps(change_to_dict(change))).hexdigest()  # type: ignore[arg-type]
 
 
+_INVERSE_KINDS = {
+    "create_index": "drop_index",
+    "drop_index": "create_index",
+    "create_statistics": "drop_statistics",
+    "drop_statistics": "create_statistics",
+    "rebuild_index": "leave_index",
+}
+# What an inverse takes from the server of before; all else it has of its change.
+_HELD_BEFORE = frozenset({"kind", "value", "target", "distinct", "file_sha256", "columns_sha256"})
+
+
+def takes_back(inverse: Change, change: Change) -> bool:
+    """Return True when `inverse` is of the kind, and of the object, that the inverse of `change` is.
+
+    Which value it puts back cannot be told from the change.
+    """
+    told, of = change_to_dict(inverse), change_to_dict(change)
+    is_its_kind = inverse.kind == _INVERSE_KINDS.get(change.kind, change.kind)
+    return is_its_kind and all(of.get(key) == value for key, value in told.items() if key not in _HELD_BEFORE)
+
+
 def touched_table(change: Change) -> tuple[str, str] | None:
     """Return (schema, table) that the change touches, or None for a setting."""
     return None if isinstance(change, SetSetting) else (change.schema, change.table)

@@ -44,16 +44,21 @@ _ORDER = tuple(Risk)
 
 def risk_of(strategy: Strategy, tables: Mapping[tuple[str, str], Table]) -> Risk:
     """Return the risk of the strategy; `tables` are those of fresh facts. One on a table that is not there is high."""
-    return max((_risk(change, tables) for change in strategy.changes), key=_ORDER.index, default=Risk.LOW)
+    return risk_by_sizes(strategy, {name: table.size_bytes for name, table in tables.items()})
 
 
-def _risk(change: Change, tables: Mapping[tuple[str, str], Table]) -> Risk:
+def risk_by_sizes(strategy: Strategy, sizes: Mapping[tuple[str, str], int]) -> Risk:
+    """Return the risk of the strategy, by the bytes of the tables, each by its schema and name."""
+    return max((_risk(change, sizes) for change in strategy.changes), key=_ORDER.index, default=Risk.LOW)
+
+
+def _risk(change: Change, sizes: Mapping[tuple[str, str], int]) -> Risk:
     match change:
         case CreateIndex() | RebuildIndex():
-            table = tables.get(touched_table(change) or ("", ""))
-            if table is None or table.size_bytes >= LARGE_BYTES:
+            size_bytes = sizes.get(touched_table(change) or ("", ""))
+            if size_bytes is None or size_bytes >= LARGE_BYTES:
                 return Risk.HIGH
-            return Risk.MEDIUM if table.size_bytes >= MIDDLING_BYTES else Risk.LOW
+            return Risk.MEDIUM if size_bytes >= MIDDLING_BYTES else Risk.LOW
         case CreateStatistics() | LeaveIndex():
             return Risk.LOW
         case SetStatisticsTarget() | SetDistinct() | DropStatistics():

@@ -161,6 +161,14 @@ def test_without_values_no_value_of_a_row_is_in_the_file(market: Market, program
             found[name] = b"".join(archive.read(member) for member in archive.namelist())
     assert b"planted@value" in found["with"]
     assert b"planted@value" not in found["without"]
+    for command in (("build", "--name", "bare"), ("explain", "--workload", "none.sql", "--set", "work_mem=1MB")):
+        refused = program.run("twin", command[0], "--from", tmp_path / "with.twin", "--no-values", *command[1:])
+        _refused(refused, 2, "twin.has_values")
+    built = program.succeed("twin", "build", "--from", tmp_path / "without.twin", "--name", "bare", "--no-values")
+    assert built.stdout
+    [kept] = program.succeed("twin", "list", "--json").document["twins"]
+    assert kept["source"] == str(tmp_path / "without.twin")
+    program.succeed("twin", "drop", "bare")
 
 
 def test_a_kept_twin_is_refreshed_listed_and_dropped(market: Market, program: Program, workload: Path) -> None:
@@ -260,7 +268,7 @@ def test_an_index_that_the_server_refuses_is_told_and_the_rest_goes_on(
 
 
 def test_names_that_are_taken_are_told_and_nothing_counts_as_used(
-    market: Market, program: Program, workload: Path
+    market: Market, program: Program, workload: Path, tmp_path: Path
 ) -> None:
     arguments = ("twin", "explain", market.dsn, "--workload", workload)
     taken = ("--index", "CREATE INDEX orders_pkey ON orders (placed)")
@@ -272,6 +280,20 @@ def test_names_that_are_taken_are_told_and_nothing_counts_as_used(
     # Where the other one is thought away, the name is free.
     [index] = program.succeed(*arguments, *taken, "--drop", "orders_pkey", "--json").document["indexes"]
     assert (index["size_bytes"] is None, index["refusal"]) == (False, "")
+    # An index of that name which another schema has, and which the plan uses, is not the one that was asked about.
+    market.execute("CREATE SCHEMA other", "CREATE TABLE other.big AS SELECT n FROM generate_series(1, 90000) n",
+                   "CREATE INDEX same ON other.big (n)", "ANALYZE other.big")  # fmt: skip
+    file = tmp_path / "big.sql"
+    file.write_text("-- name: big\nSELECT n FROM other.big WHERE n = 7;\n")
+    asked = ("--workload", file, "--index", "CREATE INDEX same ON orders (placed)", "--json")
+    [query] = program.succeed("twin", "explain", market.dsn, *asked).document["queries"]
+    assert query["uses"] == []
+    # Statistics whose name is taken are refused alone.
+    market.execute("CREATE STATISTICS held ON customer_id, total FROM orders")
+    asked = ("--workload", file, "--statistics", "CREATE STATISTICS held ON id, placed FROM orders", "--json")
+    document = program.succeed("twin", "explain", market.dsn, *asked).document
+    assert "already exists" in document["statistics"][0]["refusal"]
+    assert document["queries"][0]["failure"] == ""
     twice = ("--index", "CREATE INDEX z ON orders (placed)", "--index", "CREATE INDEX z ON stock (sku)")
     _refused(program.run(*arguments, *twice), 2, "twin.index_statement")
 

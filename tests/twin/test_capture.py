@@ -179,6 +179,10 @@ def test_costs_of_a_tablespace_reach_the_twin(source: Server, scratch: str) -> N
         with built(image) as made, session(made) as connection:
             assert made.problems == ()
             assert [explained(connection, text) for text in texts] == expected
+            # All of it lies within the twin, so that a copy of the directory is a twin.
+            places = list((made.server.data_directory / "pg_tblspc").iterdir())
+            assert len(places) == 1
+            assert not places[0].is_symlink()
     finally:
         run(scratch, "DROP TABLE t, other")
         run(source.dsn(), 'DROP TABLESPACE "Slow one"')

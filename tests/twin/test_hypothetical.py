@@ -41,6 +41,7 @@ PAIRS = (
      " JOIN orders o ON o.customer_id = c.id WHERE c.referrer = 30 GROUP BY 1"),
     ("orders", "(city) WHERE status = 'open'", "SELECT id FROM orders WHERE status = 'open' AND city = 'city10'"),
     ("orders", "(zip) WITH (fillfactor = 60)", "SELECT * FROM orders WHERE zip < 30"),
+    ("orders", "(status) WITH (deduplicate_items = off)", "SELECT count(*) FROM orders WHERE status = 'open'"),
     ("customer", "(region, born)", "SELECT * FROM customer WHERE region = 'south' AND born > '2000-01-01'"),
     ("customer", "(born)", "SELECT * FROM customer ORDER BY born LIMIT 50"),
     ("customer", "(email text_pattern_ops)", "SELECT * FROM customer WHERE email LIKE 'mail00%'"),

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from trimtab.errors import LabError
 
@@ -26,6 +27,14 @@ def time_limit(seconds: float) -> Iterator[None]:
             is_over.set()
             signal.pthread_kill(main, signal.SIGINT)  # It may wait for a server or a program.
 
+    def only_then(number: int, frame: FrameType | None) -> None:
+        if is_over.is_set():
+            signal.default_int_handler(number, frame)
+
+    # A shell's background job ignores Ctrl-C, and must still end when its time is over.
+    ignores = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignores:
+        signal.signal(signal.SIGINT, only_then)
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
@@ -43,3 +52,5 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         is_done.set()
         timer.cancel()
+        if ignores:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)

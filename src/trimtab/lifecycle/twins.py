@@ -197,7 +197,7 @@ def keep(origin: Origin, name: str, watcher: Watcher, *, days: float) -> Kept:
         size_bytes = _required_size(server, origin)
         kept = KeptTwin(
             name=name,
-            source=describe(origin.conninfo) if origin.conninfo is not None else str(origin.file),
+            source=describe(origin.conninfo or "") if origin.file is None else str(origin.file),
             source_version=image.source.version,
             twin_version=server.binaries.version[0] * 10000 + server.binaries.version[1],
             built_at=expiry(0),
@@ -372,19 +372,25 @@ def _require_distinct(indexes: Sequence[CreateIndex]) -> None:
 
 def _explained(query: Query, before: object, after: object, indexes: Sequence[CreateIndex]) -> QueryExplained:
     failed = next((answer for answer in (before, after) if not isinstance(answer, Plan)), None)
-    used = after.indexes if isinstance(after, Plan) else frozenset()
+    used, read = (after.indexes, after.relations) if isinstance(after, Plan) else (frozenset(), frozenset())
+    # A name that an index has already may be that one's, of another schema.
+    there = before.indexes if isinstance(before, Plan) else frozenset()
     return QueryExplained(
         query=query,
         cost_before=before.cost if isinstance(before, Plan) else None,
         cost_after=after.cost if isinstance(after, Plan) else None,
-        uses=tuple(change.name for change in indexes if change.name in used),
+        uses=tuple(
+            change.name
+            for change in indexes
+            if change.name in used and (change.name not in there or (change.schema, change.table) in read)
+        ),
         failure=getattr(failed, "reason", ""),
     )
 
 
 def _image(origin: Origin, watcher: Watcher) -> Image:
     if origin.file is not None:
-        return load(origin.file)
+        return _as_wanted(load(origin.file), origin, str(origin.file))
     assert origin.conninfo is not None, "an image comes from a source or a file"
     return read_image(
         origin.conninfo,
@@ -394,13 +400,24 @@ def _image(origin: Origin, watcher: Watcher) -> Image:
     )
 
 
+def _as_wanted(image: Image, origin: Origin, name: str) -> Image:
+    """Return the image. Raises UsageError `twin.has_values` when it holds values that are not wanted."""
+    if image.source.has_values and not origin.has_values:
+        raise UsageError(
+            f"--no-values was refused: {name} holds most-common values and histograms already",
+            code="twin.has_values",
+            next_step="Export or build it again from the source with --no-values.",
+        )
+    return image
+
+
 @contextmanager
 def _open(origin: Origin, watcher: Watcher) -> Iterator[tuple[Twin, float]]:
     """Yield the running twin, and the seconds until it was ready."""
     started = time.perf_counter()
     if origin.kept is not None:
         shelf = Shelf()
-        kept, image = shelf.find(origin.kept), shelf.image(origin.kept)
+        kept, image = shelf.find(origin.kept), _as_wanted(shelf.image(origin.kept), origin, origin.kept)
         planning_role(image.source, origin.as_role)  # Told before there is anything to wait for.
         built = Built(_copy_of(shelf, kept, origin.pg_bin), image.source, kept.problems)
     else:

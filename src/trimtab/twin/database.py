@@ -141,7 +141,8 @@ def place(server: Server, twin: Connection, source: Source) -> list[str]:
 
 def _create_tablespace(server: Server, twin: Connection, name: str) -> None:
     location = ""
-    if twin.execute("select from pg_catalog.pg_settings where name = 'allow_in_place_tablespaces'").fetchone():
+    in_place = "select from pg_catalog.pg_settings where name = 'allow_in_place_tablespaces'"
+    if twin.execute(in_place).fetchone() is not None:  # a row without columns is an empty tuple
         twin.execute(b"SET allow_in_place_tablespaces = on")
     else:
         # Within the data directory, so that it goes with it and the server's account may write there.

@@ -15,7 +15,7 @@ import psycopg
 
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
-from trimtab.model.change import CreateStatistics
+from trimtab.model.change import CreateStatistics, DropStatistics
 from trimtab.model.whatif import Hypothesis, StatisticsTarget, hypothesis_digest
 from trimtab.twin.extended import ExtendedValues, store_values, storing
 from trimtab.twin.sample import SourceSample
@@ -64,7 +64,7 @@ class HypotheticalStatistics:
             key = _key(one, hypotheses)
             if not isinstance(one, StatisticsHypothesis) or key in self._told or key[0] in self._imported:
                 continue
-            told = _impossible(twin, one)
+            told = _impossible(twin, one) or _taken(twin, one, hypotheses)
             if told is None and self._sample is None:
                 told, self._waiting[key] = refused(_NO_SAMPLE), one
             self._told[key] = told or self._asked(twin, one, key[1])
@@ -135,6 +135,21 @@ def _impossible(twin: Connection, one: StatisticsHypothesis) -> Told | None:
     except psycopg.Error as error:
         if twin.closed:
             raise
+        return refused(str(source_error(error)))
+    return None
+
+
+def _taken(twin: Connection, one: StatisticsHypothesis, among: Sequence[Hypothesis]) -> Told | None:
+    """Return the refusal of a name that statistics have which none of the others drops."""
+    if isinstance(one, StatisticsTarget):
+        return None
+    named = one.schema, one.name
+    if any(isinstance(other, DropStatistics) and (other.schema, other.name) == named for other in among):
+        return None
+    try:
+        with twin.transaction(force_rollback=True):
+            twin.execute(one.sql().encode())
+    except psycopg.errors.DuplicateObject as error:
         return refused(str(source_error(error)))
     return None
 

@@ -57,6 +57,12 @@ class _Made:
     method: str
     fill_percent: int | None
     predicate: str | None
+    may_deduplicate: bool
+
+    @property
+    def is_deduplicated(self) -> bool:
+        """Whether it is a B-tree that holds equal keys once."""
+        return self.method == "btree" and self.may_deduplicate and is_deduplicated(self.path)
 
 
 def shape_new(
@@ -79,8 +85,8 @@ def shape_new(
         columns = index_columns(maker, list(digests), with_widths=True)
         rows = maker.execute(sql.load("twin_index_file", version), (list(digests),)).fetchall()
     indexes = [
-        _Made(oid, table_oid, (schema, name), data_directory / str(path), method, fill, predicate)
-        for oid, table_oid, _, schema, name, path, method, fill, predicate in rows
+        _Made(oid, table_oid, (schema, name), data_directory / str(path), method, fill, predicate, may)
+        for oid, table_oid, _, schema, name, path, method, fill, predicate, may in rows
     ]
     for index in indexes:
         if index.method not in METHODS:
@@ -122,7 +128,7 @@ def _shape(
         table_rows=table_rows,
         rows=rows,
         fill_percent=index.fill_percent,
-        is_deduplicated=index.method == "btree" and is_deduplicated(index.path),
+        is_deduplicated=index.is_deduplicated,
         per_range=pages_per_range(index.path) if index.method == "brin" else None,
         key_counts=measured.key_counts if measured else None,
         item_counts=measured.item_counts if measured else (),
@@ -207,7 +213,7 @@ def _wanted(index: _Made, columns: IndexColumns, table_rows: float) -> Wanted | 
     is_told |= is_plain and table_rows <= ROWS and len(pairs) == 1
     is_told |= len(numbers) > 1 and numbers in columns.groups and index.predicate is None
     is_told |= any(key.distinct <= _UNIQUE and key.number for key in columns.keys)
-    counts_keys = index.method == "btree" and not is_told and is_deduplicated(index.path)
+    counts_keys = not is_told and index.is_deduplicated
     if not (expressions or items or counts_keys or index.predicate is not None):
         return None
     keys = tuple(columns.expressions) if counts_keys else ()

@@ -1,4 +1,4 @@
-/* trimtab: indexes of the twin: table, files, access method, fill factor in percent, pages per range, predicate */
+/* trimtab: indexes of the twin: table, files, access method, fill factor in percent, predicate, deduplication */
 select i.indexrelid::bigint as oid,
        i.indrelid::bigint as table_oid,
        t.reltuples as table_rows,
@@ -8,7 +8,9 @@ select i.indexrelid::bigint as oid,
        am.amname::text as method,
        (select o.option_value::int from pg_catalog.pg_options_to_table(c.reloptions) o
          where o.option_name = 'fillfactor') as fill_percent,
-       pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate
+       pg_catalog.pg_get_expr(i.indpred, i.indrelid) as predicate,
+       coalesce((select o.option_value::boolean from pg_catalog.pg_options_to_table(c.reloptions) o
+                  where o.option_name = 'deduplicate_items'), true) as may_deduplicate
   from pg_catalog.pg_index i
   join pg_catalog.pg_class c on c.oid = i.indexrelid
   join pg_catalog.pg_class t on t.oid = i.indrelid

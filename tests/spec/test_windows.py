@@ -35,6 +35,10 @@ def at(text: str) -> datetime:
         "Mon-Fri 22:00-04:00 Europe/Nowhere",
         "Mon-Fri 22:00-04:00 ../../etc/passwd",
         "Mon-Fri 22:00-04:00 +02:00",
+        "Mon-Fri 22:00-04:00 localtime",  # of which machine
+        "Mon-Fri 22:00-04:00 posixrules",
+        "Mon-Fri 22:00-04:00 posix/localtime",
+        "Mon-Fri 22:00-04:00 Factory",
         "mon-fri 22:00-04:00 UTC",
         "Mon-Fri-Sun 22:00-04:00 UTC",
         "Mo 22:00-04:00 UTC",

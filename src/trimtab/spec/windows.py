@@ -29,6 +29,8 @@ _FORM = re.compile(
     r"(?:(?P<days>[A-Z][a-z]{2}(?:[-,][A-Z][a-z]{2})*) )?"
     r"(?P<begin>[0-2]\d:[0-5]\d)-(?P<end>[0-2]\d:[0-5]\d) (?P<zone>[A-Za-z][A-Za-z0-9_+/-]*)"
 )
+_NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+"""Files beside the zones which are of no place: one document would mean other times on another machine."""
 _EXAMPLE = 'write it as "Mon-Fri 22:00-04:00 Europe/Berlin" or "02:00-06:00 UTC"'
 
 
@@ -138,6 +140,8 @@ def _zone(name: str) -> tzinfo:
 
     if name == "UTC":
         return UTC
+    if name.rpartition("/")[2] in _NO_ZONES:
+        raise ValueError(f"the time zone {name!r} is whatever a machine is set to: name a place, or write UTC")
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):  # what is not found is a KeyError; a directory, or an odd name, the others

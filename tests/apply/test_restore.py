@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.apply.gate import Gate
 from trimtab.apply.statistics_files import DIRECTORY, StatisticsFiles, columns_digest
 from trimtab.apply.stored_statistics import read_statistics
+from trimtab.apply.switch import Freeze, KillSwitch
 from trimtab.db.connection import Connection, connect
-from trimtab.errors import ApplyError, RefusedError
+from trimtab.errors import ApplyError, HeldError, RefusedError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import pending
@@ -76,6 +78,25 @@ def test_statistics_come_back_exactly_and_so_does_the_plan_and_are_taken_back_ex
         enforcer.revert(applied)
         assert (_stored(shop), _first_node(connection)) == (later, "Seq Scan")
     assert shop.kinds() == ["apply_intended", "apply_done", "revert_intended", "revert_done"]
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2, 4, 6, 9])
+def test_a_freeze_between_the_statements_that_store_them_rolls_back_the_ones_before(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    change = _skewed(shop)
+    before, asked, ask = _stored(shop), iter(range(100)), Gate.__call__
+
+    def freezing(gate: Gate) -> None:
+        if next(asked) == 2 + sent:  # once before the intent, once before the transaction
+            KillSwitch(shop.ledger_path.parent).freeze(Freeze(None, "incident", "ann", 1, False))
+        ask(gate)
+
+    monkeypatch.setattr(Gate, "__call__", freezing)
+    with pytest.raises(HeldError):
+        shop.enforcer().apply(strategy(change))
+    assert _stored(shop) == before
+    assert shop.kinds() == ["apply_intended", "apply_failed"]
 
 
 def test_no_value_of_a_row_is_in_the_ledger_or_in_a_text_and_the_files_are_ours_alone(shop: Shop) -> None:

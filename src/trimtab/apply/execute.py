@@ -171,7 +171,7 @@ class Execution:
             case RestoreStatistics():
                 statistics = statistics_of(change, self.files)
                 with self.connection.transaction():
-                    store_statistics(self.connection, change, statistics)
+                    store_statistics(self.connection, change, statistics, self.gate)
             case DropStatistics() | SetSetting():
                 self.connection.execute(change.sql().encode())
             case LeaveIndex():

@@ -6,7 +6,7 @@ warning of a value that it refuses is not repeated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 
 import psycopg
@@ -58,24 +58,29 @@ def statistics_of(change: RestoreStatistics, files: StatisticsFiles | None) -> T
     return found
 
 
-def store_statistics(connection: Connection, change: RestoreStatistics, statistics: TableStatistics) -> None:
+def store_statistics(
+    connection: Connection, change: RestoreStatistics, statistics: TableStatistics, gate: Callable[[], None]
+) -> None:
     """Store them, in the open transaction, in place of what is there of these columns; others are left alone.
 
-    Plans that sessions hold are made anew. Raises psycopg.Error, and ApplyError `apply.statistics_file` for what the
-    server refuses.
+    Plans that sessions hold are made anew. `gate` is called before each statement, and raises HeldError while none may
+    be sent. Raises psycopg.Error, and ApplyError `apply.statistics_file` for what the server refuses.
     """
     version = connection.info.server_version
     where = (change.schema, change.table)
     # The first of the two writes differs from what is there, whatever that is: sessions are told by it to plan anew.
     for pages in (statistics.pages + 1, statistics.pages):
         counts = (pages, statistics.rows, statistics.visible_pages, statistics.frozen_pages)
+        gate()
         _done(connection, "restore_counts", (*where, statistics.version, *counts))
     clear = queries.load("restore_clear", version)
     for column in statistics.columns:
+        gate()
         connection.execute(clear, (*where, column))
     with text_forms(connection):
         for of in statistics.stored:
             values = (*where, of.column, of.is_inherited, statistics.version, *astuple(of.statistics))
+            gate()
             _done(connection, "restore_column", values)
 
 

@@ -11,7 +11,7 @@ from trimtab.errors import KeyFileError, LedgerError
 from trimtab.ledger.checkpoint import EVERY_ENTRIES, checkpoint_signer, read_checkpoint
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.ledger.seen import SeenFiles
+from trimtab.ledger.seen import Seen, SeenFiles
 from trimtab.signing.keys import SigningKey
 from trimtab.signing.note import NoteFlawError
 
@@ -191,13 +191,45 @@ def test_a_ledger_that_was_replaced_by_a_strangers_is_not_signed_by_our_key(tmp_
     assert (found.verified, "signer is not known" in found.reason) == (False, True)
 
 
-@pytest.mark.parametrize("content", ["{}", "\xff", '{"format": "trimtab.ledger.seen/v1", "entries": 1}'])
+@pytest.mark.parametrize("content", ["", "\n", "{}", "\xff", '{"format": "trimtab.ledger.seen/v1", "entries": 1}'])
 def test_what_was_seen_and_cannot_be_read_is_no_reason_to_go_on(ledger: Ledger, content: str) -> None:
     SeenFiles(ledger.path).head_file.write_bytes(content.encode("latin-1"))
     for act in (lambda: ledger.append(Kind.RUN_STARTED, {}), ledger.verify):
         with pytest.raises(LedgerError) as refused:
             act()
         assert refused.value.code == "ledger.seen"
+
+
+def test_a_head_whose_first_writing_died_is_not_there_at_all(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the whole of it has its name there is no file; then one that can be read, and never an empty one."""
+
+    class DiedError(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise DiedError
+
+    files = SeenFiles(place)
+    with Ledger.open(place) as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr("trimtab.durable.os.link", die)
+            with pytest.raises(DiedError):
+                ledger.append(Kind.RUN_STARTED, {})
+        assert not files.head_file.exists()
+        last = ledger.append(Kind.RUN_STARTED, {})
+        assert files.head() == Seen(last.seq, last.hash)
+
+
+def test_of_two_that_see_it_for_the_first_time_the_one_that_saw_more_is_believed(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, more = SeenFiles(place), Seen(9, "9" * 64)
+    files.note(Seen(3, "3" * 64))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda _: False)  # as it was when this one looked
+        files.note(more)
+        files.note(Seen(5, "5" * 64))
+    assert files.head() == more
 
 
 def test_a_key_is_rotated_by_an_entry_that_both_sign_and_either_verifies_all(place: Path) -> None:

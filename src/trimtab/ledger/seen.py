@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class SeenFiles:
     def head(self) -> Seen | None:
         """Return the head that was seen, None where there is no file. Raises LedgerError `ledger.seen`."""
         text = self._text(self.head_file)
-        return self._head(text) if text else None  # it is empty when its first writer died just then
+        return None if text is None else self._head(text)
 
     def checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint that was seen, None where there is no file. Raises LedgerError `ledger.seen`."""
@@ -66,16 +67,21 @@ class SeenFiles:
     def note(self, seen: Seen) -> None:
         """Keep the head that was seen now, unless more was seen before. Raises OSError, LedgerError `ledger.seen`.
 
-        In place, within one sector, and not durably: what is lost with the power was a lower bound, and so is what was
-        there before. A new file each time would take as long as the commit of the entry itself.
+        The first time durably: an empty file is one that somebody emptied. Then in place, within one sector, and not
+        durably: what is lost with the power was a lower bound, and so is what was there before. A new file each time
+        would take as long as the commit of the entry itself.
         """
-        descriptor = os.open(self.head_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        told = json.dumps({"format": FORMAT, "entries": seen.entries, "head": seen.head})
+        content = told.ljust(_HEAD_BYTES - 1).encode() + b"\n"
+        if not self.head_file.exists():
+            with suppress(FileExistsError):  # another program was first: what it saw may be less
+                write_durably(self.head_file, content, replaces=False)
+                return
+        descriptor = os.open(self.head_file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            text = os.pread(descriptor, MOST_BYTES, 0)
-            if not text or self._head(text).entries < seen.entries:
-                told = json.dumps({"format": FORMAT, "entries": seen.entries, "head": seen.head})
-                os.pwrite(descriptor, told.ljust(_HEAD_BYTES - 1).encode() + b"\n", 0)
+            if self._head(os.pread(descriptor, MOST_BYTES, 0)).entries < seen.entries:
+                os.pwrite(descriptor, content, 0)
         finally:
             os.close(descriptor)
 

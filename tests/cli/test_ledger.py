@@ -46,6 +46,29 @@ def test_a_ledger_without_a_key_says_that_nothing_is_signed(program: Program) ->
     assert program.run("ledger", "checkpoint").reason == "ledger.unsigned"
 
 
+def test_where_nothing_was_seen_before_that_is_told_until_something_was(kept: Program) -> None:
+    told, verify = "seen: nothing of it was seen here before", ("ledger", "verify")
+    assert told not in kept.succeed(*verify).stdout
+    kept.succeed("ledger", "checkpoint", "--out", "kept.note")
+    assert kept.succeed(*verify, "--json").document["witnesses"] == 2
+
+    def forget() -> None:
+        for name in ("ledger.db.seen", "ledger.db.checkpoint"):
+            kept.ledger_path.with_name(name).unlink()
+
+    forget()
+    assert told in kept.succeed(*verify).stdout
+    kept.ledger_path.with_name("ledger.db.seen").unlink()
+    assert kept.succeed(*verify, "--json").document["witnesses"] == 0
+    assert kept.succeed(*verify, "--json").document["witnesses"] == 1
+    kept.ledger_path.with_name("ledger.db.seen").unlink()
+    assert told not in kept.succeed(*verify, "--checkpoint", "kept.note").stdout
+    kept.succeed("ledger", "export", "--out", "all.jsonl")
+    export = ("ledger", "verify", "all.jsonl", "--key", "ledger.pub")
+    assert told in elsewhere(kept, *export).stdout
+    assert told not in elsewhere(kept, *export).stdout
+
+
 def test_an_export_verifies_on_another_machine_and_what_was_seen_there_is_remembered(kept: Program) -> None:
     kept.succeed("ledger", "export", "--out", "one.jsonl")
     ended = elsewhere(kept, "ledger", "verify", "one.jsonl", "--key", "ledger.pub", "--json")

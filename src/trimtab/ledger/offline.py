@@ -60,6 +60,7 @@ class Verdict:
             "checkpoints": None if found is None else found.checkpoints,
             "signed_entries": self._shown("signed_entries") if found is None else found.signed_entries,
             "signer": self._shown("signer") if found is None else found.signer,
+            "witnesses": None if found is None else found.witnesses,
             "shown": self.shown,
         }
 
@@ -78,6 +79,10 @@ class Verdict:
         else:
             lines.append("signed: nothing; without a checkpoint nobody can tell a tail that was cut off")
             lines.append("  next: trimtab ledger key --out ledger.pub")
+        if found.entries and not found.witnesses:
+            lines.append(
+                "seen: nothing of it was seen here before; compare with a checkpoint kept elsewhere (--checkpoint)"
+            )
         return lines
 
     def _shown(self, name: str) -> object:

@@ -53,6 +53,7 @@ class Verification:
     `first_bad` is the number of the first entry that is changed, missing, out of place or not what was signed, and
     `reason` says what is wrong. `signed_entries` is the size of the last checkpoint whose signatures were verified,
     `signer` its key's id; what comes after it is chained and not signed yet. `checkpoints` counts all that there are.
+    `witnesses` counts what was kept apart from it and agrees: what was seen here before, and the checkpoints given.
     """
 
     entries: int
@@ -65,6 +66,7 @@ class Verification:
     checkpoints: int = 0
     signed_entries: int = 0
     signer: str = ""
+    witnesses: int = 0
 
 
 class _Flaw(Exception):  # noqa: N818  # a finding, not a fault
@@ -98,6 +100,7 @@ def check(rows: Iterable[Row], evidence: Evidence) -> Verification:
         checkpoints=len(evidence.notes),
         signed_entries=reading.signed_entries if evidence.keys else 0,
         signer=reading.signer if evidence.keys else "",
+        witnesses=len(evidence.pinned) + (evidence.seen is not None),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.validate.catalogue import SHIPPED, create, drop, facts, setting, strategy
 from tests.validate.test_own_rules import with_rules
-from trimtab.errors import KeyFileError, SpecError
+from trimtab.errors import KeyFileError, LedgerError, SpecError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import waivers
@@ -170,6 +170,69 @@ def test_the_ledger_tells_of_waivers(state: Path, tmp_path: Path) -> None:
     ledger.close()
     assert notes == ["refused", "in_force", "removed"]
     assert waivers.installed(state) == ()
+
+
+def _revision(tmp_path: Path, number: int, **changed: str) -> Path:
+    metadata = f'{{id: W_WIDE, revision: {number}, description: ""}}'
+    return waiver(tmp_path / f"r{number}", ANN, metadata=metadata, **changed)
+
+
+def _install(state: Path, path: Path) -> int:
+    return waivers.install(state, path, SHIPPED, NOW).revision
+
+
+def _rolled_back(state: Path, path: Path) -> None:
+    before = waivers.installed(state)
+    with pytest.raises(SpecError) as refused:
+        _install(state, path)
+    assert refused.value.code == "waiver.rollback"
+    assert waivers.installed(state) == before
+
+
+def test_an_older_one_or_another_of_the_same_revision_does_not_take_its_place(state: Path, tmp_path: Path) -> None:
+    wide = {"scope": '{databases: ["*"], tables: ["*"]}'}
+    assert [_install(state, _revision(tmp_path, number)) for number in (2, 2, 4)] == [2, 2, 4]
+    _rolled_back(state, _revision(tmp_path, 2))
+    _rolled_back(state, _revision(tmp_path, 3))
+    _rolled_back(state, _revision(tmp_path, 4, **wide))
+    assert _install(state, _revision(tmp_path, 5, **wide)) == 5
+    assert [each.revision for each in waivers.installed(state)] == [5]
+
+
+def test_what_was_removed_comes_back_as_a_later_revision_alone(state: Path, tmp_path: Path) -> None:
+    _install(state, _revision(tmp_path, 3))
+    assert waivers.remove(state, "W_WIDE")
+    for number in (1, 3):
+        _rolled_back(state, _revision(tmp_path, number))
+    assert not waivers.remove(state, "W_WIDE")
+    assert _install(state, _revision(tmp_path, 4)) == 4
+    assert _install(state, _revision(tmp_path, 4)) == 4
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"revision": 1}', '{"revision": "x", "digest": "", "is_removed": 0}']
+)
+def test_a_mark_that_cannot_be_read_lets_nothing_in_and_everything_out(
+    state: Path, tmp_path: Path, content: str
+) -> None:
+    _install(state, _revision(tmp_path, 1))
+    (state / "waiver-marks" / "W_WIDE.json").write_text(content)
+    for _ in range(2):
+        with pytest.raises(SpecError) as refused:
+            _install(state, _revision(tmp_path, 2))
+        assert refused.value.code == "waiver.mark"
+        waivers.remove(state, "W_WIDE")
+    assert waivers.installed(state) == ()
+
+
+def test_what_the_ledger_could_not_tell_of_does_not_hold_and_can_be_taken_again(state: Path, tmp_path: Path) -> None:
+    path = state / "ledger.db"
+    path.write_text("no ledger")
+    with pytest.raises(LedgerError):
+        waive(path, waiver(tmp_path / "w", ANN), None, NOW)
+    assert waivers.installed(state) == ()
+    path.unlink()
+    assert waive(path, waiver(tmp_path / "w", ANN), None, NOW).revision == 1
 
 
 def test_a_spoilt_waiver_keeps_nobody_from_taking_back(state: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def waive(ledger_path: Path, path: Path, spec: str | Path | None, now_unix: int)
     try:
         _note(ledger_path, Kind.WAIVER_NOTED, {"note": "in_force", "by": actor(), "waiver": waiver.document()})
     except TrimtabError:  # what the ledger cannot tell of does not hold
-        waivers.remove(ledger_path.parent, waiver.id)
+        waivers.withdraw(ledger_path.parent, waiver.id)
         raise
     return waiver
 

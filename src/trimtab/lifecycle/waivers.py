@@ -1,20 +1,25 @@
 """The waivers that hold here: signed documents in the state directory, verified anew each time that they are used.
 
-One that is not signed by all whom it names, or is of a rule that nobody can let go, is refused, and changes nothing.
+One that is not signed by all whom it names, or is of a rule that nobody can let go, is refused, and changes nothing. So
+is one that is older than what was in force, or was removed: of each id a mark stays, and never goes back.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from trimtab.errors import SpecError
 from trimtab.lifecycle.trust import payload_of, read_envelope, signature_error, trusted, write_document
 from trimtab.spec.specification import Specification
-from trimtab.spec.waiver import Waiver, read_waiver
+from trimtab.spec.waiver import Waiver, WaiverMark, read_waiver, refuse_rollback
 from trimtab.validate.waiving import can_be_waived
 
-_DIRECTORY = "waivers"
+_DIRECTORY, _MARKS = "waivers", "waiver-marks"
 
 
 def verified(state: Path, path: Path) -> Waiver:
@@ -22,6 +27,11 @@ def verified(state: Path, path: Path) -> Waiver:
 
     Raises SpecError `spec.signature`, `waiver.invalid`; KeyFileError.
     """
+    return _verified(state, path)[0]
+
+
+def _verified(state: Path, path: Path) -> tuple[Waiver, str]:
+    """Return the waiver, and the SHA-256 of what was signed."""
     envelope = read_envelope(path)
     # Who must have signed stands in what is signed: read it first, believe it after.
     claimed = read_waiver(_payload(envelope, path), str(path))
@@ -30,12 +40,15 @@ def verified(state: Path, path: Path) -> Waiver:
     if missing:
         raise signature_error(str(path), f"no key of {missing[0]}, who must sign it, is trusted here for waivers")
     payload = payload_of(envelope, "waivers", [keys[name] for name in claimed.approvers], name=str(path))
-    return read_waiver(payload, str(path))
+    return read_waiver(payload, str(path)), hashlib.sha256(payload).hexdigest()
 
 
 def install(state: Path, path: Path, specification: Specification, now_unix: int) -> Waiver:
-    """Take a waiver into force. Raises as `verified`, and SpecError `waiver.rule`, `waiver.expired`."""
-    waiver = verified(state, path)
+    """Take a waiver into force.
+
+    Raises as `verified`, and SpecError `waiver.rule`, `waiver.expired`, `waiver.rollback`, `waiver.mark`.
+    """
+    waiver, digest = _verified(state, path)
     if not can_be_waived(waiver.rule, specification):
         raise SpecError(
             f"the waiver {waiver.id} was refused: {waiver.rule} is no rule of {specification.id} that can be let go",
@@ -48,22 +61,56 @@ def install(state: Path, path: Path, specification: Specification, now_unix: int
             code="waiver.expired",
             next_step="Have a new one signed, if the reason still stands.",
         )
+    refuse_rollback(waiver, digest, _mark(state, waiver.id))
+    # The mark is first: whatever dies then, nothing older is taken any more, and this one can be taken again.
+    _write_mark(state, waiver.id, WaiverMark(waiver.revision, digest, is_removed=False))
     write_document(state / _DIRECTORY / f"{waiver.id}.json", path.read_bytes())
     return waiver
 
 
 def remove(state: Path, waiver_id: str) -> bool:
-    """Take a waiver out of force; return whether there was one."""
-    for path in (state / _DIRECTORY).glob("*.json"):
-        if path.stem == waiver_id:
-            path.unlink(missing_ok=True)
-            return True
-    return False
+    """Take a waiver out of force, for good: only a later revision can be taken again. Return whether there was one."""
+    is_there = any(path.stem == waiver_id for path in (state / _DIRECTORY).glob("*.json"))
+    if is_there:
+        with suppress(SpecError):  # a mark that cannot be read lets nothing in either
+            mark = _mark(state, waiver_id)
+            if mark is not None:
+                _write_mark(state, waiver_id, replace(mark, is_removed=True))
+        withdraw(state, waiver_id)
+    return is_there
+
+
+def withdraw(state: Path, waiver_id: str) -> None:
+    """Undo the taking of a waiver into force; the same revision can be taken again."""
+    (state / _DIRECTORY / f"{waiver_id}.json").unlink(missing_ok=True)
 
 
 def installed(state: Path) -> tuple[Waiver, ...]:
     """Return the waivers of the state directory, expired ones as well. Raises SpecError for one that was altered."""
     return tuple(verified(state, path) for path in sorted((state / _DIRECTORY).glob("*.json")))
+
+
+def _mark(state: Path, waiver_id: str) -> WaiverMark | None:
+    path = _mark_file(state, waiver_id)
+    try:
+        held = json.loads(path.read_bytes())
+        return WaiverMark(int(held["revision"]), str(held["digest"]), bool(held["is_removed"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise SpecError(
+            f"what was in force of the waiver {waiver_id} cannot be read: {path}",
+            code="waiver.mark",
+            next_step="Restore it from a backup: without it an older or removed waiver could be taken again.",
+        ) from None
+
+
+def _write_mark(state: Path, waiver_id: str, mark: WaiverMark) -> None:
+    write_document(_mark_file(state, waiver_id), json.dumps(asdict(mark)).encode())
+
+
+def _mark_file(state: Path, waiver_id: str) -> Path:
+    return state / _MARKS / f"{waiver_id}.json"
 
 
 def _payload(envelope: dict[str, object], path: Path) -> bytes:

@@ -40,6 +40,15 @@ class _Scope(_Part):
     tables: Annotated[TablePatterns, Field(min_length=1)]
 
 
+@dataclass(frozen=True, slots=True)
+class WaiverMark:
+    """The highest revision of an id that was in force here, SHA-256 of what was signed, and whether it was removed."""
+
+    revision: int
+    digest: str
+    is_removed: bool
+
+
 class WaiverDocument(_Part):
     """A waiver as its document is written."""
 
@@ -120,6 +129,28 @@ def read_waiver(text: bytes, name: str) -> Waiver:
         read.approvers,
         read.not_before,
         read.not_after,
+    )
+
+
+def refuse_rollback(waiver: Waiver, digest: str, mark: WaiverMark | None) -> None:
+    """Refuse what is older than what was in force, another of the same revision, or one that was removed.
+
+    Raises SpecError `waiver.rollback`.
+    """
+    if mark is None or waiver.revision > mark.revision:
+        return
+    if waiver.revision < mark.revision:
+        found = f"revision {waiver.revision} is an older one: revision {mark.revision} was in force here"
+    elif mark.is_removed:
+        found = f"revision {waiver.revision} was removed here"
+    elif digest != mark.digest:
+        found = f"revision {waiver.revision} is another one than that of the same number which was in force here"
+    else:
+        return
+    raise SpecError(
+        f"the waiver {waiver.id} was refused: {found}",
+        code="waiver.rollback",
+        next_step=f"If the reason stands, have revision {mark.revision + 1} or a later one signed.",
     )
 
 

@@ -11,13 +11,13 @@ import pytest
 from trimtab.apply.approvals import PURPOSE, message_of
 from trimtab.apply.asking import request_body
 from trimtab.apply.enforce import Enforcer
-from trimtab.errors import HeldError, RefusedError, UnapprovedError, UsageError
+from trimtab.errors import HeldError, LedgerError, RefusedError, UnapprovedError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import approving
 from trimtab.lifecycle.approving import approval_document, find, signed, statement
 from trimtab.model.approval import Approval, ApprovalRequest
-from trimtab.model.change import Change
+from trimtab.model.change import Change, change_to_dict
 from trimtab.model.strategy import Strategy
 from trimtab.signing.keys import SigningKey
 from trimtab.signing.locked import fingerprint
@@ -236,6 +236,24 @@ def test_an_approval_of_one_ledger_counts_for_nothing_in_another(desk: Desk, tmp
         other.append(Kind.APPROVAL_GIVEN, approval_document(approval))
         assert desk.refused(CREATE_INDEX, enforcer=replace(desk.enforcer, ledger=other)) == "approval.drifted"
     desk.enforcer.apply(strategy(CREATE_INDEX))
+
+
+def test_a_request_that_hides_a_change_is_refused_and_stops_no_other(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    both = (CREATE_INDEX, CREATE_STATISTICS)
+    body = request_body(desk.request(CREATE_INDEX))
+    changes = [change_to_dict(change) for change in both]
+    hiding = {**body, "request_id": "q-hidden", "strategy_id": strategy(*both).id, "changes": changes}
+    desk.enforcer.ledger.append(Kind.APPROVAL_REQUESTED, hiding)
+    for name in ("q-hidden", strategy(*both).id):
+        with pytest.raises(LedgerError) as refused:
+            find(desk.shop.ledger_path, name)
+        assert refused.value.code == "ledger.layout"
+    assert desk.refused(*both) == "approval.needed"
+    assert len(desk.request(*both).inverses) == 2
+    desk.approve(CREATE_INDEX)
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+    assert desk.shop.standing() == [CREATE_INDEX]
 
 
 def test_what_the_rules_said_is_in_the_request(desk: Desk) -> None:

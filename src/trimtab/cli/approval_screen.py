@@ -38,8 +38,9 @@ def screen(request: ApprovalRequest, specification: Specification | None) -> lis
     else:
         needed = f"the request claims that {request.needed} must approve"
     disputed = "" if risk.value == request.risk else f" (the request claims {request.risk})"
+    count = f"{len(strategy.changes)} change{'s' if len(strategy.changes) > 1 else ''}"
     lines = [
-        f"{strategy.id} ({request.id}), {len(strategy.changes)} changes: {strategy.title}",
+        f"{strategy.id} ({request.id}), {count}: {strategy.title}",
         f"  why       {strategy.reason}",
         f"  database  {request.database.get('database')} of server {request.database.get('system_identifier')}",
         f"  risk      {risk.value}{disputed}; {needed}; proposed by {request.proposed_by}",

@@ -51,16 +51,28 @@ def waiting(ledger_path: Path) -> tuple[Waiting, ...]:
 
 
 def find(ledger_path: Path, name: str) -> Waiting:
-    """Return the request of that id, or the newest of that strategy. Raises UsageError `approval.unknown`."""
+    """Return the request of that id, or the newest of that strategy.
+
+    Raises UsageError `approval.unknown`, LedgerError `ledger.layout` for one that was altered.
+    """
     found = [each for each in waiting(ledger_path) if name in (each.request.id, each.request.strategy.id)]
     if len(found) == 1:
         return found[0]
+    if not found:
+        _refuse_altered(ledger_path, name)
     some = ", ".join(each.request.id for each in found)
     raise UsageError(
         f"{name} does not wait for an approval" if not found else f"{name} waits on several databases: {some}",
         code="approval.unknown",
         next_step="`trimtab approvals` lists what waits; name one by its request (q-...).",
     )
+
+
+def _refuse_altered(ledger_path: Path, name: str) -> None:
+    with Ledger.open(ledger_path) as ledger:
+        for entry in ledger.entries(Kind.APPROVAL_REQUESTED):
+            if name in (entry.body.get("request_id"), entry.body.get("strategy_id")):
+                raise entry.layout_error("changes")
 
 
 def request_document(request: ApprovalRequest) -> dict[str, object]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from trimtab.model.change import DropIndex
 from trimtab.model.strategy import Decision, Trial
 from trimtab.spec.expressions import question
 from trimtab.spec.fact_names import FACTS
@@ -42,6 +43,18 @@ def test_a_warning_is_told_and_does_not_refuse() -> None:
     verdict = validate(strategy(create("status", "total")), spec, facts())
     assert verdict.compliant
     assert [(w.rule_id, w.severity) for w in verdict.warnings] == [("t.r0", "warn"), ("t.r1", "info")]
+
+
+def test_a_rule_can_keep_constants_out_of_the_indexes_that_are_made_and_dropped() -> None:
+    when = "change.kind in ['create_index', 'drop_index']"
+    spec = with_rules({"when": when, "assert": "!change.is_partial && change.key_columns.all(c, c != '')"})
+    plain = create("status", "total")
+    partial = create("total", tail="USING btree (\"total\") WHERE (status = 'open'::text)")
+    expression = replace(plain, tail="USING btree (left(note, 1))", key_columns=("",))
+    dropped = DropIndex("public", "orders", "trimtab_other", partial.tail, ("total",), ())
+    for change, is_refused in ((plain, False), (partial, True), (expression, True), (dropped, True)):
+        broken = [v.rule_id for v in validate(strategy(change), spec, facts()).violations]
+        assert ("t.r0" in broken) is is_refused, change
 
 
 @pytest.mark.parametrize("severity", ["block", "warn", "info"])

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.apply.asking import request_from
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+
 from .market import SPECIFICATION, Market
 from .program import Program
 
@@ -56,6 +60,8 @@ def test_what_an_agent_proposes_is_applied_when_people_have_signed_it(
     name = next(each["strategy_id"] for each in waiting if each["needed"] == 1)
     refused = program.run("apply", name, *run, environ=AGENT)
     assert (refused.code, refused.reason) == (5, "approval.needed")
+    lax = program.run("apply", name, market.dsn, "--workload", workload, environ=AGENT)
+    assert (lax.code, lax.reason) == (5, "approval.drifted")
     # The agent has the key's file, and neither its passphrase nor a terminal.
     assert program.run("approve", name, "--as", "ann", environ=AGENT).reason == "approval.no_terminal"
     guessed = program.run("approve", name, "--as", "ann", environ=_person("a guess of an agent"))
@@ -97,5 +103,12 @@ def test_a_request_is_approved_where_the_key_is_and_the_approval_is_brought_back
     program.succeed("reject", name, "--reason", "once more")
     program.succeed("approve", "--add", other)
     assert program.run("apply", name, *run, environ=AGENT).reason == "approval.invalid"
+    # A request that tells of a trial which was never measured is applied by nobody's signature.
+    with Ledger.open(program.ledger_path) as ledger:
+        body = next(e.body for e in ledger.entries(Kind.APPROVAL_REQUESTED) if e.body["strategy_id"] == name)
+        made_up = {**(request_from(body).trial or {}), "after_ms": 0.0001}
+        ledger.append(Kind.APPROVAL_REQUESTED, {**body, "request_id": "q-madeup", "trial": made_up})
+    program.succeed("approve", "q-madeup", "--as", "ann", environ=ANN)
+    assert program.run("apply", "q-madeup", *run, environ=AGENT).reason == "approval.unmeasured"
     again = program.run("approve", "--from", tmp_path / "nothing.json", "--out", other, environ=ANN)
     assert again.reason == "approval.unreadable"

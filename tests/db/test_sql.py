@@ -251,4 +251,5 @@ def test_any_text_is_split_in_order(words: list[str]) -> None:
     statements = split(" ".join(words))
     lines = [statement.line for statement in statements]
     assert lines == sorted(lines)
-    assert all(statement.text.strip() for statement in statements)
+    # PostgreSQL's white space, which is less than Python's.
+    assert all(statement.text.strip(" \t\n\r\f\v") for statement in statements)

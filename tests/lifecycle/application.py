@@ -35,10 +35,10 @@ SCHEMA = (
     "INSERT INTO ticket (kind, body) SELECT n % 20, repeat('x', 20) FROM generate_series(1, 40) n",
     "INSERT INTO agent SELECT n, 'agent ' || n, n % 9 FROM generate_series(1, 200) n",
     "CREATE FUNCTION slowly(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
-    " 'BEGIN PERFORM pg_catalog.pg_sleep(0.012); RETURN $1; END'",
+    " 'BEGIN PERFORM pg_catalog.pg_sleep(0.03); RETURN $1; END'",
     "CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
     " IF EXISTS (SELECT FROM pg_catalog.pg_indexes WHERE tablename = 'ticket' AND indexname LIKE 'trimtab%') THEN"
-    " PERFORM pg_catalog.pg_sleep(0.012); END IF; RETURN NEW; END $$",
+    " PERFORM pg_catalog.pg_sleep(0.03); END IF; RETURN NEW; END $$",
     "ANALYZE",
 )
 INSERT = "INSERT INTO ticket (kind) VALUES (%s)"

@@ -189,6 +189,7 @@ def explain_anchor(
     database: str | None = None,
     workload: str | Path | Sequence[str] | None = None,
     query_ids: Sequence[str] | None = None,
+    role: str = "",
     pg_bin: Path | None = None,
     seed: int = 1,
     ledger_path: Path | None = None,
@@ -196,8 +197,8 @@ def explain_anchor(
 ) -> ExplainedAnchor:
     """Return which plans are not those of an anchor of this machine any more, and why, with the proof.
 
-    `dsn` and `workload` are as in `create_anchor`; `query_ids` are those to explain, None for all that changed. Plans
-    are made on a statistics twin; no query is run. Raises TrimtabError.
+    `dsn` and `workload` are as in `create_anchor`; `query_ids` are those to explain, None for all that changed;
+    `role` is who runs them, "" for anybody. Plans are made on a statistics twin; no query is run. Raises TrimtabError.
     """
     from trimtab.db.dsn import conninfo_for
     from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
@@ -211,6 +212,7 @@ def explain_anchor(
         query_ids=None if query_ids is None else tuple(query_ids),
         pg_bin=pg_bin,
         seed=seed,
+        role=role,
     )
     return explain_plans(request, watcher or Silent())
 

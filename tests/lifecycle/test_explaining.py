@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from trimtab import TemporalPerformanceAnchor, optimize
-from trimtab.errors import AnchorError
+from trimtab.errors import AnchorError, RefusedError
 from trimtab.lifecycle import anchoring
 from trimtab.lifecycle.anchoring import AnchorRequest
 from trimtab.lifecycle.evolving import _taking_back, evolutions
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+from trimtab.lifecycle.holding import HoldRequest, hold
 from trimtab.lifecycle.watch_identity import store_path
 from trimtab.lifecycle.watch_slots import Slot
 from trimtab.lifecycle.watch_store import HOUR, WatchStore
@@ -82,6 +83,37 @@ def test_only_the_queries_that_are_asked_for_are_told_and_an_unknown_one_is_refu
     with pytest.raises(AnchorError) as refused:
         explain_plans(replace(every, query_ids=(unchanged, "q0000000000")), Silent())
     assert refused.value.code == "anchor.no_query"
+
+
+def test_settings_of_who_runs_a_query_are_seen_with_that_role(grown: Application) -> None:
+    anchor = anchoring.create(AnchorRequest(grown.dsn, grown.ledger_path, (BY_TEAM,)), Silent()).anchor
+    request = ExplainRequest(grown.dsn, grown.ledger_path, anchor.id, (BY_TEAM,))
+    grown.run(
+        "CREATE ROLE desk_reader",
+        "ALTER ROLE desk_reader SET enable_bitmapscan = off",
+        "ALTER ROLE desk_reader SET enable_indexscan = off",
+        "ALTER ROLE desk_reader SET enable_indexonlyscan = off",
+        "GRANT SELECT ON agent TO desk_reader",
+    )
+    try:
+        assert explain_plans(request, Silent()).changed == ()
+        [plan] = explain_plans(replace(request, role="desk_reader"), Silent()).changed
+        assert plan.attribution is not None
+        assert plan.attribution.kind is CauseKind.SETTING
+    finally:
+        grown.run("DROP OWNED BY desk_reader", "DROP ROLE desk_reader")
+
+
+def test_another_database_is_told_and_no_plan_is_locked_in_it(grown: Application) -> None:
+    anchor = anchoring.create(AnchorRequest(grown.dsn, grown.ledger_path, (BY_TEAM,)), Silent()).anchor
+    assert not explain_plans(
+        ExplainRequest(grown.dsn, grown.ledger_path, anchor.id, (BY_TEAM,)), Silent()
+    ).is_other_server
+    other = grown.server.dsn("postgres")
+    assert explain_plans(ExplainRequest(other, grown.ledger_path, anchor.id, ("SELECT 1",)), Silent()).is_other_server
+    with pytest.raises(RefusedError) as refused:
+        hold(HoldRequest(other, grown.ledger_path, anchor.id, anchor.queries[0].query_id, ("SELECT 1",)), Silent())
+    assert refused.value.code == "lock.other_server"
 
 
 def test_without_the_statistics_of_then_nothing_is_guessed(grown: Application) -> None:

@@ -142,6 +142,7 @@ def explain(
     query: Annotated[
         list[str] | None, typer.Option("--query", help="A query's id; may be given again. Else all that changed.")
     ] = None,
+    role: Annotated[str, typer.Option("--role", help="Who runs the queries: with that role's settings.")] = "",
     pg_bin: PgBin = None,
     seed: Seed = 1,
     config: Config = None,
@@ -157,6 +158,7 @@ def explain(
         database=database,
         workload=workload,
         queries=tuple(query) if query else None,
+        role=role,
         pg_bin=pg_bin,
         seed=seed,
         config=config,

@@ -28,6 +28,7 @@ class ExplainAsked:
     database: str | None = None
     workload: Path | None = None
     queries: tuple[str, ...] | None = None
+    role: str = ""
     pg_bin: Path | None = None
     seed: int = 1
     config: Path | None = None
@@ -44,6 +45,7 @@ def explain(asked: ExplainAsked, *, as_json: bool, is_quiet: bool) -> None:
             source_of(asked.dsn, asked.database, config),
             workload=asked.workload,
             query_ids=asked.queries,
+            role=asked.role,
             pg_bin=asked.pg_bin or config.defaults.pg_bin,
             seed=asked.seed,
             ledger_path=ledger_of(config),
@@ -116,6 +118,8 @@ def _show(found: ExplainedAnchor) -> None:
     text = f"{found.same} plans are those of {found.anchor_id}, {len(found.changed)} are not"
     text += f", {found.unknown} could not be compared" if found.unknown else ""
     console.print(text, highlight=False, markup=False)
+    if found.is_other_server:
+        console.print("this is another server, or another database, than the anchor's: what differs may be that alone")
     for plan in found.changed:
         head = f"{plan.query_id}  {share(plan.share)}"
         if plan.attribution is None:

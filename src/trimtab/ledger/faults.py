@@ -34,6 +34,8 @@ def ledger_faults(path: Path) -> Iterator[None]:
         raise _ledger_error(path, error.orig) from None
     except (sqlite3.Error, OSError) as error:
         raise _ledger_error(path, error) from None
+    except UnicodeDecodeError:  # of a text, or of SQLite's own words about a damaged page
+        raise corrupt(path, "a text in it is not UTF-8") from None
 
 
 def corrupt(path: Path | str, found: str) -> LedgerError:

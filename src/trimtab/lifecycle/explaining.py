@@ -20,6 +20,7 @@ from trimtab.lifecycle.anchor_chain import put_back_names, store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.attribution import why_flipped
 from trimtab.model.anchor import Anchor, AnchoredPlan, QueryLevel
+from trimtab.model.catalog import ServerIdentity
 from trimtab.model.flip import Attribution
 from trimtab.model.plan_shape import PlanShape
 from trimtab.model.watch import Watcher
@@ -71,6 +72,7 @@ class ExplainedAnchor:
     unknown: int
     changed: tuple[ExplainedPlan, ...]
     missing: tuple[str, ...]
+    is_other_server: bool = False
 
 
 def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
@@ -118,7 +120,17 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
                   for was, _ in changed[MOST:]]  # fmt: skip
     missing = tuple(was.query_id for was in wanted if was.query_id not in levels)
     unknown = sum(not _is_known(was, now, queries[was.query_id]) for was, now in pairs)
-    return ExplainedAnchor(anchor.id, len(pairs) - len(changed) - unknown, unknown, tuple(explained), missing)
+    same = len(pairs) - len(changed) - unknown
+    is_other = is_of_another_server(anchor, snapshot.server)
+    return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, is_other)
+
+
+def is_of_another_server(anchor: Anchor, server: ServerIdentity) -> bool:
+    """Return whether the anchor is of another server, or database: by what both tell of themselves."""
+    identifier, database, oid = anchor.server
+    is_told = bool(identifier and server.system_identifier)
+    of_now = (server.system_identifier, server.database, server.database_oid)
+    return is_told and (identifier, database, oid) != of_now
 
 
 def _wanted(anchor: Anchor, query_ids: Collection[str] | None) -> tuple[QueryLevel, ...]:

@@ -17,7 +17,7 @@ from trimtab.db.connection import connect
 from trimtab.errors import RefusedError, UsageError
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
-from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+from trimtab.lifecycle.explaining import ExplainRequest, explain_plans, is_of_another_server
 from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.lock_situation import situation_of
 from trimtab.lifecycle.lock_trial import trying_in_lab
@@ -74,12 +74,18 @@ def hold(request: HoldRequest, watcher: Watcher) -> Held:
     """
     store = store_of(request.ledger_path)
     anchor = store.find(request.name).anchor
+    snapshot = _snapshot(request.conninfo, request.workload, request.seed, watcher)
+    if is_of_another_server(anchor, snapshot.server) and not request.is_confirmed:
+        raise RefusedError(
+            f"{request.query_id} was not locked: {anchor.id} is of another server, or of another database",
+            code="lock.other_server",
+            next_step="Look where the connection leads. Where the server was upgraded or restored, add --confirm.",
+        )
     attribution = _attribution(request, watcher)
     path = store.statistics(anchor)
     assert path is not None, "it was explained by them"
     old = load(path)
     specification = governing(request.spec, request.ledger_path)
-    snapshot = _snapshot(request.conninfo, request.workload, request.seed, watcher)
     query = snapshot.workload.query(request.query_id)
     situation = situation_of(attribution, old, snapshot, specification, request.ledger_path)
     choice = choose(situation, _capability(snapshot, request.role, specification))

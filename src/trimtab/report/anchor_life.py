@@ -22,6 +22,7 @@ def explained_document(found: ExplainedAnchor) -> dict[str, object]:
         "unknown": found.unknown,
         "changed": [_plan(plan) for plan in found.changed],
         "missing": list(found.missing),
+        "is_other_server": found.is_other_server,
     }
 
 

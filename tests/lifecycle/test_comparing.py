@@ -9,7 +9,7 @@ import pytest
 
 from tests.anchor.anchors import anchor, counted, level
 from trimtab.lifecycle.comparing import compare
-from trimtab.model.anchor import HostProbe, QueryLevel, State, TableState
+from trimtab.model.anchor import Counted, HostProbe, QueryLevel, State, TableState
 from trimtab.model.comparison import Comparison, Finding, Judgement, QueryComparison
 from trimtab.model.latency import Latency
 
@@ -154,3 +154,43 @@ def test_what_else_differs_is_told_by_name_and_never_by_value() -> None:
     standby = compare(earlier, replace(earlier, is_standby=True), error_rate=0.01, margin=0.1)
     assert standby.differences == ("one of them is of a standby",)
     assert found.finding is Finding.UNKNOWN
+
+
+def _more(was: Counted, calls: int, mean_ms: float) -> Counted:
+    """The counters of `was` after so many more calls of that mean, each of which scatters by 0.5 ms."""
+    whole = was.calls + calls
+    mean = (was.calls * was.mean_ms + calls * mean_ms) / whole
+    squares = was.calls * (was.deviation_ms**2 + was.mean_ms**2) + calls * (0.25 + mean_ms**2)
+    return replace(was, calls=whole, mean_ms=mean, deviation_ms=(squares / whole - mean**2) ** 0.5)
+
+
+def _continued(was: list[QueryLevel], now: list[QueryLevel]) -> Comparison:
+    """Compare two anchors whose counters began at the same moment."""
+    later = replace(anchor(*now, time_ns=2 * 10**18), until="2026-11-02T00:00:00Z")
+    return compare(anchor(*was), later, error_rate=0.01, margin=0.1)
+
+
+def test_of_counters_that_go_on_only_what_ran_since_is_compared() -> None:
+    before = counted(calls=1500, mean_ms=2.0)
+    busy = [replace(b, counted=_more(b.counted, 500, b.counted.mean_ms)) for b in BUSY if b.counted is not None]
+    found = _continued([*BUSY, level("q", count=before)], [*busy, level("q", count=_more(before, 60, 6.0))])
+    query = _of(found, "q")
+    assert query.judgement is Judgement.SLOWER
+    assert query.ratio == pytest.approx(3.0, rel=0.01)
+    assert found.common == pytest.approx(1.0)
+    [throughput] = [d for d in found.dimensions if d.name == "query_throughput"]
+    assert throughput.later == pytest.approx((6 * 500 + 60) / (24 * 3600 - 600), rel=0.01)
+
+
+@pytest.mark.parametrize("calls", [0, -400])
+def test_what_did_not_run_since_or_was_forgotten_is_not_judged(calls: int) -> None:
+    before = counted(calls=1500)
+    now = replace(before, calls=before.calls + calls)
+    found = _continued([level("q", count=before)], [level("q", count=now)])
+    assert found.finding is Finding.UNKNOWN
+
+
+def test_counters_of_which_nobody_knows_the_beginning_are_told() -> None:
+    first, second = (replace(anchor(level("q", count=counted())), since=None, until=u) for u in ("a", "b"))
+    found = compare(first, second, error_rate=0.01, margin=0.1)
+    assert any("may hold the earlier ones" in told for told in found.differences)

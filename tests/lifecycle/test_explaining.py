@@ -11,6 +11,7 @@ import pytest
 from trimtab import TemporalPerformanceAnchor, optimize
 from trimtab.errors import AnchorError, RefusedError
 from trimtab.lifecycle import anchoring
+from trimtab.lifecycle.anchor_chain import verified_chain
 from trimtab.lifecycle.anchoring import AnchorRequest
 from trimtab.lifecycle.evolving import _taking_back, evolutions
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
@@ -83,6 +84,19 @@ def test_only_the_queries_that_are_asked_for_are_told_and_an_unknown_one_is_refu
     with pytest.raises(AnchorError) as refused:
         explain_plans(replace(every, query_ids=(unchanged, "q0000000000")), Silent())
     assert refused.value.code == "anchor.no_query"
+
+
+def test_statistics_that_were_changed_are_found_when_anchors_are_verified(grown: Application) -> None:
+    anchoring.create(AnchorRequest(grown.dsn, grown.ledger_path, (BY_ID,), runs=1), Silent())
+    [kept] = grown.ledger_path.parent.rglob("*.twin")
+    assert len(verified_chain(grown.ledger_path)) == 1
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(AnchorError) as refused:
+        verified_chain(grown.ledger_path)
+    assert refused.value.code == "anchor.statistics"
+    kept.unlink()
+    assert len(verified_chain(grown.ledger_path)) == 1
 
 
 def test_settings_of_who_runs_a_query_are_seen_with_that_role(grown: Application) -> None:

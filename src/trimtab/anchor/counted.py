@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 from trimtab.model.anchor import Counted
@@ -41,6 +41,31 @@ def counted_between(begin: Counters, end: Counters, queries: Mapping[StatementKe
         elif step.calls:
             of_query[query_id].append((key, step))
     return CountedWindow({query_id: _counted(found, total_ms) for query_id, found in of_query.items()}, begun_anew)
+
+
+def since_then(was: Counted, now: Counted) -> Counted | None:
+    """Return what was counted after `was`, where `now` counts from the same moment on; None when it did not run since.
+
+    Also where counters went backwards, which an eviction makes them. `share` is left as it was.
+    """
+    calls = now.calls - was.calls
+    if calls <= 0:
+        return None
+
+    def between(before: float, after: float) -> float:
+        return max((now.calls * after - was.calls * before) / calls, 0.0)
+
+    mean_ms = between(was.mean_ms, now.mean_ms)
+    squares = between(was.deviation_ms**2 + was.mean_ms**2, now.deviation_ms**2 + now.mean_ms**2)
+    return replace(
+        now,
+        calls=calls,
+        mean_ms=round(mean_ms, 6),
+        deviation_ms=round(sqrt(max(squares - mean_ms**2, 0.0)), 6),
+        rows=round(between(was.rows, now.rows), 4),
+        blocks=round(between(was.blocks, now.blocks), 4),
+        temporary_blocks=round(between(was.temporary_blocks, now.temporary_blocks), 4),
+    )
 
 
 def _counted(found: list[tuple[StatementKey, Counter]], total_ms: float) -> Counted:

@@ -73,14 +73,18 @@ def found(ledger_path: Path, name: str | Path, keys: Sequence[Path] = ()) -> Sig
 def verified_chain(ledger_path: Path) -> list[str]:
     """Return the ids of all anchors of this machine when they are as signed, in one chain, as the ledger has them.
 
-    Raises AnchorError `anchor.flawed`, which names the first thing that is wrong, and LedgerError.
+    The statistics that are kept with them must be theirs; those that are not here any more are no flaw.
+    Raises AnchorError `anchor.flawed`, which names the first thing that is wrong, `anchor.statistics`, and LedgerError.
     """
     store = store_of(ledger_path)
     with Ledger.open(ledger_path) as ledger:
         flaw = store.flaw(_recorded(ledger))
     if flaw is not None:
         raise flawed(flaw.anchor_id or "chain", flaw.found)
-    return [signed.anchor.id for signed in store.anchors()]
+    found = [signed.anchor for signed in store.anchors()]
+    for anchor in found:
+        store.statistics(anchor)
+    return [anchor.id for anchor in found]
 
 
 def verified_file(path: Path, ledger_path: Path | None, keys: Sequence[Path] = ()) -> SignedAnchor:

@@ -7,11 +7,13 @@ plan is the same have in common (host, load) is taken out of means, and told. Wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from math import exp, log, pi, sqrt
 from statistics import median
 
 from trimtab.anchor.common_mode import LEAST_COMPANIONS
+from trimtab.anchor.counted import since_then
 from trimtab.anchor.dimensions import COHERENCE, CONCURRENCY, EFFICIENCY, LATENCY, THROUGHPUT
 from trimtab.anchor.exceedance import ExceedanceTest
 from trimtab.anchor.limits import Direction, limits_of
@@ -32,6 +34,8 @@ _MANY = 20
 
 def compare(earlier: Anchor, later: Anchor, *, error_rate: float, margin: float) -> Comparison:
     """Return what the later anchor says beside the earlier one. `margin` 0.1: up to 10 % slower counts as the same."""
+    if is_continued(earlier, later):
+        later = _since(earlier, later)
     pairs = [(level, other) for level in earlier.queries if (other := later.query(level.query_id)) is not None]
     changes = _changes(pairs)
     common = _common(list(changes.values()))
@@ -62,6 +66,31 @@ def compare(earlier: Anchor, later: Anchor, *, error_rate: float, margin: float)
         tuple(sorted(known - found)),
         tuple(sorted(found - known)),
     )
+
+
+def is_continued(earlier: Anchor, later: Anchor) -> bool:
+    """Return whether the later anchor's counters hold those of the earlier one: of one server, since one moment."""
+    is_same = (earlier.server, earlier.is_standby) == (later.server, later.is_standby)
+    return is_same and earlier.since is not None and earlier.since == later.since and earlier.until < later.until
+
+
+def _since(earlier: Anchor, later: Anchor) -> Anchor:
+    """Return the later anchor with what ran after the earlier one alone."""
+    levels = []
+    for level in later.queries:
+        was = earlier.query(level.query_id)
+        both = None if was is None or was.counted is None else level.counted
+        found = level.counted if both is None or was is None or was.counted is None else since_then(was.counted, both)
+        levels.append(replace(level, counted=found))
+    calls = sum(level.counted.calls for level in levels if level.counted is not None)
+    seconds = (datetime.fromisoformat(later.until) - datetime.fromisoformat(earlier.until)).total_seconds()
+    dimensions = [
+        replace(d, level=calls / seconds if d.name == THROUGHPUT and seconds > 0 else None)
+        if d.name in (THROUGHPUT, CONCURRENCY)
+        else d
+        for d in later.dimensions
+    ]
+    return replace(later, queries=tuple(levels), dimensions=tuple(dimensions))
 
 
 def _finding(judged: Sequence[QueryComparison]) -> Finding:
@@ -245,6 +274,8 @@ def _differences(earlier: Anchor, later: Anchor) -> list[str]:
     told = []
     if earlier.server != later.server:
         told.append("they are of different databases")
+    if earlier.server == later.server and earlier.since is None and later.since is None:
+        told.append("nobody knows since when was counted: the later counters may hold the earlier ones")
     if earlier.is_standby != later.is_standby:
         told.append("one of them is of a standby")
     if earlier.server_version != later.server_version:

@@ -249,6 +249,22 @@ def test_another_database_in_its_place_ends_the_watch(world: World) -> None:
     assert refused.value.code == "watch.replaced"
 
 
+def test_single_rounds_do_not_begin_anew_on_a_server_that_was_replaced(world: World) -> None:
+    world.work()
+    world.watch(1, once=True)
+    world.end()
+    with psycopg.connect(world.server.dsn(), autocommit=True) as conn:
+        conn.execute(f'DROP DATABASE "{world.database}" WITH (FORCE)'.encode())
+        conn.execute(f'CREATE DATABASE "{world.database}"'.encode())
+    world.run(*SCHEMA)
+    world.work()
+    with pytest.raises(SourceError) as refused:
+        world.watch(1, once=True)
+    assert refused.value.code == "watch.replaced"
+    world.watch(1, once=True, anew=True)
+    world.watch(1, once=True)
+
+
 def test_a_second_watcher_is_refused_and_status_is_told_meanwhile(world: World) -> None:
     seen: dict[str, object] = {}
 

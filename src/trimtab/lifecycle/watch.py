@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -203,7 +203,10 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
     try:
         server = read_server(link.conn)
         identity = identity_of(server, link.conn)
-        with _opened(store_path(request.ledger_path, identity)) as store:
+        path = store_path(request.ledger_path, identity)
+        if request.once and not request.anew and not path.exists():
+            _refuse_replaced(request.conninfo, path.parent)
+        with _opened(path) as store:
             now_ns = clocks.wall()
             memory = Memory(store, Sensitivity(request.interval_seconds), request.learn_rounds)
             with store.writing():
@@ -236,6 +239,20 @@ def _blind(memory: Memory) -> SourceError:
         code="watch.blind",
         next_step="As a superuser: GRANT pg_read_all_stats TO the role; `trimtab init` prints a role that has it.",
     )
+
+
+def _refuse_replaced(conninfo: str, directory: Path) -> None:
+    """Refuse single rounds of what nobody has watched where another server was: they would begin anew unnoticed."""
+    where = describe(conninfo)
+    for path in directory.glob("*.db"):
+        with suppress(LedgerError), closing(WatchStore.reader(path)) as store:
+            identity = store.fact("identity")
+            if isinstance(identity, dict) and identity.get("where") == where:
+                raise SourceError(
+                    "nothing was watched: another server, or another database of that name, was watched there before",
+                    code="watch.replaced",
+                    next_step="Look where the connection leads; with --anew this one is learnt.",
+                )
 
 
 def _guard(request: WatchRequest, server: ServerIdentity, memory: Memory) -> Guard:

@@ -167,3 +167,14 @@ def test_nothing_at_all_is_a_baseline_that_judges_nothing() -> None:
     vigil = Vigil.start(learn(empty, SENSITIVITY))
     seen = observe(vigil, empty[0], SENSITIVITY)
     assert (seen.now.matching, seen.now.unknown, seen.shown) == (None, 1.0, ())
+
+
+def test_the_alarm_of_the_whole_does_not_end_by_what_makes_it_slow_being_about_to_be_told(vigil: Vigil) -> None:
+    open_whole = open_alarms(vigil, {-LATENCY - 1: "w-whole"})
+    one = lambda _n: np.where(np.arange(STATEMENTS) == STATEMENTS - 1, 4.0, 1.0)  # noqa: E731
+    state = open_whole
+    for interval in _intervals(60, 9, slower=one):
+        seen = observe(state, interval, SENSITIVITY)
+        state = seen.vigil  # its own alarm is never opened
+        assert seen.gone == ()
+    assert state.open_ids == {-LATENCY - 1: "w-whole"}

@@ -139,6 +139,9 @@ def observe(vigil: Vigil, interval: Interval, sensitivity: Sensitivity) -> Seen:
     now = _now(vigil, interval, calls, total_ms, blocks)
     # What a statement of its own explains, told or on its way, is not told a second time as a dimension.
     is_rising = (step.values > IDLE) & (step.track.effect > 1.0 + sensitivity.margin) & base.is_judged()
+    # But what a dimension was told for must be back, or be told by a statement's alarm, before that one ends.
+    if vigil.dimensions.is_open[LATENCY]:
+        is_rising = np.zeros_like(is_rising)
     rest = ~(is_rising | vigil.statements.is_open)
     values = _values(vigil, interval, now, calls * rest, total_ms * rest, blocks * rest)
     whole = _advance_dimensions(vigil, values, sensitivity, now_ns)

@@ -42,6 +42,7 @@ def _signal_handlers() -> Iterator[None]:
     """Python's own for Ctrl-C, though a shell's background job ignores it; and afterwards all are as before."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

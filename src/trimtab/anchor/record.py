@@ -109,7 +109,7 @@ def make_anchor(
         queries=tuple(levels.values()),
         settings={s.name: s.value for s in snapshot.settings.values() if not s.is_default},
         change_ids=change_ids,
-        server=(server.system_identifier or "", server.database, server.database_oid),
+        server=server.of_database,
         is_standby=server.is_standby,
         tool=__version__,
         origin=snapshot.workload.origin,

@@ -338,8 +338,4 @@ def _table_oid(change: Change, snapshot: Snapshot) -> int | None:
 
 def database_body(server: ServerIdentity) -> dict[str, object]:
     """Return how the ledger names a database: enough to never act on another one of the same name."""
-    return {
-        "system_identifier": server.system_identifier or "",
-        "database": server.database,
-        "database_oid": server.database_oid,
-    }
+    return dict(zip(("system_identifier", "database", "database_oid"), server.of_database, strict=True))

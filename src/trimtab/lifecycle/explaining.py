@@ -127,10 +127,8 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
 
 def is_of_another_server(anchor: Anchor, server: ServerIdentity) -> bool:
     """Return whether the anchor is of another server, or database: by what both tell of themselves."""
-    identifier, database, oid = anchor.server
-    is_told = bool(identifier and server.system_identifier)
-    of_now = (server.system_identifier, server.database, server.database_oid)
-    return is_told and (identifier, database, oid) != of_now
+    is_told = bool(anchor.server[0] and server.system_identifier)
+    return is_told and anchor.server != server.of_database
 
 
 def _wanted(anchor: Anchor, query_ids: Collection[str] | None) -> tuple[QueryLevel, ...]:

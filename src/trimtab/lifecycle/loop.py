@@ -276,7 +276,7 @@ class _Run:
         ids = {query.id for query in snapshot.workload.queries}
         found = recommended(
             workshop.request.ledger_path,
-            (server.system_identifier or "", server.database, server.database_oid),
+            server.of_database,
             is_standby=server.is_standby,
             specification=workshop.specification,
         )

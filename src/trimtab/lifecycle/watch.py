@@ -325,8 +325,7 @@ def anchored(ledger_path: Path, server: ServerIdentity) -> tuple[str, References
         return "", {}
     with Ledger.open(ledger_path) as ledger:
         standing = standings_of(store, ledger)
-    of_server = (server.system_identifier or "", server.database, server.database_oid)
-    found = reference(standing, of_server, is_standby=server.is_standby)
+    found = reference(standing, server.of_database, is_standby=server.is_standby)
     if found is None:
         return "", {}
     levels = {

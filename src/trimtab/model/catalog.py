@@ -38,6 +38,11 @@ class ServerIdentity:
     forbidden_tablespace: str | None = None
 
     @property
+    def of_database(self) -> tuple[str, str, int]:
+        """What tells one database from another: system identifier ("" where it is not told), name, oid."""
+        return self.system_identifier or "", self.database, self.database_oid
+
+    @property
     def major(self) -> int:
         """The major version: 15, 18."""
         return self.version // 10000

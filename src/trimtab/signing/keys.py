@@ -28,6 +28,7 @@ SECRET_FORMAT, PUBLIC_FORMAT = "trimtab.secret-key/v1", "trimtab.public-key/v1"
 _SEED_BYTES = 32
 _ED25519_BYTES, _ML_DSA_BYTES = 32, 1952
 _MOST_BYTES = 1 << 16
+_REPLACEABLE = "If nobody has read it, run `chmod 600 {path}`; else remove it, and a new one is made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +100,32 @@ def signing_key(path: Path) -> SigningKey:
     Raises KeyFileError `key.readable` when others may read it, `key.damaged`, `key.unusable`.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        held = _document(path, private_bytes(path, most=_MOST_BYTES + 1, advice=_REPLACEABLE), SECRET_FORMAT)
     except FileNotFoundError:
         return _made(path)
     except OSError as error:
         raise _unusable(path, str(error.strerror)) from None
+    return SigningKey(
+        _bytes(path, held, "ed25519_seed", _SEED_BYTES), _bytes(path, held, "ml_dsa_65_seed", _SEED_BYTES)
+    )
+
+
+def private_bytes(path: Path, *, most: int, advice: str) -> bytes:
+    """Return what a file of this user alone holds, no more than `most` bytes; never through a link.
+
+    `advice` says what to do when others may read it, with the path as `{path}`. Raises KeyFileError `key.readable`,
+    OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) or status.st_uid != os.geteuid():
             raise KeyFileError(
                 f"the signing key {path} was refused: others may read or replace it",
                 code="key.readable",
-                next_step=f"If nobody has read it, run `chmod 600 {path}`; else remove it, and a new one is made.",
+                next_step=advice.format(path=path),
             )
-        held = _document(path, file.read(_MOST_BYTES + 1), SECRET_FORMAT)
-    return SigningKey(
-        _bytes(path, held, "ed25519_seed", _SEED_BYTES), _bytes(path, held, "ml_dsa_65_seed", _SEED_BYTES)
-    )
+        return file.read(most)
 
 
 def public_key(path: Path) -> PublicKey:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from pathlib import Path
 
 from trimtab.errors import KeyFileError
-from trimtab.signing.keys import PublicKey, SigningKey
+from trimtab.signing.keys import PublicKey, SigningKey, private_bytes
 
 _BLOCK = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----.*?-----END ENCRYPTED PRIVATE KEY-----\n?", re.DOTALL)
 _MOST_BYTES = 1 << 16
+_ADVICE = "Run `chmod 600 {path}`; if somebody may have read it, make a new key."
 _SEED_BYTES = 32
 MIN_PASSPHRASE = 12
 
@@ -80,18 +80,9 @@ def unlocked_key(path: Path, passphrase: str) -> SigningKey:
 
 def _read(path: Path) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return private_bytes(path, most=_MOST_BYTES, advice=_ADVICE)
     except OSError as error:
         raise _unusable(path, str(error.strerror)) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) or status.st_uid != os.geteuid():
-            raise KeyFileError(
-                f"the key {path} was refused: others may read or replace it",
-                code="key.readable",
-                next_step=f"Run `chmod 600 {path}`; if somebody may have read it, make a new key.",
-            )
-        return file.read(_MOST_BYTES)
 
 
 def _unusable(path: Path, found: str) -> KeyFileError:

@@ -8,7 +8,9 @@ error, and a rule whose answer hangs on an error blocks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
+
+from trimtab.spec.limits import ChangeKind, IndexMethod
 
 FactType: TypeAlias = Literal["text", "list", "int", "double", "bool"]
 FactValue: TypeAlias = str | tuple[str, ...] | int | float | bool
@@ -26,19 +28,8 @@ class Fact:
     words: tuple[str, ...] = ()
 
 
-_KINDS = (
-    "create_index",
-    "drop_index",
-    "create_statistics",
-    "drop_statistics",
-    "set_setting",
-    "set_statistics_target",
-    "set_distinct",
-    "restore_statistics",
-    "rebuild_index",
-    "leave_index",
-)
-_METHODS = ("none", "btree", "hash", "gin", "gist", "spgist", "brin", "other")
+_KINDS = (*get_args(ChangeKind), "leave_index")
+_METHODS = ("none", *get_args(IndexMethod), "other")
 _METHODS_OF_PREDICTION = (
     "none",
     "calibrated_cost",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.places import own_places
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.ledger.ledger import Ledger
@@ -42,13 +41,9 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    places = Path(tempfile.mkdtemp(prefix="ttl-")).resolve()
-    places.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIMTAB_RUN_DIR", str(places))
-        with Server.create(Binaries.find(), purpose="ledger-tests", settings={"max_connections": "60"}) as started:
-            yield started
-    shutil.rmtree(places)
+    settings = {"max_connections": "60"}
+    with own_places("ttl-"), Server.create(Binaries.find(), purpose="ledger-tests", settings=settings) as started:
+        yield started
 
 
 @pytest.fixture

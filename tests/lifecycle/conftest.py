@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.places import own_places
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 
@@ -29,14 +28,10 @@ LOCKING_SETTINGS = {
 
 @pytest.fixture(scope="session")
 def counting_server() -> Iterator[Server]:
-    path = Path(tempfile.mkdtemp(prefix="ttl-")).resolve()
-    path.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+    with own_places("ttl-"):
         settings = {"shared_preload_libraries": "pg_stat_statements", "max_connections": "40"}
         with Server.create(Binaries.find(), purpose="lifecycle-tests", settings=settings) as server:
             yield server
-    shutil.rmtree(path)
 
 
 @pytest.fixture
@@ -67,19 +62,15 @@ def application(new_application: Callable[[], Application]) -> Application:
 @pytest.fixture(scope="session")
 def locking_server() -> Iterator[Server]:
     """One that may be restarted; nothing but the tests analyses its tables."""
-    path = Path(tempfile.mkdtemp(prefix="ttk-")).resolve()
-    path.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIMTAB_RUN_DIR", str(path))
-        with Server.create(Binaries.find(), purpose="locking-tests", settings=LOCKING_SETTINGS) as server:
-            with psycopg.connect(server.dsn(), autocommit=True) as conn:
-                conn.execute("CREATE ROLE app LOGIN IN ROLE pg_read_all_data")
-                conn.execute("CREATE DATABASE template_lockable")
-            with psycopg.connect(server.dsn("template_lockable"), autocommit=True) as conn:
-                for statement in lockable.STATEMENTS:
-                    conn.execute(statement.encode())
-            yield server
-    shutil.rmtree(path)
+    settings = LOCKING_SETTINGS
+    with own_places("ttk-"), Server.create(Binaries.find(), purpose="locking-tests", settings=settings) as server:
+        with psycopg.connect(server.dsn(), autocommit=True) as conn:
+            conn.execute("CREATE ROLE app LOGIN IN ROLE pg_read_all_data")
+            conn.execute("CREATE DATABASE template_lockable")
+        with psycopg.connect(server.dsn("template_lockable"), autocommit=True) as conn:
+            for statement in lockable.STATEMENTS:
+                conn.execute(statement.encode())
+        yield server
 
 
 @pytest.fixture

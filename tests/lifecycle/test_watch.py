@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.places import system_bin
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import BusyError, LedgerError, SourceError
@@ -207,11 +208,11 @@ def test_statements_that_the_server_forgets_are_not_differenced(new_world: Calla
 
 @pytest.mark.system_postgres
 def test_an_older_server_is_watched_too(new_world: Callable[..., World]) -> None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    if not found:
+    found = system_bin()
+    if found is None:
         pytest.skip("the system has no PostgreSQL binaries")
     settings = {"shared_preload_libraries": "pg_stat_statements"}
-    with Server.create(Binaries.find(found[-1].parent), purpose="watch-older", settings=settings) as server:
+    with Server.create(Binaries.find(found), purpose="watch-older", settings=settings) as server:
         world = new_world(server)
         assert world.watch(60) == 0
         assert world.kinds() == ["learnt"]

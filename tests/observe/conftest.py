@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.places import own_places, system_bin
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
@@ -17,12 +16,6 @@ from trimtab.embedded.server import Server
 _SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "all"}
 
 _SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-
-
-def _system_bin() -> Path | None:
-    """The newest binaries where Debian's packages put them, if they are older than those embedded."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]))
-    return found[-1].parent if found else None
 
 
 def _started(binaries: Binaries, purpose: str) -> Iterator[Server]:
@@ -34,12 +27,8 @@ def _started(binaries: Binaries, purpose: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_places() -> Iterator[None]:
-    path = Path(tempfile.mkdtemp(prefix="tto-")).resolve()
-    path.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+    with own_places("tto-"):
         yield
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +38,7 @@ def newest_server(_own_places: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def older_server(_own_places: None) -> Iterator[Server]:
-    directory = _system_bin()
+    directory = system_bin()
     if directory is None:
         pytest.skip("the system has no PostgreSQL binaries")
     yield from _started(Binaries.find(directory), "observe-tests-old")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from tests.places import own_places
 from trimtab.db.connection import connect
 from trimtab.db.sql import split
 from trimtab.embedded.binaries import Binaries
@@ -70,12 +68,8 @@ def query(name: str, *parameters: str) -> Query:
 
 @pytest.fixture(scope="module", autouse=True)
 def _own_places() -> Iterator[None]:
-    path = Path(tempfile.mkdtemp(prefix="ttk-")).resolve()
-    path.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+    with own_places("ttk-"):
         yield
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.places import own_places, system_bin
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 
 from .vault import NEWER_SETTINGS, SCHEMA, SETTINGS, SUPERUSER_SCHEMA
-
-
-def _system_bin() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]))
-    return found[-1].parent if found else None
 
 
 def _started(binaries: Binaries, purpose: str) -> Iterator[Server]:
@@ -35,12 +28,8 @@ def _started(binaries: Binaries, purpose: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_places() -> Iterator[None]:
-    path = Path(tempfile.mkdtemp(prefix="ttv-")).resolve()
-    path.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+    with own_places("ttv-"):
         yield
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +39,7 @@ def server(_own_places: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def older_server(_own_places: None) -> Iterator[Server]:
-    directory = _system_bin()
+    directory = system_bin()
     if directory is None:
         pytest.skip("the system has no PostgreSQL binaries")
     yield from _started(Binaries.find(directory), "security-tests-old")

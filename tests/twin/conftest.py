@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.places import own_places
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
@@ -34,12 +33,8 @@ def fill(server: Server) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_places() -> Iterator[None]:
-    path = Path(tempfile.mkdtemp(prefix="ttw-")).resolve()
-    path.chmod(0o711)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIMTAB_RUN_DIR", str(path))
+    with own_places("ttw-"):
         yield
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")

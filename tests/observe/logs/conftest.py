@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.observe.conftest import _system_bin
+from tests.places import system_bin
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.model.execution import Execution, LogTally
@@ -115,7 +115,7 @@ def newest(_own_places: None) -> Iterator[Logging]:
 
 @pytest.fixture(scope="module")
 def older(_own_places: None) -> Iterator[Logging]:
-    directory = _system_bin()
+    directory = system_bin()
     if directory is None:
         pytest.skip("the system has no PostgreSQL binaries")
     binaries = Binaries.find(directory)

@@ -48,10 +48,13 @@ def test_databases_and_defaults_are_read(file: Path) -> None:
         objectives = ["speed", "efficiency", "speed"]
         pg_bin = "bin"
         state = "/var/state"
+        [workloads]
+        current = "queries/current.sql"
         """
     )
     config = load_config(file, {})
     assert config.path == file
+    assert config.workloads == {"current": file.parent / "queries" / "current.sql"}
     assert config.databases["production_db"].conninfo == "service=prod"
     assert config.defaults == Defaults(
         spec="DATABASE_OPTIMIZATION_SPEC_V4",

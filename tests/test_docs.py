@@ -229,7 +229,7 @@ def test_every_environment_variable_is_documented_and_no_other() -> None:
 
 def test_every_key_of_the_configuration_is_documented() -> None:
     text = _section(CLI, "## trimtab.toml")
-    assert set(Config.__dataclass_fields__) == {"path", "databases", "defaults", "indexes", "ledger_store"}
+    assert set(Config.__dataclass_fields__) == {"path", "databases", "defaults", "indexes", "ledger_store", "workloads"}
     assert "`ledger.store`" in text
     assert [name for name in Defaults.__dataclass_fields__ if f"`defaults.{name}`" not in text] == []
     assert [name for name in WISHES if f"`indexes.{name}`" not in text] == []

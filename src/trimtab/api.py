@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from trimtab.lifecycle.recover import Recovery
     from trimtab.lifecycle.request import Request
     from trimtab.lifecycle.twins import Checked, Explained, Exported, Kept, Origin
+    from trimtab.model.agent import Agent
+    from trimtab.model.asked import Asked
     from trimtab.twin.shelf import KeptTwin
 
 __all__ = [
@@ -136,14 +138,17 @@ def optimize(
     seed: int = 1,
     ledger_path: Path | None = None,
     watcher: Watcher | None = None,
+    asked: Sequence[Asked] = (),
+    agent: Agent | None = None,
 ) -> Report:
     """Carry a workload through the lifecycle and return what came of it.
 
     `dsn` is a libpq DSN or a database name; without it libpq's environment decides. `workload` is a `.sql` file, a
     sequence of statements, or None for pg_stat_statements. `wishes` limit what is proposed of indexes. `standbys` are
     DSNs of the source's replicas, whose use of indexes counts too. `from_history` has what `anchor history` recommends
-    tried too; `propose` leaves what is proven waiting for approval. Without `apply` nothing changes on the source.
-    Raises TrimtabError.
+    tried too; `propose` leaves what is proven waiting for approval. With `asked` these changes alone are examined, as
+    one strategy. `agent` is who asks in a person's place. Without `apply` nothing changes on the source. Raises
+    TrimtabError.
     """
     from trimtab.lifecycle.loop import optimize as run
 
@@ -162,7 +167,8 @@ def optimize(
         seed=seed,
         ledger_path=ledger_path,
     )
-    return run(replace(request, from_history=from_history, propose=propose), watcher or Silent())
+    request = replace(request, from_history=from_history, propose=propose, asked=tuple(asked), agent=agent)
+    return run(request, watcher or Silent())
 
 
 def advise_indexes(
@@ -180,6 +186,7 @@ def advise_indexes(
     seed: int = 1,
     ledger_path: Path | None = None,
     watcher: Watcher | None = None,
+    agent: Agent | None = None,
 ) -> Advice:
     """Return the best set of indexes for a workload: proven, explained, and tried in the lab. Nothing is applied.
 
@@ -202,7 +209,7 @@ def advise_indexes(
         seed=seed,
         ledger_path=ledger_path,
     )
-    return indexes.advise(request, watcher or Silent())
+    return indexes.advise(replace(request, agent=agent), watcher or Silent())
 
 
 def _request(

@@ -63,7 +63,8 @@ class Defaults:
 class Config:
     """The configuration; `path` is the file that it came from, None when there was none.
 
-    `ledger_store` is the DSN of the database that keeps the ledger, without a password; None for the file.
+    `ledger_store` is the DSN of the database that keeps the ledger, without a password; None for the file. `workloads`
+    are workload files by name, absolute: what an agent may name of files.
     """
 
     path: Path | None = None
@@ -71,6 +72,7 @@ class Config:
     defaults: Defaults = field(default_factory=Defaults)
     indexes: IndexWishes = NO_WISHES
     ledger_store: str | None = None
+    workloads: Mapping[str, Path] = field(default_factory=dict)
 
     def wishes_for(self, database: str | None) -> IndexWishes:
         """Return what the file wants of the indexes of the database of that name; of any, where it names none such."""
@@ -162,6 +164,10 @@ def render_default_config(
         "# The database that keeps the ledger of a fleet, as psql takes it; else a file in the state directory does.",
         '# store = "service=fleet"',
         "",
+        "[workloads]",
+        "# Workload files by a name of yours: an agent names these, and no other file.",
+        '# current = "current_queries.sql"',
+        "",
         "[indexes]",
         "# Limits of what is proposed of indexes, in every database; those of one database go into a table of its own,",
         f"# [databases.{_quoted(database)}.indexes]. The specification can only be narrowed so.",
@@ -196,7 +202,7 @@ class _Reader:
     path: Path
 
     def read(self, document: Mapping[str, object]) -> Config:
-        self._refuse_unknown(document, ("databases", "defaults", "indexes", "ledger"), "")
+        self._refuse_unknown(document, ("databases", "defaults", "indexes", "ledger", "workloads"), "")
         databases = self._table(document, "databases", "")
         named = {name: self._database(name, self._table(databases, name, "databases.")) for name in databases}
         return Config(
@@ -205,6 +211,7 @@ class _Reader:
             self._defaults(self._table(document, "defaults", "")),
             self._wishes(document, ""),
             self._ledger_store(self._table(document, "ledger", "")),
+            self._workloads(self._table(document, "workloads", "")),
         )
 
     def _database(self, name: str, table: Mapping[str, object]) -> Database:
@@ -241,6 +248,9 @@ class _Reader:
             return None
         _refuse_password(store := self._text(table, "store", "ledger."), "ledger.store")
         return store
+
+    def _workloads(self, table: Mapping[str, object]) -> Mapping[str, Path]:
+        return {name: self._path(table, name, "workloads.") for name in table}
 
     def _standbys(self, table: Mapping[str, object], where: str) -> tuple[str, ...]:
         value = table["standbys"]

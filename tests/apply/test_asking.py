@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from trimtab.apply.asking import request_body, request_digest, request_from, trial_from
+from trimtab.model.agent import Agent
 from trimtab.model.change import Change, DropIndex, LeaveIndex, RebuildIndex, SetSetting
 from trimtab.model.strategy import Decision
 
@@ -26,6 +28,16 @@ def test_a_request_is_read_as_it_was_written(changes: tuple[Change, ...], invers
     read = request_from(json.loads(json.dumps(request_body(asked))))
     assert read == asked
     assert request_digest(read) == request_digest(asked)
+
+
+def test_a_request_tells_the_agent_that_made_it_and_who_approves_signs_that() -> None:
+    plain = request()
+    asked = replace(plain, agent=Agent("planner", "c" * 64))
+    body = json.loads(json.dumps(request_body(asked)))
+    assert body["agent"] == {"kind": "agent", "name": "planner", "tools_digest": "c" * 64}
+    assert request_from(body) == asked
+    assert request_digest(asked) != request_digest(plain)
+    assert "agent" not in request_body(plain)
 
 
 @pytest.mark.parametrize(

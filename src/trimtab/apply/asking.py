@@ -18,6 +18,7 @@ from trimtab.apply.approvals import facts_digest, table_bytes
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes
+from trimtab.model.agent import Agent, agent_from, agent_to_dict
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_from_dict, change_to_dict, takes_back
@@ -49,8 +50,12 @@ def ask(
     trial: Trial | None,
     verdict: Verdict | None,
     run_id: str | None,
+    agent: Agent | None = None,
 ) -> ApprovalRequest:
-    """Write that the strategy waits, and return the request; one that says the same is returned as it is."""
+    """Write that the strategy waits, and return the request; one that says the same is returned as it is.
+
+    `agent` is who proposes it in a person's place.
+    """
     risk = risk_of(strategy, {(table.schema, table.name): table for table in snapshot.tables})
     request = ApprovalRequest(
         id="q-" + uuid.uuid4().hex[:10],
@@ -63,13 +68,14 @@ def ask(
         table_bytes=table_bytes(strategy, snapshot),
         risk=risk.value,
         needed=specification.approvals.needed(risk),
-        proposed_by=actor(),
+        proposed_by=actor() if agent is None else agent.actor,
         trial=None if trial is None else trial_told(trial),
         verdict=None if verdict is None else verdict_told(verdict),
         run_id=run_id,
+        agent=agent,
     )
     for known in requests(ledger.entries(Kind.APPROVAL_REQUESTED)):
-        same = ("spec_digest", "facts_digest", "needed", "proposed_by", "database", "verdict")
+        same = ("spec_digest", "facts_digest", "needed", "proposed_by", "database", "verdict", "agent")
         is_same = known.strategy.id == strategy.id and (known.trial is None) == (trial is None)
         if is_same and all(getattr(known, key) == getattr(request, key) for key in same):
             return known
@@ -139,7 +145,9 @@ def trial_from(request: ApprovalRequest) -> Trial | None:
 def request_body(request: ApprovalRequest) -> dict[str, object]:
     """Return the request as the ledger, and a file that is taken to somebody, holds it."""
     strategy = request.strategy
+    through = {} if request.agent is None else {"agent": agent_to_dict(request.agent)}
     return {
+        **through,
         "request_id": request.id,
         "strategy_id": strategy.id,
         "changes": [change_to_dict(change) for change in strategy.changes],
@@ -219,6 +227,7 @@ def request_from(
         run_id=run_id,
         at_ns=at_ns,
         entry_hash=entry_hash,
+        agent=agent_from(body.get("agent")),
     )
 
 

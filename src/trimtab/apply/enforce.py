@@ -33,6 +33,7 @@ from trimtab.apply.refusals import (
     refuse_partitioned,
     refuse_standby,
 )
+from trimtab.apply.shut import refuse_when_shut
 from trimtab.apply.state import ChangeState, held_setting, made_object, own_session, state_of
 from trimtab.apply.statistics_files import DIRECTORY, StatisticsFiles, columns_digest
 from trimtab.apply.stored_statistics import read_statistics, statistics_of
@@ -89,6 +90,9 @@ class Enforcer:
     observed: Snapshot | None = None
     now_ns: Callable[[], int] = time.time_ns
     preservation: Preservation | None = None
+
+    def __post_init__(self) -> None:
+        refuse_when_shut()
 
     def apply(
         self, strategy: Strategy, accepted: tuple[Strategy, ...] = (), evidence: Evidence = NO_EVIDENCE

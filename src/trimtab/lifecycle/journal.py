@@ -13,6 +13,7 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.usage import usage_body
+from trimtab.model.agent import agent_to_dict
 from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import change_to_dict
@@ -137,7 +138,9 @@ class Journal:
 
 def opening(specification: Specification, request: Request, facts: Snapshot) -> dict[str, object]:
     """Return what a run's first entry says of it."""
+    through = {} if request.agent is None else {"agent": agent_to_dict(request.agent)}
     return {
+        **through,
         "database": database_body(facts.server),
         "spec_id": specification.id,
         "spec_digest": specification.digest,

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trimtab.apply.as_asked import refuse_other_rules, refuse_unmeasured
-from trimtab.apply.asking import ask, trial_from
+from trimtab.apply.asking import actor, ask, trial_from
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
 from trimtab.apply.role import overprivileged_told, refuse_overprivileged
 from trimtab.apply.switch import KillSwitch
 from trimtab.errors import RefusedError, TrimtabError
+from trimtab.lifecycle.asked import Prefixes, strategy_of
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.index_limits import index_limits
 from trimtab.lifecycle.journal import opening
@@ -211,6 +212,7 @@ class _Run:
                 trial=life.trial,
                 verdict=life.verdict,
                 run_id=workshop.run_id,
+                agent=workshop.request.agent,
             )
         return (f"{len(proven)} strategies wait for approval: trimtab approvals",)
 
@@ -248,6 +250,8 @@ class _Run:
     def _propose(self, snapshot: Snapshot, limits: Limits, twin: Twin, examination: Examination) -> list[Strategy]:
         watcher = self.workshop.watcher
         watcher.stage(Stage.PROPOSE, "")
+        if self.workshop.request.asked:
+            return [self._asked(snapshot, twin)]
         context = Context(
             snapshot=snapshot,
             what_if=twin,
@@ -265,6 +269,15 @@ class _Run:
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
         watcher.stage(Stage.PROPOSE, f"{len(strategies)} strategies ({told}); {twin.planner_calls:,} planner calls")
         return strategies
+
+    def _asked(self, snapshot: Snapshot, twin: Twin) -> Strategy:
+        """Return the changes that were asked for as one strategy."""
+        request, spec = self.workshop.request, self.workshop.specification
+        prefixes = Prefixes(spec.indexes.name_prefix, spec.statistics.name_prefix)
+        by = actor() if request.agent is None else request.agent.actor
+        strategy = strategy_of(request.asked, snapshot, prefixes, by, twin.size_bytes)
+        self.workshop.watcher.stage(Stage.PROPOSE, f"{len(strategy.changes)} changes were asked for")
+        return strategy
 
     def _recommended(self, snapshot: Snapshot) -> list[Strategy]:
         """Return what the database's history recommends, when that was asked for; of queries that run now."""

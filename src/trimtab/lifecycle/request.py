@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.model.agent import Agent
+from trimtab.model.asked import Asked
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
 
 
@@ -17,7 +19,8 @@ class Request:
     "none", or the DSN of a database that its owner gives for trials. `budget_bytes` bounds the new indexes together.
     `seed` fixes every random choice. `standbys` are replicas of the source whose use of indexes counts too. `wishes`
     limit what is proposed of indexes further. With `propose` what is proven is left waiting for approval.
-    `from_history` has what `anchor history` recommends tried too.
+    `from_history` has what `anchor history` recommends tried too. With `asked`, these changes are examined, as one
+    strategy, and nothing that a proposer thinks of. `agent` is who asks in a person's place.
     """
 
     conninfo: str
@@ -34,6 +37,8 @@ class Request:
     wishes: IndexWishes = NO_WISHES
     propose: bool = False
     from_history: bool = False
+    asked: tuple[Asked, ...] = ()
+    agent: Agent | None = None
 
 
 def given_workload(workload: str | Path | Sequence[str] | None) -> Path | tuple[str, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trimtab.model.agent import Agent
 from trimtab.model.change import Change
 from trimtab.model.strategy import Strategy
 
@@ -16,7 +17,7 @@ class ApprovalRequest:
     `needed` people must approve. `facts_digest` is of the facts that an approval is about; `proposed_by` is who ran the
     program that proposed it. `trial` is what was measured, None where nothing was; `verdict` what the specification
     said: "compliant", and the ids of rules under "warnings" and "waived". `entry_hash` is of the ledger's entry that
-    holds it. All of it is what the requester says.
+    holds it. `agent` is the agent that proposed it, None where a person did. All of it is what the requester says.
     """
 
     id: str
@@ -35,6 +36,7 @@ class ApprovalRequest:
     run_id: str | None = None
     at_ns: int = 0
     entry_hash: str = ""
+    agent: Agent | None = None
 
 
 @dataclass(frozen=True, slots=True)

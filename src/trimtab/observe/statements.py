@@ -50,14 +50,40 @@ class _Ran:
     total_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Heavy:
+    """A query of this database, how often it ran and how long that took together, in milliseconds."""
+
+    query: Query
+    calls: float
+    total_ms: float
+
+
 def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Workload:
     """Return at most `limit` queries of this database, by total time; their weights are calls.
 
     Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
     source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old; WorkloadError workload.empty.
     """
+    ran, skipped, schema = _ran(conn, limit * _ROWS_PER_QUERY)
+    queries = tuple(heavy.query for heavy in _heaviest(ran))[:limit]
+    if not queries:
+        raise _empty(skipped)
+    return Workload(queries, ORIGIN, tuple(skipped), counting_since(conn, schema))
+
+
+def heaviest_statements(conn: Connection, rows: int) -> tuple[tuple[Heavy, ...], str | None]:
+    """Return the queries among the `rows` costliest entries, by total time, and since when was counted.
+
+    Raises SourceError as `workload_from_statements`; a database that ran nothing has none.
+    """
+    ran, _, schema = _ran(conn, rows)
+    return _heaviest(ran), counting_since(conn, schema)
+
+
+def _ran(conn: Connection, limit: int) -> tuple[list[_Ran], list[Skipped], str]:
     schema, version = extension_of(conn)
-    rows = _rows(conn, schema, version, limit * _ROWS_PER_QUERY)
+    rows = _rows(conn, schema, version, limit)
     system = read_system_names(conn)
     calls_per_cursor = 2 if _counts_cursors_twice(conn) else 1
     ran: list[_Ran] = []
@@ -73,10 +99,7 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
             calls = row["calls"] / (calls_per_cursor if is_cursor else 1)
             _sort_in({**row, "calls": calls}, inner, system, ran, skipped, work)
     skipped.extend(_no_query(kind, calls) for kind, calls in work.most_common())
-    queries = _queries(ran)[:limit]
-    if not queries:
-        raise _empty(skipped)
-    return Workload(queries, ORIGIN, tuple(skipped), counting_since(conn, schema))
+    return ran, skipped, schema
 
 
 def extension_of(conn: Connection) -> tuple[str, tuple[int, ...]]:
@@ -166,7 +189,7 @@ def _sort_in(
         ran.append(_Ran(statement, row["calls"], row["total_ms"]))
 
 
-def _queries(ran: Iterable[_Ran]) -> tuple[Query, ...]:
+def _heaviest(ran: Iterable[_Ran]) -> tuple[Heavy, ...]:
     """One query per fingerprint, with the text that took most of the time; the costliest first."""
     merged: dict[str, list[_Ran]] = {}
     for item in ran:
@@ -175,7 +198,10 @@ def _queries(ran: Iterable[_Ran]) -> tuple[Query, ...]:
         merged.values(), key=lambda same: (-math.fsum(item.total_ms for item in same), same[0].statement.fingerprint)
     )
     ids = QueryIds()
-    return tuple(_query(same, ids) for same in by_time)
+    return tuple(
+        Heavy(_query(same, ids), math.fsum(item.calls for item in same), math.fsum(item.total_ms for item in same))
+        for same in by_time
+    )
 
 
 def _query(same: list[_Ran], ids: QueryIds) -> Query:

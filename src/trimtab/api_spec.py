@@ -28,7 +28,10 @@ _PLAN_KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RuleViolation(Keyed):
-    """A rule that was broken: where in the strategy, what was expected and what was found."""
+    """A rule that was broken: where in the strategy, what was expected and what was found.
+
+    `evidence_ids` name the objects or facts that it was seen in.
+    """
 
     rule: str
     path: str
@@ -36,6 +39,7 @@ class RuleViolation(Keyed):
     actual: str
     message: str
     severity: str
+    evidence_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Compliance(Keyed):
     warnings: tuple[RuleViolation, ...]
     spec_id: str
     spec_digest: str
+    engine_version: str
     document: bytes
 
 
@@ -165,6 +170,7 @@ def _compliance(verdict: Verdict) -> Compliance:
         warnings=tuple(map(_told, verdict.warnings)),
         spec_id=verdict.spec_id,
         spec_digest=verdict.spec_digest,
+        engine_version=verdict.engine_version,
         document=verdict_bytes(verdict),
     )
 
@@ -177,4 +183,5 @@ def _told(violation: Violation) -> RuleViolation:
         actual=violation.actual,
         message=violation.message,
         severity=violation.severity,
+        evidence_ids=violation.evidence_ids,
     )

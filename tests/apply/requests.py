@@ -12,7 +12,11 @@ UNDO_CREATE = DropIndex("public", "orders", "trimtab_a", "USING btree (a)", ("a"
 UNDO_DROP = CreateIndex("public", "orders", "orders_b", "USING btree (b)", ("b",))
 DATABASE = {"system_identifier": "1", "database": "shop", "database_oid": 5}
 TRIAL = {
-    "before_ms": 9.5, "after_ms": 1.25, "pairs": 12, "decision": "accepted", "reason": "faster", "query_ids": ["q1"],
+    "before_ms": 9.5, "after_ms": 1.25, "pairs": 12, "error_rate": 0.01, "margin": 0.05, "decision": "accepted",
+    "reason": "faster", "query_ids": ["q1"],
+}  # fmt: skip
+PREDICTION = {
+    "low": 0.5, "mid": 1.0, "high": 2.25, "before": 9.5, "unit": "ms", "confidence": 0.9, "method": "cost_ratio",
 }  # fmt: skip
 
 
@@ -23,6 +27,7 @@ def request(
     risk: str = "low",
     spec_digest: str = "a" * 64,
     trial: dict[str, object] | None = None,
+    prediction: dict[str, object] | None = None,
     verdict: dict[str, object] | None = None,
     table_bytes: dict[str, int] | None = None,
 ) -> ApprovalRequest:
@@ -38,6 +43,7 @@ def request(
         risk,
         1,
         "agent",
+        prediction,
         trial,
         verdict,
     )

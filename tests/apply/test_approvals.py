@@ -12,7 +12,7 @@ from trimtab.apply.approvals import PURPOSE, message_of
 from trimtab.apply.asking import request_body
 from trimtab.apply.enforce import Enforcer
 from trimtab.errors import HeldError, LedgerError, RefusedError, UnapprovedError, UsageError
-from trimtab.ledger.entry import Kind
+from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import approving
 from trimtab.lifecycle.approving import approval_document, find, signed, statement
@@ -143,6 +143,29 @@ def test_an_approval_is_used_once(desk: Desk) -> None:
     assert desk.refused(CREATE_INDEX) == "approval.used"
     desk.add(approval)
     assert desk.refused(CREATE_INDEX) == "approval.used"
+
+
+def test_an_approval_is_spent_by_the_intent_and_by_none_that_was_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX)
+    append = Ledger.append
+
+    def full(ledger: Ledger, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+        if kind is Kind.APPLY_INTENDED:
+            raise LedgerError("no room", code="ledger.unwritable", next_step="")
+        return append(ledger, kind, body, run_id=run_id)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "append", full)
+        with pytest.raises(LedgerError):
+            desk.enforcer.apply(strategy(CREATE_INDEX))
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+    (intent,) = desk.enforcer.ledger.entries(Kind.APPLY_INTENDED)
+    assert len(str(intent.body["attempt"])) == 32
+    assert isinstance(intent.body["approvals"], list)
+    assert len(intent.body["approvals"]) == 1
 
 
 def test_one_approval_carries_all_changes_of_a_strategy(desk: Desk) -> None:

@@ -98,6 +98,7 @@ def test_a_weakening_at_the_same_time_takes_the_change_back_and_says_so(shop: Sh
     assert "somebody else" in str(caught.value)
     assert "customer" not in str(caught.value)  # which is written to the ledger
     assert 'grants["relation"."public"."customer"."PUBLIC"]' in preservation.notes[0]
+    assert ("posture.grant_public", "grants") in {(each.code, each.section) for each in preservation.found}
     shop.run("REVOKE SELECT ON customer FROM PUBLIC")
     assert shop.picture() == before
     assert shop.standing() == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apply.requests import CREATE, DROP, TRIAL, UNDO_CREATE, UNDO_DROP, request
+from tests.apply.requests import CREATE, DROP, PREDICTION, TRIAL, UNDO_CREATE, UNDO_DROP, request
 from trimtab.cli.approval_screen import risk_shown, screen
 from trimtab.cli.approving import ApproveOptions, approve
 from trimtab.cli.text import in_ascii, printable
@@ -53,9 +53,18 @@ def test_what_the_rules_and_the_trial_said_is_a_claim_and_nothing_is_taken_for_g
     verdict: dict[str, object] = {"compliant": True, "warnings": ["W_A"], "waived": ["indexes.x by W_B"]}
     lines = _lines("claimed", screen(request(trial=TRIAL, verdict=verdict), None))
     assert lines[0].endswith("compliant when it was proposed; waived: indexes.x by W_B; warnings: W_A")
-    assert "trial accepted, 9.50 ms to 1.25 ms, 12 pairs" in lines[-1]
+    assert "trial accepted, 9.50 ms to 1.25 ms, 12 pairs, error rate 0.01, gain asked for 5%: faster" in lines[-1]
     assert "not compliant" in screen(request(verdict={"compliant": "yes"}), None)[5]
     assert "cannot be read" in screen(request(trial={"before_ms": "x"}), None)[-1]
+
+
+def test_the_predicted_interval_is_shown_in_its_unit() -> None:
+    assert _lines("claimed", screen(request(), None))[-2] == "  claimed   no prediction"
+    told = _lines("claimed", screen(request(prediction=PREDICTION), None))[-2]
+    assert "predicted 9.50 ms to become 0.50 ms to 2.25 ms (most likely 1.00 ms), 90% interval by cost_ratio" in told
+    told = _lines("claimed", screen(request(prediction={**PREDICTION, "unit": "cost", "before": 9500}), None))[-2]
+    assert "predicted cost 9,500 to become cost 0 to cost 2" in told
+    assert "cannot be read" in _lines("claimed", screen(request(prediction={"low": "x"}), None))[-2]
 
 
 def test_names_that_look_like_others_are_told_from_them() -> None:

@@ -55,6 +55,12 @@ def test_what_an_agent_proposes_is_applied_when_people_have_signed_it(
     waiting = program.succeed("approvals", "--json").document["waiting"]
     assert [each["strategy_id"] for each in waiting] == proven
     assert {(each["state"], each["proposed_by"]) for each in waiting} == {("waiting", "agent")}
+    for each in waiting:
+        predicted = next(s["prediction"] for s in proposed["strategies"] if s["id"] == each["strategy_id"])
+        assert {key: each["prediction"][key] for key in ("low", "high", "confidence")} == {
+            key: predicted[key] for key in ("low", "high", "confidence")
+        }
+        assert each["trial"]["error_rate"] > 0
     assert market.definitions() == before
 
     name = next(each["strategy_id"] for each in waiting if each["needed"] == 1)
@@ -71,6 +77,7 @@ def test_what_an_agent_proposes_is_applied_when_people_have_signed_it(
     signed = program.succeed("approve", name, "--as", "ann", "--hours", "2", environ=ANN)
     assert "CREATE INDEX CONCURRENTLY" in signed.stderr
     assert "DROP INDEX CONCURRENTLY" in signed.stderr
+    assert " interval by " in signed.stderr
     applied = program.succeed("apply", name, *run, "--json", environ=AGENT).document
     assert applied["outcome"] == "kept"
     assert market.definitions() != before

@@ -66,6 +66,8 @@ def test_what_the_role_may_not_do_is_refused_before_its_trial_and_the_printed_gr
     assert _outcomes(applied)["kept"] >= 3
     assert applied["total"]["on_source"] == "all"
     assert applied["changes_standing"] == _outcomes(applied)["kept"]
+    assert (applied["security"]["preserved"], applied["security"]["undeclared"]) == (True, [])
+    assert applied["security"]["comparisons"] >= applied["changes_standing"]
     assert group_owned.definitions() != before
     program.succeed("revert", "--all", "--database", source)
     assert group_owned.definitions() == before

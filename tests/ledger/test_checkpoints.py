@@ -101,6 +101,25 @@ def test_the_64th_result_is_recorded_too_when_the_key_fails(ledger: Ledger) -> N
     assert ledger.append(Kind.APPLY_DONE, {}).seq == EVERY_ENTRIES
 
 
+@pytest.mark.parametrize("flaw", ["key.readable", "key.damaged"])
+def test_the_64th_entry_is_written_whatever_became_of_the_key_and_a_later_checkpoint_covers_it(
+    ledger: Ledger, flaw: str
+) -> None:
+    ledger.set_key()
+    key = ledger.path.with_suffix(".key")
+    good = key.read_bytes()
+    for _ in range(EVERY_ENTRIES - 2):
+        ledger.append(Kind.RECONCILED, {})
+    spoil(key, flaw)
+    assert ledger.append(Kind.RECONCILED, {}).seq == EVERY_ENTRIES
+    assert sizes(ledger) == [1]
+    key.write_bytes(good)
+    key.chmod(0o600)
+    ledger.checkpoint()
+    assert sizes(ledger) == [1, EVERY_ENTRIES]
+    assert ledger.verify().verified
+
+
 def test_a_checkpoint_is_the_ledgers_root_by_the_ledgers_key(ledger: Ledger) -> None:
     key, _ = ledger.set_key()
     change_a_database(ledger)

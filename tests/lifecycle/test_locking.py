@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from trimtab.anchor.lease import DAY_NS, Lease, LeaseState
 from trimtab.apply.statistics_files import DIRECTORY
-from trimtab.errors import ApplyError, LedgerError, RefusedError, TrimtabError, UsageError
+from trimtab.errors import ApplyError, LedgerError, RefusedError, TrimtabError, UnapprovedError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
 from trimtab.lifecycle import recover as recovery
+from trimtab.lifecycle.approving import find, record, signed, statement
 from trimtab.lifecycle.lock_trial import trying_in_lab
-from trimtab.lifecycle.locking import Tried, TryWithout, known_leases, lock, release, review, verify
+from trimtab.lifecycle.locking import (
+    Tried,
+    TryWithout,
+    known_leases,
+    lock,
+    refuse_unleased,
+    release,
+    review,
+    verify,
+)
 from trimtab.lifecycle.recover import resume, revert
 from trimtab.model.applied import Applied
 from trimtab.model.change import SetSetting
 from trimtab.model.workload import Query
+from trimtab.signing.keys import SigningKey
+from trimtab.signing.locked import fingerprint
 
 from .lockable import BY_CUSTOMER, BY_RANGE, FLIPS, Lockable
 
@@ -43,6 +58,43 @@ def test_each_kind_of_flip_is_locked_and_released(place: Lockable, name: str) ->
     with Ledger.open(place.ledger_path) as ledger:
         assert pending(ledger.entries()).is_empty
         assert applied_changes(ledger.entries()) == ()
+
+
+@pytest.mark.parametrize("name", SEEN_FROM_OUTSIDE)
+def test_each_kind_of_lock_waits_for_people_where_they_are_wanted_and_is_set_once_they_agree(
+    place: Lockable, tmp_path: Path, name: str
+) -> None:
+    flip, ann = FLIPS[name], SigningKey(b"a" * 32, b"b" * 32)
+    anchored, changes = flip.shape(place), flip.changes(place)
+    place.run(*(statement.format(database=place.database) for statement in flip.flipping))
+    request = replace(flip.request(place, anchored, changes), spec=_wanting(tmp_path, ann))
+    with pytest.raises(UnapprovedError) as refused:
+        lock(request)
+    assert refused.value.code == "approval.needed"
+    waits = find(place.ledger_path, known_leases(place.ledger_path)[0].strategy_id).request
+    assert [inverse.sql() != "" for inverse in waits.inverses] == [True] * len(changes)
+    with pytest.raises(RefusedError, match="lock of a plan"):
+        refuse_unleased(waits)
+    review(place.dsn, place.ledger_path, {}, _answer(None), clock=lambda: time.time_ns() + 3 * DAY_NS)
+    said = statement(waits, "ann", hours=1.0, now_ns=time.time_ns())
+    record(place.ledger_path, signed(said, ann))
+    lease = lock(request)
+    assert (lease.state, flip.shape(place)) == (LeaseState.VERIFIED, anchored)
+    release(place.dsn, place.ledger_path, lease.id, "enough", spec=request.spec)
+    assert flip.shape(place) != anchored
+
+
+def _wanting(directory: Path, key: SigningKey) -> Path:
+    approvers = json.dumps([f"ann={fingerprint(key.public)}"])
+    path = directory / "wanting.yaml"
+    path.write_text(
+        "apiVersion: trimtab.dev/v1\nkind: OptimizationSpec\n"
+        "metadata: {id: WANTING, revision: 1, description: Nothing without ann.}\n"
+        "extends: [DATABASE_OPTIMIZATION_SPEC_V4]\n"
+        f"spec:\n  approvals: {{low: one, medium: one, high: one, approvers: {approvers}}}\n",
+        "utf-8",
+    )
+    return path
 
 
 def test_what_does_not_bring_the_plan_back_is_taken_back_at_once(place: Lockable) -> None:

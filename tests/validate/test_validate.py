@@ -1,9 +1,12 @@
 """The verdict as a whole: complete, pure, and never decided by the score."""
 
+import hashlib
+
 from hypothesis import given
 
 from trimtab.model.strategy import Strategy
 from trimtab.spec.load import get_spec
+from trimtab.validate.validate import ENGINE_VERSION, RULES
 
 from .catalogue import broken, create, drop, facts, judge, setting, spec, statistics, strategy
 from .proposals import strategies
@@ -24,6 +27,26 @@ def test_an_ordinary_strategy_is_compliant_under_the_shipped_specification() -> 
     assert verdict.score == 100.0
     assert verdict.spec_id == "DATABASE_OPTIMIZATION_SPEC_V4"
     assert verdict.spec_digest == get_spec("DATABASE_OPTIMIZATION_SPEC_V4").digest
+
+
+def test_each_violation_names_what_it_was_seen_in() -> None:
+    both = strategy(create("status", name="mine"), setting("fsync", "off"))
+    ids = {violation.rule_id: violation.evidence_ids for violation in judge(both).violations}
+    assert ids["indexes.name_prefix"] == ("table public.orders",)
+    assert ids["settings.never"] == ("setting fsync",)
+    many = judge(both, spec(changes={"max_changes_per_run": 1}))
+    found = next(v for v in many.violations if v.rule_id == "changes.max_changes_per_run")
+    assert found.evidence_ids == ("table public.orders", "setting fsync")
+    on_standby = judge(create("status"), known=facts(is_standby=True))
+    assert next(v for v in on_standby.violations if v.rule_id == "servers.allow_standby").evidence_ids == ("server",)
+
+
+def test_the_engine_has_a_version_that_its_rules_are_known_by() -> None:
+    """Whoever edits the rules raises `ENGINE_VERSION` and this digest together."""
+    ids = "\n".join(rule.id for rule in RULES)
+    known = (hashlib.sha256(ids.encode()).hexdigest()[:16], ENGINE_VERSION)
+    assert known == ("7b09f3f3b55d0d6a", "1")
+    assert judge(create("status")).engine_version == ENGINE_VERSION
 
 
 def test_the_score_does_not_save_a_strategy() -> None:

@@ -107,9 +107,7 @@ def refuse_unapproved(
             "Name them in approvals.approvers: `trimtab approver-key` makes a key and prints the line.",
         )
     known = tuple(entries)
-    used = {
-        nonce: entry.text("attempt") for entry in known if entry.kind is Kind.APPROVAL_USED for nonce in _nonces(entry)
-    }
+    used = {nonce: entry.text("attempt") for entry in known for nonce in _spent_by(entry)}
     own = frozenset(proposed_by)
     counted: dict[str, str] = {}
     keys: set[str] = set()
@@ -224,10 +222,11 @@ def _spent(said: Mapping[str, object], name: str, moment: Moment, used: Mapping[
     return None
 
 
-def _nonces(entry: Entry) -> Sequence[str]:
-    nonces = entry.body.get("nonces")
+def _spent_by(entry: Entry) -> Sequence[str]:
+    """Return the nonces that an intent has spent. Raises LedgerError `ledger.layout`."""
+    nonces = entry.body.get("approvals", []) if entry.kind is Kind.APPLY_INTENDED else []
     if not isinstance(nonces, list):
-        raise entry.layout_error("nonces")
+        raise entry.layout_error("approvals")
     return [str(nonce) for nonce in nonces]
 
 

@@ -14,7 +14,7 @@ from trimtab.model.approval import ApprovalRequest
 from trimtab.model.strategy import Decision
 from trimtab.spec.specification import Specification
 
-_TOLD = ("before_ms", "after_ms", "pairs", "decision", "reason")
+_TOLD = ("before_ms", "after_ms", "pairs", "error_rate", "margin", "decision", "reason")
 
 
 def refuse_other_rules(request: ApprovalRequest, specification: Specification) -> None:

@@ -22,8 +22,9 @@ from trimtab.model.agent import Agent, agent_from, agent_to_dict
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_from_dict, change_to_dict, takes_back
-from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial, Verdict
+from trimtab.model.strategy import Decision, Prediction, QueryTrial, Strategy, Trial, Verdict
 from trimtab.spec.specification import Specification
+from trimtab.validate.facts import Evidence
 from trimtab.validate.risk import Risk, risk_of
 
 ACTOR = "TRIMTAB_ACTOR"
@@ -47,7 +48,7 @@ def ask(
     database: Mapping[str, object],
     *,
     inverses: tuple[Change, ...],
-    trial: Trial | None,
+    evidence: Evidence,
     verdict: Verdict | None,
     run_id: str | None,
     agent: Agent | None = None,
@@ -69,14 +70,15 @@ def ask(
         risk=risk.value,
         needed=specification.approvals.needed(risk),
         proposed_by=actor() if agent is None else agent.actor,
-        trial=None if trial is None else trial_told(trial),
+        prediction=None if evidence.prediction is None else prediction_told(evidence.prediction),
+        trial=None if evidence.trial is None else trial_told(evidence.trial),
         verdict=None if verdict is None else verdict_told(verdict),
         run_id=run_id,
         agent=agent,
     )
     for known in requests(ledger.entries(Kind.APPROVAL_REQUESTED)):
         same = ("spec_digest", "facts_digest", "needed", "proposed_by", "database", "verdict", "agent")
-        is_same = known.strategy.id == strategy.id and (known.trial is None) == (trial is None)
+        is_same = known.strategy.id == strategy.id and _is_as_measured(known) == _is_as_measured(request)
         if is_same and all(getattr(known, key) == getattr(request, key) for key in same):
             return known
     entry = ledger.append(Kind.APPROVAL_REQUESTED, request_body(request), run_id=run_id)
@@ -95,12 +97,32 @@ def needed_for(strategy: Strategy, specification: Specification, snapshot: Snaps
     return specification.approvals.needed(Risk(risk))
 
 
+def _is_as_measured(request: ApprovalRequest) -> tuple[bool, bool]:
+    """Figures are never twice the same; that there are some is."""
+    return request.prediction is not None, request.trial is not None
+
+
+def prediction_told(prediction: Prediction) -> dict[str, object]:
+    """Return what people are told of a prediction: the interval, in which unit, and what it is held against."""
+    return {
+        "low": round(prediction.low, 4),
+        "mid": round(prediction.mid, 4),
+        "high": round(prediction.high, 4),
+        "before": round(prediction.before, 4),
+        "unit": prediction.unit,
+        "confidence": prediction.confidence,
+        "method": prediction.method,
+    }
+
+
 def trial_told(trial: Trial) -> dict[str, object]:
     """Return what people are told of a trial."""
     return {
         "before_ms": round(trial.before_ms, 4),
         "after_ms": round(trial.after_ms, 4),
         "pairs": trial.pairs,
+        "error_rate": trial.error_rate,
+        "margin": trial.margin,
         "decision": trial.decision.value,
         "reason": trial.reason,
         "query_ids": [query.query_id for query in trial.queries],
@@ -123,6 +145,19 @@ def request_digest(request: ApprovalRequest) -> str:
     return hashlib.sha256(rfc8785.dumps(request_body(request))).hexdigest()  # type: ignore[arg-type]
 
 
+def prediction_from(request: ApprovalRequest) -> Prediction | None:
+    """Return the prediction that the request tells of; None where it tells of none that can be read."""
+    told = request.prediction
+    if told is None:
+        return None
+    with suppress(KeyError, ValueError):
+        low, mid, high, before, confidence = (
+            float(str(told[key])) for key in ("low", "mid", "high", "before", "confidence")
+        )
+        return Prediction(low, mid, high, str(told["unit"]), before, confidence, str(told["method"]))
+    return None
+
+
 def trial_from(request: ApprovalRequest) -> Trial | None:
     """Return what is known of the trial, by its totals and the queries that it measured; None where there was none."""
     told = request.trial
@@ -133,8 +168,8 @@ def trial_from(request: ApprovalRequest) -> Trial | None:
         before_ms=float(str(told["before_ms"])),
         after_ms=float(str(told["after_ms"])),
         pairs=int(str(told["pairs"])),
-        error_rate=0.0,
-        margin=0.0,
+        error_rate=float(str(told.get("error_rate", 0.0))),
+        margin=float(str(told.get("margin", 0.0))),
         e_value=0.0,
         decision=Decision(str(told["decision"])),
         reason=str(told["reason"]),
@@ -166,6 +201,7 @@ def request_body(request: ApprovalRequest) -> dict[str, object]:
         "risk": request.risk,
         "needed": request.needed,
         "proposed_by": request.proposed_by,
+        "prediction": None if request.prediction is None else dict(request.prediction),
         "trial": None if request.trial is None else dict(request.trial),
         "verdict": None if request.verdict is None else dict(request.verdict),
     }
@@ -222,6 +258,7 @@ def request_from(
         risk=Risk(str(body["risk"])).value,
         needed=int(str(body["needed"])),
         proposed_by=str(body["proposed_by"]),
+        prediction=None if body.get("prediction") is None else mapping("prediction"),
         trial=None if body.get("trial") is None else mapping("trial"),
         verdict=None if body.get("verdict") is None else mapping("verdict"),
         run_id=run_id,

@@ -1,4 +1,4 @@
-"""Requires the approvals that a strategy needs before each of its changes, and spends them with the first one.
+"""Requires the approvals that a strategy needs before each of its changes. They are spent by its first intent.
 
 An approval that was spent is good for the rest of the same application, and for no other. A strategy that lacks some is
 left waiting for people.
@@ -47,7 +47,7 @@ class Consent:
         needed = needed_for(strategy, self.specification, snapshot)
         if not needed:
             return ()
-        kinds = (Kind.APPROVAL_REQUESTED, Kind.APPROVAL_GIVEN, Kind.APPROVAL_REJECTED, Kind.APPROVAL_USED)
+        kinds = (Kind.APPROVAL_REQUESTED, Kind.APPROVAL_GIVEN, Kind.APPROVAL_REJECTED, Kind.APPLY_INTENDED)
         entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
         asked = [request for request in requests(entries) if request.strategy.id == strategy.id]
         own = {request.proposed_by for request in asked}
@@ -66,21 +66,19 @@ class Consent:
             return refuse_unapproved(moment, needed, entries, own)
         except UnapprovedError:
             if not is_begun:
-                inverses = tuple(change.inverse(snapshot) for change in strategy.changes)
                 ask(
                     self.ledger,
                     strategy,
                     self.specification,
                     snapshot,
                     database,
-                    inverses=inverses,
-                    trial=evidence.trial,
+                    inverses=tuple(change.inverse(snapshot) for change in strategy.changes),
+                    evidence=evidence,
                     verdict=verdict,
                     run_id=self.run_id,
                 )
             raise
 
-    def spend(self, strategy: Strategy, nonces: tuple[str, ...]) -> None:
-        """Write that these approvals are used: no other application may."""
-        body = {"strategy_id": strategy.id, "attempt": self.attempt, "nonces": list(nonces)}
-        self.ledger.append(Kind.APPROVAL_USED, body, run_id=self.run_id)
+    def spent(self, nonces: tuple[str, ...]) -> dict[str, object]:
+        """Return what the first intent says of these approvals: with it they are used, and no other application may."""
+        return {"approvals": list(nonces), "attempt": self.attempt} if nonces else {}

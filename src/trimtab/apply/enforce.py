@@ -175,10 +175,9 @@ class Enforcer:
         if self.preservation is not None:
             self.preservation.refuse_blocked(change)
         inverse = self._inverse(change, snapshot)
-        if approvals and not done:
-            consent.spend(strategy, approvals)
         body = {"intent_id": uuid.uuid4().hex}
-        with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict):
+        spends = {} if done else consent.spent(approvals)
+        with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict, spends=spends):
             seconds, made = self._carry_out(_APPLY, body, change, gate, recheck, predicted_bytes(strategy, change))
         if self.preservation is not None:
             self.preservation.made(change, body)
@@ -238,8 +237,9 @@ class Enforcer:
         snapshot: Snapshot,
         object_oid: int | None = None,
         verdict: Verdict | None = None,
+        spends: Mapping[str, object] | None = None,
     ) -> Iterator[None]:
-        """Write the intent; within it the change is made. An intent that is not answered stays open for `resume`."""
+        """Write the intent, which spends approvals; within it the change is made. What is not answered stays open."""
         intent: dict[str, object] = {
             **body,
             "strategy_id": strategy_id,
@@ -249,6 +249,7 @@ class Enforcer:
             "inverse": change_to_dict(inverse),
             "change_digest": change_digest(change),
             "spec_digest": self.specification.digest,
+            **(spends or {}),
         }
         oids = {"table_oid": _table_oid(change, snapshot), "object_oid": object_oid}
         intent.update((key, oid) for key, oid in oids.items() if oid is not None)

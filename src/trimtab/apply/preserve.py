@@ -25,7 +25,7 @@ _MOST_TOLD, _MOST_NOTED = 100, 10
 
 @dataclass(slots=True)
 class Preservation:
-    """The security of one source through a run. `look` reads it anew; `notes` are for the report.
+    """The security of one source through a run. `look` reads it anew; `notes` and what was `found` are for the report.
 
     `held` is what the next look is compared with: the last one that was as it may be.
     """
@@ -37,6 +37,7 @@ class Preservation:
     is_broken: bool = False
     notes: list[str] = field(default_factory=list)
     compared: int = 0
+    found: list[Difference] = field(default_factory=list)
 
     def look_first(self) -> None:
         """Look, unless that was done. Raises SourceError."""
@@ -143,6 +144,7 @@ class Preservation:
         )
         if not found and not self.is_broken:
             self.held = after
+        self.found += found
         # Errors are written to the ledger, and so name no object; the report does.
         self.notes += [f"security: {each.code} ({each.effect.value}) at {each.path}" for each in found[:_MOST_NOTED]]
         return found

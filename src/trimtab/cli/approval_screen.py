@@ -54,6 +54,7 @@ def screen(request: ApprovalRequest, specification: Specification | None) -> lis
             f"  inverse   {inverse.sql()} (as claimed; it is read anew when it is applied)",
         ]
     lines += [f"  claimed   table {table} has {size(held)}" for table, held in request.table_bytes.items()]
+    lines.append(f"  claimed   {_prediction_told(request.prediction)}")
     lines.append(f"  claimed   {_trial_told(request.trial)}")
     return [told for line in lines for told in (line, *_escaped(line))]
 
@@ -74,11 +75,28 @@ def _verdict_told(verdict: Mapping[str, object] | None) -> str:
     return told
 
 
+def _prediction_told(prediction: Mapping[str, object] | None) -> str:
+    if prediction is None:
+        return "no prediction"
+    try:
+        unit = prediction["unit"]
+        before, low, mid, high, confidence = (
+            float(str(prediction[key])) for key in ("before", "low", "mid", "high", "confidence")
+        )
+    except (KeyError, ValueError):
+        return "a prediction that cannot be read"
+    told = [duration(value) if unit == "ms" else f"cost {value:,.0f}" for value in (before, low, high, mid)]
+    interval = f"{told[1]} to {told[2]} (most likely {told[3]})"
+    return f"predicted {told[0]} to become {interval}, {confidence:.0%} interval by {prediction.get('method')}"
+
+
 def _trial_told(trial: Mapping[str, object] | None) -> str:
     if trial is None:
         return "no trial"
     try:
         before, after = (duration(float(str(trial[key]))) for key in ("before_ms", "after_ms"))
-        return f"trial {trial['decision']}, {before} to {after}, {trial['pairs']} pairs: {trial['reason']}"
+        told = f"trial {trial['decision']}, {before} to {after}, {trial['pairs']} pairs"
+        alpha, margin = (float(str(trial[key])) for key in ("error_rate", "margin"))
+        return f"{told}, error rate {alpha:g}, gain asked for {margin:.0%}: {trial['reason']}"
     except (KeyError, ValueError):
         return "a trial that cannot be read"

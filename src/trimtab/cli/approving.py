@@ -211,6 +211,7 @@ def _document(found: Waiting) -> dict[str, object]:
         "proposed_by": request.proposed_by,
         "spec_id": request.spec_id,
         "spec_digest": request.spec_digest,
+        "prediction": None if request.prediction is None else dict(request.prediction),
         "trial": None if request.trial is None else dict(request.trial),
         "verdict": None if request.verdict is None else dict(request.verdict),
     }

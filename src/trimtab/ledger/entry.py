@@ -50,7 +50,6 @@ class Kind(StrEnum):
     APPROVAL_REQUESTED = "approval_requested"
     APPROVAL_GIVEN = "approval_given"
     APPROVAL_REJECTED = "approval_rejected"
-    APPROVAL_USED = "approval_used"
     STRATEGY_SETTLED = "strategy_settled"
     RUN_FINISHED = "run_finished"
     RUN_FAILED = "run_failed"

@@ -37,11 +37,20 @@ class Waiting:
     approved_by: tuple[str, ...]
     state: str
 
+    @property
+    def is_open(self) -> bool:
+        """True while it can still be applied."""
+        return self.state in ("waiting", "approved")
+
 
 def waiting(ledger_path: Path) -> tuple[Waiting, ...]:
     """Return the newest request of every strategy on every database, oldest first, with how it stands."""
     with Ledger.open(ledger_path) as ledger:
-        entries = tuple(ledger.entries())
+        return waiting_in(tuple(ledger.entries()))
+
+
+def waiting_in(entries: tuple[Entry, ...]) -> tuple[Waiting, ...]:
+    """Return the same, from the entries of a ledger."""
     newest: dict[tuple[str, str], ApprovalRequest] = {}
     for request in requests(entries):
         key = (request.strategy.id, json.dumps(dict(request.database), sort_keys=True))

@@ -58,6 +58,7 @@ class Journal:
                 "compliant": verdict.compliant,
                 "spec_id": verdict.spec_id,
                 "spec_digest": verdict.spec_digest,
+                "engine_version": verdict.engine_version,
                 "violations": [{"rule_id": v.rule_id, "message": v.message} for v in verdict.violations],
                 "warnings": [{"rule_id": v.rule_id, "message": v.message} for v in verdict.warnings],
                 "waived": [{"rule_id": w.violation.rule_id, "waiver_id": w.waiver_id} for w in verdict.waived],

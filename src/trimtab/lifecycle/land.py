@@ -26,7 +26,7 @@ from trimtab.lifecycle.watching import Seen, Watching
 from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.catalog import Snapshot
-from trimtab.model.report import Life
+from trimtab.model.report import Life, SecurityKept, Undeclared
 from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Query
 from trimtab.observe.parents import read_parents
@@ -79,10 +79,13 @@ class Landing:
         return lives, self._anchor(self._levels(queries), kept) if kept else None
 
     @property
-    def security_notes(self) -> tuple[str, ...]:
-        """What was seen of security that no error tells."""
+    def security(self) -> SecurityKept | None:
+        """What comparing security around the changes found."""
         preserved = self.enforcer.preservation
-        return () if preserved is None else tuple(preserved.notes)
+        if preserved is None:
+            return None
+        found = tuple(Undeclared(each.code, each.effect.value, each.section, each.path) for each in preserved.found)
+        return SecurityKept(preserved.compared, found, tuple(preserved.notes))
 
     def take_back_unsettled(self) -> None:
         """Revert what the ledger says was applied and not settled; what cannot be now stays there for `resume`."""

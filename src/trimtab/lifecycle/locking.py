@@ -34,12 +34,14 @@ from trimtab.errors import RefusedError, SourceError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
+from trimtab.lifecycle.approving import waiting_in
 from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.recover import recover, recovering
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.workshop import READ_TIMEOUT_MS
 from trimtab.model.applied import Applied
+from trimtab.model.approval import ApprovalRequest
 from trimtab.model.change import Change, RestoreStatistics
 from trimtab.model.strategy import Outcome, Strategy
 from trimtab.model.workload import Query
@@ -235,6 +237,16 @@ def review(
         return seen
 
 
+def refuse_unleased(asked: ApprovalRequest) -> None:
+    """Refuse a lock that waited and would be applied without a lease: RefusedError `approval.lock`."""
+    if asked.strategy.proposer == PROPOSER:
+        raise RefusedError(
+            f"{asked.strategy.id} was not applied: it is a lock of a plan, which somebody has to look after",
+            code="approval.lock",
+            next_step="Run the `trimtab anchor lock` again that proposed it: it uses the approval.",
+        )
+
+
 def known_leases(
     ledger_path: Path, *, database: Mapping[str, object] | None = None, clock: Callable[[], int] = time.time_ns
 ) -> tuple[Lease, ...]:
@@ -301,9 +313,10 @@ def _standing(desk: _Desk, lease: Lease) -> tuple[Applied, ...]:
 
 
 def _forget_statistics(desk: _Desk) -> None:
-    """Remove files of statistics that no change needs any more: those of what stands, or is open, stay."""
+    """Remove files of statistics that no change needs any more: those of what stands, is open, or waits, stay."""
     entries = tuple(desk.ledger.entries())
     changes = [c for applied in applied_changes(entries) for c in (applied.change, applied.inverse)]
+    changes += [c for each in waiting_in(entries) if each.is_open for c in each.request.strategy.changes]
     needed = {change.file_sha256 for change in changes if isinstance(change, RestoreStatistics)}
     for intent in intents(entries):
         if intent.result is None:

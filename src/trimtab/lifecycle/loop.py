@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trimtab.apply.as_asked import refuse_other_rules, refuse_unmeasured
-from trimtab.apply.asking import actor, ask, trial_from
+from trimtab.apply.asking import actor, ask, prediction_from, trial_from
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
 from trimtab.apply.role import overprivileged_told, refuse_overprivileged
@@ -29,6 +29,7 @@ from trimtab.lifecycle.index_limits import index_limits
 from trimtab.lifecycle.journal import opening
 from trimtab.lifecycle.land import Landing
 from trimtab.lifecycle.left_out import with_left_out
+from trimtab.lifecycle.locking import refuse_unleased
 from trimtab.lifecycle.recover import has_changes, open_work, recover
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.same_server import require_same_server
@@ -41,13 +42,13 @@ from trimtab.lifecycle.workshop import Workshop, open_workshop
 from trimtab.model.anchor import Anchor
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
-from trimtab.model.report import LedgerState, Life, Report, on_source
+from trimtab.model.report import LedgerState, Life, Report, SecurityKept, on_source
 from trimtab.model.strategy import Outcome, QueryTrial, Strategy
 from trimtab.model.traffic import Counters
 from trimtab.model.watch import Watcher
 from trimtab.propose.context import Context, Limits
 from trimtab.propose.proposers import all_proposers
-from trimtab.validate.facts import facts_from
+from trimtab.validate.facts import Evidence, facts_from
 from trimtab.validate.rights import missing_rights
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def apply_waiting(request: Request, asked: ApprovalRequest, watcher: Watcher) ->
     """Apply a strategy that waited: to the source, measured there, kept or taken back; return run, end and anchor.
 
     Raises UnapprovedError when people have still to approve it, RefusedError `approval.other_database`,
-    `approval.drifted` or `approval.unmeasured`, and as `optimize` does.
+    `approval.lock`, `approval.drifted` or `approval.unmeasured`, and as `optimize` does.
     """
     with ExitStack() as stack:
         workshop = open_workshop(request, watcher, stack)
@@ -92,6 +93,7 @@ def apply_waiting(request: Request, asked: ApprovalRequest, watcher: Watcher) ->
                 code="approval.other_database",
                 next_step="Name the database that `trimtab approvals` shows.",
             )
+        refuse_unleased(asked)
         refuse_other_rules(asked, workshop.specification)
         refuse_unmeasured(asked, workshop.specification, workshop.ledger.entries())
         _refuse_to_begin(workshop, facts)
@@ -162,7 +164,8 @@ class _Run:
             trials,
             fidelity=fidelity,
             messages=(
-                *((*self.landing.messages, *self.landing.security_notes) if self.landing is not None else ()),
+                *(self.landing.messages if self.landing is not None else ()),
+                *(self._security.notes if self._security is not None else ()),
                 *twin.problems,
                 *(trials.notes if trials is not None else ()),
                 *waiting,
@@ -177,9 +180,15 @@ class _Run:
         """Land one strategy that an earlier run has proven."""
         snapshot = self._observe()
         self.workshop.journal.proposed(asked.strategy)
-        life = Life(asked.strategy, asked.inverses, Outcome.PROVEN, trial=trial_from(asked))
+        life = Life(
+            asked.strategy,
+            asked.inverses,
+            Outcome.PROVEN,
+            prediction=prediction_from(asked),
+            trial=trial_from(asked),
+        )
         [life], anchor = self._land(snapshot, [life])
-        for note in self.landing.security_notes if self.landing is not None else ():
+        for note in self._security.notes if self._security is not None else ():
             self.workshop.watcher.stage(Stage.APPLY, note)
         if life.outcome is Outcome.PROVEN and self.landing is not None and self.landing.unapproved is not None:
             raise self.landing.unapproved
@@ -209,7 +218,7 @@ class _Run:
                 snapshot,
                 database_body(snapshot.server),
                 inverses=life.inverses,
-                trial=life.trial,
+                evidence=Evidence(life.prediction, life.trial),
                 verdict=life.verdict,
                 run_id=workshop.run_id,
                 agent=workshop.request.agent,
@@ -317,6 +326,10 @@ class _Run:
         by_id = {life.strategy.id: life for life in landed}
         return [by_id.get(life.strategy.id, life) for life in lives], anchor
 
+    @property
+    def _security(self) -> SecurityKept | None:
+        return None if self.landing is None else self.landing.security
+
     def _missing_rights(self, snapshot: Snapshot, lives: Sequence[Life]) -> tuple[str, ...]:
         """Say of a dry run what keeps this role from applying what was proven, if anything does."""
         if self.workshop.request.apply:
@@ -392,6 +405,7 @@ class _Run:
             stages=dict(self.seconds),
             messages=tuple(messages),
             lacks_rights=lacks_rights,
+            security=self._security,
         )
 
     @contextmanager

@@ -15,9 +15,10 @@ class ApprovalRequest:
     """What waits. `database` is how the ledger names it; `table_bytes` are sizes, by "schema.table", of that moment.
 
     `needed` people must approve. `facts_digest` is of the facts that an approval is about; `proposed_by` is who ran the
-    program that proposed it. `trial` is what was measured, None where nothing was; `verdict` what the specification
-    said: "compliant", and the ids of rules under "warnings" and "waived". `entry_hash` is of the ledger's entry that
-    holds it. `agent` is the agent that proposed it, None where a person did. All of it is what the requester says.
+    program that proposed it. `prediction` is the interval that was predicted and `trial` what was measured, None where
+    nothing was; `verdict` what the specification said: "compliant", and the ids of rules under "warnings" and "waived".
+    `entry_hash` is of the ledger's entry that holds it. `agent` is the agent that proposed it, None where a person did.
+    All of it is what the requester says.
     """
 
     id: str
@@ -31,6 +32,7 @@ class ApprovalRequest:
     risk: str
     needed: int
     proposed_by: str
+    prediction: Mapping[str, object] | None = None
     trial: Mapping[str, object] | None = None
     verdict: Mapping[str, object] | None = None
     run_id: str | None = None

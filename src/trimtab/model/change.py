@@ -258,6 +258,7 @@ class RestoreStatistics:
     """Store statistics of columns as they were once, in place of those of now (PostgreSQL 18 and later).
 
     They hold values of rows, and so are in a file that `file_sha256` names; `columns_sha256` tells them from others.
+    Both are "" in an inverse that is not at hand yet: it is what the columns have when the change is made.
     """
 
     schema: str
@@ -274,11 +275,14 @@ class RestoreStatistics:
         text = (
             f"pg_restore_relation_stats, pg_restore_attribute_stats: {qualified(self.schema, self.table)} ({columns})"
         )
-        return f"/* {text.replace('*/', '* /')} from the statistics file {self.file_sha256} */"
+        source = (
+            f"the statistics file {self.file_sha256}" if self.file_sha256 else "a file of what is there just before"
+        )
+        return f"/* {text.replace('*/', '* /')} from {source} */"
 
     def inverse(self, before: Snapshot) -> Change:
-        """Raises ValueError: a Snapshot holds no value of a row. `apply/` writes the statistics of now to a file."""
-        raise ValueError("the inverse of restored statistics is a file of those of now, which apply/ writes")
+        """Store what is there just before. A Snapshot holds no value of a row: `apply/` writes that to a file then."""
+        return RestoreStatistics(self.schema, self.table, self.columns, "", "")
 
 
 @dataclass(frozen=True, slots=True)

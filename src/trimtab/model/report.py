@@ -67,6 +67,34 @@ def on_source(outcomes: Mapping[str, int], *, is_applying: bool) -> OnSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Undeclared:
+    """A difference of security that no change of the run declares: a code and its effect, of which object, where."""
+
+    code: str
+    effect: str
+    section: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityKept:
+    """What comparing the source's security around every change found.
+
+    `comparisons` were made; `is_preserved` is true when none of them found what no change declares. `notes` are for
+    people: warnings, and looks that could not be had.
+    """
+
+    comparisons: int
+    undeclared: tuple[Undeclared, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_preserved(self) -> bool:
+        """True when nothing came with the changes that they do not declare."""
+        return not self.undeclared
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerState:
     """How many entries the ledger holds, whether its chain verifies, and the hash of its last entry."""
 
@@ -83,7 +111,8 @@ class Report:
     Totals are ms weighted by executions, in the lab with all that was proven there: `on_source` tells how much of that
     the source has. `stages` maps a stage's name to the seconds that it took. `applied` tells whether the run was
     allowed to change the source; `fidelity` is the share of plan costs on the twin within 1 %. `lacks_rights` tells of
-    a dry run that its role could not apply all that was proven; `messages` say why.
+    a dry run that its role could not apply all that was proven; `messages` say why. `security` is None where nothing
+    was about to be changed.
     """
 
     run_id: str
@@ -101,6 +130,7 @@ class Report:
     stages: Mapping[str, float] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
     lacks_rights: bool = False
+    security: SecurityKept | None = None
 
     @property
     def outcomes(self) -> dict[str, int]:

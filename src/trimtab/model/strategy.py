@@ -41,7 +41,8 @@ class Strategy:
 class Violation:
     """A rule of the specification that a change breaks: what was expected and what was found.
 
-    `severity` is "block", which refuses; or "warn" or "info", which are told.
+    `severity` is "block", which refuses; or "warn" or "info", which are told. `evidence_ids` name what it was seen in:
+    objects ("table shop.orders", "setting work_mem") or, for a rule of the specification itself, facts ("table.rows").
     """
 
     rule_id: str
@@ -50,6 +51,7 @@ class Violation:
     expected: str = ""
     actual: str = ""
     severity: str = "block"
+    evidence_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Verdict:
     """What the effective specification says of a change. `score` ranks (0 to 100) and never gates.
 
     `violations` block; `warnings` are what rules of a lower severity found; `waived` would block, were it not for a
-    waiver.
+    waiver. `engine_version` is of the rules as they are programmed: the same one gives the same verdict.
     """
 
     compliant: bool
@@ -77,6 +79,7 @@ class Verdict:
     score: float | None = None
     warnings: tuple[Violation, ...] = ()
     waived: tuple[Waived, ...] = ()
+    engine_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ It holds normalised query texts, never literals or parameters.
 from __future__ import annotations
 
 from trimtab.model.change import Change
-from trimtab.model.report import Life, Report
+from trimtab.model.report import Life, Report, SecurityKept
 from trimtab.model.strategy import QueryTrial, Trial, Violation
 
 SCHEMA = "trimtab.optimize/v1"
@@ -43,6 +43,7 @@ def optimize_document(report: Report) -> dict[str, object]:
         "lab": report.lab,
         "applied": report.applied,
         "changes_standing": report.changes_standing,
+        "security": None if report.security is None else _security(report.security),
         "stages": dict(report.stages),
         "messages": list(report.messages),
         "ledger": {
@@ -50,6 +51,18 @@ def optimize_document(report: Report) -> dict[str, object]:
             "verified": report.ledger.verified,
             "head": report.ledger.head,
         },
+    }
+
+
+def _security(kept: SecurityKept) -> dict[str, object]:
+    return {
+        "preserved": kept.is_preserved,
+        "comparisons": kept.comparisons,
+        "undeclared": [
+            {"code": each.code, "effect": each.effect, "section": each.section, "path": each.path}
+            for each in kept.undeclared
+        ],
+        "notes": list(kept.notes),
     }
 
 
@@ -61,6 +74,7 @@ def _violation(violation: Violation) -> dict[str, object]:
         "expected": violation.expected,
         "actual": violation.actual,
         "severity": violation.severity,
+        "evidence_ids": list(violation.evidence_ids),
     }
 
 
@@ -79,6 +93,7 @@ def _life(life: Life) -> dict[str, object]:
             "compliant": verdict.compliant,
             "spec_id": verdict.spec_id,
             "spec_digest": verdict.spec_digest,
+            "engine_version": verdict.engine_version,
             "score": verdict.score,
             "violations": [_violation(v) for v in verdict.violations],
             "warnings": [_violation(v) for v in verdict.warnings],

@@ -61,6 +61,7 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
         ],
         "spec_id": verdict.spec_id,
         "spec_digest": verdict.spec_digest,
+        "engine_version": verdict.engine_version,
     }
 
 
@@ -200,7 +201,7 @@ def _digest(facts: dict[str, object]) -> str:
     return hashlib.sha256(rfc8785.dumps(cast(Any, facts))).hexdigest()
 
 
-def _violation(violation: Violation) -> dict[str, str]:
+def _violation(violation: Violation) -> dict[str, object]:
     return {
         "rule": violation.rule_id,
         "path": violation.path,
@@ -208,6 +209,7 @@ def _violation(violation: Violation) -> dict[str, str]:
         "actual": violation.actual,
         "message": violation.message,
         "severity": violation.severity,
+        "evidence_ids": list(violation.evidence_ids),
     }
 
 

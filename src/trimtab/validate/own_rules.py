@@ -53,9 +53,10 @@ def judged(case: Case) -> OwnRules:
 
 def _violation(rule: SpecRule, path: str, facts: dict[str, FactValue | None], error: str) -> Violation:
     if error:
-        return Violation(rule.id, f"{rule.message} (could not be judged)", path, rule.assertion, f"no answer: {error}")
+        told = f"{rule.message} (could not be judged)"
+        return Violation(rule.id, told, path, rule.assertion, f"no answer: {error}", evidence_ids=rule.facts)
     actual = ", ".join(f"{name} = {_told(name, facts.get(name, facts))}" for name in rule.facts)
-    return Violation(rule.id, rule.message, path, rule.assertion, actual, rule.severity)
+    return Violation(rule.id, rule.message, path, rule.assertion, actual, rule.severity, rule.facts)
 
 
 def _told(name: str, value: object) -> str:

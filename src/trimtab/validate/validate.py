@@ -13,7 +13,11 @@ from trimtab.validate.case import Case, Rule
 from trimtab.validate.facts import Facts
 from trimtab.validate.own_rules import OwnRules, judged
 from trimtab.validate.rights import RIGHTS
+from trimtab.validate.seen_in import with_evidence
 from trimtab.validate.waiving import waived_by
+
+ENGINE_VERSION = "1"
+"""Of the rules below as they are programmed: raised with every edit by which a verdict could become another one."""
 
 RULES: tuple[Rule, ...] = (
     Rule("specification.expired", changes.expired),
@@ -82,7 +86,7 @@ def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
     case = Case(strategy, spec, facts)
     results = [found for rule in RULES if (found := rule.check(case)) is not None]
     own = judged(case) if spec.rules else OwnRules()
-    broken = (*(violation for found in results for violation in found), *own.violations)
+    broken = (*(with_evidence(case, violation) for found in results for violation in found), *own.violations)
     violations, waived = waived_by(case, broken)
     kept = sum(1 for found in results if not found) + own.kept_weight
     applied = len(results) + own.applied_weight
@@ -94,4 +98,5 @@ def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
         score=100.0 * kept / applied if applied else None,
         warnings=own.warnings,
         waived=waived,
+        engine_version=ENGINE_VERSION,
     )

@@ -62,7 +62,10 @@ if TYPE_CHECKING:
     from trimtab.lifecycle.indexes import Advice
     from trimtab.lifecycle.recover import Recovery
     from trimtab.lifecycle.request import Request
-    from trimtab.lifecycle.twins import Checked, Explained, Exported, Kept, Origin
+    from trimtab.lifecycle.twin_check import Checked
+    from trimtab.lifecycle.twin_explain import Explained
+    from trimtab.lifecycle.twin_origin import Origin
+    from trimtab.lifecycle.twins import Exported, Kept
     from trimtab.model.agent import Agent
     from trimtab.model.asked import Asked
     from trimtab.twin.shelf import KeptTwin
@@ -312,9 +315,9 @@ def check_twin(
 ) -> Checked:
     """Compare a twin's plans of a workload with those of the server at `dsn`. Raises TrimtabError."""
     from trimtab.db.dsn import conninfo_for
-    from trimtab.lifecycle import twins
+    from trimtab.lifecycle import twin_check
 
-    return twins.check(origin, conninfo_for(dsn, None), workload, watcher or Silent(), seed=seed)
+    return twin_check.check(origin, conninfo_for(dsn, None), workload, watcher or Silent(), seed=seed)
 
 
 def explain_twin(
@@ -335,12 +338,15 @@ def explain_twin(
 
     `statistics` are CREATE STATISTICS statements, `targets` table.column=number: statistics targets of columns.
     `engine` is "twin", or "hypopg" for a server that has this extension; `generic` true plans for any parameters.
-    Raises TrimtabError.
+    What is wrong with one change, or one query, is told with it. Raises TrimtabError.
     """
-    from trimtab.lifecycle import twins
+    from trimtab.lifecycle import twin_explain
+    from trimtab.lifecycle.twin_wishes import Wishes
 
-    wishes = twins.Wishes(indexes, drops, settings, statistics, targets)
-    return twins.explain(origin, workload, wishes, watcher or Silent(), seed=seed, engine=engine, generic=generic)
+    wishes = Wishes(indexes, drops, settings, statistics, targets)
+    return twin_explain.explain(
+        origin, workload, wishes, watcher or Silent(), seed=seed, engine=engine, generic=generic
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,15 +83,15 @@ def test_explain_tells_what_hypothetical_statistics_would_do(market: Market, pro
     targets = [("--target", f"orders.{wanted}") for wanted in ("customer_id=1000", "absent=9", "id=99999")]
     arguments: list[str | Path] = ["twin", "explain", market.dsn, "--workload", workload, "--statistics", statistics]
     arguments += [part for target in targets for part in target]
-    document = program.succeed(*arguments, "--json").document
+    document = program.run(*arguments, "--json").document
     [held] = document["statistics"]
-    assert set(held) == {"sql", "name", "refusal", "note"}
+    assert set(held) == {"sql", "name", "refusal", "code", "note"}
     assert held["name"] == "hypothetical_1"
     assert held["sql"].startswith('CREATE STATISTICS "public"."hypothetical_1" (ndistinct, mcv) ON "customer_id"')
     assert held["refusal"] == ""
     assert held["note"].startswith("sampled ")
     good, absent, beyond = document["targets"]
-    assert set(good) == {"sql", "target", "refusal", "note"}
+    assert set(good) == {"sql", "target", "refusal", "code", "note"}
     assert (good["target"], good["refusal"]) == (1000, "")
     assert 'no column "absent"' in absent["refusal"]
     assert "0 to 10000" in beyond["refusal"]
@@ -99,7 +99,7 @@ def test_explain_tells_what_hypothetical_statistics_would_do(market: Market, pro
     assert found["failure"] == ""
     assert market.everything() == before
 
-    shown = program.succeed(*arguments).stdout
+    shown = program.run(*arguments).stdout
     assert "SET STATISTICS 1000: sampled " in shown
     assert "SET STATISTICS 9: refused: " in shown
     program.assert_nothing_left()
@@ -118,7 +118,7 @@ def test_statistics_of_a_file_have_no_sample(market: Market, program: Program, w
     program.succeed("twin", "export", market.dsn, "--out", file)
     statistics = "CREATE STATISTICS ON customer_id, total FROM orders"
     arguments = ("twin", "explain", "--from", file, "--workload", workload, "--statistics", statistics)
-    document = program.succeed(*arguments, "--target", "orders.total=9", "--json").document
+    document = program.run(*arguments, "--target", "orders.total=9", "--json").document
     for told in (*document["statistics"], *document["targets"]):
         assert told["refusal"] == "no sample of the source: it has no effect"
     assert all(query["cost_after"] == query["cost_before"] for query in document["queries"])
@@ -232,39 +232,69 @@ def test_bad_input_is_refused_without_a_server(
     program.assert_nothing_left()
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "reason"),
-    [
-        ("--index", "CREATE INDEX ON stock (amount); DROP TABLE stock", "twin.index_statement"),
-        ("--drop", 'a"b; c', "twin.no_such_index"),
-        ("--set", "work_mem", "twin.setting"),
-        ("--set", "work_memory=1MB", "twin.setting"),
-        ("--set", "work_mem=-5", "twin.setting"),
-        ("--set", "session_preload_libraries=x", "twin.setting"),
-        ("--statistics", "CREATE STATISTICS ON a, b FROM nowhere", "twin.no_such_table"),
-        ("--target", "amount=100", "twin.target"),
-    ],
+BAD = (
+    ("--index", "CREATE INDEX ON stock (amount); DROP TABLE stock", "indexes", "twin.index_statement"),
+    ("--index", "CREATE UNIQUE INDEX ON stock (amount)", "indexes", "twin.index_statement"),
+    ("--index", "CREATE INDEX ON nowhere (amount)", "indexes", "twin.no_such_table"),
+    ("--index", "CREATE INDEX ON stock (no_such_function(amount))", "indexes", "twin.refused"),
+    ("--index", "CREATE INDEX impossible ON stock USING gin (amount)", "indexes", "twin.refused"),
+    ("--index", "CREATE INDEX wish ON orders (placed)", "indexes", "twin.index_statement"),
+    ("--drop", 'a"b; c', "drops", "twin.no_such_index"),
+    ("--set", "work_mem", "settings", "twin.setting"),
+    ("--set", "work_memory=1MB", "settings", "twin.setting"),
+    ("--set", "work_mem=-5", "settings", "twin.setting"),
+    ("--set", "session_preload_libraries=x", "settings", "twin.setting"),
+    ("--statistics", "CREATE STATISTICS ON a, b FROM nowhere", "statistics", "twin.no_such_table"),
+    ("--statistics", "CREATE STATISTICS ON sku, nothing FROM stock", "statistics", "twin.refused"),
+    ("--target", "amount=100", "targets", "twin.target"),
+    ("--target", "stock.nothing=100", "targets", "twin.refused"),
 )
-def test_a_change_that_cannot_be_read_is_refused(
-    market: Market, program: Program, workload: Path, option: str, value: str, reason: str
+
+
+def test_a_change_that_cannot_be_had_is_told_and_the_others_are_explained(
+    market: Market, program: Program, workload: Path
 ) -> None:
-    ended = program.run("twin", "explain", market.dsn, "--workload", workload, option, value)
-    _refused(ended, 2, reason)
+    given = [text for option, value, _, _ in BAD for text in (option, value)]
+    ended = program.run("twin", "explain", market.dsn, "--workload", workload, "--index", INDEX, *given, "--json")
+    _refused(ended, 2, "twin.incomplete")
+    told = ended.document
+    good, *refused = told["indexes"]
+    assert good["size_bytes"] is not None
+    for kind in ("drops", "settings", "statistics", "targets"):
+        refused += told[kind]
+    assert [one["code"] for one in refused] == [code for *_, code in BAD]
+    assert all(one["refusal"] for one in refused)
+    by_name = {query["name"]: query for query in told["queries"]}
+    assert (by_name["orders of a customer"]["uses"], by_name["orders of a customer"]["failure"]) == (["wish"], "")
+    assert f"{len(BAD)} of the changes and queries could not be had" in ended.stderr
     program.assert_nothing_left()
 
 
-def test_an_index_that_the_server_refuses_is_told_and_the_rest_goes_on(
-    market: Market, program: Program, workload: Path
+def test_what_is_refused_is_told_in_words_too(market: Market, program: Program, workload: Path) -> None:
+    asked = ("twin", "explain", market.dsn, "--workload", workload, "--index", INDEX, "--drop", "nothing_such")
+    ended = program.run(*asked, "--index", "CREATE INDX", "--set", "work_mem=64MB")
+    _refused(ended, 2, "twin.incomplete")
+    assert "CREATE INDX: refused: " in ended.stdout
+    assert "--drop nothing_such: refused: " in ended.stdout
+    assert "2 of the changes and queries could not be had" in ended.stderr
+    assert "wish" in ended.stdout
+
+
+def test_queries_that_cannot_be_planned_are_left_out_and_the_others_are_explained(
+    market: Market, program: Program, tmp_path: Path
 ) -> None:
-    arguments = ("twin", "explain", market.dsn, "--workload", workload, "--index", INDEX)
-    bad = "CREATE INDEX impossible ON stock USING gin (amount)"
-    document = program.succeed(*arguments, "--index", bad, "--json").document
-    good, refused = document["indexes"]
-    assert good["size_bytes"] is not None
-    assert refused["size_bytes"] is None
-    assert refused["refusal"]
-    by_name = {query["name"]: query for query in document["queries"]}
-    assert by_name["orders of a customer"]["uses"] == ["wish"]
+    file = tmp_path / "mixed.sql"
+    texts = ("SELECT no_such_function(sku) FROM stock", "SELECT * FROM stock WHERE pg_typeof($1) IS NULL",
+             "SELEC 1", "SELECT * FROM nowhere", "SELECT sku FROM stock WHERE amount = 3")  # fmt: skip
+    file.write_text("".join(f"-- name: q{number}\n{text};\n" for number, text in enumerate(texts)))
+    for command, more in (("explain", ("--index", "CREATE INDEX ON stock (amount)")), ("check", ())):
+        document = program.run("twin", command, market.dsn, "--workload", file, *more, "--json").document
+        by_name = {query["name"]: query for query in document["queries"]}
+        assert by_name["q4"].get("failure", "") == by_name["q4"].get("reason", "") == ""
+        assert "42P18" in by_name["q1"].get("failure", "") + by_name["q1"].get("first_difference", "")
+        assert {"q0", "q2", "q3"} <= {skipped["name"] for skipped in document["skipped"]}
+        assert all(skipped["reason"] for skipped in document["skipped"])
+    program.assert_nothing_left()
 
 
 def test_names_that_are_taken_are_told_and_nothing_counts_as_used(
@@ -272,11 +302,11 @@ def test_names_that_are_taken_are_told_and_nothing_counts_as_used(
 ) -> None:
     arguments = ("twin", "explain", market.dsn, "--workload", workload)
     taken = ("--index", "CREATE INDEX orders_pkey ON orders (placed)")
-    document = program.succeed(*arguments, *taken, "--json").document
+    document = program.run(*arguments, *taken, "--json").document
     [index] = document["indexes"]
     assert (index["size_bytes"], index["refusal"]) == (None, 'relation "orders_pkey" already exists')
     assert all(query["uses"] == [] for query in document["queries"])
-    assert "refused: relation" in program.succeed(*arguments, *taken).stdout
+    assert "refused: relation" in program.run(*arguments, *taken).stdout
     # Where the other one is thought away, the name is free.
     [index] = program.succeed(*arguments, *taken, "--drop", "orders_pkey", "--json").document["indexes"]
     assert (index["size_bytes"] is None, index["refusal"]) == (False, "")
@@ -291,11 +321,9 @@ def test_names_that_are_taken_are_told_and_nothing_counts_as_used(
     # Statistics whose name is taken are refused alone.
     market.execute("CREATE STATISTICS held ON customer_id, total FROM orders")
     asked = ("--workload", file, "--statistics", "CREATE STATISTICS held ON id, placed FROM orders", "--json")
-    document = program.succeed("twin", "explain", market.dsn, *asked).document
+    document = program.run("twin", "explain", market.dsn, *asked).document
     assert "already exists" in document["statistics"][0]["refusal"]
     assert document["queries"][0]["failure"] == ""
-    twice = ("--index", "CREATE INDEX z ON orders (placed)", "--index", "CREATE INDEX z ON stock (sku)")
-    _refused(program.run(*arguments, *twice), 2, "twin.index_statement")
 
 
 def test_a_statistics_object_can_be_thought_away_wherever_it_is(
@@ -371,6 +399,15 @@ def test_a_twin_beyond_its_limits_is_told_and_nothing_is_left(
     given = () if command == "build" else ("--workload", workload)
     _refused(program.run("twin", command, market.dsn, *given, *more, *limit), 4, reason)
     assert program.succeed("twin", "list", "--json").document["twins"] == []
+    program.assert_nothing_left()
+
+
+def test_an_export_that_takes_too_long_is_told_and_nothing_is_left(
+    market: Market, program: Program, tmp_path: Path
+) -> None:
+    ended = program.run("twin", "export", market.dsn, "--out", tmp_path / "late.twin", "--max-seconds", "0.02")
+    _refused(ended, 4, "twin.too_slow")
+    assert list(tmp_path.glob("*late*")) == []
     program.assert_nothing_left()
 
 

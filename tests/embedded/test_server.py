@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from trimtab.embedded import postmaster
+from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.processes import processes_in
 from trimtab.embedded.server import Server
@@ -54,6 +55,11 @@ def test_it_listens_on_one_socket_in_a_closed_directory_only(binaries: Binaries)
         assert stat.S_IMODE(socket.stat().st_mode) == 0o700
         assert stat.S_IMODE((socket / ".s.PGSQL.5432").stat().st_mode) == 0o700
         assert stat.S_IMODE(server.data_directory.stat().st_mode) == 0o700
+        # Around both: as root the account that serves passes through, and nobody else does.
+        around = server.directory.stat()
+        account = serving_account()
+        assert stat.S_IMODE(around.st_mode) == (0o700 if account is None else 0o710)
+        assert around.st_gid == (os.getegid() if account is None else account.gid)
         assert stat.S_IMODE((server.directory / "server.log").stat().st_mode) == 0o600
 
 

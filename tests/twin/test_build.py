@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.db.connection import Connection, connect
+from trimtab.db.failures import ServerError
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.places import run_root
@@ -24,6 +25,7 @@ from trimtab.model.change import CreateIndex, DropIndex
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
+from trimtab.twin.build import build as make
 from trimtab.twin.capture import read_image
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.twin import Twin
@@ -112,6 +114,36 @@ def test_the_archive_holds_the_schema_and_nothing_else(source: Server, tmp_path:
     assert "TABLE public orders" in listed
     for kind in ("STATISTICS DATA", "TABLE DATA", "SEQUENCE SET", "BLOB"):
         assert kind not in listed
+
+
+@pytest.mark.parametrize("role", [None, "reader"])
+def test_a_query_that_ends_the_source_s_session_is_told_and_the_others_are_compared(
+    source: Server, shop: Connection, role: str | None
+) -> None:
+    shop.execute(
+        b"CREATE FUNCTION deadly() RETURNS int IMMUTABLE SECURITY DEFINER LANGUAGE plpgsql"
+        b" AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN 1; END'"
+    )
+    shop.execute(b"GRANT SELECT ON customer TO reader")
+    good, dsn = query("SELECT * FROM customer WHERE id = 7"), source.dsn(DATABASE)
+    asked = [good, query("SELECT * FROM customer WHERE id = deadly()"), good]
+    try:
+        image = read_image(dsn, Binaries.find(), progress=silent)
+        with (
+            Twin.open(make(image, Binaries.find(), progress=silent), role=role) as twin,
+            closing(connect(dsn, read_only=True)) as session,
+        ):
+            found = twin.fidelity(session, asked, reopen=lambda: connect(dsn, read_only=True)).queries
+            assert [one.is_within_1_percent for one in found] == [True, False, True]
+            assert "the source itself cannot plan it" in found[1].reason
+            with closing(connect(dsn, read_only=True)) as other, pytest.raises(ServerError):
+                twin.fidelity(other, asked)
+            with closing(connect(dsn, read_only=True)) as other:
+                found = twin.fidelity(other, asked, reopen=lambda: connect("host=/nowhere", read_only=True)).queries
+            assert [one.source_cost is None for one in found] == [False, True, True]
+    finally:
+        shop.execute(b"DROP FUNCTION deadly()")
+        shop.execute(b"REVOKE ALL ON customer FROM reader")
 
 
 def test_tables_that_the_role_may_not_read_are_named_and_the_rest_is_there(source: Server, shop: Connection) -> None:

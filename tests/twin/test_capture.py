@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -207,19 +209,31 @@ def test_an_archive_that_ends_early_is_told_and_nothing_is_left(source: Server, 
     with pytest.raises(LabError) as caught:
         build(replace(image, schema=image.schema[:cut]), Binaries.find(), progress=silent)
     assert caught.value.code == "twin.restore_failed"
+    assert "not whole" in caught.value.next_step
     assert set(run_root(serving_account()).iterdir()) == before
 
 
-def test_a_full_disk_is_told_and_nothing_is_left(source: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "helps"),
+    [
+        (errno.ENOSPC, "twin.no_space", "disk space"),
+        (errno.EDQUOT, "twin.no_space", "disk space"),
+        (errno.EFBIG, "twin.file_limit", "ulimit -f"),
+        (errno.EACCES, "twin.unwritable_files", "may write"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_with_what_helps_and_nothing_is_left(
+    source: Server, monkeypatch: pytest.MonkeyPatch, number: int, code: str, helps: str
+) -> None:
     def full(*arguments: object, **rest: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     image = capture(source.dsn(DATABASE))
     before = set(run_root(serving_account()).iterdir())
     monkeypatch.setattr("trimtab.twin.estimate.set_btree_height", full)
-    with pytest.raises(LabError, match="No space left on device") as caught:
+    with pytest.raises(LabError, match=os.strerror(number)) as caught:
         build(image, Binaries.find(), progress=silent)
-    assert caught.value.code == "twin.no_space"
+    assert (caught.value.code, helps in caught.value.next_step) == (code, True)
     assert set(run_root(serving_account()).iterdir()) == before
 
 
@@ -298,6 +312,7 @@ def test_a_restore_that_breaks_off_after_a_refusal_is_told_and_nothing_is_left(s
     with pytest.raises(LabError) as caught:
         build(image, Binaries.find(), progress=silent)
     assert caught.value.code == "twin.restore_failed"
+    assert "server ended" in caught.value.next_step
     assert set(run_root(serving_account()).iterdir()) == before
 
 

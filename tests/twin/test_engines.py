@@ -90,14 +90,15 @@ def test_engines_are_made_when_there_is_work_enough(source: Server, monkeypatch:
     assert not any(directory.exists() for directory in directories)
 
 
-def test_the_death_of_one_engine_is_told(own_pair: Twin) -> None:
-    second = own_pair._engines.all[1].server
-    assert second._process is not None
-    os.kill(second._process.pid, signal.SIGKILL)
-    second._process.wait()
-    with pytest.raises(LabError) as caught:
-        own_pair.what_if(ASKED, [(change,) for change in CHANGES])
-    assert caught.value.code == "twin.lost"
+def test_one_engine_that_dies_is_brought_back(own_pair: Twin) -> None:
+    asked = [(change,) for change in CHANGES]
+    before = own_pair.what_if(ASKED, asked)
+    for engine in own_pair._engines.all:
+        assert engine.server._process is not None
+        os.kill(engine.server._process.pid, signal.SIGKILL)
+        forget(own_pair)
+        assert own_pair.what_if(ASKED, asked) == before
+    assert own_pair.workers == 2
     directories = [engine.server.directory for engine in own_pair._engines.all]
     own_pair.close()
     assert not any(directory.exists() for directory in directories)

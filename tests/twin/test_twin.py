@@ -22,7 +22,7 @@ from trimtab.embedded.server import Server
 from trimtab.errors import LabError
 from trimtab.model.change import Change, CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import PlanFailure
+from trimtab.model.whatif import PlanFailure, hypothesis_digest
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.twin import Twin
 
@@ -315,28 +315,82 @@ def test_the_twin_s_catalog_is_as_before_after_questions(shared_twin: Twin) -> N
         assert connection.execute("select count(*) from pg_index where not indislive and indisvalid").fetchone() == (0,)
 
 
-def test_a_twin_whose_session_was_ended_says_so(own_twin: Twin) -> None:
+def test_a_session_that_was_ended_is_opened_again_with_all_that_was_made(own_twin: Twin) -> None:
+    asked = [(), (ZIP,), (DROP_CUSTOMER, SMALL)]
+    before = own_twin.what_if(ASKED, asked)
     with closing(connect(own_twin._server.dsn(TWIN_DATABASE), read_only=False)) as other:
         other.execute("select pg_terminate_backend($1)", (own_twin.connection.info.backend_pid,))
-    with pytest.raises(LabError) as caught:
-        own_twin.what_if(ASKED, [(), (ZIP,)])
-    assert caught.value.code == "twin.lost"
-    assert caught.value.next_step
-    with pytest.raises(LabError):
-        own_twin.what_if([BY_ZIP], [()])
+    forget(own_twin)
+    assert own_twin.what_if(ASKED, asked) == before
 
 
-def test_a_twin_whose_server_was_killed_says_so_and_leaves_nothing(own_twin: Twin) -> None:
+def test_a_server_that_was_killed_is_brought_back_as_it_was(own_twin: Twin) -> None:
+    gin = CreateIndex("public", "orders", "orders_words", "USING gin (to_tsvector('simple', city))", ())
+    brin = CreateIndex("public", "orders", "orders_placed", "USING brin (placed)", ("placed",))
+    asked: list[tuple[Change, ...]] = [(), (ZIP,), (EVENTS,), (gin,), (brin, DROP_CUSTOMER)]
+    before = own_twin.what_if(ASKED, asked)
+    sizes = own_twin.size_bytes([ZIP, EVENTS, gin, brin])
+    for which in ("postmaster", "planning session"):
+        process = own_twin._server._process
+        assert process is not None
+        pid = process.pid if which == "postmaster" else own_twin.connection.info.backend_pid
+        os.kill(pid, signal.SIGKILL)
+        forget(own_twin)
+        assert own_twin.what_if(ASKED, asked) == before, which
+        assert own_twin.size_bytes([ZIP, EVENTS, gin, brin]) == sizes
+        assert own_twin.size_bytes([ZIP_COVERING]) != [None]  # and new ones can be made
+
+
+def test_only_what_ends_the_server_is_not_planned(source: Server) -> None:
+    deadly = query("SELECT * FROM orders WHERE zip = deadly()")
+    with closing(connect(source.dsn(DATABASE), read_only=False)) as shop:
+        shop.execute(
+            b"CREATE FUNCTION deadly() RETURNS int IMMUTABLE LANGUAGE plpgsql"
+            b" AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN 1; END'"
+        )
+        try:
+            facts = snapshot(shop)
+            with Twin.build(source.dsn(DATABASE), facts, Binaries.find(), progress=silent) as twin:
+                expected, size = twin.what_if(ASKED, [(), (ZIP,)]), twin.size_bytes([ZIP])
+                forget(twin)
+                before, after = twin.what_if([*ASKED, deadly, BY_ZIP], [(), (ZIP,)])
+                for answers, wanted in zip((before, after), expected, strict=True):
+                    failure = answers.pop(len(ASKED))
+                    assert isinstance(failure, PlanFailure)
+                    assert (failure.sqlstate, "ended" in failure.reason) == ("57P02", True)
+                    assert answers == [*wanted, wanted[ASKED.index(BY_ZIP)]]
+                assert twin.size_bytes([ZIP]) == size
+        finally:
+            shop.execute(b"DROP FUNCTION deadly()")
+
+
+def test_a_death_between_making_and_shaping_leaves_no_index_behind(own_twin: Twin) -> None:
+    own_twin.size_bytes([ZIP])
+    digest = hypothesis_digest(SIZE)
+    indexes = own_twin._indexes
+    [(table,)] = own_twin.connection.execute("select $1::regclass::oid", ('"Mixed Case"."Wäre ""1"" Lager"',))
+    indexes._create(indexes.maker, {digest: replace(SIZE, name=indexes._own_name(digest, SIZE))}, [table])
+    os.kill(own_twin.connection.info.backend_pid, signal.SIGKILL)
+    assert own_twin.refusal(SIZE) is None
+    assert own_twin.size_bytes([SIZE]) != [None]
+
+
+def test_a_twin_that_cannot_be_brought_back_says_so_and_leaves_nothing(
+    own_twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trimtab.twin.engine._REVIVAL_SECONDS", 0.0)
     directory = own_twin._server.directory
     process = own_twin._server._process
     assert process is not None
     own_twin.what_if([BY_ZIP], [()])
+    (own_twin._server.data_directory / "global" / "pg_control").unlink()
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     for call in (lambda: own_twin.size_bytes([ZIP]), lambda: own_twin.what_if(ASKED, [()])):
         with pytest.raises(LabError) as caught:
             call()
         assert caught.value.code == "twin.lost"
+        assert caught.value.next_step
     own_twin.close()
     assert not directory.exists()
     assert directory not in set(run_root(serving_account()).iterdir())

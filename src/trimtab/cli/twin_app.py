@@ -15,6 +15,7 @@ twin_app = typer.Typer(
     rich_markup_mode=None,
 )
 
+HOUR = 3600.0
 From = Annotated[Path | None, typer.Option("--from", help="A file that `twin export` wrote, instead of a server.")]
 Kept = Annotated[str | None, typer.Option("--twin", help="A kept twin, instead of a server.")]
 Workload = Annotated[Path | None, typer.Option("--workload", help="A .sql file; else pg_stat_statements is read.")]
@@ -29,7 +30,6 @@ MaxSeconds = Annotated[
     float,
     typer.Option("--max-seconds", help="The most time for all of it; 0 for no limit.", min=0.0, callback=finite),
 ]
-HOUR = 3600.0
 
 
 @twin_app.command(epilog="Example: trimtab twin export service=shop --out shop.twin")
@@ -38,6 +38,7 @@ def export(
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
     database: Database = None,
+    max_seconds: MaxSeconds = HOUR,
     no_values: NoValues = False,
     config: Config = None,
     json: Json = False,
@@ -46,7 +47,7 @@ def export(
     """Write schema and statistics of a database into one small file. It holds values of rows: treat it as data."""
     from trimtab.cli import twins
 
-    origin = twins.Asked(dsn=dsn, database=database, config=config, no_values=no_values)
+    origin = twins.Asked(dsn=dsn, database=database, config=config, no_values=no_values, max_seconds=max_seconds)
     twins.export(origin, out, as_json=json, is_quiet=quiet)
 
 
@@ -161,7 +162,7 @@ def explain(
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Show what each query would cost with hypothetical indexes, statistics and settings, or without an index."""
     from trimtab.cli import twins
 
@@ -178,7 +179,7 @@ def explain(
         max_size=max_size,
         max_seconds=max_seconds,
     )
-    twins.explain(
+    return twins.explain(
         origin,
         workload,
         index or (),

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trimtab.cli.commands import load, print_json, source_of, stderr_console, stdout_console
-from trimtab.cli.text import printable, size
+from trimtab.cli.text import printable, size, tell
 from trimtab.cli.time_limit import time_limit
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
@@ -27,7 +27,9 @@ from trimtab.report.twins import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from trimtab.lifecycle.twins import Checked, Explained, Origin
+    from trimtab.lifecycle.twin_check import Checked
+    from trimtab.lifecycle.twin_explain import Explained
+    from trimtab.lifecycle.twin_origin import Origin
 
 PROBLEMS = 5
 WORST = 10
@@ -52,7 +54,7 @@ class Asked:
     def origin(self) -> Origin:
         """Return the origin. Raises UsageError `usage.two_twins` when a file and a kept twin are named."""
         from trimtab.config import parse_size
-        from trimtab.lifecycle.twins import Origin
+        from trimtab.lifecycle.twin_origin import Origin
 
         if self.file is not None and self.kept is not None:
             raise UsageError("both --from and --twin were given", code="usage.two_twins", next_step="Give one of them.")
@@ -78,7 +80,7 @@ def export(asked: Asked, out: Path, *, as_json: bool, is_quiet: bool) -> None:
     """Write the portable file."""
     from trimtab import api
 
-    with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
+    with time_limit(asked.max_seconds), ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
         done = api.export_twin(asked.origin(), out, watcher)
     if as_json:
         print_json(exported_document(done))
@@ -137,8 +139,8 @@ def explain(
     seed: int,
     as_json: bool,
     is_quiet: bool,
-) -> None:
-    """Tell what hypothetical changes would do."""
+) -> int:
+    """Tell what hypothetical changes would do; return the exit code."""
     from trimtab import api
 
     if not (indexes or drops or settings or statistics or targets):
@@ -166,6 +168,7 @@ def explain(
         print_json(explained_document(done))
     else:
         _show_explained(done, stdout_console())
+    return _tell_refusals(done)
 
 
 def list_kept(*, as_json: bool) -> None:
@@ -246,17 +249,40 @@ def _show_explained(done: Explained, console: Console) -> None:
         table.add_row(_cell(found.query.name, 60), *costs, change, _cell(", ".join(found.uses)))
     console.print(table)
     for index in done.indexes:
-        told = f"refused: {index.refusal}" if index.size_bytes is None else size(index.size_bytes)
-        text = printable(f"{index.change.sql(concurrently=False)}: {told}" + (f" ({index.note})" if index.note else ""))
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-    imagined = [(s.change.sql(), s.refusal, s.note) for s in done.statistics]
-    imagined += [(t.target.sql(), t.refusal, t.note) for t in done.targets]
-    for sql, refusal, note in imagined:
-        text = printable(f"{sql}: " + (f"refused: {refusal}" if refusal else note))
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        sql = index.written if index.change is None else index.change.sql(concurrently=False)
+        told = "" if index.size_bytes is None else size(index.size_bytes) + (f" ({index.note})" if index.note else "")
+        _told(sql, index.refusal, told, console)
+    for s in done.statistics:
+        _told(s.written if s.change is None else s.change.sql(), s.refusal, s.note, console)
+    for t in done.targets:
+        _told(t.written if t.target is None else t.target.sql(), t.refusal, t.note, console)
+    for option, thoughts in (("--drop", done.drops), ("--set", done.settings)):
+        for thought in thoughts:
+            if thought.refusal:
+                _told(f"{option} {thought.written}", thought.refusal, "", console)
     _role(done.role, console)
     _skipped(done.workload.skipped, console)
     _problems(done.problems, console)
+
+
+def _told(sql: str, refusal: str, found: str, console: Console) -> None:
+    text = printable(f"{sql}: " + (f"refused: {refusal}" if refusal else found))
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell_refusals(done: Explained) -> int:
+    """Tell on stderr that something of what was asked could not be had; return the exit code of that, else 0."""
+    refusals = done.refusals
+    if not refusals:
+        return 0
+    error = UsageError(
+        f"{len(refusals)} of the changes and queries could not be had, the rest is told; the first: "
+        + printable(refusals[0], limit=300),
+        code="twin.incomplete",
+        next_step="Mend what is refused, or leave it out; --json has the reason of each.",
+    )
+    tell(error)
+    return error.exit_code
 
 
 def _role(role: str | None, console: Console) -> None:

@@ -79,7 +79,9 @@ class Residence:
         self.configuration_file.write_text(configuration, encoding="utf-8")
         if account is not None:
             self.configuration_file.chmod(0o644)
-            self.directory.chmod(0o711)
+            # The account passes through, and nobody else; it is not its owner's, so it can plant no link for us.
+            os.chown(self.directory, -1, account.gid)
+            self.directory.chmod(0o710)
 
     def remove(self) -> None:
         """End what still runs here, remove everything and let go of the lock. Doing it again does nothing.

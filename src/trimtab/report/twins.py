@@ -10,7 +10,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trimtab.lifecycle.twins import Checked, Explained, Exported, Kept
+    from trimtab.lifecycle.twin_check import Checked
+    from trimtab.lifecycle.twin_explain import Explained, IndexExplained, StatisticsExplained, TargetExplained, Thought
+    from trimtab.lifecycle.twins import Exported, Kept
     from trimtab.model.workload import Workload
     from trimtab.twin.shelf import KeptTwin
 
@@ -92,20 +94,32 @@ def explained_document(explained: Explained) -> dict[str, object]:
         ],
         "indexes": [
             {
-                "sql": index.change.sql(concurrently=False),
-                "name": index.change.name,
-                "size_bytes": index.size_bytes,
-                "refusal": index.refusal,
-                "note": index.note,
+                "sql": one.written if one.change is None else one.change.sql(concurrently=False),
+                "name": None if one.change is None else one.change.name,
+                "size_bytes": one.size_bytes,
+                "note": one.note,
+                **_refusal(one),
             }
-            for index in explained.indexes
+            for one in explained.indexes
         ],
+        "drops": [{"name": one.written, **_refusal(one)} for one in explained.drops],
+        "settings": [{"setting": one.written, **_refusal(one)} for one in explained.settings],
         "statistics": [
-            {"sql": one.change.sql(), "name": one.change.name, "refusal": one.refusal, "note": one.note}
+            {
+                "sql": one.written if one.change is None else one.change.sql(),
+                "name": None if one.change is None else one.change.name,
+                "note": one.note,
+                **_refusal(one),
+            }
             for one in explained.statistics
         ],
         "targets": [
-            {"sql": one.target.sql(), "target": one.target.target, "refusal": one.refusal, "note": one.note}
+            {
+                "sql": one.written if one.target is None else one.target.sql(),
+                "target": None if one.target is None else one.target.target,
+                "note": one.note,
+                **_refusal(one),
+            }
             for one in explained.targets
         ],
         "summary": {
@@ -127,6 +141,10 @@ def version_text(version: int) -> str:
 def _kept(twin: KeptTwin) -> dict[str, object]:
     versions = {"source_version": version_text(twin.source_version), "twin_version": version_text(twin.twin_version)}
     return {key: value for key, value in {**asdict(twin), **versions}.items() if key != "problems"}
+
+
+def _refusal(one: IndexExplained | StatisticsExplained | TargetExplained | Thought) -> dict[str, str]:
+    return {"refusal": one.refusal, "code": one.code}
 
 
 def _skipped(workload: Workload) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ guessed. A twin whose schema still holds can be refreshed: then only relations w
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,25 @@ _PLACE = (
     "version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces", "has_values",
     "acting_roles", "owners", "operator_families",
 )  # fmt: skip
+
+
+_NO_SPACE = (
+    "twin.no_space",
+    "Free disk space where twins are built (TRIMTAB_RUN_DIR, else the temporary directory), then run again.",
+)
+_REMEDIES = {
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EFBIG: (
+        "twin.file_limit",
+        "Its files look as long as the source's, in pieces of 1 GB, though they take no disk: raise `ulimit -f`, or "
+        "set TRIMTAB_RUN_DIR to a file system that can hold such files.",
+    ),
+}
+_UNWRITTEN = (
+    "twin.unwritable_files",
+    "Check that this user may write where twins are built (TRIMTAB_RUN_DIR, else the temporary directory).",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +179,12 @@ def _failures_told() -> Iterator[None]:
     except SourceError:
         raise lost(psycopg.OperationalError()) from None
     except OSError as error:
-        raise LabError(
-            f"the twin was not built: {error.strerror}",
-            code="twin.no_space",
-            next_step="Check the disk space of the temporary directory, then run again.",
-        ) from None
+        raise _unwritten(error) from None
+
+
+def _unwritten(error: OSError) -> LabError:
+    told, (code, next_step) = f"the twin was not built: {error.strerror}", _REMEDIES.get(error.errno or 0, _UNWRITTEN)
+    return LabError(told, code=code, next_step=next_step)
 
 
 def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None]) -> list[str]:

@@ -40,6 +40,23 @@ _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
 _MAPPING = re.compile(r"\d+; \d+ \d+ USER MAPPING ")
 _MAPPING_TEXT = "CREATE USER MAPPING "
 # Sessions are set up for the newest version; an older twin does not know all of it, and needs none of it.
+_REMEDIES = (
+    (
+        ("No space left on device", "could not write", "could not extend"),
+        "Free disk space where twins are built (TRIMTAB_RUN_DIR, else the temporary directory), then run again.",
+    ),
+    (
+        ("input file", "valid archive", "unexpected section", "unsupported version"),
+        "The schema's archive is not whole: export it again, or build from the server itself.",
+    ),
+    (
+        ("closed the connection", "terminating connection", "connection to server", "out of memory"),
+        "The twin's server ended meanwhile: check this machine's memory, then run again. If it repeats, a definition "
+        "of the schema ends it: a role that may not read that table gets a twin without it.",
+    ),
+    ((), "Run again; if it repeats, `pg_dump --schema-only` and `pg_restore` by hand show the statement that fails."),
+)
+"""Words of pg_restore, in English, and what helps; the last for all others."""
 _SET_UP = "unrecognized configuration parameter"
 
 
@@ -105,14 +122,14 @@ def restore(
     """
     programs = _programs(server.binaries)
     file, contents = server.directory / "schema.dump", server.directory / "schema.list"
-    file.write_bytes(schema)
     try:
+        _write_privately(file, schema)
         if is_likely(schema):
             script = programs.run("pg_restore", "--file=-", str(file), environment=_ENGLISH).stdout
-            file.write_bytes(without_leakproof(schema, script))
+            _write_privately(file, without_leakproof(schema, script))
         listed = programs.run("pg_restore", "--list", str(file), environment=_ENGLISH).stdout
         chosen = "\n".join(line for line in listed.splitlines() if _is_wanted(line, done_already))
-        contents.write_text(chosen, encoding="utf-8", errors="surrogateescape")
+        _write_privately(contents, chosen.encode("utf-8", "surrogateescape"))
         # Verbose, so that it tells of which entry an error is.
         options = ("--verbose", "--no-owner", "--no-privileges", "--no-tablespaces", f"--use-list={contents}")
 
@@ -124,7 +141,7 @@ def restore(
                 raise LabError(
                     f"the twin was not built: pg_restore failed: {first_reason(done.stderr)}",
                     code="twin.restore_failed",
-                    next_step="Check the disk space of the temporary directory, then run again.",
+                    next_step=_what_helps(done.stderr),
                 )
             return failures
 
@@ -135,6 +152,15 @@ def restore(
     finally:
         file.unlink(missing_ok=True)
         contents.unlink(missing_ok=True)
+
+
+def _what_helps(messages: str) -> str:
+    return next(step for marks, step in _REMEDIES if not marks or any(mark in messages for mark in marks))
+
+
+def _write_privately(path: Path, data: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(data)
 
 
 def _is_wanted(line: str, done_already: Collection[str]) -> bool:

@@ -6,12 +6,17 @@ plans at the same time has a server of its own, which is a copy.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
 
 from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
+from trimtab.errors import EmbeddedError, SourceError, TrimtabError
 from trimtab.model.change import (
     CreateStatistics,
     DropStatistics,
@@ -30,6 +35,13 @@ from trimtab.twin.privileges import SWITCHING, lent
 from trimtab.twin.session import Session, setting_statement
 from trimtab.twin.source import Source
 
+Result = TypeVar("Result")
+
+ENDED = PlanFailure("57P02", "the twin's server ended, twice, while it planned this")
+_MOST_REVIVALS = 20
+"""What ends a server so often is nothing that a single question does."""
+_REVIVAL_SECONDS, _PAUSE_SECONDS = 20.0, 0.1
+
 
 class Engine:
     """A running server of the twin. `open_session` connects to such a server as who plans, with the source's settings.
@@ -41,6 +53,7 @@ class Engine:
         self.server = server
         self._open_session = open_session
         self._secret = secret
+        self._revivals = 0
         self._session = self._open(server)
         self.indexes = HypotheticalIndexes(server, self.connection)
         self._session.prepare(SWITCHING)
@@ -80,17 +93,68 @@ class Engine:
 
     def learn(self, question: Question) -> tuple[Answer, Relations | None]:
         """Return the plan as things are, and the relations that the planner looked at; None when it failed."""
-        return self._session.learn(question)
+        try:
+            return self.steadily(lambda: self._session.learn(question))
+        except (psycopg.Error, TrimtabError):
+            if self.is_alive:
+                raise
+        self.revive()
+        return ENDED, None
 
     def ask(self, task: Task, statistics: HypotheticalStatistics) -> list[Answer]:
-        """Return the plans with the task's changes in force. A change that cannot be made fails all of them."""
-        beyond = [c.kind for c in task.changes if isinstance(c, SetStatisticsTarget | SetDistinct | RestoreStatistics)]
-        if beyond:
-            # What they do is done by ANALYZE, and there are no rows; a target can be thought as a StatisticsTarget.
-            return [PlanFailure("", f"{beyond[0]} cannot be thought on a twin: it has no rows")] * len(task.questions)
-        if any(isinstance(c, DropStatistics) or statistics.is_in_force(c, task.changes) for c in task.changes):
-            return self._session.ask_singly(task.questions, lambda: self._set_up(task.changes, statistics))
-        return self._session.ask(task.questions, [*self.indexes.switches(task.changes), *_settings(task.changes)])
+        """Return the plans with the task's changes in force. A change that cannot be made fails all of them.
+
+        Raises LabError when the server ends and cannot be brought back.
+        """
+        try:
+            return self._ask(task, statistics)
+        except (psycopg.Error, TrimtabError):
+            if self.is_alive:
+                raise
+        answers: list[Answer] = []
+        self.revive()
+        for piece in task.pieces(1):
+            try:
+                answers += self._ask(piece, statistics)
+            except (psycopg.Error, TrimtabError):
+                if self.is_alive:
+                    raise
+                answers.append(ENDED)
+                self.revive()
+        return answers
+
+    def steadily(self, work: Callable[[], Result]) -> Result:
+        """Do this work of the engine; where the server ends meanwhile, bring it back and do it once more."""
+        self.revive()
+        try:
+            return work()
+        except (psycopg.Error, TrimtabError):
+            if self.is_alive:
+                raise
+        self.revive()
+        return work()
+
+    def revive(self) -> None:
+        """Bring server and sessions back where one of them ended. Raises LabError, SourceError or psycopg.Error.
+
+        What was made before is there: PostgreSQL recovers what its catalog holds, and no file that was shaped is in its
+        log.
+        """
+        if self.is_alive:
+            return
+        self._revivals += 1
+        if self._revivals > _MOST_REVIVALS:
+            raise EmbeddedError(
+                f"the server was brought back {_MOST_REVIVALS} times, and ended again",
+                code="embedded.start_failed",
+                next_step="Check memory and disk space of this machine.",
+            )
+        self.indexes.close()
+        self.connection.close()
+        self._session = self._reopened()
+        self.indexes = self.indexes.moved(self.server, self.connection)
+        self.indexes.clear_unfinished()
+        self._session.prepare(SWITCHING)
 
     def close(self) -> None:
         """End its sessions and its server, and remove everything of it."""
@@ -113,6 +177,27 @@ class Engine:
 
     def _open(self, server: Server) -> Session:
         return Session(self._open_session(server), read=lambda text: Plan.unread(self.indexes.named(text)))
+
+    def _reopened(self) -> Session:
+        """Start the server where it does not run; wait while it recovers, or while what is left of it still ends."""
+        deadline = time.monotonic() + _REVIVAL_SECONDS
+        while True:
+            try:
+                self.server.start()
+                return self._open(self.server)
+            except (EmbeddedError, SourceError) as error:
+                if time.monotonic() > deadline or getattr(error, "code", "") == "embedded.destroyed":
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def _ask(self, task: Task, statistics: HypotheticalStatistics) -> list[Answer]:
+        beyond = [c.kind for c in task.changes if isinstance(c, SetStatisticsTarget | SetDistinct | RestoreStatistics)]
+        if beyond:
+            # What they do is done by ANALYZE, and there are no rows; a target can be thought as a StatisticsTarget.
+            return [PlanFailure("", f"{beyond[0]} cannot be thought on a twin: it has no rows")] * len(task.questions)
+        if any(isinstance(c, DropStatistics) or statistics.is_in_force(c, task.changes) for c in task.changes):
+            return self._session.ask_singly(task.questions, lambda: self._set_up(task.changes, statistics))
+        return self._session.ask(task.questions, [*self.indexes.switches(task.changes), *_settings(task.changes)])
 
     def _set_up(self, changes: Sequence[Hypothesis], statistics: HypotheticalStatistics) -> None:
         with lent(self.connection, self._secret):

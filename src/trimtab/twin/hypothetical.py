@@ -101,6 +101,13 @@ class HypotheticalIndexes:
         """Let indexes that are made from now on rest on this sample."""
         self._sample = sample
 
+    def clear_unfinished(self) -> None:
+        """Drop indexes of this class that a death left between their making and their shaping."""
+        known = [f"{_PREFIX}{digest[:_DIGITS]}" for digest in self._oids]
+        text = sql.load("twin_indexes_unfinished", self.maker.info.server_version)
+        for schema, name in self.maker.execute(text, (f"^{_PREFIX}[0-9a-f]{{{_DIGITS}}}$", known)).fetchall():
+            self.maker.execute(f"DROP INDEX {qualified(schema, name)}".encode())
+
     def moved(self, server: Server, connection: Connection) -> HypotheticalIndexes:
         """Return these indexes for a copy of the server, or for a new session of the same."""
         self.close()

@@ -90,12 +90,13 @@ class Shelf:
         with self._held():
             unfinished = self._root / f"{_NEW}{secrets.token_hex(4)}"
             try:
-                unfinished.mkdir(mode=0o711)
+                unfinished.mkdir(mode=0o700)
                 data = unfinished / _DATA
                 data.mkdir(mode=0o700)
                 if self._account is not None:
                     os.chown(data, self._account.uid, self._account.gid)
-                    unfinished.chmod(0o711)
+                    os.chown(unfinished, -1, self._account.gid)
+                    unfinished.chmod(0o710)  # The account passes through, and nobody else.
                 copy_contents(server.data_directory, data, self._account)
                 save(image, unfinished / _IMAGE)
                 about = unfinished / _ABOUT

@@ -7,14 +7,13 @@ configuration that asks for it. Every answer is a plan of PostgreSQL's own plann
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from types import TracebackType
 
 import psycopg
 
 from trimtab.db.connection import Connection, connect
-from trimtab.db.explain import explain
-from trimtab.db.failures import ServerError, source_error
+from trimtab.db.failures import source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import TrimtabError
@@ -33,11 +32,12 @@ from trimtab.twin.fidelity import Circumstances, Fidelity, compare
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.privileges import PLANNER, create_functions
-from trimtab.twin.roles import admit, asked_as, name_on_twin, planning_role, resolved_search_path, search_in
+from trimtab.twin.roles import admit, name_on_twin, planning_role, resolved_search_path, search_in
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.session import question_of
 from trimtab.twin.settings import take_over_settings
 from trimtab.twin.source import Role, Source
+from trimtab.twin.source_plans import plans_of_source
 
 _PLANNING_LIMIT_MS = 60_000
 """A function that the planner calls may read a table, and the twin's are as long as the source's."""
@@ -185,7 +185,8 @@ class Twin:
 
         `generic` is as in `WhatIf`. An index or a statistics object that the server would refuse is as if it were not
         there, and so are statistics that nothing tells of: `refusal` says why. A configuration that cannot be set up
-        fails each of its queries. Raises LabError `twin.lost` when the twin ended.
+        fails each of its queries, and so does a query whose planning ends the server: it is brought back for the
+        others. Raises LabError `twin.lost` when it cannot be.
         """
         asked = [question_of(query, generic) for query in queries]
         return self._answers([(asked, changes) for changes in configurations])
@@ -211,7 +212,7 @@ class Twin:
             self._ensure(list(dict.fromkeys(c for _, changes in groups for c in changes if isinstance(c, CreateIndex))))
             tasks = self._cache.missing(zip(questions, sorted_changes, strict=True))
             for task in tasks:
-                self._statistics.ensure(self._indexes.maker, task.changes)
+                self._told(task.changes)
             self._engines.spread(
                 self._engines.pieces(tasks),
                 lambda engine, task: engine.ask(task, self._statistics),
@@ -243,7 +244,7 @@ class Twin:
         """
         with self._alive():
             if not isinstance(change, CreateIndex):
-                self._statistics.ensure(self._indexes.maker, [change, *among])
+                self._told([change, *among])
                 return self._statistics.told(change, [change, *among]).note
             self._ensure([change])
         return "; ".join(self._indexes.notes(change))
@@ -254,7 +255,7 @@ class Twin:
         """Return why a hypothetical object has no effect, None when it is in force. `among` as in `note`."""
         with self._alive():
             if not isinstance(change, CreateIndex):
-                self._statistics.ensure(self._indexes.maker, [change, *among])
+                self._told([change, *among])
                 return self._statistics.told(change, [change, *among]).refusal or None
             self._ensure([change])
             return self._indexes.refusal(change, among)
@@ -306,23 +307,19 @@ class Twin:
             raise source_error(error) from None
         self.take_statistics(change, values)
 
-    def fidelity(self, source: Connection, queries: Sequence[Query]) -> Fidelity:
+    def fidelity(
+        self, source: Connection, queries: Sequence[Query], *, reopen: Callable[[], Connection] | None = None
+    ) -> Fidelity:
         """Compare the twin's plans with the source's own, as it is, asked as the same role where the twin has one.
 
-        Raises ServerError when the source is lost, and what `asked_as` raises.
+        `reopen` gives another session of the source where this one ends: then only the query that it ended with is not
+        planned. Without it raises ServerError when the source is lost; and what `asked_as` raises.
         """
+        version = source.info.server_version
         [mine] = self.what_if(queries, [()])
-        theirs: list[Plan | PlanFailure] = []
-        with nullcontext() if self._role is None else asked_as(source, self._role):
-            for query in queries:
-                try:
-                    theirs.append(explain(source, query))
-                except TrimtabError as error:
-                    if source.closed:
-                        raise
-                    theirs.append(PlanFailure(error.sqlstate if isinstance(error, ServerError) else "", str(error)))
+        theirs = plans_of_source(source, queries, self._role, reopen)
         circumstances = Circumstances(
-            source_version=source.info.server_version,
+            source_version=version,
             twin_version=self.version,
             unreadable=frozenset((*self._source.unreadable, *self._source.row_security)),
             partly_hidden=frozenset(self._source.partly_hidden),
@@ -355,13 +352,19 @@ class Twin:
     def _ensure(self, changes: Sequence[CreateIndex]) -> None:
         """Make the indexes on all engines, in one order, so that they plan alike."""
         if changes:
-            self._engines.each(lambda engine: engine.indexes.ensure(changes))
+            self._engines.each(lambda engine: engine.steadily(lambda: engine.indexes.ensure(changes)))
+
+    def _told(self, changes: Sequence[Hypothesis]) -> None:
+        """Learn what hypothetical statistics among the changes would hold."""
+        first = self._engines.first
+        first.steadily(lambda: self._statistics.ensure(first.indexes.maker, changes))
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
         """Say in our own words that the twin ended, whoever notices. An interrupt may have left a session at work."""
         try:
             for engine in self._engines.all:
+                engine.revive()
                 engine.be_idle()
             yield
         except psycopg.Error as error:

@@ -16,7 +16,7 @@ import trimtab
 from trimtab import errors
 from trimtab.cli.app import app
 from trimtab.cli.main import INTERNAL
-from trimtab.config import Config, Defaults
+from trimtab.config import Config, Defaults, HistoryKept
 from trimtab.ledger.entry import Kind
 from trimtab.lifecycle.stages import ENDINGS
 from trimtab.model.change import Change
@@ -229,7 +229,9 @@ def test_every_environment_variable_is_documented_and_no_other() -> None:
 
 def test_every_key_of_the_configuration_is_documented() -> None:
     text = _section(CLI, "## trimtab.toml")
-    assert set(Config.__dataclass_fields__) == {"path", "databases", "defaults", "indexes", "ledger_store", "workloads"}
+    known = {"path", "databases", "defaults", "indexes", "ledger_store", "workloads", "history"}
+    assert set(Config.__dataclass_fields__) == known
+    assert [name for name in HistoryKept.__dataclass_fields__ if f"`history.{name}`" not in text] == []
     assert "`ledger.store`" in text
     assert [name for name in Defaults.__dataclass_fields__ if f"`defaults.{name}`" not in text] == []
     assert [name for name in WISHES if f"`indexes.{name}`" not in text] == []

@@ -31,6 +31,7 @@ from trimtab.api_anchors import (
     verify_anchors,
 )
 from trimtab.api_approvals import apply_approved, waiting_approvals
+from trimtab.api_history import METRICS, QUERY_SORTS, history_place, open_history, retention_of
 from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
 from trimtab.api_security import (
     SecureOptimization,
@@ -72,7 +73,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASE_SPEC",
+    "METRICS",
     "OBJECTIVES",
+    "QUERY_SORTS",
     "AnchorMetadata",
     "Compliance",
     "ComplianceValidation",
@@ -103,10 +106,13 @@ __all__ = [
     "explain_anchor",
     "export_anchor_key",
     "get_spec",
+    "history_place",
     "lock_plan",
+    "open_history",
     "optimize",
     "plan_locks",
     "release_anchor",
+    "retention_of",
     "review_locks",
     "security_baseline",
     "security_check",

@@ -17,7 +17,7 @@ from typing import TypeVar
 from trimtab.errors import ConfigError, TrimtabError
 from trimtab.ledger.redaction import SECRET_KEYS, holds_password
 from trimtab.model.index_wishes import NO_WISHES, WISHES, IndexWishes, with_wish
-from trimtab.spec.quantity import parse_size_bytes
+from trimtab.spec.quantity import parse_quantity, parse_size_bytes
 
 FILE_NAME = "trimtab.toml"
 MAX_BYTES = 256 * 1024
@@ -60,6 +60,21 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryKept:
+    """Where the history is kept, and for how long, in seconds; None leaves it to the program.
+
+    `store` is the DSN of the database that keeps it for a fleet, without a password; None for a file.
+    """
+
+    store: str | None = None
+    raw: float | None = None
+    minutes: float | None = None
+    hours: float | None = None
+    days: float | None = None
+    executions: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The configuration; `path` is the file that it came from, None when there was none.
 
@@ -73,6 +88,7 @@ class Config:
     indexes: IndexWishes = NO_WISHES
     ledger_store: str | None = None
     workloads: Mapping[str, Path] = field(default_factory=dict)
+    history: HistoryKept = HistoryKept()
 
     def wishes_for(self, database: str | None) -> IndexWishes:
         """Return what the file wants of the indexes of the database of that name; of any, where it names none such."""
@@ -168,6 +184,16 @@ def render_default_config(
         "# Workload files by a name of yours: an agent names these, and no other file.",
         '# current = "current_queries.sql"',
         "",
+        "[history]",
+        "# The database that keeps the history of a fleet, as psql takes it; else a file in the state directory does.",
+        '# store = "service=fleet"',
+        "# How long it is kept as it was read, by minutes, hours and days; and single executions from logs.",
+        '# raw = "1h"',
+        '# minutes = "30d"',
+        '# hours = "400d"',
+        '# days = "1830d"',
+        '# executions = "30d"',
+        "",
         "[indexes]",
         "# Limits of what is proposed of indexes, in every database; those of one database go into a table of its own,",
         f"# [databases.{_quoted(database)}.indexes]. The specification can only be narrowed so.",
@@ -202,7 +228,7 @@ class _Reader:
     path: Path
 
     def read(self, document: Mapping[str, object]) -> Config:
-        self._refuse_unknown(document, ("databases", "defaults", "indexes", "ledger", "workloads"), "")
+        self._refuse_unknown(document, ("databases", "defaults", "indexes", "ledger", "workloads", "history"), "")
         databases = self._table(document, "databases", "")
         named = {name: self._database(name, self._table(databases, name, "databases.")) for name in databases}
         return Config(
@@ -212,6 +238,7 @@ class _Reader:
             self._wishes(document, ""),
             self._ledger_store(self._table(document, "ledger", "")),
             self._workloads(self._table(document, "workloads", "")),
+            self._history(self._table(document, "history", "")),
         )
 
     def _database(self, name: str, table: Mapping[str, object]) -> Database:
@@ -251,6 +278,25 @@ class _Reader:
 
     def _workloads(self, table: Mapping[str, object]) -> Mapping[str, Path]:
         return {name: self._path(table, name, "workloads.") for name in table}
+
+    def _history(self, table: Mapping[str, object]) -> HistoryKept:
+        where = "history."
+        lengths = tuple(name for name in HistoryKept.__dataclass_fields__ if name != "store")
+        self._refuse_unknown(table, ("store", *lengths), where)
+        store = self._text(table, "store", where) if "store" in table else None
+        if store is not None:
+            _refuse_password(store, f"{where}store")
+        return HistoryKept(store, *(self._length(table, name) if name in table else None for name in lengths))
+
+    def _length(self, table: Mapping[str, object], key: str) -> float:
+        found = 'it is a time of at least a minute, as in "2h" or "30d"'
+        try:
+            quantity = parse_quantity(self._text(table, key, "history."))
+        except ValueError:
+            raise self._refused(f"history.{key}", found) from None
+        if quantity.dimension != "time" or quantity.value < 60_000:
+            raise self._refused(f"history.{key}", found)
+        return quantity.value / 1000
 
     def _standbys(self, table: Mapping[str, object], where: str) -> tuple[str, ...]:
         value = table["standbys"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trimtab.history.slots import Slot
 from trimtab.lifecycle.arrivals import HOURS, arrival_profile, watched_hours
 from trimtab.lifecycle.watch_identity import store_path
-from trimtab.lifecycle.watch_slots import Slot
 from trimtab.lifecycle.watch_store import HOUR, WatchStore
 
 IDENTITY = {"system_identifier": "7001", "database": "shop", "database_oid": 5}

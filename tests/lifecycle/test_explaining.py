@@ -10,6 +10,7 @@ import pytest
 
 from trimtab import TemporalPerformanceAnchor, optimize
 from trimtab.errors import AnchorError, RefusedError
+from trimtab.history.slots import Slot
 from trimtab.lifecycle import anchoring
 from trimtab.lifecycle.anchor_chain import verified_chain
 from trimtab.lifecycle.anchoring import AnchorRequest
@@ -17,7 +18,6 @@ from trimtab.lifecycle.evolving import _taking_back, evolutions
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
 from trimtab.lifecycle.holding import HoldRequest, hold
 from trimtab.lifecycle.watch_identity import store_path
-from trimtab.lifecycle.watch_slots import Slot
 from trimtab.lifecycle.watch_store import HOUR, WatchStore
 from trimtab.model.anchor import Anchor
 from trimtab.model.applied import Applied

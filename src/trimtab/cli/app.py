@@ -34,6 +34,7 @@ from trimtab.cli.app_options import (
     finite,
     index_wishes,
 )
+from trimtab.cli.collect_app import collect_app
 from trimtab.cli.gate_app import gate_app
 from trimtab.cli.ledger_app import ledger_app
 from trimtab.cli.security_app import security_app
@@ -66,6 +67,7 @@ app = typer.Typer(
 app.add_typer(twin_app, name="twin")
 app.add_typer(anchor_app, name="anchor")
 app.add_typer(gate_app)  # without a name: its commands are the program's own
+app.add_typer(collect_app)  # without a name: its commands are the program's own
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(spec_app, name="spec")
 app.add_typer(security_app, name="security")

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trimtab.errors import TrimtabError
+from trimtab.history.slots import Slot
 from trimtab.lifecycle.watch_identity import store_path
-from trimtab.lifecycle.watch_slots import Slot
 from trimtab.lifecycle.watch_store import HOUR, LENGTH_NS, WatchStore
 from trimtab.model.evolution import Point
 from trimtab.model.watched import CALLS, TOTAL_MS

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from trimtab.history.slots import Slot, groups, joined, pack, unpack
 from trimtab.lifecycle.watch_file import faults, held, lock_path, open_database, prepare, require_known
-from trimtab.lifecycle.watch_slots import Slot, joined, pack, unpack
 from trimtab.model.traffic import StatementKey
 from trimtab.model.watched import Alarm, Interval
 
@@ -307,11 +307,7 @@ class WatchStore:
         [last] = self._connection.execute("SELECT max(start_ns) FROM slots WHERE tier = ?", (tier,)).fetchone()
         begin = 0 if last is None else last + length
         complete = end_ns - end_ns % length
-        below = self._between(tier - 1, begin, complete)
-        by_start: dict[int, list[Slot]] = {}
-        for slot in below:
-            by_start.setdefault(slot.start_ns - slot.start_ns % length, []).append(slot)
-        for start_ns, parts in sorted(by_start.items()):
+        for start_ns, parts in groups(self._between(tier - 1, begin, complete), length).items():
             self._put(joined(tier, start_ns, parts, KEPT_STATEMENTS))
 
     def _between(self, tier: int, begin_ns: int, end_ns: int) -> list[Slot]:

@@ -1,0 +1,390 @@
+"""What every store of the history does, whatever keeps its tables: add what was seen, roll it up, drop what is old.
+
+Knows rows and stretches, not what numbers mean. `sqlite.py` and `postgres.py` open one. A write is whole or not there.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+
+from trimtab.errors import TrimtabError
+from trimtab.history.facts import ServerFacts, facts_of, facts_text
+from trimtab.history.sample import Sample, joined_samples, pack_sample, sample_groups, unpack_sample
+from trimtab.history.schema import EVENTS, EXECUTIONS, LOGS, SAMPLES, SERVERS, SLOTS, STATEMENTS
+from trimtab.history.slots import Slot, groups, joined, pack, unpack
+from trimtab.history.tiers import DAY, HOUR, KEPT_STATEMENTS, LENGTH_NS, MINUTE, RAW, SECOND_NS, Retention
+from trimtab.model.traffic import StatementKey
+
+PULSE, RELATIONS = range(2)
+"""Kinds of samples: what is read often, and the use of tables and indexes, which is read seldom and kept by hours."""
+PART = 256
+"""So many statements stand together in one row."""
+_FIRST_TIER = {PULSE: MINUTE, RELATIONS: HOUR}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between stores: its name in messages, its faults as ours, and how the writer's place is taken."""
+
+    name: str
+    faults: Callable[[], AbstractContextManager[None]]
+    lock: Callable[[Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStatement:
+    """A statement that was seen: its number in this store, its id, its text without literals ("" where unknown)."""
+
+    number: int
+    key: StatementKey
+    name: str
+    text: str
+    is_workload: bool
+    first_ns: int
+    seen_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a server: when, of which kind, and what else is known of it."""
+
+    id: int
+    server: int
+    at_ns: int
+    kind: str
+    detail: Mapping[str, object]
+
+
+class HistoryStore:
+    """An open store. Safe to use from several threads; several processes may have the same one open."""
+
+    def __init__(self, engine: Engine, dialect: Dialect, retention: Retention) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self.retention = retention
+        self._turn = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._dialect.name
+
+    def close(self) -> None:
+        """Close every connection to it."""
+        self._engine.dispose()
+
+    def __enter__(self) -> HistoryStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Write all of the block, or nothing of it when it raises. Threads of this process take turns."""
+        with self._turn, self._dialect.faults(), self._engine.connect() as connection:
+            self._dialect.lock(connection)
+            yield connection
+            connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Hold a connection for reads."""
+        with self._dialect.faults(), self._engine.connect() as connection:
+            yield connection
+
+    def servers(self) -> list[tuple[int, ServerFacts]]:
+        """Return all servers with their numbers, by name."""
+        with self.reading() as connection:
+            rows = connection.execute(select(SERVERS).order_by(SERVERS.c.name)).all()
+        return [(row.id, facts_of(row.name, row.facts)) for row in rows]
+
+    def server_id(self, connection: Connection, facts: ServerFacts) -> int:
+        """Return the number of a server, which is added when it is new. Within `writing`."""
+        found = connection.execute(select(SERVERS.c.id).where(SERVERS.c.name == facts.name)).scalar_one_or_none()
+        if found is not None:
+            return int(found)
+        added = connection.execute(insert(SERVERS).values(name=facts.name, facts=facts_text(facts)))
+        [server] = added.inserted_primary_key or (0,)
+        return int(server)
+
+    def put_facts(self, connection: Connection, server: int, facts: ServerFacts) -> None:
+        """Write what is known of a server now. Within `writing`."""
+        connection.execute(update(SERVERS).where(SERVERS.c.id == server).values(facts=facts_text(facts)))
+
+    def statements(self, server: int, numbers: Iterable[int] | None = None) -> dict[int, KnownStatement]:
+        """Return the statements of a server by number: all, or those asked for."""
+        query = select(STATEMENTS).where(STATEMENTS.c.server == server)
+        wanted = None if numbers is None else sorted({int(number) for number in numbers})
+        found: dict[int, KnownStatement] = {}
+        with self.reading() as connection:
+            pages = [None] if wanted is None else [wanted[at : at + 500] for at in range(0, len(wanted), 500)]
+            for page in pages:
+                rows = connection.execute(query if page is None else query.where(STATEMENTS.c.number.in_(page)))
+                found |= {row.number: _statement(row) for row in rows}
+        return found
+
+    def statements_named(self, server: int, name: str) -> list[KnownStatement]:
+        """Return the statements of a server that have this id of ours."""
+        query = select(STATEMENTS).where(STATEMENTS.c.server == server, STATEMENTS.c.name == name)
+        with self.reading() as connection:
+            return [_statement(row) for row in connection.execute(query)]
+
+    def add_statements(
+        self, connection: Connection, server: int, found: Sequence[KnownStatement]
+    ) -> dict[StatementKey, int]:
+        """Add statements, and return their numbers by key. Within `writing`; numbers that are given are ignored."""
+        if not found:
+            return {}
+        most = select(func.coalesce(func.max(STATEMENTS.c.number), 0)).where(STATEMENTS.c.server == server)
+        first = int(connection.execute(most).scalar_one()) + 1
+        rows = [
+            {
+                "server": server, "number": first + place, "role_oid": each.key[0], "query_id": each.key[1],
+                "is_top_level": each.key[2], "name": each.name, "text": each.text, "is_workload": each.is_workload,
+                "first_ns": each.first_ns, "seen_ns": each.seen_ns,
+            }
+            for place, each in enumerate(found)
+        ]  # fmt: skip
+        connection.execute(insert(STATEMENTS), rows)
+        return {each.key: first + place for place, each in enumerate(found)}
+
+    def describe_statements(
+        self, connection: Connection, server: int, texts: Mapping[int, tuple[str, str, bool]]
+    ) -> None:
+        """Write names, texts and whether they are the workload's beside statements. Within `writing`."""
+        rows = [
+            {"of": number, "as_name": name, "as_text": text, "as_workload": is_workload}
+            for number, (name, text, is_workload) in texts.items()
+        ]
+        if rows:
+            query = update(STATEMENTS).where(STATEMENTS.c.server == server, STATEMENTS.c.number == bindparam("of"))
+            new = query.values(
+                name=bindparam("as_name"), text=bindparam("as_text"), is_workload=bindparam("as_workload")
+            )
+            connection.execute(new, rows)
+
+    def saw_statements(self, connection: Connection, server: int, numbers: Iterable[int], at_ns: int) -> None:
+        """Note that statements ran. Within `writing`."""
+        rows = [{"of": number} for number in numbers]
+        if rows:
+            query = update(STATEMENTS).where(STATEMENTS.c.server == server, STATEMENTS.c.number == bindparam("of"))
+            connection.execute(query.values(seen_ns=at_ns), rows)
+
+    def add_slot(self, connection: Connection, server: int, slot: Slot) -> None:
+        """Write what ran in a stretch, part by part. Within `writing`."""
+        order = np.argsort(slot.numbers, kind="stable")
+        numbers, counts = slot.numbers[order], slot.counts[order]
+        parts = numbers // PART
+        rows: list[dict[str, Any]] = []
+        # The first part is always there: it tells which stretches are.
+        for part in np.union1d(parts, [0]).tolist():
+            of = parts == part
+            piece = replace(slot, numbers=numbers[of], counts=counts[of])
+            packed = pack(piece, is_rounded=slot.tier != RAW)
+            rows.append(
+                {
+                    "server": server, "tier": slot.tier, "part": int(part), "start_ns": slot.start_ns,
+                    "seconds": slot.seconds, "active": slot.active_sessions,
+                    "numbers": packed[0], "counts": packed[1],
+                }
+            )  # fmt: skip
+        for row in rows:
+            self._replace(connection, SLOTS, {name: row[name] for name in ("server", "tier", "part", "start_ns")})
+        connection.execute(insert(SLOTS), rows)
+
+    def slots(
+        self, server: int, tier: int, begin_ns: int, end_ns: int, part: int | None = None, *,
+        connection: Connection | None = None,
+    ) -> list[Slot]:  # fmt: skip
+        """Return what ran, of the stretches that began from one time to before another; the oldest first.
+
+        With `part` only that part of the statements is read.
+        """
+        query = select(SLOTS).where(
+            SLOTS.c.server == server, SLOTS.c.tier == tier, SLOTS.c.start_ns >= begin_ns, SLOTS.c.start_ns < end_ns
+        )
+        if part is not None:
+            query = query.where(SLOTS.c.part == part)
+        rows = self._rows(query, connection)
+        rows.sort(key=lambda row: (row.start_ns, row.part))
+        return [unpack(tier, row.start_ns, row.seconds, row.active, row.numbers, row.counts) for row in rows]
+
+    def add_sample(self, connection: Connection, server: int, kind: int, tier: int, sample: Sample) -> None:
+        """Write a sample. Within `writing`."""
+        values: dict[str, Any] = {
+            "server": server, "kind": kind, "tier": tier, "start_ns": sample.start_ns, "seconds": sample.seconds,
+            "body": pack_sample(sample),
+        }  # fmt: skip
+        self._replace(connection, SAMPLES, {name: values[name] for name in ("server", "kind", "tier", "start_ns")})
+        connection.execute(insert(SAMPLES), values)
+
+    def samples(
+        self, server: int, kind: int, tier: int, begin_ns: int, end_ns: int, *, connection: Connection | None = None
+    ) -> list[Sample]:
+        """Return the samples that began from one time to before another; the oldest first."""
+        query = select(SAMPLES).where(
+            SAMPLES.c.server == server, SAMPLES.c.kind == kind, SAMPLES.c.tier == tier,
+            SAMPLES.c.start_ns >= begin_ns, SAMPLES.c.start_ns < end_ns,
+        )  # fmt: skip
+        rows = self._rows(query.order_by(SAMPLES.c.start_ns), connection)
+        return [unpack_sample(row.start_ns, row.seconds, row.body) for row in rows]
+
+    def roll_up(self, connection: Connection, server: int, now_ns: int) -> None:
+        """Make the minutes, hours and days that are over and not there yet, and drop what is too old. Within `writing`.
+
+        What a stretch lacks is no reason to wait: its seconds say how much of it was measured.
+        """
+        is_hour = False
+        for tier in (MINUTE, HOUR, DAY):
+            where = (SLOTS.c.server == server) & (SLOTS.c.part == 0)
+            begin_ns, end_ns = self._due(connection, SLOTS, where, tier, now_ns)
+            if begin_ns < end_ns:
+                below = self.slots(server, tier - 1, begin_ns, end_ns, connection=connection)
+                is_hour |= tier == HOUR
+                for start_ns, parts in groups(below, LENGTH_NS[tier]).items():
+                    whole = joined(tier, start_ns, _whole(parts), KEPT_STATEMENTS)
+                    self.add_slot(connection, server, whole)
+        for kind, first in _FIRST_TIER.items():
+            for tier in range(first, DAY + 1):
+                below_tier = RAW if tier == first else tier - 1
+                where = (SAMPLES.c.server == server) & (SAMPLES.c.kind == kind)
+                begin_ns, end_ns = self._due(connection, SAMPLES, where, tier, now_ns)
+                if begin_ns < end_ns:
+                    found = self.samples(server, kind, below_tier, begin_ns, end_ns, connection=connection)
+                    for start_ns, samples in sample_groups(found, LENGTH_NS[tier]).items():
+                        self.add_sample(connection, server, kind, tier, joined_samples(start_ns, samples))
+        self._drop_raw(connection, server, now_ns)
+        if is_hour:
+            self._drop_old(connection, server, now_ns)
+
+    def add_event(
+        self, connection: Connection, server: int, at_ns: int, kind: str, detail: Mapping[str, object]
+    ) -> None:
+        """Write an event. Within `writing`."""
+        values = {"server": server, "at_ns": at_ns, "kind": kind, "detail": json.dumps(detail)}
+        connection.execute(insert(EVENTS), values)
+
+    def events(
+        self, *, servers: Sequence[int] | None = None, kinds: Sequence[str] | None = None, begin_ns: int = 0,
+        end_ns: int = 1 << 62, limit: int = 100, offset: int = 0,
+    ) -> list[Event]:  # fmt: skip
+        """Return events, the newest first: of all servers or some, of all kinds or some, in a stretch of time."""
+        query = select(EVENTS).where(EVENTS.c.at_ns >= begin_ns, EVENTS.c.at_ns < end_ns)
+        if servers is not None:
+            query = query.where(EVENTS.c.server.in_(servers))
+        if kinds is not None:
+            query = query.where(EVENTS.c.kind.in_(kinds))
+        rows = self._rows(query.order_by(EVENTS.c.at_ns.desc(), EVENTS.c.id.desc()).limit(limit).offset(offset), None)
+        return [Event(row.id, row.server, row.at_ns, row.kind, json.loads(row.detail)) for row in rows]
+
+    def add_executions(
+        self, connection: Connection, server: int, chunks: Sequence[tuple[int, int, int, bytes]]
+    ) -> None:
+        """Write single executions: of each chunk its first and last time, how many, and its bytes. Within `writing`."""
+        names = ("start_ns", "end_ns", "executions", "body")
+        rows = [{"server": server, **dict(zip(names, chunk, strict=True))} for chunk in chunks]
+        if rows:
+            connection.execute(insert(EXECUTIONS), rows)
+
+    def executions(self, server: int, begin_ns: int, end_ns: int) -> list[bytes]:
+        """Return the chunks that hold executions of a stretch of time; the oldest first."""
+        query = select(EXECUTIONS.c.body).where(
+            EXECUTIONS.c.server == server, EXECUTIONS.c.end_ns >= begin_ns, EXECUTIONS.c.start_ns < end_ns
+        )
+        return [bytes(row.body) for row in self._rows(query.order_by(EXECUTIONS.c.end_ns, EXECUTIONS.c.id), None)]
+
+    def log_offsets(self, server: int) -> dict[str, int]:
+        """Return how far each file of a server's log was read."""
+        rows = self._rows(select(LOGS).where(LOGS.c.server == server), None)
+        return {row.file: row.offset for row in rows}
+
+    def put_log_offsets(self, connection: Connection, server: int, offsets: Mapping[str, int], now_ns: int) -> None:
+        """Write how far the files of a server's log were read. Within `writing`."""
+        connection.execute(delete(LOGS).where(LOGS.c.server == server, LOGS.c.file.in_(list(offsets))))
+        rows = [
+            {"server": server, "file": file, "offset": offset, "read_ns": now_ns} for file, offset in offsets.items()
+        ]
+        if rows:
+            connection.execute(insert(LOGS), rows)
+
+    @staticmethod
+    def _replace(connection: Connection, table: Any, key: Mapping[str, object]) -> None:
+        """Drop what stands under a key: a clock that was set back gives a time twice."""
+        query = delete(table)
+        for name, value in key.items():
+            query = query.where(table.c[name] == value)
+        connection.execute(query)
+
+    def _rows(self, query: Any, connection: Connection | None) -> list[Any]:
+        if connection is not None:
+            return list(connection.execute(query).all())
+        with self.reading() as held:
+            return list(held.execute(query).all())
+
+    def _due(self, connection: Connection, table: Any, where: Any, tier: int, now_ns: int) -> tuple[int, int]:
+        """Return the beginning and the end of what is over and was not rolled up into a tier yet."""
+        length_ns = LENGTH_NS[tier]
+        last = connection.execute(select(func.max(table.c.start_ns)).where(where, table.c.tier == tier)).scalar_one()
+        return (0 if last is None else int(last) + length_ns), now_ns - now_ns % length_ns
+
+    def _drop_raw(self, connection: Connection, server: int, now_ns: int) -> None:
+        self._drop_tier(connection, server, RAW, now_ns)
+
+    def _drop_old(self, connection: Connection, server: int, now_ns: int) -> None:
+        """What is kept for days is looked through once an hour."""
+        for tier in (MINUTE, HOUR, DAY):
+            self._drop_tier(connection, server, tier, now_ns)
+        before_ns = now_ns - int(self.retention.executions_seconds * SECOND_NS)
+        is_old = (EXECUTIONS.c.server == server) & (EXECUTIONS.c.end_ns < before_ns)
+        connection.execute(delete(EXECUTIONS).where(is_old))
+        newest = connection.execute(select(func.max(EVENTS.c.id))).scalar_one() or 0
+        connection.execute(delete(EVENTS).where(EVENTS.c.id <= newest - self.retention.events))
+
+    def _drop_tier(self, connection: Connection, server: int, tier: int, now_ns: int) -> None:
+        before_ns = now_ns - int(self.retention.seconds[tier] * SECOND_NS)
+        for table in (SLOTS, SAMPLES):
+            is_old = (table.c.server == server) & (table.c.tier == tier) & (table.c.start_ns < before_ns)
+            connection.execute(delete(table).where(is_old))
+
+
+def _whole(parts: Sequence[Slot]) -> list[Slot]:
+    """Put the parts of each stretch together again: else its seconds would count once a part."""
+    by_start: dict[int, list[Slot]] = {}
+    for part in parts:
+        by_start.setdefault(part.start_ns, []).append(part)
+    return [
+        replace(
+            pieces[0],
+            numbers=np.concatenate([piece.numbers for piece in pieces]),
+            counts=np.concatenate([piece.counts for piece in pieces]),
+        )
+        for pieces in by_start.values()
+    ]
+
+
+def _statement(row: Any) -> KnownStatement:
+    key = (row.role_oid, row.query_id, bool(row.is_top_level))
+    return KnownStatement(row.number, key, row.name, row.text, bool(row.is_workload), row.first_ns, row.seen_ns)
+
+
+def no_such_server(name: str, known: Sequence[str]) -> TrimtabError:
+    """Return the error for a name that the history does not have."""
+    from trimtab.errors import UsageError
+
+    return UsageError(
+        f"there is no history of {name!r}",
+        code="history.no_server",
+        next_step=f"Known are: {', '.join(known)}." if known else "Start `trimtab collect`: it writes one.",
+    )

@@ -43,3 +43,10 @@ def test_of_many_times_a_bounded_sample_is_kept_in_which_each_is_as_likely() -> 
 def test_nothing_that_ran_has_no_quantile() -> None:
     assert Latency().quantile(0.5) is None
     assert Latency().mean_ms == 0.0
+
+
+@given(TIMES, st.floats(1e-5, 1e8))
+def test_none_that_took_longer_than_a_level_is_left_out(times: list[float], level: float) -> None:
+    found = Latency.of(times, random=Random(1)).beyond(level)
+    assert found >= sum(ms > level for ms in times)
+    assert found <= sum(ms > level * (1 - 3 * RELATIVE_ERROR) for ms in times)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.anchor.stability import executions_needed, sigma_level, stability
+from trimtab.anchor.stability import breaches, executions_needed, service_level_ms, sigma_level, stability
+from trimtab.model.latency import Latency
 
 
 def test_what_six_sigma_tables_call_six_is_four_and_a_half_here() -> None:
@@ -38,3 +41,15 @@ def test_nothing_run_is_no_stability_and_more_breaches_than_runs_are_refused() -
     assert stability(0, 0) is None
     with pytest.raises(ValueError, match="no more hits"):
         stability(3, 4)
+
+
+def test_what_failed_or_took_longer_than_the_slowest_of_before_is_a_breach() -> None:
+    was = Latency.of([1.0, 2.0, 10.0], random=Random(1))
+    level_ms = service_level_ms(was, 0.1)
+    assert level_ms == pytest.approx(11.0)
+    assert breaches(Latency.of([1.0, 10.5, 12.0, 90.0], random=Random(1)), level_ms) == 2
+    assert breaches(Latency.of([1.0, 90.0, 90.0], errors=3, random=Random(1)), level_ms) == 3
+    found = stability(4, 2)
+    assert found is not None
+    assert "2 of 4 executions" in found.sentence
+    assert "sigma" in found.sentence

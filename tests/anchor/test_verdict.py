@@ -10,10 +10,9 @@ from trimtab.anchor.effect import EffectSize
 from trimtab.anchor.exceedance import ExceedanceTest
 from trimtab.anchor.limits import Direction, limits_of
 from trimtab.anchor.onset import OnsetDetector
-from trimtab.anchor.paired import smallest_paired_effect
-from trimtab.anchor.power import POWER, smallest_effect
-from trimtab.anchor.verdict import Finding, Method, RegressionVerdict, exceedance_verdict, onset_verdict, paired_verdict
-from trimtab.model.paired import PairedTest
+from trimtab.anchor.power import smallest_effect
+from trimtab.anchor.verdict import Finding, Method, RegressionVerdict, exceedance_verdict, onset_verdict
+from trimtab.model.paired_power import POWER
 
 ANCHOR = np.random.default_rng(1).lognormal(0, 0.6, 700).tolist()
 
@@ -73,7 +72,7 @@ def test_the_smallest_effect_is_shown_about_as_often_as_it_says(direction: Direc
 
 def test_the_ever_on_detector_tells_looks_in_place_of_alpha() -> None:
     limits = limits_of(ANCHOR, error_rate=0.01, margin=0.05)
-    quiet = onset_verdict(reduce(OnsetDetector.observe, [1.0] * 50, OnsetDetector(limits, 1e6)), ANCHOR, skipped=2)
+    quiet = onset_verdict(limits, ANCHOR, looks=50, value=_onset([1.0] * 50), level=1e6, skipped=2)
     assert (quiet.method, quiet.finding, quiet.error_rate, quiet.looks_per_false_alarm) == (
         Method.ONSET,
         Finding.NOT_SHOWN,
@@ -81,28 +80,12 @@ def test_the_ever_on_detector_tells_looks_in_place_of_alpha() -> None:
         1e6,
     )
     assert quiet.skipped == 2
-    assert onset_verdict(reduce(OnsetDetector.observe, [90.0] * 50, OnsetDetector(limits, 1e6)), ANCHOR).finding is (
-        Finding.REGRESSED
-    )
+    assert onset_verdict(limits, ANCHOR, looks=50, value=_onset([90.0] * 50), level=1e6).finding is Finding.REGRESSED
 
 
-def test_the_paired_test_gives_the_same_kind_of_verdict() -> None:
-    quiet = paired_verdict(reduce(PairedTest.observe, [0.0] * 40, PairedTest(0.01, 0.1)), Direction.SLOWER)
-    assert (quiet.method, quiet.finding, quiet.needed_e_value) == (Method.PAIRED, Finding.NOT_SHOWN, 100.0)
-    proven = reduce(PairedTest.observe, [0.5] * 40, PairedTest(0.01, 0.1))
-    assert paired_verdict(proven, Direction.SLOWER).finding is Finding.REGRESSED
-    assert paired_verdict(proven, Direction.FASTER).finding is Finding.IMPROVED
-
-
-@pytest.mark.parametrize("pairs", [15, 40, 200])
-def test_the_smallest_paired_effect_is_shown_about_as_often_as_it_says(pairs: int) -> None:
-    empty = PairedTest(0.01, 0.1)
-    effect = smallest_paired_effect(reduce(PairedTest.observe, [0.0] * pairs, empty))
-    assert effect is not None
-    rng = np.random.default_rng(2)
-    shown = [reduce(PairedTest.observe, rng.normal(np.log(effect), 0.1, pairs), empty).is_proven for _ in range(300)]
-    assert np.mean(shown) >= POWER - 0.1
-    assert smallest_paired_effect(empty) is None
+def _onset(values: Sequence[float]) -> float:
+    limits = limits_of(ANCHOR, error_rate=0.01, margin=0.05)
+    return reduce(OnsetDetector.observe, values, OnsetDetector(limits, 1e6)).value
 
 
 def test_an_effects_interval_holds_the_truth_at_every_look_and_narrows() -> None:

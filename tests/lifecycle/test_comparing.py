@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 
 from tests.anchor.anchors import anchor, counted, level
 from trimtab.lifecycle.comparing import compare
-from trimtab.model.anchor import Counted, HostProbe, QueryLevel, State, TableState
-from trimtab.model.comparison import Comparison, Finding, Judgement, QueryComparison
+from trimtab.model.anchor import Anchor, Counted, HostProbe, QueryLevel, State, TableState
+from trimtab.model.comparison import (
+    Comparison,
+    DimensionComparison,
+    Finding,
+    Judgement,
+    Level,
+    PlannedFor,
+    QueryComparison,
+)
 from trimtab.model.latency import Latency
 
 
@@ -20,6 +29,10 @@ def _compared(was: list[QueryLevel], now: list[QueryLevel]) -> Comparison:
 
 def _of(found: Comparison, query_id: str) -> QueryComparison:
     return next(query for query in found.queries if query.query_id == query_id)
+
+
+def _dimension(found: Comparison, name: str) -> DimensionComparison:
+    return next(dimension for dimension in found.dimensions if dimension.name == name)
 
 
 def _times(count: int, factor: float = 1.0, seed: int = 1) -> list[float]:
@@ -70,8 +83,10 @@ def test_a_query_whose_plan_changed_is_no_companion_and_is_named() -> None:
     )
     assert _of(found, "q").same_plan is False
     assert _of(found, "q").judgement is Judgement.SLOWER
-    coherence = next(d for d in found.dimensions if d.name == "quantum_coherence")
+    coherence = _dimension(found, "quantum_coherence")
+    assert coherence.earlier == 1.0, "both are shares of the same queries' time"
     assert coherence.later == pytest.approx(6 / 7, abs=1e-5)
+    assert coherence.judgement is Level.LOWER
 
 
 def test_too_few_executions_are_never_a_silent_pass() -> None:
@@ -194,3 +209,132 @@ def test_counters_of_which_nobody_knows_the_beginning_are_told() -> None:
     first, second = (replace(anchor(level("q", count=counted())), since=None, until=u) for u in ("a", "b"))
     found = compare(first, second, error_rate=0.01, margin=0.1)
     assert any("may hold the earlier ones" in told for told in found.differences)
+
+
+def _run(count: int, factor: float, *, seed: int, queries: int = 12) -> list[QueryLevel]:
+    return [level(f"r{n}", _times(count, (1 + n) * factor, seed * 100 + n)) for n in range(queries)]
+
+
+def test_a_host_that_slows_all_executions_is_no_regression_of_any_and_one_that_is_slower_besides_is() -> None:
+    was = [*_run(100, 1.0, seed=1), level("q", _times(100, 4.0, 1))]
+    loaded = _compared(was, [*_run(100, 1.6, seed=2), level("q", _times(100, 4.0 * 1.6, 2))])
+    assert loaded.common == pytest.approx(1.6, rel=0.1)
+    assert {query.judgement for query in loaded.queries} == {Judgement.SAME}
+    found = _compared(was, [*_run(100, 1.6, seed=2), level("q", _times(100, 4.0 * 1.6 * 4, 2))])
+    assert [query.query_id for query in found.queries if query.judgement is Judgement.SLOWER] == ["q"]
+    alone = _compared([level("q", _times(100))], [level("q", _times(100, 1.0, 2))])
+    assert "was not taken out" in _of(alone, "q").note
+
+
+def test_every_verdict_has_its_alpha_its_evidence_and_the_smallest_effect() -> None:
+    was, now = [*_run(100, 1.0, seed=1), *BUSY], [*_run(100, 1.0, seed=2), *BUSY]
+    found = _compared(was, now)
+    assert sum(query.error_rate for query in found.queries) == pytest.approx(found.error_rate)
+    for query in found.queries:
+        assert query.error_rate > 0
+        assert query.smallest_effect is not None
+        if query.method == "executions":
+            assert query.evidence is not None
+            assert query.needed == pytest.approx(4 / query.error_rate, rel=1e-3)
+            assert 0.99 in query.dropped, "a hundred executions are too few for it, and that is told"
+
+
+def _in_window(levels: list[QueryLevel], seconds: float, time_ns: int = 10**18) -> Anchor:
+    since, until = "2026-11-01T00:00:00+00:00", (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+    return replace(anchor(*levels, time_ns=time_ns, seconds=seconds), since=since, until=until.isoformat())
+
+
+def _moved(calls: float = 1.0, mean_ms: float = 1.0, blocks: float = 1.0) -> Comparison:
+    was = [level(f"b{n}", count=counted(20_000, 40.0 + n, deviation_ms=10.0)) for n in range(6)]
+    now = [
+        replace(
+            b,
+            counted=replace(
+                b.counted,
+                calls=int(b.counted.calls * calls),
+                mean_ms=b.counted.mean_ms * mean_ms,
+                blocks=b.counted.blocks * blocks,
+            ),
+        )
+        for b in was
+        if b.counted is not None
+    ]
+    later = replace(_in_window(now, 600.0, 2 * 10**18), since="2026-11-01T00:00:01+00:00")
+    return compare(_in_window(was, 600.0), later, error_rate=0.01, margin=0.1)
+
+
+@pytest.mark.parametrize(
+    ("moved", "shown"),
+    [
+        ({}, {}),
+        ({"calls": 1.05, "mean_ms": 1.05, "blocks": 0.95}, {}),
+        ({"calls": 1.5}, {"query_throughput": Level.HIGHER, "concurrency_performance": Level.LOWER}),
+        ({"calls": 0.5}, {"query_throughput": Level.LOWER, "concurrency_performance": Level.HIGHER}),
+        ({"mean_ms": 1.5}, {"response_latency": Level.HIGHER}),
+        ({"blocks": 1.5}, {"resource_efficiency": Level.HIGHER}),
+        ({"blocks": 0.5}, {"resource_efficiency": Level.LOWER}),
+    ],
+)
+def test_each_dimension_has_a_level_a_band_and_a_test_of_its_own(
+    moved: dict[str, float], shown: dict[str, Level]
+) -> None:
+    found = _moved(**moved)
+    assert len(found.dimensions) == 5
+    for dimension in found.dimensions:
+        assert dimension.test
+        assert dimension.error_rate == pytest.approx(0.01 / 5)
+        assert dimension.judgement is shown.get(dimension.name, Level.SAME), dimension
+        if dimension.name in shown:
+            assert dimension.is_within is False
+        if dimension.name != "quantum_coherence":
+            assert dimension.smallest_effect is not None
+            assert dimension.smallest_effect > 1.1
+
+
+def test_over_many_unchanged_windows_no_dimension_is_called_another() -> None:
+    called = 0
+    for seed in range(60):
+        random = Random(seed)
+
+        def drawn(random: Random = random) -> list[QueryLevel]:
+            return [
+                level(f"q{n}", count=counted(round(random.gauss(400, 20)), random.gauss(2.0, 0.5 / 20)))
+                for n in range(20)
+            ]
+
+        found = compare(
+            _in_window(drawn(), 600.0),
+            replace(_in_window(drawn(), 600.0, 2 * 10**18), since="2026-11-01T00:00:01+00:00"),
+            error_rate=0.01,
+            margin=0.1,
+        )
+        called += any(d.judgement in (Level.HIGHER, Level.LOWER) for d in found.dimensions)
+    assert called == 0
+
+
+def test_what_was_not_counted_is_no_dimension_that_is_the_same() -> None:
+    found = _compared([level("q", _times(300))], [level("q", _times(300, 1.0, 2))])
+    for dimension in found.dimensions:
+        if dimension.name != "quantum_coherence":
+            assert (dimension.judgement, dimension.is_within) == (Level.UNJUDGED, None)
+            assert dimension.note
+
+
+def test_for_which_values_a_plan_was_made_is_told() -> None:
+    drawn = replace(level("q", count=counted()), plan_shape="for 7")
+    found = _of(_compared([*BUSY, level("q", count=counted())], [*BUSY, drawn]), "q")
+    assert (found.same_plan, found.planned_for, found.is_own_plan_same) == (True, PlannedFor.ANY, False)
+    own = replace(level("q", count=counted()), generic_shape="")
+    found = _of(_compared([own], [own]), "q")
+    assert (found.same_plan, found.planned_for, found.is_own_plan_same) == (True, PlannedFor.OWN, True)
+
+
+def test_executions_slower_than_all_of_the_anchor_are_counted_as_breaches_with_a_bound() -> None:
+    slowest = max(_times(300))
+    found = _compared([level("q", _times(300))], [level("q", [*_times(297, 0.5, 2), *([slowest * 2] * 3)])])
+    stable = _of(found, "q").stability
+    assert stable is not None
+    assert (stable.observed, stable.breaches, stable.unit) == (300, 3, "executions")
+    assert stable.breaches_per_million == pytest.approx(10_000)
+    assert stable.at_most_per_million > 20_000
+    assert found.stability == stable

@@ -12,8 +12,7 @@ from trimtab.anchor.bets import STAKES, log_wealth
 from trimtab.anchor.binomial import rate_lower_bound
 from trimtab.anchor.limits import Direction, Limits
 from trimtab.model.paired import RESOLUTION_MS
-
-POWER = 0.8
+from trimtab.model.paired_power import POWER
 
 
 def smallest_effect(

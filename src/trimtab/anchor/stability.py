@@ -1,48 +1,52 @@
-"""How often a service level is breached: breaches per million executions, at most how many, and the sigma level of it.
+"""How often a service level is breached: breaches per million observations, at most how many, the sigma level of it.
 
 The level is that of the upper bound, one-sided and without the shift by 1.5 that "six sigma" tables add: 3.4 per
 million are 4.5 here. It is a number with a confidence, never a badge.
 
-Source: Clopper & Pearson (1934). It takes executions as independent: breaches that come in bursts need a longer watch.
+Source: Clopper & Pearson (1934). Observations are taken as independent: breaches in bursts need a longer watch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, log, log1p
 from statistics import NormalDist
 
 from trimtab.anchor.binomial import rate_upper_bound
+from trimtab.model.latency import Latency
+from trimtab.model.stability import Stability
 
 CONFIDENCE = 0.95
+EXECUTIONS, LOOKS = "executions", "looks"
+MOST_SIGMAS = 8.0
 _MILLION = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class Stability:
-    """What was counted, and what it supports. `sigma_level` may be negative: most executions are breaches then."""
-
-    executions: int
-    breaches: int
-    confidence: float
-    breaches_per_million: float
-    at_most_per_million: float
-    sigma_level: float
-
-
-def stability(executions: int, breaches: int, *, confidence: float = CONFIDENCE) -> Stability | None:
-    """Return how stable so many executions show a query to be; None without any. Errors and time-outs are breaches."""
-    if executions == 0 and breaches == 0:
+def stability(
+    observed: int, breaches: int, *, unit: str = EXECUTIONS, confidence: float = CONFIDENCE
+) -> Stability | None:
+    """Return how stable so many observations show a level to be; None without any. Failures are breaches."""
+    if observed == 0 and breaches == 0:
         return None
-    bound = rate_upper_bound(breaches, executions, confidence)
+    bound = rate_upper_bound(breaches, observed, confidence)
     return Stability(
-        executions,
+        observed,
         breaches,
+        unit,
         confidence,
-        _MILLION * breaches / executions,
+        _MILLION * breaches / observed,
         _MILLION * bound,
-        sigma_level(bound),
+        max(sigma_level(bound), -MOST_SIGMAS),
     )
+
+
+def service_level_ms(was: Latency, margin: float) -> float:
+    """Return the level that an anchor's executions give: the slowest of them, plus the margin."""
+    return was.max_ms * (1.0 + margin)
+
+
+def breaches(now: Latency, level_ms: float) -> int:
+    """Return how many executions failed or took longer; those that failed are taken for the slowest."""
+    return max(now.beyond(level_ms), now.errors)
 
 
 def sigma_level(rate: float) -> float:

@@ -1,7 +1,7 @@
 """What a regression test says, with all that weighs it: alpha, margin, evidence, the smallest visible effect.
 
 It puts a test's state into one value for people, reports and the ledger. It never tests, and never holds a value of a
-query.
+query. A trial's T2 says the same of itself (`model.strategy.Trial`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from trimtab.anchor.exceedance import ExceedanceTest
-from trimtab.anchor.limits import Direction, Dropped
-from trimtab.anchor.onset import OnsetDetector
-from trimtab.anchor.paired import smallest_paired_effect
-from trimtab.anchor.power import POWER, smallest_effect
+from trimtab.anchor.limits import Direction, Dropped, Limits
+from trimtab.anchor.power import smallest_effect
 from trimtab.anchor.shared_load import SharedLoadTest
-from trimtab.model.paired import PairedTest
+from trimtab.model.paired_power import POWER
 
 
 class Finding(StrEnum):
@@ -32,7 +30,6 @@ class Method(StrEnum):
     """Which test it was."""
 
     EXCEEDANCE = "T1"
-    PAIRED = "T2"
     COMMON_MODE = "T3"
     ONSET = "T4"
 
@@ -41,7 +38,7 @@ class Method(StrEnum):
 class RegressionVerdict:
     """One test's answer.
 
-    `error_rate` is alpha; T4 has `looks_per_false_alarm` in its place. `observations` are executions (T1), pairs (T2),
+    `error_rate` is alpha; T4 has `looks_per_false_alarm` in its place. `observations` are executions (T1),
     factors of intervals (T3) or looks (T4). `smallest_effect` is the factor that would have been shown with probability
     `power`, None where none could be yet. `skipped` counts what was seen without knowing the common load.
     """
@@ -94,44 +91,36 @@ def exceedance_verdict(
     )
 
 
-def onset_verdict(detector: OnsetDetector, reference: Sequence[float | None], *, skipped: int = 0) -> RegressionVerdict:
-    """Return what T4 says now; `smallest_effect` is that of a change which began at the first look."""
-    limits = detector.limits
+def onset_verdict(
+    limits: Limits,
+    reference: Sequence[float | None],
+    *,
+    looks: int,
+    value: float,
+    level: float,
+    failures: int = 0,
+    skipped: int = 0,
+) -> RegressionVerdict:
+    """Return what T4 says after so many looks, whose evidence is `value`; `level` is what alarms.
+
+    `smallest_effect` is that of a change which began at the first look.
+    """
     return RegressionVerdict(
         method=Method.ONSET,
-        finding=_finding(bool(limits.limits), detector.is_alarm, limits.direction),
+        finding=_finding(bool(limits.limits), value >= level, limits.direction),
         direction=limits.direction,
         error_rate=None,
-        looks_per_false_alarm=detector.level,
+        looks_per_false_alarm=level,
         margin=limits.margin,
-        observations=detector.looks,
-        failures=detector.failures,
-        e_value=detector.value,
-        peak=detector.value,
-        needed_e_value=detector.level,
-        smallest_effect=smallest_effect(limits, reference, detector.looks, needed=detector.level),
+        observations=looks,
+        failures=failures,
+        e_value=value,
+        peak=value,
+        needed_e_value=level,
+        smallest_effect=smallest_effect(limits, reference, looks, needed=level),
         power=POWER,
         dropped=limits.dropped,
         skipped=skipped,
-    )
-
-
-def paired_verdict(test: PairedTest, direction: Direction) -> RegressionVerdict:
-    """Return the verdict of T2, whose gains were of this direction: `log_gain(new, old)` shows that new is slower."""
-    return RegressionVerdict(
-        method=Method.PAIRED,
-        finding=_finding(True, test.is_proven, direction),
-        direction=direction,
-        error_rate=test.error_rate,
-        looks_per_false_alarm=None,
-        margin=test.margin,
-        observations=test.pairs,
-        failures=0,
-        e_value=test.e_value,
-        peak=test.peak,
-        needed_e_value=1.0 / test.error_rate,
-        smallest_effect=smallest_paired_effect(test),
-        power=POWER,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_
 from trimtab.cli.text import duration, printable, share, utc_time
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import ConfigError, RegressionError
+from trimtab.model.comparison import Level, PlannedFor
 from trimtab.report.anchors import (
     anchor_document,
     comparison_document,
@@ -24,7 +26,7 @@ from trimtab.report.anchors import (
 
 if TYPE_CHECKING:
     from trimtab.anchor.document import SignedAnchor
-    from trimtab.model.comparison import Comparison
+    from trimtab.model.comparison import Comparison, DimensionComparison
 
 SHOWN = 10
 
@@ -253,12 +255,15 @@ def _show(found: Comparison) -> None:
         else:
             state = "within the band" if dimension.is_within else "outside of the band"
             told = f"{dimension.earlier:.4g} -> {dimension.later:.4g} {dimension.unit}, {state}"
+            told += f"; {_shown(dimension)} (alpha {dimension.error_rate:.3g})"
         console.print(f"  {dimension.name:<24} {told}", highlight=False, markup=False, soft_wrap=True)
     table = Table(pad_edge=False)
     for name in ("query", "share", "plan", "judgement", "ratio", "at least", "could have seen", "by"):
         table.add_column(name, no_wrap=True)
     for query in found.queries[:SHOWN]:
         plan = {True: "same", False: "changed", None: "unknown"}[query.same_plan]
+        if query.planned_for is PlannedFor.ANY:
+            plan += " *"
         table.add_row(
             query.query_id,
             share(query.share),
@@ -270,8 +275,9 @@ def _show(found: Comparison) -> None:
             query.method or query.note,
         )
     console.print(table)
+    _tell_apart(found)
     if found.common is not None and abs(found.common - 1) >= 0.005:
-        text = f"all queries with the same plan: {found.common:.2f} times; taken out of the means"
+        text = f"all queries with the same plan: {found.common:.2f} times; taken out"
         console.print(text, highlight=False)
     for difference in found.differences:
         console.print(f"differs: {printable(difference)}", highlight=False, markup=False, soft_wrap=True)
@@ -279,3 +285,28 @@ def _show(found: Comparison) -> None:
         if ids:
             more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
             console.print(f"{what}: {', '.join(ids[:SHOWN])}{more}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _shown(dimension: DimensionComparison) -> str:
+    """Return what a dimension's test has shown."""
+    if dimension.judgement is Level.SAME:
+        seen = dimension.smallest_effect
+        return "no difference shown" + ("" if seen is None else f", {seen:.2f} times would have been")
+    return "not judged" if dimension.judgement is Level.UNJUDGED else f"shown to be {dimension.judgement.value}"
+
+
+def _tell_apart(found: Comparison) -> None:
+    """Say what the table does not: for which values plans were made, what was not done, and how stable it is."""
+    console = stdout_console()
+    if any(query.planned_for is PlannedFor.ANY for query in found.queries):
+        text = "* as planned for any values: what the plan is for the values of one call is not seen by that"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    others = sum(query.same_plan is True and query.is_own_plan_same is False for query in found.queries)
+    if others:
+        text = f"{others} of these are planned otherwise for the values that were drawn at each time (--json has which)"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    notes = Counter(query.note for query in found.queries if query.note and query.method)
+    for note, count in sorted(notes.items()):
+        console.print(f"{count} queries: {note}", highlight=False, markup=False, soft_wrap=True)
+    if found.stability is not None:
+        console.print(f"stability: {found.stability.sentence}", highlight=False, markup=False, soft_wrap=True)

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from trimtab.anchor.learning import RATE, Baseline, Sensitivity
-from trimtab.anchor.limits import QUANTILES, limits_of, values_needed
-from trimtab.anchor.power import POWER, smallest_effect
+from trimtab.anchor.limits import QUANTILES, Limits, limits_of
+from trimtab.anchor.power import smallest_effect
 from trimtab.anchor.practical import lost_seconds_per_hour
+from trimtab.anchor.verdict import onset_verdict
 from trimtab.anchor.vigil import Seen
 from trimtab.anchor.watched_dimensions import ROWS, TESTS
 from trimtab.lifecycle.watch_store import WatchStore
+from trimtab.model.paired_power import POWER
 from trimtab.model.watched import Alarm, Interval, Unjudged
 
 
@@ -114,31 +116,36 @@ def _alarm(seen: Seen, subject: str, row: int, evidence: Mapping[str, object], n
 
 def _of_statement(seen: Seen, sensitivity: Sensitivity, row: int) -> dict[str, object]:
     base, track = seen.vigil.baseline, seen.vigil.statements
-    effect, mean_ms = float(track.effect[row]), float(base.mean_ms[row])
-    share, looks = float(base.share[row]), int(track.looks[row])
+    effect, mean_ms, share = float(track.effect[row]), float(base.mean_ms[row]), float(base.share[row])
     hourly = float(seen.calls_per_hour[row])
-    values = _reference(base.factors[row])
-    limits = limits_of(values, error_rate=max(sensitivity.error_rate * share, 1e-12), margin=sensitivity.margin)
+    limits, values = _limits(base, row, sensitivity)
+    verdict = onset_verdict(
+        limits,
+        values,
+        looks=int(track.looks[row]),
+        value=float(seen.values[row]),
+        level=float(base.levels[row]),
+        skipped=int(seen.vigil.pooled.skipped[row]),
+    )
     return {
         "test": "T3, T4",
         "baseline_ms": round(mean_ms, 6),
         "factor": round(effect, 4),
         "rising_since": at_text(int(track.rising_ns[row]), "milliseconds"),
-        "looks": looks,
-        "evidence": _shown(float(seen.values[row])),
-        "needed": _shown(float(base.levels[row])),
+        "looks": verdict.observations,
+        "evidence": _shown(verdict.e_value),
+        "needed": _shown(verdict.needed_e_value),
+        "error_rate": limits.error_rate,
         "share_of_time": round(share, 6),
         "quantiles": [limit.quantile for limit in limits.limits],
         "quantiles_dropped": [
-            {"quantile": q, "needed": values_needed(q, limits.error_rate), "found": len(values)}
-            for q in QUANTILES
-            if q not in [limit.quantile for limit in limits.limits]
+            {"quantile": d.quantile, "needed": d.needed, "found": len(values)} for d in verdict.dropped
         ],
-        "smallest_effect": _rounded(smallest_effect(limits, values, looks, needed=float(base.levels[row]))),
+        "smallest_effect": _rounded(verdict.smallest_effect),
         "calls_per_hour": round(hourly),
         "lost_seconds_per_hour": round(lost_seconds_per_hour(effect, anchor_mean_ms=mean_ms, calls_per_hour=hourly), 1),
         "blocks_factor": round(float(seen.blocks_ratio[row]), 4),
-        "intervals_without_common_mode": int(seen.vigil.pooled.skipped[row]),
+        "intervals_without_common_mode": verdict.skipped,
     }
 
 
@@ -157,14 +164,16 @@ def _of_dimension(seen: Seen, row: int) -> dict[str, object]:
 
 def smallest_visible(base: Baseline, row: int, looks: int, sensitivity: Sensitivity) -> float | None:
     """Return the factor that so many looks would have shown of a statement, None where none could be yet."""
-    values = _reference(base.factors[row])
-    error_rate = max(sensitivity.error_rate * float(base.share[row]), 1e-12)
-    limits = limits_of(values, error_rate=error_rate, margin=sensitivity.margin)
+    limits, values = _limits(base, row, sensitivity)
     return _rounded(smallest_effect(limits, values, looks, needed=float(base.levels[row])))
 
 
-def _reference(factors: np.ndarray) -> list[float]:
-    return [float(value) for value in factors[~np.isnan(factors)]]
+def _limits(base: Baseline, row: int, sensitivity: Sensitivity) -> tuple[Limits, list[float]]:
+    """Return the limits that a statement is held to, and the factors that they were made of."""
+    factors = base.factors[row]
+    values = [float(value) for value in factors[~np.isnan(factors)]]
+    error_rate = max(sensitivity.error_rate * float(base.share[row]), 1e-12)
+    return limits_of(values, error_rate=error_rate, margin=sensitivity.margin), values
 
 
 def _shown(value: float) -> float:

@@ -65,3 +65,9 @@ class Latency:
             if seen >= rank:
                 return min(2 * _GAMMA ** int(index) / (_GAMMA + 1), self.max_ms)
         return self.max_ms
+
+    def beyond(self, level_ms: float) -> int:
+        """Return how many executions took longer, within the sketch's 1 %: what may have is counted as if it had."""
+        if self.max_ms <= level_ms:
+            return 0
+        return sum(many for index, many in self.bins.items() if _GAMMA ** int(index) > level_ms)

@@ -139,7 +139,8 @@ class Trial:
     """A paired measurement. Times are ms, weighted by executions, over the queries that the change can touch.
 
     `error_rate` is alpha of the sequential test: the chance to accept a change that does nothing. `e_value` is the
-    evidence reached; 1/alpha accepts. `reason` says why it was decided so.
+    evidence reached; 1/alpha accepts. `reason` says why it was decided so. `smallest_effect` is the factor between the
+    arms that so many pairs would have shown with a probability of 0.8, None where none could have been.
     """
 
     before_ms: float
@@ -153,6 +154,7 @@ class Trial:
     queries: tuple[QueryTrial, ...] = ()
     size_bytes: int = 0
     build_seconds: float = 0.0
+    smallest_effect: float | None = None
 
     @property
     def improvement(self) -> float:

@@ -133,6 +133,7 @@ def _trial(trial: Trial) -> dict[str, object]:
         "error_rate": trial.error_rate,
         "margin": trial.margin,
         "e_value": _rounded(min(trial.e_value, 1e12)),
+        "smallest_effect": None if trial.smallest_effect is None else _rounded(trial.smallest_effect),
         "decision": trial.decision.value,
         "reason": trial.reason,
         "size_bytes": trial.size_bytes,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.model.change import CreateIndex
 from trimtab.model.paired import PairedTest
+from trimtab.model.paired_power import smallest_paired_effect
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
 from trimtab.model.workload import Query
@@ -420,6 +421,7 @@ class Trials:
             queries=tuple(one.as_trial() for one in tally.series),
             size_bytes=built.size_bytes,
             build_seconds=built.seconds,
+            smallest_effect=smallest_paired_effect(tally.gain),
         )
 
     def _end(self, strategy: Strategy, *, is_accepted: bool) -> None:

@@ -1,8 +1,7 @@
 """T2, for a pair of arms whose order a coin decides: the smallest effect that the paired test could have shown.
 
 The test itself is `model.paired.PairedTest`, the one that trials use: valid under any drift and any tail, because only
-the coin is random. For a regression it is given `log_gain(new_ms, old_ms)`, for a gain the opposite. It measures
-nothing.
+the coin is random. It measures nothing, and never changes what was decided.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from __future__ import annotations
 from math import exp, log, log1p, sqrt
 from statistics import NormalDist
 
-from trimtab.anchor.power import POWER
 from trimtab.model.paired import BETS, CLIP_SCALES, PairedTest
 
+POWER = 0.8
 _HALVINGS = 60
 
 

@@ -224,3 +224,20 @@ def test_what_somebody_else_took_away_is_recommended_to_be_put_back_and_is_tried
     outcomes = {life.strategy.title: life.outcome for life in report.lives if life.strategy.proposer == "evolution"}
     assert outcomes["Put back what the table public.agent had"] is Outcome.PROVEN
     assert len(outcomes) == 2
+
+
+def test_a_query_that_got_slower_by_more_data_with_its_plan_is_told_with_the_figures(grown: Application) -> None:
+    grown.run(f'ALTER DATABASE "{grown.database}" SET max_parallel_workers_per_gather = 0', "DROP INDEX agent_team")
+    grown.run(*(BY_TEAM for _ in range(30)))
+    anchor = anchoring.create(AnchorRequest(grown.dsn, grown.ledger_path), Silent()).anchor
+    [level] = [level for level in anchor.queries if level.counted is not None and level.counted.calls == 30]
+    grown.run("INSERT INTO agent SELECT n, 'agent ' || n, n % 900 FROM generate_series(60001, 400000) n",
+              "VACUUM ANALYZE agent", *(BY_TEAM for _ in range(30)))  # fmt: skip
+    request = ExplainRequest(grown.dsn, grown.ledger_path, anchor.id, query_ids=(level.query_id,))
+    found = explain_plans(request, Silent())
+    assert found.slowing is not None
+    [slowed] = found.slowing.slowed
+    assert slowed.kind is CauseKind.DATA_GROWTH, slowed
+    assert slowed.at_least > 1.1
+    assert any(line.startswith("rows of public.agent: 59200 then, 399200") for line in slowed.proof), slowed.proof
+    assert any(line.startswith("host: ") for line in slowed.proof)

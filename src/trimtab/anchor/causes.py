@@ -1,13 +1,15 @@
-"""Decides what made a query slower where its plan is the same: the host, the load, or more data. Pure.
+"""Decides what made a query slower: the host, the load, more data, or a change of its plan, in this order. Pure.
 
-The order is fixed: what slows everything is named before what slows one query, and a change of plan comes after all of
-these, by rolling differences back.
+What slows everything is named before what slows one query. Why a plan changed is found elsewhere, by rolling
+differences back; here it is only told that it did.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from trimtab.model.anchor import HostProbe
 from trimtab.model.flip import CauseKind
 
 
@@ -24,7 +26,7 @@ class Movement:
     own: float
     blocks: float | None
     rows: float | None
-    is_plan_changed: bool
+    is_plan_changed: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Ruling:
     reason: str
 
 
-def cause_beside_the_plan(movement: Movement, bands: Bands | None = None) -> Ruling:
-    """Return the first cause that is not a change of plan. A host or a load has to explain half of the slowdown.
+def ruling(movement: Movement, bands: Bands | None = None) -> Ruling:
+    """Return the first cause, in the order of the head of this file. A host or a load has to explain half of it.
 
     So a query that became ten times slower is not put down to a host that is a third slower. (Half on the scale of
     ratios: its square reaches what the query moved.)
@@ -59,11 +61,45 @@ def cause_beside_the_plan(movement: Movement, bands: Bands | None = None) -> Rul
         if moved is not None and moved > most and moved**2 >= movement.own:
             return Ruling(kind, what.format(moved))
     if movement.is_plan_changed:
-        return Ruling(None, "its plan changed")
+        return Ruling(CauseKind.PLAN, "its plan changed")
+    plan = "the plan is the same" if movement.is_plan_changed is False else "the plan is not known"
     if movement.blocks is not None and movement.blocks > allowed.blocks:
-        has_grown = movement.rows is not None and movement.rows > allowed.rows
-        told = f"the plan is the same and reads {movement.blocks:.2g} times as many blocks per call"
-        if has_grown:
+        told = f"{plan} and {movement.blocks:.2g} times as many blocks are read per call"
+        if movement.is_plan_changed is None:
+            return Ruling(None, told)
+        if movement.rows is None:
+            return Ruling(None, f"{told}; how many rows its tables had is not known")
+        if movement.rows > allowed.rows:
             return Ruling(CauseKind.DATA_GROWTH, f"{told}; its tables have {movement.rows:.2g} times the rows")
-        return Ruling(CauseKind.BLOAT, f"{told}, while its tables have no more rows")
-    return Ruling(None, "the plan is the same, and neither the host, nor other queries, nor its blocks tell why")
+        return Ruling(CauseKind.BLOAT, f"{told}, while its tables have no more rows, as they were last counted")
+    return Ruling(None, f"{plan}, and neither the host, nor other queries, nor its blocks tell why")
+
+
+def host_movement(was: HostProbe, now: HostProbe) -> float | None:
+    """Return by how much the host is slower: the larger of what the processor's and the memory's work took."""
+    pairs = ((was.processor_ms, now.processor_ms), (was.memory_ms, now.memory_ms))
+    return max((after / before for before, after in pairs if min(before, after) > 0), default=None)
+
+
+def rows_movement(was: Mapping[str, float], now: Mapping[str, float], tables: Iterable[str]) -> float | None:
+    """Return by how much the table among these that grew most grew; None where no count of then and now is known."""
+    known = [(was[name], now[name]) for name in tables if was.get(name, 0.0) > 0 and now.get(name, 0.0) > 0]
+    return max((after / before for before, after in known), default=None)
+
+
+def proof_of(
+    was: HostProbe, now: HostProbe, rows: tuple[Mapping[str, float], Mapping[str, float]], tables: Iterable[str]
+) -> tuple[str, ...]:
+    """Return what was measured of the host and of tables, then and now, in words: figures of the server alone."""
+    told = [
+        f"host: the same work of the {what} took {before:.3g} ms then and {after:.3g} ms now"
+        for what, before, after in (
+            ("processor", was.processor_ms, now.processor_ms),
+            ("memory", was.memory_ms, now.memory_ms),
+        )
+        if min(before, after) > 0
+    ]
+    for name in sorted(tables):
+        if name in rows[0] and name in rows[1]:
+            told.append(f"rows of {name}: {rows[0][name]:.0f} then, {rows[1][name]:.0f} now")
+    return tuple(told)

@@ -93,7 +93,8 @@ class Vigil:
 class Seen:
     """What one interval added: rows that are shown to be slower, those below what matters, ids of what went away.
 
-    `is_common_known` is false where too few statements ran to tell the load.
+    `common` is None where too few statements ran to tell the load. `looks` are statements that were looked at, and
+    `breaches` those of them whose time was beyond all that was learnt, and the margin, or that have an open alarm.
     """
 
     vigil: Vigil
@@ -107,6 +108,8 @@ class Seen:
     common: float | None
     calls_per_hour: Floats
     blocks_ratio: Floats
+    looks: int
+    breaches: int
 
 
 def observe(vigil: Vigil, interval: Interval, sensitivity: Sensitivity) -> Seen:
@@ -158,6 +161,7 @@ def observe(vigil: Vigil, interval: Interval, sensitivity: Sensitivity) -> Seen:
         open_ids={row: id for row, id in vigil.open_ids.items() if id not in gone},
     )
     is_known = ~np.isnan(common)
+    is_look = ~np.isnan(factors) & base.is_judged()
     return Seen(
         vigil=after,
         now=now,
@@ -170,6 +174,8 @@ def observe(vigil: Vigil, interval: Interval, sensitivity: Sensitivity) -> Seen:
         common=float(np.exp(np.median(common[is_known]))) if is_known.any() and base.removes_common_mode else None,
         calls_per_hour=hourly,
         blocks_ratio=np.divide(blocks, calls * base.blocks, out=np.ones(len(calls)), where=calls * base.blocks > 0),
+        looks=int(is_look.sum()),
+        breaches=int((is_look & _breaches(vigil, factors, sensitivity.margin)).sum()),
     )
 
 
@@ -254,6 +260,15 @@ def _common(vigil: Vigil, calls: Floats, total_ms: Floats) -> Floats:
     companions = ~vigil.plan_changed & ~vigil.statements.is_open
     excess = log_excess(calls, total_ms, base.mean_ms)
     return common_mode(excess, nearest_companions(base.mean_ms, companions & ~np.isnan(excess)))
+
+
+def _breaches(vigil: Vigil, factors: Floats, margin: float) -> Flags:
+    """Return which statements are beyond their service level: the slowest look while it was learnt, and the margin."""
+    found = vigil.statements.is_open.copy()
+    rows = np.flatnonzero(np.where(np.isnan(factors), 0.0, factors) > 1.0 + margin)
+    slowest = np.nan_to_num(vigil.baseline.factors[rows], nan=0.0).max(axis=1, initial=0.0)
+    found[rows] |= factors[rows] > slowest * (1.0 + margin)
+    return found
 
 
 def _matters(step: Advanced, base: Baseline, hourly: Floats, sensitivity: Sensitivity) -> Flags:

@@ -17,6 +17,7 @@ from trimtab.report.anchor_life import explained_document, history_document
 if TYPE_CHECKING:
     from trimtab.lifecycle.evolving import Evolved
     from trimtab.lifecycle.explaining import ExplainedAnchor
+    from trimtab.lifecycle.slowing import Slowing
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def _show(found: ExplainedAnchor) -> None:
     console.print(text, highlight=False, markup=False)
     if found.is_other_server:
         console.print("this is another server, or another database, than the anchor's: what differs may be that alone")
+    if found.slowing is not None:
+        _show_slowing(found.slowing)
     for plan in found.changed:
         head = f"{plan.query_id}  {share(plan.share)}"
         if plan.attribution is None:
@@ -135,3 +138,18 @@ def _show(found: ExplainedAnchor) -> None:
     if found.missing:
         text = f"{len(found.missing)} queries of the anchor are not in the workload now"
         console.print(text, highlight=False)
+
+
+def _show_slowing(found: Slowing) -> None:
+    """Name what is slower, the host before the load, the load before growth, and growth before a change of plan."""
+    console = stdout_console()
+    text = f"{len(found.slowed)} of {found.judged} queries are slower than they were"
+    text += f"; {found.unjudged} ran too seldom since to be judged" if found.unjudged else ""
+    console.print(text, highlight=False, markup=False)
+    for slowed in found.slowed:
+        kind = "no cause found" if slowed.kind is None else slowed.kind.value
+        text = f"{slowed.query_id}  {share(slowed.share)}  {slowed.ratio:.2f} times as long, at least"
+        text += f" {slowed.at_least:.2f} (alpha {slowed.error_rate:.2g})  {kind}: {printable(slowed.reason)}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        for line in slowed.proof:
+            console.print(f"    {printable(line)}", highlight=False, markup=False, soft_wrap=True)

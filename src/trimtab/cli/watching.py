@@ -215,6 +215,8 @@ def _show(document: Mapping[str, Any]) -> None:
         line(f"  level: {document['level_of']}, since {document['level_since']}")
         judged = share(float(document["judged_share"]))
         line(f"  judged: {document['judged']} of {document['statements']} statements, {judged} of the time")
+    if document["stability"] is not None:
+        line(f"  stability: {document['stability']['sentence']}")
     for each in document["not_judged"]:
         of_time = f", {share(float(each['share']))} of the time" if each["share"] else ""
         line(f"  not judged: {each['statements']} statements{of_time} ({each['reason']})")

@@ -1,10 +1,12 @@
-"""Explains which plans are not those of an anchor any more, and why: what differs is taken back on the twin.
+"""Explains what became of an anchor: which queries are slower and by what, which plans are others now, and why.
 
-The source is read, and asked for plans; no query is run and nothing is changed.
+What differs is taken back on the twin. The source is read, and asked for plans; no query of it is run, and nothing is
+changed.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from trimtab.errors import AnchorError, LabError
 from trimtab.lifecycle.anchor_chain import put_back_names, store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.attribution import why_flipped
+from trimtab.lifecycle.level_now import level_now
+from trimtab.lifecycle.slowing import Slowing, slowing
 from trimtab.model.anchor import Anchor, AnchoredPlan, QueryLevel
 from trimtab.model.catalog import ServerIdentity
 from trimtab.model.flip import Attribution
@@ -65,7 +69,10 @@ class ExplainedPlan:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedAnchor:
-    """What became of an anchor's plans: how many are as they were, how many cannot be compared, and of others why."""
+    """What became of an anchor's plans: how many are as they were, how many cannot be compared, and of others why.
+
+    `slowing` are the queries that take longer, whatever their plan is, and by what; None of another server.
+    """
 
     anchor_id: str
     same: int
@@ -73,6 +80,7 @@ class ExplainedAnchor:
     changed: tuple[ExplainedPlan, ...]
     missing: tuple[str, ...]
     is_other_server: bool = False
+    slowing: Slowing | None = None
 
 
 def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
@@ -100,6 +108,8 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
             settings=settings_for(snapshot, request.role, ()),
         )
         version = source.info.server_version
+        is_other = is_of_another_server(anchor, snapshot.server)
+        later = None if is_other else level_now(source, snapshot, levels, now_ns=time.time_ns())
     queries = {query.id: query for query in snapshot.workload.queries}
     pairs = [(was, levels[was.query_id]) for was in wanted if was.query_id in levels]
     changed = [(was, now) for was, now in pairs if _flip(was, now, queries[was.query_id]) is not None]
@@ -121,8 +131,8 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
     missing = tuple(was.query_id for was in wanted if was.query_id not in levels)
     unknown = sum(not _is_known(was, now, queries[was.query_id]) for was, now in pairs)
     same = len(pairs) - len(changed) - unknown
-    is_other = is_of_another_server(anchor, snapshot.server)
-    return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, is_other)
+    slower = None if later is None else slowing(anchor, later, only={was.query_id for was in wanted})
+    return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, is_other, slower)
 
 
 def is_of_another_server(anchor: Anchor, server: ServerIdentity) -> bool:

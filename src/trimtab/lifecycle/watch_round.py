@@ -105,6 +105,7 @@ class Memory:
                 self.store.put_blob(name, None)
             self.store.put_fact("learning_since_ns", now_ns)
             self.store.put_fact("baseline", None)
+            self.store.put_fact("stability", None)
             self.store.forget_shapes()
             for kept in self.store.alarms(is_open=True):
                 self.store.end_alarm(kept.alarm.id, now_ns, why)
@@ -149,6 +150,8 @@ class Memory:
             self._keep_shapes(checked)
             if interval is not None:
                 self.store.add_round(interval, [self.known[key].number for key in interval.keys])
+            if seen is not None:
+                self._count_breaches(seen, reading.wall_ns)
             for alarm in alarms.values():
                 self.store.add_alarm(alarm)
                 events.append(("alarm", {"id": alarm.id, "subject": alarm.subject}))
@@ -265,6 +268,13 @@ class Memory:
         """Return what ran in the newest rounds, from those on that began then; the oldest first."""
         by_number = {known.number: key for key, known in self.known.items()}
         return [interval_of(slot, by_number) for slot in self.store.slots(ROUND, begin_ns)]
+
+    def _count_breaches(self, seen: Seen, now_ns: int) -> None:
+        """Add to what was looked at since the level is in force, and how much of that was beyond its service level."""
+        kept = self.store.fact("stability")
+        known = kept if isinstance(kept, dict) else {"since_ns": now_ns, "looks": 0, "breaches": 0}
+        more = {"looks": known["looks"] + seen.looks, "breaches": known["breaches"] + seen.breaches}
+        self.store.put_fact("stability", {**known, **more})
 
     def _check_plans(self, conn: Connection, source: Source, checks: PlanChecks, reading: Reading) -> list[Checked]:
         suspects: list[StatementKey] = []

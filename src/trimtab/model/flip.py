@@ -159,6 +159,7 @@ class CauseKind(StrEnum):
     SCHEMA = "schema"
     GENERIC_PLAN = "generic plan"
     PARAMETERS = "parameters"
+    PLAN = "plan change"
     SEVERAL = "several"
 
 

@@ -23,6 +23,7 @@ def explained_document(found: ExplainedAnchor) -> dict[str, object]:
         "changed": [_plan(plan) for plan in found.changed],
         "missing": list(found.missing),
         "is_other_server": found.is_other_server,
+        "slowing": None if found.slowing is None else asdict(found.slowing),
     }
 
 

@@ -6,9 +6,11 @@ It reads the watch's files alone. What nobody watches now is told as such.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from trimtab.anchor.stability import LOOKS, stability
 from trimtab.lifecycle.watch_file import runs_now
 from trimtab.lifecycle.watch_identity import DIRECTORY
 from trimtab.lifecycle.watch_store import KeptAlarm, WatchStore
@@ -33,6 +35,7 @@ def status_document(path: Path, *, now_ns: int) -> dict[str, object]:
         status, identity = _mapping(store.fact("status")), _mapping(store.fact("identity"))
         open_alarms, baseline = store.alarms(is_open=True, limit=_ALARMS), _mapping(store.fact("baseline"))
         acts, acts_on_alarms = _mapping(store.fact("guard")).get("acts", []), store.fact("acts_on_alarms") is True
+        counted = _mapping(store.fact("stability"))
         events, size = store.events(_EVENTS), store.size_bytes()
     finally:
         store.close()
@@ -59,6 +62,7 @@ def status_document(path: Path, *, now_ns: int) -> dict[str, object]:
         "statements": status.get("statements", 0),
         "judged": status.get("judged", 0),
         "judged_share": status.get("judged_share", 0.0),
+        "stability": _stability(counted),
         "common_mode": status.get("common_mode"),
         "active_sessions": status.get("active_sessions", 0),
         "evictions": status.get("evictions", 0),
@@ -78,6 +82,14 @@ def status_document(path: Path, *, now_ns: int) -> dict[str, object]:
         "events": [{"at": _at(at_ns), "kind": kind, "detail": dict(detail)} for at_ns, kind, detail in events],
         "store": {"path": str(path), "size_bytes": size},
     }
+
+
+def _stability(counted: Mapping[str, object]) -> dict[str, object] | None:
+    """Return how often statements were beyond their service levels since the level is in force, None before that."""
+    found = stability(int(_number(counted.get("looks"))), int(_number(counted.get("breaches"))), unit=LOOKS)
+    if found is None:
+        return None
+    return {"since": _at(_number(counted.get("since_ns"))), **asdict(found), "sentence": found.sentence}
 
 
 def alarm_document(kept: KeptAlarm) -> dict[str, object]:

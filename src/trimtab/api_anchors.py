@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trimtab.lifecycle.evolving import Evolved
     from trimtab.lifecycle.explaining import ExplainedAnchor
     from trimtab.model.comparison import Comparison
+    from trimtab.model.stability import Stability
 
 PERFORMANCE_LIFETIME = "performance_lifetime"
 ANCHOR_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
@@ -92,6 +93,17 @@ def anchor(name: str, *, ledger_path: Path | None = None) -> SignedAnchor:
     from trimtab.lifecycle.anchor_chain import shown
 
     return shown(_ledger(ledger_path), name)[0]
+
+
+def anchor_stability(found: Anchor, service_level_ms: float) -> Stability | None:
+    """Return how often an anchor's executions failed or took longer than that, with an upper bound; None without any.
+
+    Executions are those that were run or logged: counters tell none by itself.
+    """
+    from trimtab.anchor.stability import breaches, stability
+
+    each = [level.latency for level in found.queries if level.latency is not None]
+    return stability(sum(one.count for one in each), sum(breaches(one, service_level_ms) for one in each))
 
 
 def anchor_path(found: Anchor, *, ledger_path: Path | None = None) -> Path:

@@ -48,6 +48,9 @@ def test_an_anchor_is_taken_shown_listed_and_verified_and_changes_nothing(
     [listed] = program.succeed("anchor", "list", "--json").document["anchors"]
     assert (listed["id"], listed["permanence"], listed["state"]) == (anchor["id"], "cosmic", "in_force")
     assert program.succeed("anchor", "verify", "--json").document["anchors"] == [anchor["id"]]
+    stable = program.succeed("anchor", "show", "--service-level", "0.000001", "--json").document["stability"]
+    assert (stable["observed"], stable["breaches"]) == (9, 9)
+    assert "of 9 executions" in program.succeed("anchor", "show", "--service-level", "60000").stdout
     for command in (("show",), ("list",), ("verify",)):
         ended = program.succeed("anchor", *command)
         assert CANARY not in ended.stdout + ended.stderr
@@ -101,6 +104,8 @@ def test_two_anchors_are_compared_and_a_lost_index_is_an_exit_code(
     ended = program.run("anchor", "compare", first["id"], "latest", "--margin", "1", "--check")
     _refused(ended, 9, "anchor.regression")
     assert "slower" in ended.stdout
+    assert "stability: " in ended.stdout
+    assert "were run: a load that all share was not taken out" in ended.stdout
     assert "differs: table public.stock is defined otherwise" in ended.stdout
 
 

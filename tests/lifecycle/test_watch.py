@@ -92,6 +92,14 @@ def test_a_planted_slow_down_alarms_once_with_its_evidence(world: World) -> None
     assert evidence["plan"] == "unchanged"
     assert evidence["margin"] == 0.1
     assert evidence["smallest_effect"]
+    cause = evidence["cause"]
+    assert isinstance(cause, dict)
+    assert cause["movement"]["is_plan_changed"] is False
+    assert any(line.startswith("host: ") for line in cause["proof"]), "as it was when the level was learnt"
+    stable = status_document(world.path, now_ns=time.time_ns())["stability"]
+    assert isinstance(stable, dict)
+    assert stable["breaches"] > 0
+    assert stable["breaches_per_million"] < stable["at_most_per_million"]
     # A ledger that takes nothing now gets it later.
     with world.store() as store:
         assert [kept.alarm.id for kept in store.unrecorded_alarms()] == [alarm.id]
@@ -232,6 +240,7 @@ def test_it_is_held_to_the_anchor_in_force(world: World) -> None:
     # It was slow before anybody watched, and is told all the same; no plan is called changed that is not.
     [alarm] = [alarm for told in world.told for alarm in told.alarms if alarm.key is not None]
     assert alarm.evidence["level_of"] == signed.anchor.id
+    assert "host: " in str(alarm.evidence["cause"]), "the anchor's probe is compared with"
     assert "plan_changed" not in world.kinds()
 
 

@@ -84,11 +84,19 @@ def list_anchors(*, config: Config = None, json: Json = False) -> None:
 
 
 @anchor_app.command(epilog="Example: trimtab anchor show latest   (with --json: the whole record)")
-def show(name: Name = "latest", *, config: Config = None, json: Json = False) -> None:
+def show(
+    name: Name = "latest",
+    *,
+    service_level: Annotated[
+        float | None, typer.Option("--service-level", metavar="MS", help="Tell how often executions took longer.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
     """Show one anchor: its five dimensions, and its heaviest queries."""
     from trimtab.cli import anchors
 
-    anchors.show(name, config=config, as_json=json)
+    anchors.show(name, service_level, config=config, as_json=json)
 
 
 @anchor_app.command(

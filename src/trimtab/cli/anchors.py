@@ -100,17 +100,21 @@ def list_all(*, config: Path | None, as_json: bool) -> None:
     stdout_console().print(table if found else "no anchor yet. next: trimtab anchor create DSN")
 
 
-def show(name: str, *, config: Path | None, as_json: bool) -> None:
-    """Print one anchor."""
+def show(name: str, service_level_ms: float | None = None, *, config: Path | None, as_json: bool) -> None:
+    """Print one anchor; with a service level also how often its executions took longer."""
     from trimtab import api
 
     ledger_path = ledger_of(load(config))
     signed = api.anchor(name, ledger_path=ledger_path)
     path = api.anchor_path(signed.anchor, ledger_path=ledger_path)
+    stable = None if service_level_ms is None else api.anchor_stability(signed.anchor, service_level_ms)
     if as_json:
-        print_json(anchor_document(signed, path))
+        print_json(anchor_document(signed, path, stable))
         return
     _tell(signed)
+    if service_level_ms is not None:
+        told = "no execution of it was measured one by one" if stable is None else stable.sentence
+        stdout_console().print(f"stability at {duration(service_level_ms)}: {told}", highlight=False, markup=False)
     stdout_console().print(f"document: {path}", highlight=False, markup=False, soft_wrap=True)
 
 

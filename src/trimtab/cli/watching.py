@@ -221,7 +221,7 @@ def _show(document: Mapping[str, Any]) -> None:
         of_time = f", {share(float(each['share']))} of the time" if each["share"] else ""
         line(f"  not judged: {each['statements']} statements{of_time} ({each['reason']})")
     plans = document["plans"]
-    line(f"  plans: {plans['checked']} checked, {plans['changed']} changed")
+    line(f"  plans: {plans['checked']} checked as planned for any values, {plans['changed']} changed")
     for reason, count in plans["not_checked"].items():
         line(f"  plans not checked: {count} ({reason})")
     for dimension in document["dimensions"]:
@@ -229,6 +229,10 @@ def _show(document: Mapping[str, Any]) -> None:
     for alarm in document["open_alarms"]:
         evidence = alarm["evidence"]
         line(f"  ALARM {alarm['id']} {alarm['at']} {alarm['subject']}: {evidence.get('factor')} times as long")
+        if cause := evidence.get("cause"):
+            line(f"    {cause['kind'] or 'no cause found'}: {cause['reason']}")
+            for proof in cause["proof"]:
+                line(f"      {proof}")
     if document["acts_on_alarms"] or document["acts"]:
         line(f"  acts on alarms: {'yes' if document['acts_on_alarms'] else 'no'}")
     for act in document["acts"][-5:]:

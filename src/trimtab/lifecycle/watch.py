@@ -22,10 +22,12 @@ from trimtab.errors import LedgerError, SourceError, TrimtabError
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import put_back_names, standings_of, store_of
 from trimtab.lifecycle.watch_alarms import to_ledger
+from trimtab.lifecycle.watch_causes import Surroundings
 from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
 from trimtab.lifecycle.watch_round import BLIND, Memory, Told, open_count
 from trimtab.lifecycle.watch_store import KEPT_SLOTS, ROUND, WatchStore
+from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import ServerIdentity
 from trimtab.model.watched import Reference, References
 from trimtab.observe.own_statements import SystemNames, read_system_names
@@ -308,32 +310,36 @@ def _link(request: WatchRequest, identity: Mapping[str, object]) -> _Link:
 
 def _take_reference(memory: Memory, ledger_path: Path, server: ServerIdentity, now_ns: int) -> None:
     """Hold the database to the anchor in force, if there is one. Another anchor than before is learnt anew."""
-    anchor_id, references = anchored(ledger_path, server)
-    memory.references, memory.level_of = references, anchor_id or "learnt"
+    found = anchored(ledger_path, server)
+    if found is not None:
+        memory.references, memory.level_of = references_of(found), found.id
+        rows = {name: table.rows for name, table in found.state.tables.items()}
+        memory.anchored = Surroundings(found.state.host, rows)
     kept = memory.store.fact("baseline")
     if memory.vigil is not None and isinstance(kept, dict) and kept.get("level_of") != memory.level_of:
         memory.learn_anew(now_ns, "another anchor is in force")
 
 
-def anchored(ledger_path: Path, server: ServerIdentity) -> tuple[str, References]:
-    """Return the id of the anchor in force for a database, "" without one, and the levels that it holds to.
+def anchored(ledger_path: Path, server: ServerIdentity) -> Anchor | None:
+    """Return the anchor in force for a database, None without one.
 
     Raises AnchorError when the anchors are not as they were signed: a level that nobody vouches for is none.
     """
     store = store_of(ledger_path)
     if not store.has_any:
-        return "", {}
+        return None
     with Ledger.open(ledger_path) as ledger:
         standing = standings_of(store, ledger)
-    found = reference(standing, server.of_database, is_standby=server.is_standby)
-    if found is None:
-        return "", {}
-    levels = {
+    return reference(standing, server.of_database, is_standby=server.is_standby)
+
+
+def references_of(anchor: Anchor) -> References:
+    """Return the levels that an anchor holds statements to, by the ids that its server gave them."""
+    return {
         int(server_id): Reference(
             level.counted.mean_ms, level.counted.blocks, level.counted.share, level.generic_shape or level.plan_shape
         )
-        for level in found.queries
+        for level in anchor.queries
         if level.counted is not None
         for server_id in level.counted.server_ids
     }
-    return found.id, levels

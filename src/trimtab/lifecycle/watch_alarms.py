@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from trimtab.anchor.common_mode import Pooled
+from trimtab.anchor.effect import EffectSize
 from trimtab.anchor.learning import RATE, Baseline, Sensitivity
 from trimtab.anchor.limits import QUANTILES, Limits, limits_of
 from trimtab.anchor.power import smallest_effect
 from trimtab.anchor.practical import lost_seconds_per_hour
 from trimtab.anchor.verdict import onset_verdict
-from trimtab.anchor.vigil import Seen
+from trimtab.anchor.vigil import Seen, look_at
 from trimtab.anchor.watched_dimensions import ROWS, TESTS
 from trimtab.lifecycle.watch_store import WatchStore
 from trimtab.model.paired_power import POWER
@@ -33,12 +35,15 @@ def alarms_of(
     plans: Sequence[str],
     level_of: str,
     unjudged: Sequence[Unjudged],
+    causes: Mapping[int, Mapping[str, object]],
+    effects: Mapping[int, tuple[float, float] | None],
     now_ns: int,
 ) -> dict[int, Alarm]:
     """Return the alarms by row; dimensions have negative rows, -1 the first.
 
     `names` and `plans` are by the baseline's rows: what each statement is called, and how its plan stands. `level_of`
-    is where the level comes from.
+    is where the level comes from. `causes` say what made each, by row, where anything is known; `effects` are bounds of
+    the statements' factors.
     """
     shared = {
         "margin": sensitivity.margin,
@@ -55,13 +60,32 @@ def alarms_of(
     }
     found = {}
     for row in seen.shown:
-        body = {**shared, **_of_statement(seen, sensitivity, row), "plan": plans[row], "level_of": level_of}
+        low, high = effects.get(row) or (None, None)
+        bounds = {"factor_low": _rounded(low), "factor_high": _rounded(high)}
+        body = {**shared, **_of_statement(seen, sensitivity, row), **bounds, "cause": causes.get(row)}
+        body |= {"plan": plans[row], "level_of": level_of}
         found[row] = _alarm(seen, names[row], row, body, now_ns)
     for row in seen.shown_dimensions:
         if row == RATE:
             continue
-        found[-row - 1] = _alarm(seen, ROWS[row], -row - 1, {**shared, **_of_dimension(seen, row)}, now_ns)
+        body = {**shared, **_of_dimension(seen, row), "cause": causes.get(-row - 1)}
+        found[-row - 1] = _alarm(seen, ROWS[row], -row - 1, body, now_ns)
     return found
+
+
+def since_rising(seen: Seen, row: int) -> int:
+    """Return since when a statement's evidence has risen, UTC nanoseconds."""
+    return int(seen.vigil.statements.rising_ns[row])
+
+
+def effect_bounds(seen: Seen, row: int, intervals: Sequence[Interval], error_rate: float) -> tuple[float, float] | None:
+    """Return bounds of a statement's factor over these intervals; None where it was looked at too seldom."""
+    size, pooled = EffectSize(), Pooled.empty(1)
+    for interval in intervals:
+        pooled, factor = look_at(seen.vigil, interval, row, pooled)
+        if factor is not None and factor > 0.0:
+            size = size.observe(factor)
+    return size.interval(error_rate)
 
 
 def to_ledger(store: WatchStore, ledger_path: Path, database: Mapping[str, object]) -> int:
@@ -96,6 +120,13 @@ def alarm_body(alarm: Alarm, database: Mapping[str, object]) -> dict[str, object
         "at": at_text(alarm.at_ns),
         "evidence": dict(alarm.evidence),
     }
+
+
+def cause_word(alarm: Alarm) -> str:
+    """Return what made an alarm, in a word or two."""
+    cause = alarm.evidence.get("cause")
+    kind = cause.get("kind") if isinstance(cause, Mapping) else None
+    return "not found" if kind is None else str(kind)
 
 
 def at_text(at_ns: int, timespec: str = "seconds") -> str:

@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from trimtab.anchor.effect import TIGHTEST_AT
 from trimtab.anchor.intervals import interval_between
 from trimtab.anchor.learning import RATE, Sensitivity, learn, only_judged
 from trimtab.anchor.track import IDLE
 from trimtab.anchor.vigil import Seen, Vigil, closed, grown, observe, open_alarms
 from trimtab.anchor.watched_dimensions import ROWS, unknown_dimensions, watched_dimensions
 from trimtab.db.connection import Connection
-from trimtab.lifecycle.watch_alarms import alarms_of
+from trimtab.lifecycle.watch_alarms import alarms_of, cause_word, effect_bounds, since_rising
+from trimtab.lifecycle.watch_causes import Surroundings, causes_of, read_surroundings
 from trimtab.lifecycle.watch_facts import HIDDEN, not_judged, round_facts
 from trimtab.lifecycle.watch_plans import Checked, PlanChecks
 from trimtab.lifecycle.watch_slots import interval_of
@@ -59,13 +61,17 @@ class Told:
 
 @dataclass(slots=True)
 class Memory:
-    """What one watcher knows. `references` is the level of an anchor, `level_of` its id or "learnt"."""
+    """What one watcher knows. `references` is the level of an anchor, `level_of` its id or "learnt".
+
+    `anchored` are the surroundings of that anchor; without one those of when the level was learnt are kept.
+    """
 
     store: WatchStore
     sensitivity: Sensitivity
     learn_rounds: int
     references: References = field(default_factory=dict)
     level_of: str = "learnt"
+    anchored: Surroundings | None = None
     reading: Reading | None = None
     vigil: Vigil | None = None
     known: dict[StatementKey, KnownStatement] = field(default_factory=dict)
@@ -106,6 +112,7 @@ class Memory:
             self.store.put_fact("learning_since_ns", now_ns)
             self.store.put_fact("baseline", None)
             self.store.put_fact("stability", None)
+            self.store.put_fact("surroundings", None)
             self.store.forget_shapes()
             for kept in self.store.alarms(is_open=True):
                 self.store.end_alarm(kept.alarm.id, now_ns, why)
@@ -133,6 +140,9 @@ class Memory:
         events += self._hidden_events(reading)
         is_blind = self._is_blind(reading, names)
         vigil, seen, alarms = self.vigil, None, {}
+        learnt_in = None
+        if vigil is not None and self._then() is None:
+            learnt_in = read_surroundings(conn)
         interval = self._workload(step, names) if isinstance(step, Interval) else None
         if vigil is not None and interval is not None:
             seen = observe(vigil, interval, self.sensitivity)
@@ -147,6 +157,8 @@ class Memory:
             events += found
         with self.store.writing():
             self.known |= self.store.add_statements(names, reading.wall_ns)
+            if learnt_in is not None:
+                self.store.put_fact("surroundings", learnt_in.as_fact())
             self._keep_shapes(checked)
             if interval is not None:
                 self.store.add_round(interval, [self.known[key].number for key in interval.keys])
@@ -154,7 +166,7 @@ class Memory:
                 self._count_breaches(seen, reading.wall_ns)
             for alarm in alarms.values():
                 self.store.add_alarm(alarm)
-                events.append(("alarm", {"id": alarm.id, "subject": alarm.subject}))
+                events.append(("alarm", {"id": alarm.id, "subject": alarm.subject, "cause": cause_word(alarm)}))
             for alarm_id in seen.gone if seen is not None else ():
                 self.store.end_alarm(alarm_id, reading.wall_ns, "went away")
                 events.append(("throughput_back", {}) if alarm_id == NO_ALARM else ("ended", {"id": alarm_id}))
@@ -337,6 +349,28 @@ class Memory:
         # The plan of what is told now is looked at now.
         for each in checks.check(conn, source, [], [keys[row] for row in seen.shown][:4]):
             self._plan_words[each.key] = self._plan_word(each)
+        then = self._then()
+        tables = {row: checks.relations(conn, source, keys[row]) or frozenset() for row in seen.shown}
+        causes = (
+            causes_of(
+                seen,
+                then,
+                lambda wanted: read_surroundings(conn, wanted),
+                tables=tables,
+                plans={row: self._plan_words.get(keys[row], "not checked") for row in seen.shown},
+            )
+            if then is not None
+            else {}
+        )
+        effects = {
+            row: effect_bounds(
+                seen,
+                row,
+                [*self.intervals(since_rising(seen, row))[-TIGHTEST_AT:], interval],
+                self.sensitivity.error_rate,
+            )
+            for row in seen.shown
+        }
         return alarms_of(
             seen,
             interval,
@@ -345,8 +379,14 @@ class Memory:
             plans=[self._plan_words.get(key, "not checked") for key in keys],
             level_of=self.level_of,
             unjudged=self._unjudged(seen, interval, None),
+            causes=causes,
+            effects=effects,
             now_ns=now_ns,
         )
+
+    def _then(self) -> Surroundings | None:
+        """Return what the host and the tables were when the level was taken."""
+        return self.anchored or Surroundings.of_fact(self.store.fact("surroundings"))
 
     def _agree_on_alarms(self, now_ns: int) -> None:
         """The file may know alarms that the last checkpoint did not, and the other way round."""

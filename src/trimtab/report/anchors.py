@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from trimtab.anchor.document import SignedAnchor
     from trimtab.anchor.force import Standing
     from trimtab.model.comparison import Comparison
+    from trimtab.model.stability import Stability
 
 
-def anchor_document(signed: SignedAnchor, path: Path) -> dict[str, object]:
+def anchor_document(signed: SignedAnchor, path: Path, stable: Stability | None = None) -> dict[str, object]:
     """Return the document of `anchor create` and `anchor show`."""
     anchor = asdict(signed.anchor)
     anchor["coordinate"] = coordinate_to_dict(signed.anchor.coordinate)
@@ -27,6 +28,7 @@ def anchor_document(signed: SignedAnchor, path: Path) -> dict[str, object]:
         "previous": signed.previous,
         "key_id": signed.key_id,
         "anchor": anchor,
+        "stability": None if stable is None else asdict(stable),
     }
 
 

@@ -15,7 +15,13 @@ from trimtab.ledger.pending import Intent, applied_changes, intents
 from trimtab.model.report import OnSource, on_source
 from trimtab.model.strategy import Decision, Outcome
 
-_BY_OTHERS = (Kind.STRATEGY_SETTLED, Kind.LEASE_NOTED, Kind.GUARD_NOTED)
+_BY_OTHERS = (
+    Kind.STRATEGY_SETTLED,
+    Kind.LEASE_NOTED,
+    Kind.GUARD_NOTED,
+    Kind.APPROVAL_GIVEN,
+    Kind.APPROVAL_REJECTED,
+)
 _ENDS = {Kind.RUN_FINISHED: "finished", Kind.RUN_FAILED: "failed", Kind.RECONCILED: "reconciled"}
 
 
@@ -107,7 +113,7 @@ def strategies(entries: Iterable[Entry]) -> tuple[StrategyLife, ...]:
         for strategy_id in _subjects(entry, strategy_of):
             run_id = _reverted_run(entry, intent_of)
             if entry.kind in _BY_OTHERS and (strategy_id, run_id) not in lives:
-                run_id = newest.get(strategy_id, run_id)  # written by who took it back
+                run_id = newest.get(strategy_id, run_id)  # written by who took it back, or by people
             newest[strategy_id] = run_id
             lives.setdefault((strategy_id, run_id), []).append(entry)
     standing = Counter((applied.strategy_id, intent_of[applied.intent_id].run_id) for applied in applied_changes(known))

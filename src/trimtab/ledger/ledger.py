@@ -182,12 +182,15 @@ class Ledger:
         self._remember(tip.entry, checkpoint)
         return coming.public, True
 
-    def entries(self, kind: Kind | None = None, run_id: str | None = None) -> Iterator[Entry]:
+    def entries(
+        self, kind: Kind | None = None, run_id: str | None = None, *, after: int | None = None
+    ) -> Iterator[Entry]:
         """Yield the entries in order, all or those of a kind or run. Raises LedgerError `ledger.corrupt` at a bad one.
 
-        Each entry is checked against its own hash; only `verify` checks that none is missing.
+        With `after` they begin with what follows the entry of that number. Each entry is checked against its own hash;
+        only `verify` checks that none is missing.
         """
-        for row in self._store.rows(None if kind is None else kind.value, run_id):
+        for row in self._store.rows(None if kind is None else kind.value, run_id, after=after):
             yield self._believed_row(row)
 
     def rows(self) -> Iterator[Row]:
@@ -197,6 +200,20 @@ class Ledger:
     def notes(self) -> list[tuple[int, str]]:
         """Return the signed checkpoints with the sizes that they are kept under, before anything is believed."""
         return self._store.checkpoints()
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """Return the last checkpoint that was signed, None without any; nothing is signed for it.
+
+        Raises LedgerError `ledger.corrupt` when it cannot be read.
+        """
+        with self._store.reading() as connection:
+            known = self._store.last_checkpoint(connection)
+        return None if known is None else self._read_note(known[1])
+
+    def root(self, size: int) -> bytes:
+        """Return the Merkle root of the first `size` entries, of the stored tree. Raises LedgerError."""
+        with self._store.reading() as connection:
+            return self._store.root(connection, size)
 
     def row(self, seq: int) -> Row | None:
         """Return the row of that number, or None."""

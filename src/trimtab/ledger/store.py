@@ -196,8 +196,13 @@ class Store:
                 yield seq, level, digest if _is_digest(digest) else None
             after = (found[-1][0], found[-1][1])
 
-    def rows(self, kind: str | None = None, run_id: str | None = None, *, until: int | None = None) -> Iterator[Row]:
-        """Yield the rows in order, page by page; no transaction stays open between two of them."""
+    def rows(
+        self, kind: str | None = None, run_id: str | None = None, *, after: int | None = None, until: int | None = None
+    ) -> Iterator[Row]:
+        """Yield the rows in order, page by page; no transaction stays open between two of them.
+
+        `after` leaves out those up to that number, `until` those beyond it.
+        """
         query = self._dialect.entries.order_by(ENTRIES.c.seq).limit(_PAGE_ROWS)
         if kind is not None:
             query = query.where(ENTRIES.c.kind == kind)
@@ -205,7 +210,6 @@ class Store:
             query = query.where(ENTRIES.c.seq <= until)
         if run_id is not None:
             query = query.where(ENTRIES.c.run_id == run_id)
-        after: int | None = None
         while True:
             page = query if after is None else query.where(ENTRIES.c.seq > after)
             with self.reading() as connection:

@@ -97,6 +97,8 @@ class Journal:
                 "reason": trial.reason,
                 "size_bytes": trial.size_bytes,
                 "build_seconds": round(trial.build_seconds, 3),
+                "scale": round(trial.scale, 6),
+                "rounds": [[round(before, 4), round(after, 4)] for before, after in trial.rounds],
                 "queries": [
                     {
                         "query_id": q.query_id,

@@ -140,7 +140,9 @@ class Trial:
 
     `error_rate` is alpha of the sequential test: the chance to accept a change that does nothing. `e_value` is the
     evidence reached; 1/alpha accepts. `reason` says why it was decided so. `smallest_effect` is the factor between the
-    arms that so many pairs would have shown with a probability of 0.8, None where none could have been.
+    arms that so many pairs would have shown with a probability of 0.8, None where none could have been. `rounds` are
+    the weighted totals (before, after) of every round in which all that counts was measured, in order; `scale` is their
+    noise, of log ratios, 0.0 where nothing was measured.
     """
 
     before_ms: float
@@ -155,6 +157,8 @@ class Trial:
     size_bytes: int = 0
     build_seconds: float = 0.0
     smallest_effect: float | None = None
+    rounds: tuple[tuple[float, float], ...] = ()
+    scale: float = 0.0
 
     @property
     def improvement(self) -> float:

@@ -422,6 +422,8 @@ class Trials:
             size_bytes=built.size_bytes,
             build_seconds=built.seconds,
             smallest_effect=smallest_paired_effect(tally.gain),
+            rounds=tally.rounds,
+            scale=tally.gain.scale,
         )
 
     def _end(self, strategy: Strategy, *, is_accepted: bool) -> None:

@@ -43,6 +43,7 @@ class Tally:
     not_slower: PairedTest
     series: tuple[QuerySeries, ...]
     peak: float = 1.0
+    rounds: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def start(cls, series: Sequence[QuerySeries], limits: TrialLimits, scale: float) -> Tally:
@@ -79,6 +80,7 @@ class Tally:
             loss=self.loss.observe(-gain),
             not_slower=self.not_slower.observe(gain),
             series=series,
+            rounds=(*self.rounds, (before_ms, after_ms)),
         )
 
     def check(self, pairs: Mapping[str, tuple[Measurement, Measurement]]) -> Tally:

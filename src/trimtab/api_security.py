@@ -15,7 +15,7 @@ from trimtab.api_spec import get_spec
 from trimtab.errors import UsageError
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
 from trimtab.model.keyed import Keyed
-from trimtab.model.report import OnSource, Report
+from trimtab.model.report import OnSource, Report, Undeclared
 from trimtab.model.watch import Silent, Watcher
 
 if TYPE_CHECKING:
@@ -65,14 +65,16 @@ class SecurityStatus(Keyed):
     """What became of security, as it was read after the run.
 
     `preserved` is true when nothing was weakened and nothing is unknown over the run; `differences` are all that there
-    were. `weakened_since_baseline` counts what is weaker than in the baseline at `baseline`. `unmet` says what of the
-    level the server did not meet before the run.
+    were between its begin and its end, `undeclared` what was seen around its changes that none of them declares, also
+    where that is gone since. `weakened_since_baseline` counts what is weaker than in the baseline at `baseline`.
+    `unmet` says what of the level the server did not meet before the run.
     """
 
     preserved: bool
     security_level: str
     unmet: tuple[str, ...]
     differences: tuple[Difference, ...]
+    undeclared: tuple[Undeclared, ...]
     baseline: str
     weakened_since_baseline: int
     unreadable: Mapping[str, str]
@@ -162,12 +164,14 @@ class SecureOptimizationEngine:
 
 
 def _status(run: SecureRun) -> SecurityStatus:
-    checked = run.since_the_baseline
+    checked, kept = run.since_the_baseline, run.report.security
+    undeclared = () if kept is None else kept.undeclared
     return SecurityStatus(
-        preserved=run.over_the_run.is_preserved,
+        preserved=run.over_the_run.is_preserved and not undeclared,
         security_level=run.level.value,
         unmet=run.unmet,
         differences=run.over_the_run.differences,
+        undeclared=undeclared,
         baseline=run.baseline_path,
         weakened_since_baseline=len(checked.compared.weakened),
         unreadable=run.over_the_run.after.unreadable,

@@ -1,11 +1,15 @@
 """Writes files that are there whole or not at all, whatever dies meanwhile, and are on the disk when the call returns.
 
-Such a file is for this user alone. What is written, and what a failure means, is for the caller to say.
+Such a file is for this user alone. What is written, and what a failure means, is for the caller to say. Files of our
+own are read here too: what has been put in their place and is none, such as a pipe that nobody writes to, waits for
+nobody.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +36,15 @@ def write_durably(path: Path, content: bytes, *, replaces: bool = True) -> None:
         with suppress(FileNotFoundError):
             unfinished.unlink()
     sync_directory(path.parent)
+
+
+def read_plain_file(path: Path, most_bytes: int) -> bytes:
+    """Return the first bytes of a file of our own. Raises OSError, also for what is there and is no plain file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        return file.read(most_bytes)
 
 
 def sync_directory(directory: Path) -> None:

@@ -166,3 +166,51 @@ def test_a_role_sees_as_much_more_as_the_document_grants_it(any_server: Server) 
                 conn.execute(statement.replace("GRANT", "REVOKE").replace(" TO reader", " FROM reader").encode())
     assert set(seen.unreadable) == {"passwords"}
     assert seen.rows("hba") == look_anew(any_server).rows("hba")
+
+
+def test_what_is_made_and_moved_in_the_open_is_no_weakening(conn: Connection) -> None:
+    """A new table with its own grants, a partition made as one, a new column's default, another name: all neutral."""
+    conn.execute(b"CREATE TABLE moving (id int PRIMARY KEY)")
+    before = look(conn)
+    for statement in (
+        b"CREATE SCHEMA fresh",
+        b"CREATE TABLE fresh.table_of_its_own (id int)",
+        b"GRANT SELECT ON fresh.table_of_its_own TO app",
+        b"CREATE TABLE part_of_it PARTITION OF part FOR VALUES IN (7)",
+        b"ALTER TABLE moving ADD COLUMN since timestamptz DEFAULT now()",
+        b"CREATE VIEW its_own WITH (security_invoker = true) AS SELECT 1 AS one"
+        if conn.info.server_version >= 150000
+        else b"CREATE VIEW its_own AS SELECT 1 AS one",
+        b"ALTER TABLE moving RENAME TO moved",
+    ):
+        conn.execute(statement)
+    found = compare(before, look(conn))
+    for statement in (
+        b"DROP SCHEMA fresh CASCADE",
+        b"DROP TABLE part_of_it, moved",
+        b"DROP VIEW its_own",
+    ):
+        conn.execute(statement)
+    assert [(each.code, each.path) for each in found if each.effect.counts_as_weakened] == [], found
+
+
+def test_a_table_that_was_dropped_and_made_again_as_it_was_is_no_difference(conn: Connection) -> None:
+    conn.execute(b"CREATE TABLE again (id int)")
+    before = look(conn)
+    conn.execute(b"DROP TABLE again")
+    conn.execute(b"CREATE TABLE again (id int)")
+    found = compare(before, look(conn))
+    conn.execute(b"DROP TABLE again")
+    assert found == ()
+
+
+def test_a_database_that_is_made_as_all_are_is_neutral(any_server: Server, conn: Connection) -> None:
+    before = look(conn)
+    with psycopg.connect(any_server.dsn(), autocommit=True) as other:
+        other.execute("CREATE DATABASE made_meanwhile")
+        found = compare(before, look(conn))
+        other.execute("GRANT CREATE ON DATABASE made_meanwhile TO PUBLIC")
+        worse = compare(before, look(conn))
+        other.execute("DROP DATABASE made_meanwhile")
+    assert {each.effect.value for each in found} == {"neutral"}
+    assert "posture.grant_public" in {each.code for each in worse if each.effect.counts_as_weakened}

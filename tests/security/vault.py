@@ -50,6 +50,8 @@ CREATE TABLE entry (id int PRIMARY KEY, account int REFERENCES account (id), not
 ALTER TABLE entry ADD CONSTRAINT entry_note CHECK (note <> '{CANARY}');
 ALTER TABLE entry ADD CONSTRAINT entry_room EXCLUDE USING gist (at WITH &&);
 CREATE TABLE spare (id int);
+CREATE TABLE bare (id int);
+CREATE TABLE part (id int) PARTITION BY LIST (id);
 CREATE TABLE open_table (id int, label text);
 CREATE UNIQUE INDEX account_owner ON account (owner);
 CREATE UNIQUE INDEX entry_replica ON entry (id);
@@ -61,6 +63,13 @@ CREATE POLICY own ON account USING (owner = current_user);
 CREATE POLICY never ON account AS RESTRICTIVE USING (secret <> '{CANARY}');
 CREATE VIEW barrier WITH (security_barrier = true, security_invoker = true)
     AS SELECT id FROM open_table WHERE label <> '{CANARY}';
+CREATE VIEW spelled WITH (security_barrier = 'TRUE', security_invoker = yes) AS SELECT id FROM open_table;
+CREATE DOMAIN filled AS text NOT NULL DEFAULT '{CANARY}';
+CREATE TABLE kept (id int GENERATED ALWAYS AS IDENTITY, who text DEFAULT current_user, twice int
+    GENERATED ALWAYS AS (3) STORED);
+CREATE SCHEMA aside;
+CREATE FUNCTION strictly(a int DEFAULT 1) RETURNS int LANGUAGE sql STRICT AS 'SELECT $1';
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 CREATE VIEW checked AS SELECT id FROM open_table WHERE id > 0 WITH LOCAL CHECK OPTION;
 CREATE FUNCTION plain(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
 CREATE FUNCTION guarded() RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog

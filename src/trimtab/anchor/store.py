@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read, write
-from trimtab.durable import write_durably
+from trimtab.durable import read_plain_file, write_durably
 from trimtab.embedded.file_lock import exclusive
 from trimtab.errors import AnchorError
 from trimtab.ledger.entry import GENESIS
@@ -247,8 +247,7 @@ def flawed(name: str, found: str) -> AnchorError:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+        return read_plain_file(path, MOST_BYTES + 1)
     except OSError as error:
         raise FlawError(f"it cannot be read ({error.strerror})") from None
 

@@ -19,7 +19,7 @@ ALLOWED = "TRIMTAB_ALLOW_OVERPRIVILEGED"
 
 
 def excess_rights(connection: Connection) -> tuple[str, ...]:
-    """Return what the session's role may do beyond its work: "superuser", "createrole", "pg_write_server_files"...
+    """Return what the session's role may do beyond its work: "superuser", "createrole", "EXECUTE on lo_export"...
 
     So may who connected and the session's user: a role that a setting put in their place is no more than a disguise.
     BYPASSRLS is not among them: a clone of tables with row-level security needs it. Raises SourceError.
@@ -34,20 +34,21 @@ def excess_rights(connection: Connection) -> tuple[str, ...]:
 
 def refuse_overprivileged(connection: Connection, environ: Mapping[str, str] = os.environ) -> None:
     """Refuse a role that could do more than change indexes, statistics and settings: `apply.overprivileged`."""
-    if environ.get(ALLOWED):
+    if environ.get(ALLOWED) == "1":
         return
     found = excess_rights(connection)
     if found:
         raise RefusedError(
             f"role {connection.info.user} was refused: applying does not need {', '.join(found)}, which it has",
             code="apply.overprivileged",
-            next_step=f"Connect as trimtab_apply, which `trimtab init` prints; or set {ALLOWED}=1 to go on with it.",
+            next_step="Connect as trimtab_apply, which `trimtab init` prints; or give --allow-overprivileged "
+            f"(or {ALLOWED}=1) to go on with it this time.",
         )
 
 
 def overprivileged_told(connection: Connection, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the warning for a role that only reads and could do more, or nothing."""
-    found = () if environ.get(ALLOWED) else excess_rights(connection)
+    found = () if environ.get(ALLOWED) == "1" else excess_rights(connection)
     if not found:
         return ()
     return (

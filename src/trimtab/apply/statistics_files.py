@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
-from trimtab.durable import write_durably
+from trimtab.durable import read_plain_file, write_durably
 from trimtab.errors import ApplyError
 from trimtab.model.column_statistics import ColumnStatistics, OfColumn, TableStatistics
 
@@ -60,8 +60,7 @@ class StatisticsFiles:
     def read(self, digest: str) -> TableStatistics:
         """Return the statistics of a file. Raises ApplyError `apply.statistics_file`, which quotes nothing of it."""
         try:
-            with self._path(digest).open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
+            content = read_plain_file(self._path(digest), _MOST_BYTES + 1)
         except OSError as error:
             raise _refused(f"the file {digest[:12]} cannot be read ({error.strerror})") from None
         if hashlib.sha256(content).hexdigest() != digest:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.durable import sync_directory, write_durably
+from trimtab.durable import read_plain_file, sync_directory, write_durably
 from trimtab.errors import ConfigError, HeldError
 
 DIRECTORY = "freezes"
@@ -131,8 +131,7 @@ class KillSwitch:
 
     def _read(self, path: Path) -> Freeze:
         try:
-            with path.open("rb") as file:
-                raw = file.read(_MOST_BYTES + 1)
+            raw = read_plain_file(path, _MOST_BYTES + 1)
             held = json.loads(raw.decode("utf-8")) if len(raw) <= _MOST_BYTES else None
             if not isinstance(held, dict) or held.get("format") != FORMAT:
                 return _unreadable(f"{path} is there, and is no freeze that this version understands")

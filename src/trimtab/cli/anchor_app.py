@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Database, Dsn, Json, PgBin, Quiet, Seed, Spec, Workload, finite
+from trimtab.cli.app_options import (
+    AllowOverprivileged,
+    Config,
+    Database,
+    Dsn,
+    Json,
+    PgBin,
+    Quiet,
+    Seed,
+    Spec,
+    Workload,
+    allow_overprivileged_roles,
+    finite,
+)
 
 anchor_app = typer.Typer(
     help="Sign a performance level, verify it anywhere, compare two, and say which one is the normal.",
@@ -211,6 +224,7 @@ def lock(
     spec: Spec = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    allow_overprivileged: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -218,6 +232,7 @@ def lock(
     """Bring the plan that an anchor has back, and hold it: by what takes the cause away, as a lease, if allowed."""
     from trimtab.cli import anchor_locks
 
+    allow_overprivileged_roles(allow_overprivileged)
     asked = anchor_locks.LockAsked(
         name=name,
         dsn=dsn,
@@ -251,12 +266,14 @@ def unlock(
     reason: Reason,
     database: Database = None,
     spec: Spec = None,
+    allow_overprivileged: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Take a lock back."""
     from trimtab.cli import anchor_locks
 
+    allow_overprivileged_roles(allow_overprivileged)
     anchor_locks.unlock(lease, dsn, database, reason, spec=spec, config=config, as_json=json)
 
 
@@ -270,6 +287,7 @@ def review(
     spec: Spec = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    allow_overprivileged: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -277,6 +295,7 @@ def review(
     """Look at every lock: verify it; one that has run out is tried without in the lab, and retired when not needed."""
     from trimtab.cli import anchor_locks
 
+    allow_overprivileged_roles(allow_overprivileged)
     asked = anchor_locks.ReviewAsked(
         dsn=dsn,
         database=database,

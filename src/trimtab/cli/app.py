@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from trimtab.cli.anchor_app import anchor_app
 from trimtab.cli.app_options import (
+    AllowOverprivileged,
     Budget,
     Config,
     Database,
@@ -31,6 +32,7 @@ from trimtab.cli.app_options import (
     Spec,
     Standby,
     Workload,
+    allow_overprivileged_roles,
     finite,
     index_wishes,
 )
@@ -115,6 +117,7 @@ def optimize(
     standby: Standby = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    allow_overprivileged: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -122,6 +125,7 @@ def optimize(
     """Carry a workload through the lifecycle; without --apply nothing changes on the source."""
     from trimtab.cli import commands
 
+    allow_overprivileged_roles(allow_overprivileged)
     options = commands.OptimizeOptions(
         dsn=dsn,
         database=database,
@@ -235,6 +239,7 @@ def watch(
     ] = False,
     spec: Spec = None,
     status: Annotated[bool, typer.Option("--status", help="Tell what watchers have seen; reads no server.")] = False,
+    allow_overprivileged: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -242,6 +247,7 @@ def watch(
     """Watch a database without an end: read its counters, judge them against the anchor or what was learnt, tell."""
     from trimtab.cli import watching
 
+    allow_overprivileged_roles(allow_overprivileged)
     asked = watching.Asked(
         dsn=dsn,
         database=database,
@@ -338,22 +344,31 @@ def revert(
     all: Annotated[bool, typer.Option("--all", help="Take back all that stands applied, newest first.")] = False,
     database: Database = None,
     spec: Spec = None,
+    allow_overprivileged: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Take back what Trimtab has applied, by the inverse stored in the ledger."""
     from trimtab.cli import commands
 
+    allow_overprivileged_roles(allow_overprivileged)
     commands.revert(id, dsn=dsn, take_all=all, database=database, spec=spec, config=config, as_json=json)
 
 
 @app.command(epilog="Example: trimtab resume service=shop")
 def resume(
-    dsn: Dsn = None, *, database: Database = None, spec: Spec = None, config: Config = None, json: Json = False
+    dsn: Dsn = None,
+    *,
+    database: Database = None,
+    spec: Spec = None,
+    allow_overprivileged: AllowOverprivileged = False,
+    config: Config = None,
+    json: Json = False,
 ) -> None:
     """After a crash: finish or undo what was interrupted, so that nothing stays half done."""
     from trimtab.cli import commands
 
+    allow_overprivileged_roles(allow_overprivileged)
     commands.resume(dsn=dsn, database=database, spec=spec, config=config, as_json=json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,15 @@ Standby = Annotated[
     typer.Option("--standby", help="A replica of the source, whose use of indexes counts too; may be given again."),
 ]
 PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="PostgreSQL programs for twin and clone.")]
+
+
+AllowOverprivileged = Annotated[
+    bool,
+    typer.Option(
+        "--allow-overprivileged",
+        help="Go on with a role that may do more than applying needs, such as a superuser.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**53 - 1, help="Fixes every random choice.")]
 
@@ -64,6 +74,14 @@ MustNot = Annotated[
     list[str] | None,
     typer.Option("--must-not", help="TABLE or TABLE.COLUMN that no new index may touch; may be given again."),
 ]
+
+
+def allow_overprivileged_roles(wanted: bool) -> None:
+    """Say for this process what the option says, as the variable does."""
+    if wanted:
+        from trimtab.apply.role import ALLOWED
+
+        os.environ[ALLOWED] = "1"
 
 
 def index_wishes(

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Database, Dsn, Json, Quiet, Spec, Workload, finite
+from trimtab.cli.app_options import (
+    AllowOverprivileged,
+    Config,
+    Database,
+    Dsn,
+    Json,
+    Quiet,
+    Spec,
+    Workload,
+    allow_overprivileged_roles,
+    finite,
+)
 
 gate_app = typer.Typer(rich_markup_mode=None)
 
@@ -106,6 +117,7 @@ def apply(
     database: Database = None,
     workload: Workload = None,
     spec: Spec = None,
+    allow_overprivileged: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -113,6 +125,7 @@ def apply(
     """Apply a strategy that waited, measure it on the source, and keep it or take it back."""
     from trimtab.cli import approving
 
+    allow_overprivileged_roles(allow_overprivileged)
     return approving.apply(
         id,
         dsn=dsn,

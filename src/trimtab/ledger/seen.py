@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.durable import write_durably
+from trimtab.durable import read_plain_file, write_durably
 from trimtab.errors import LedgerError
 from trimtab.ledger.checkpoint import Checkpoint, read_checkpoint
 from trimtab.signing.note import MOST_BYTES, NoteFlawError
@@ -103,13 +103,13 @@ class SeenFiles:
             raise self._damaged(self.head_file)
         return Seen(entries, head)
 
-    @staticmethod
-    def _text(path: Path) -> bytes | None:
+    def _text(self, path: Path) -> bytes | None:
         try:
-            with path.open("rb") as file:
-                return file.read(MOST_BYTES + 1)
+            return read_plain_file(path, MOST_BYTES + 1)
         except FileNotFoundError:
             return None
+        except OSError:
+            raise self._damaged(path) from None
 
     def _damaged(self, path: Path) -> LedgerError:
         return LedgerError(

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trimtab.errors import RefusedError
+from trimtab.errors import ApplyError, KeyFileError, LedgerError, RefusedError, SecurityError, SourceError
 from trimtab.lifecycle.loop import optimize
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.securing import Checked, Compared, baseline_path, check, take_baseline
@@ -54,8 +54,8 @@ class SecureRun:
 def optimize_securely(request: Request, level: SecurityLevel, watcher: Watcher) -> SecureRun:
     """Carry the workload through the lifecycle, with security looked at before and after.
 
-    Raises RefusedError `security.level` when the run may change the source and the level is not met, and what the loop
-    raises.
+    Raises RefusedError `security.level` when the run may change the source and the level is not met, ApplyError
+    `security.unseen` when what the run did stands and cannot be looked at, and what the loop raises.
     """
     started = time.monotonic()
     before = _checked(request)
@@ -69,7 +69,7 @@ def optimize_securely(request: Request, level: SecurityLevel, watcher: Watcher) 
         )
     report = optimize(request, watcher)
     started = time.monotonic()
-    after = _checked(request)
+    after = _checked_after(request, report)
     old, new = before.compared.after, after.compared.after
     compared = Compared(old, new, compare(old, new))
     path = str(baseline_path(new, request.ledger_path))
@@ -85,6 +85,19 @@ def _checked(request: Request, now_ns: Callable[[], int] = time.time_ns) -> Chec
     if not path.exists():
         take_baseline(request.conninfo, request.ledger_path)
     return check(request.conninfo, request.ledger_path)
+
+
+def _checked_after(request: Request, report: Report) -> Checked:
+    try:
+        return _checked(request)
+    except (SourceError, LedgerError, SecurityError, KeyFileError) as error:
+        raise ApplyError(
+            f"the run {report.run_id} is over, {report.changes_standing} changes of it stand on the source, and its "
+            f"security could not be looked at afterwards: {error}",
+            code="security.unseen",
+            next_step=f"Run `trimtab security check`; `trimtab show {report.run_id}` tells what was compared around "
+            "each change, `trimtab revert` takes them back.",
+        ) from error
 
 
 def _unmet(checked: Checked, level: SecurityLevel) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trimtab.apply.preserve import Preservation
 from trimtab.db.connection import Connection
-from trimtab.durable import write_durably
+from trimtab.durable import read_plain_file, write_durably
 from trimtab.errors import SecurityError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
@@ -182,8 +182,7 @@ def _known(ledger_path: Path | None, keys: Sequence[Path]) -> tuple[PublicKey, .
 
 def _read(path: Path, known: Sequence[PublicKey]) -> SignedBaseline:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+        raw = read_plain_file(path, MOST_BYTES + 1)
     except FileNotFoundError:
         raise SecurityError(
             f"there is no baseline {path}",

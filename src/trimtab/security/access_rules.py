@@ -33,6 +33,7 @@ PREDEFINED = {
     "pg_read_all_stats": "posture.member_of_monitor",
     "pg_stat_scan_tables": "posture.member_of_monitor",
 }
+_DATABASE_DEFAULT = frozenset({"CONNECT", "TEMPORARY"})
 _HASHES = {"none": 3, "scram-sha-256": 2, "md5": 1, "other": 0}
 
 
@@ -105,8 +106,8 @@ def grant(change: RowChange, both: Both) -> Iterator[Difference]:
             effect = _N if is_gone else _S
         elif is_new and not is_public:
             effect = _N  # a new object with its own grants: nobody may more with what was there
-        elif is_new and kind == "function":
-            effect = _N  # the built-in default for functions; what runs as its owner is told of there
+        elif is_new and (kind == "function" or (kind == "database" and name in _DATABASE_DEFAULT)):
+            effect = _N  # the built-in default; of functions, what runs as its owner is told of there
         else:
             effect = _W
         yield change.member("privileges", privilege, granted, code, effect)
@@ -119,6 +120,12 @@ def parameter_grant(change: RowChange, _both: Both) -> Iterator[Difference]:
     """Who may set or alter a parameter."""
     for privilege, granted in change.members("privileges"):
         yield change.member("privileges", privilege, granted, "posture.grant_parameter", _W if granted else _S)
+
+
+def default_privilege(change: RowChange, _both: Both) -> Iterator[Difference]:
+    """What new objects of a role keep back of what everybody gets by default."""
+    for privilege, withheld in change.members("withheld"):
+        yield change.member("withheld", privilege, withheld, "posture.grant_default", _S if withheld else _W)
 
 
 def database(change: RowChange, _both: Both) -> Iterator[Difference]:

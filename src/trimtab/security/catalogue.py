@@ -118,6 +118,7 @@ view_barrier | security_barrier of a view | 4.7
 view_invoker | security_invoker of a view | 4.7
 view_check_option | WITH CHECK OPTION of a view | |
 view_definition | what a view shows | |
+view_as_owner | a new view with its owner's rights that others have rights on | | 4.6
 view_over_row_security | a view that shows its owner's rows of a table with row security | 4.7
 matview_over_row_security | a materialized view over a table with row security | 4.7
 leakproof | a function marked LEAKPROOF | 4.7
@@ -128,6 +129,9 @@ function_body | what a function does | |
 function_language | the language of a function | |
 function_setting | another setting of a function | |
 function_volatility | what a function is said to depend on | |
+function_strict | whether a function is called with NULL | |
+function_arguments | names and defaults of a function's arguments | |
+system_function | what one of PostgreSQL's own functions does | |
 rewrite_rule | a rule that makes another statement of one | |
 trigger_disabled | a trigger that fires less than before | |
 trigger_removed | a trigger that is gone | |
@@ -141,7 +145,9 @@ constraint_not_valid | a constraint that is not validated | |
 constraint_not_enforced | a constraint that is not enforced | |
 constraint_deferred | a constraint that may be checked later | |
 constraint_changed | what a constraint says | |
-not_null | NOT NULL of a column | |
+not_null | NOT NULL of a column or a domain | |
+column_default | the default of a column or a domain; whether it is generated | |
+inheritance | a table that can be read through another one now | 4.7
 index_unique | a unique index or primary key | |
 index_exclusion | the index of an exclusion constraint | |
 index_replica_identity | the index by which replicas are told rows | |
@@ -218,6 +224,7 @@ schema | a schema, as a whole | |
 database | a database, as a whole | |
 relation | a table, view or sequence, as a whole | |
 function | a function, as a whole | |
+domain | a domain, as a whole | |
 index | another index | |
 index_changed | what an index that guards nothing is | |
 personal_column | a column that a label or comment calls personal | |

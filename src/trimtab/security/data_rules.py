@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trimtab.security.column_rules import COLUMN_RULES
 from trimtab.security.difference import Both, Difference, Effect, RowChange
 from trimtab.security.setting_rules import rule_of
 from trimtab.security.snapshot import Attribute
@@ -28,7 +29,7 @@ _RELATION: dict[str, tuple[str, Attribute, Attribute]] = {
 """Attribute: its code, the value that weakens, the value that strengthens; "" where no single one does."""
 
 
-def relation(change: RowChange, _both: Both) -> Iterator[Difference]:
+def relation(change: RowChange, both: Both) -> Iterator[Difference]:
     """A table, view or the like: row security, who owns it, what a view lets through, whether it survives a crash."""
     if change.after is None:
         yield change.whole("posture.relation", _N)
@@ -44,15 +45,25 @@ def relation(change: RowChange, _both: Both) -> Iterator[Difference]:
     if change.before is None:
         if change.after.get("persistence") == "u":
             yield change.of("persistence", "posture.unlogged", _U)
-        yield change.whole("posture.relation", _N)
+        runs_as_owner = kind == "m" or (kind == "v" and not change.after.get("security_invoker"))
+        is_shared = runs_as_owner and _is_granted(change.key, both)
+        yield change.whole("posture.view_as_owner" if is_shared else "posture.relation", _U if is_shared else _N)
         return
     for name, _, new in change.attributes():
-        if name == "not_null":
+        if name in COLUMN_RULES:
+            yield from COLUMN_RULES[name](change)
+        elif name == "not_null":
             for column, is_new in change.members(name):
                 yield change.member(name, column, is_new, "posture.not_null", _S if is_new else _W)
         elif name in _RELATION:
             code, weakened, strengthened = _RELATION[name]
             yield change.of(name, code, _W if new == weakened else _S if new == strengthened else _U)
+
+
+def _is_granted(key: str, both: Both) -> bool:
+    """True when others than the owner have rights on the relation now, or on a column of it."""
+    names = (f'"relation".{key}.', f'"column".{key}.')
+    return any(grant.startswith(names) for grant in both.after.rows("grants"))
 
 
 def policy(change: RowChange, both: Both) -> Iterator[Difference]:
@@ -106,19 +117,24 @@ def function(change: RowChange, _both: Both) -> Iterator[Difference]:
                 code = "posture.definer_path" if runs_as_owner else "posture.function_path"
                 weakens = runs_as_owner and new is None
                 yield change.of(name, code, _W if weakens else _S if old is None else _U)
-            case "owner":
-                yield change.of(name, "posture.owner", _U)
-            case "definition":
-                yield change.of(name, "posture.function_body", _U)
-            case "language":
-                yield change.of(name, "posture.function_language", _U)
             case "settings":
                 for setting, is_new in change.members(name):
                     is_harmless = rule_of(setting.partition("=")[0]) is None
                     effect = _N if is_harmless else _U
                     yield change.member(name, setting, is_new, "posture.function_setting", effect)
-            case "volatility":
-                yield change.of(name, "posture.function_volatility", _U)
+            case _ if name in _FUNCTION:
+                yield change.of(name, _FUNCTION[name], _U)
+
+
+_FUNCTION = {
+    "owner": "posture.owner",
+    "definition": "posture.function_body",
+    "language": "posture.function_language",
+    "volatility": "posture.function_volatility",
+    "is_strict": "posture.function_strict",
+    "arguments": "posture.function_arguments",
+}
+"""Attribute: its code. What these do to security nobody can tell."""
 
 
 def _new_function(change: RowChange, *, runs_as_owner: bool, has_path: bool) -> Iterator[Difference]:
@@ -198,8 +214,10 @@ def index(change: RowChange, both: Both) -> Iterator[Difference]:
         is_gone = both.is_gone("relations", str(change.value("table")))
         yield change.whole(_index_code(change), _N if is_gone or not _guards(change) else _W)
         return
-    for name, _, new in change.attributes():
+    for name, old, new in change.attributes():
         match name:
+            case "table" if _is_same(both, str(old), str(new)):
+                yield change.of(name, "posture.index_changed", _N)
             case "is_unique" | "is_primary" | "is_exclusion" | "is_immediate":
                 yield change.of(name, "posture.index_unique", _S if new else _W)
             case "is_replica_identity":
@@ -209,6 +227,12 @@ def index(change: RowChange, both: Both) -> Iterator[Difference]:
                 yield change.of(name, "posture.index_invalid", effect)
             case _:
                 yield change.of(name, "posture.index_changed", _U if _guards(change) else _N)
+
+
+def _is_same(both: Both, old: str, new: str) -> bool:
+    """True when that table goes by the other name now."""
+    then, now = both.before.row("relations", old), both.after.row("relations", new)
+    return then is not None and now is not None and then.get("oid") is not None and then.get("oid") == now.get("oid")
 
 
 def _guards(change: RowChange) -> bool:

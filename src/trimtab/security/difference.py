@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from trimtab.security.snapshot import Attribute, Row, SecuritySnapshot
+from trimtab.security.identity import moved
+from trimtab.security.snapshot import IDENTITY, Attribute, Row, SecuritySnapshot, without_identity
 
 
 class Effect(StrEnum):
@@ -81,7 +82,7 @@ class RowChange:
         """Yield (name, before, after) of what differs in a row that is there on both sides."""
         if self.before is None or self.after is None:
             return
-        for name in sorted(self.before.keys() | self.after.keys()):
+        for name in sorted((self.before.keys() | self.after.keys()) - IDENTITY):
             old, new = self.before.get(name), self.after.get(name)
             if old != new:
                 yield name, old, new
@@ -125,14 +126,17 @@ class Both:
 
 
 def compare(before: SecuritySnapshot, after: SecuritySnapshot) -> tuple[Difference, ...]:
-    """Return all differences, in the order of their paths."""
+    """Return all differences, in the order of their paths. What has another name now is compared with itself too."""
     from trimtab.security.rules import judge  # the rules know this module's values
 
-    both = Both(before, after)
-    found: list[Difference] = [*_readability(before, after)]
-    for section in sorted(before.sections.keys() & after.sections.keys()):
-        for change in _changes(section, before, after):
-            found += judge(change, both)
+    def judged(old: SecuritySnapshot, new: SecuritySnapshot) -> Iterator[Difference]:
+        both = Both(old, new)
+        for section in sorted(old.sections.keys() & new.sections.keys()):
+            for change in _changes(section, old, new):
+                yield from judge(change, both)
+
+    found = [*_readability(before, after), *judged(before, after)]
+    found += [each for each in judged(*moved(before, after)) if each not in found]
     return tuple(sorted(found, key=lambda each: (each.path, str(each.before), str(each.after))))
 
 
@@ -162,7 +166,7 @@ def _changes(section: str, before: SecuritySnapshot, after: SecuritySnapshot) ->
     if section in after.unreadable:
         keys = keys & new.keys()
     for key in sorted(keys):
-        if old.get(key) != new.get(key):
+        if without_identity(old.get(key)) != without_identity(new.get(key)):
             yield RowChange(section, key, old.get(key), new.get(key))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from trimtab.security import access_rules as access
+from trimtab.security import column_rules as columns
 from trimtab.security import data_rules as data
 from trimtab.security import door_rules as doors
 from trimtab.security import setting_rules as settings
@@ -23,6 +24,7 @@ RULES: dict[str, Rule] = {
     "passwords": access.password,
     "grants": access.grant,
     "parameter_grants": access.parameter_grant,
+    "default_privileges": access.default_privilege,
     "databases": access.database,
     "schemas": access.owned,
     "relations": data.relation,
@@ -32,6 +34,7 @@ RULES: dict[str, Rule] = {
     "triggers": data.trigger,
     "event_triggers": data.event_trigger,
     "constraints": data.constraint,
+    "domains": columns.domain,
     "indexes": data.index,
     "publications": doors.publication,
     "subscriptions": doors.subscription,

@@ -19,6 +19,15 @@ Row: TypeAlias = "Mapping[str, Attribute]"
 Rows: TypeAlias = "Mapping[str, Row]"
 
 
+IDENTITY = frozenset({"oid"})
+"""What tells which object it is, and nothing of it: one that was dropped and made again as it was is no difference."""
+
+
+def without_identity(row: Row | None) -> Row | None:
+    """Return the row without what tells which object it is."""
+    return row if row is None else {name: value for name, value in row.items() if name not in IDENTITY}
+
+
 @dataclass(frozen=True)
 class SecuritySnapshot:
     """What a role could see of a server's security at `taken_at_ns` (UTC nanoseconds).
@@ -53,7 +62,10 @@ class SecuritySnapshot:
     @cached_property
     def digest(self) -> str:
         """SHA-256, in hexadecimal, of the sections and of what was unreadable: the same security, the same digest."""
-        return hashlib.sha256(canonical_body({"sections": self.sections, "unreadable": self.unreadable})).hexdigest()
+        sections = {
+            name: {key: without_identity(row) for key, row in rows.items()} for name, rows in self.sections.items()
+        }
+        return hashlib.sha256(canonical_body({"sections": sections, "unreadable": self.unreadable})).hexdigest()
 
     @property
     def count(self) -> int:

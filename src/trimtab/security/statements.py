@@ -100,6 +100,7 @@ _FUNCTION_OPTIONS = {
     "leakproof": "posture.leakproof",
     "security": "posture.definer",
     "volatility": "posture.function_volatility",
+    "strict": "posture.function_strict",
 }
 _GUARDING = {
     "is_unique": "posture.index_unique",
@@ -169,8 +170,8 @@ def _function(fields: Mapping[str, Any]) -> Iterator[str]:
             yield from (
                 ["posture.definer_path"] if statement.get("name") == "search_path" else list(_setting(statement))
             )
-        elif name in _FUNCTION_OPTIONS:
-            yield _FUNCTION_OPTIONS[name]
+        elif name not in ("language", "as"):
+            yield _FUNCTION_OPTIONS.get(name, UNKNOWN_STATEMENT)
 
 
 def _table(fields: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,9 @@ select array['"' || replace(n.nspname, '"', '""') || '"."' || replace(p.proname,
        p.prosecdef as security_definer,
        p.proleakproof as leakproof,
        p.provolatile::text as volatility,
+       p.proisstrict as is_strict,
+       case when p.oid >= 16384
+            then encode(sha256(textsend(pg_catalog.pg_get_function_arguments(p.oid))), 'hex') end as arguments,
        (select substr(s, 13) from unnest(p.proconfig) s where s like 'search_path=%') as search_path,
        array(select split_part(s, '=', 1) || '=' || encode(sha256(textsend(substr(s, strpos(s, '=') + 1))), 'hex')
                from unnest(p.proconfig) s where s not like 'search_path=%' order by 1) as settings,

@@ -2,7 +2,7 @@
    rests on. Of a view's text only a digest leaves the server. */
 with recursive users as materialized (
     select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.relrowsecurity,
-           c.relforcerowsecurity, c.relreplident, c.reloptions
+           c.relforcerowsecurity, c.relreplident, c.reloptions, c.relnatts
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and c.oid >= 16384
        and n.nspname !~ '^pg_toast'
@@ -18,20 +18,19 @@ with recursive users as materialized (
     select a.view, r.relation from all_reads a join reads r on r.view = a.relation
 )
 select array[u.nspname::text, u.relname::text] as key,
+       u.oid::bigint as oid,
        u.relkind::text as kind,
        pg_catalog.pg_get_userbyid(u.relowner)::text as owner,
        u.relpersistence::text as persistence,
        u.relrowsecurity as row_security,
        u.relforcerowsecurity as force_row_security,
        case when u.relkind in ('r', 'p') then u.relreplident::text end as replica_identity,
-       case when u.relkind in ('v', 'm') then coalesce('security_barrier=true' = any(u.reloptions)
-                                                       or 'security_barrier=on' = any(u.reloptions)
-                                                       or 'security_barrier=1' = any(u.reloptions), false)
-            end as security_barrier,
-       case when u.relkind = 'v' then coalesce('security_invoker=true' = any(u.reloptions)
-                                               or 'security_invoker=on' = any(u.reloptions)
-                                               or 'security_invoker=1' = any(u.reloptions), false)
-            end as security_invoker,
+       case when u.relkind in ('v', 'm')
+            then coalesce((select o.option_value::boolean from pg_catalog.pg_options_to_table(u.reloptions) o
+                            where o.option_name = 'security_barrier'), false) end as security_barrier,
+       case when u.relkind = 'v'
+            then coalesce((select o.option_value::boolean from pg_catalog.pg_options_to_table(u.reloptions) o
+                            where o.option_name = 'security_invoker'), false) end as security_invoker,
        case when u.relkind = 'v'
             then coalesce((select split_part(o, '=', 2) from unnest(u.reloptions) o where o like 'check_option=%'), 'none')
             end as check_option,
@@ -46,5 +45,20 @@ select array[u.nspname::text, u.relname::text] as key,
        case when u.relkind in ('r', 'p', 'f')
             then array(select a.attname::text from pg_catalog.pg_attribute a
                         where a.attrelid = u.oid and a.attnum > 0 and a.attnotnull and not a.attisdropped
-                        order by 1) end as not_null
+                        order by 1) end as not_null,
+       case when u.relkind in ('r', 'p', 'f')
+            then array(select quote_ident(n.nspname) || '.' || quote_ident(t.relname)
+                         from pg_catalog.pg_inherits i
+                         join pg_catalog.pg_class t on t.oid = i.inhparent
+                         join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+                        where i.inhrelid = u.oid order by 1) end as parents,
+       case when u.relkind in ('r', 'p', 'f') then u.relnatts::int end as columns,
+       case when u.relkind in ('r', 'p', 'f')
+            then array(select a.attnum::text || '=' || a.attgenerated::text || a.attidentity::text
+                              || coalesce(encode(sha256(textsend(
+                                     pg_catalog.regexp_replace(d.adbin::text, ':location -?[0-9]+', '', 'g'))), 'hex'), '')
+                         from pg_catalog.pg_attribute a
+                         left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+                        where a.attrelid = u.oid and a.attnum > 0 and not a.attisdropped
+                          and (a.atthasdef or a.attidentity <> '') order by 1) end as defaults
   from users u

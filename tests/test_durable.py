@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.durable import write_durably
+from trimtab.durable import read_plain_file, write_durably
 
 
 def test_it_is_there_for_this_user_alone_in_place_of_what_was_there(tmp_path: Path) -> None:
@@ -43,3 +43,16 @@ def test_a_failure_leaves_what_was_there_and_nothing_beside_it(
         write_durably(path, b"after")
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+    pipe, place, file = tmp_path / "pipe", tmp_path / "place", tmp_path / "file"
+    os.mkfifo(pipe)
+    place.mkdir()
+    file.write_bytes(b"abcdef")
+    for wrong in (pipe, place):
+        with pytest.raises(OSError, match=r"plain file|directory"):
+            read_plain_file(wrong, 10)
+    with pytest.raises(FileNotFoundError):
+        read_plain_file(tmp_path / "nothing", 10)
+    assert read_plain_file(file, 3) == b"abc"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -217,6 +218,17 @@ def test_what_was_seen_and_cannot_be_read_is_no_reason_to_go_on(ledger: Ledger, 
         with pytest.raises(LedgerError) as refused:
             act()
         assert refused.value.code == "ledger.seen"
+
+
+def test_a_pipe_in_the_place_of_what_was_seen_is_refused_and_waited_for_by_nobody(ledger: Ledger) -> None:
+    ledger.append(Kind.RECONCILED, {})
+    path = ledger.path
+    ledger.close()
+    SeenFiles(path).head_file.unlink()
+    os.mkfifo(SeenFiles(path).head_file)
+    with Ledger.open(path) as again, pytest.raises(LedgerError) as refused:
+        again.append(Kind.RECONCILED, {})
+    assert refused.value.code == "ledger.seen"
 
 
 def test_a_head_whose_first_writing_died_is_not_there_at_all(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ LIFECYCLE = (REPOSITORY / "docs" / "lifecycle.md").read_text("utf-8")
 SCHEMA_MODULES = (
     "anchor/record.py",
     "apply/enforce.py",
+    "cli/agents.py",
     "cli/commands.py",
     "cli/ledgers.py",
     "cli/records.py",

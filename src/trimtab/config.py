@@ -181,7 +181,7 @@ def render_default_config(
         '# store = "service=fleet"',
         "",
         "[workloads]",
-        "# Workload files by a name of yours: an agent names these, and no other file.",
+        "# Workload files by a name of yours: an agent (`trimtab mcp`) names these, and no other file.",
         '# current = "current_queries.sql"',
         "",
         "[history]",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from trimtab.cli.agents_app import agents_app
 from trimtab.cli.anchor_app import anchor_app
 from trimtab.cli.app_options import (
     AllowOverprivileged,
@@ -70,6 +71,7 @@ app.add_typer(twin_app, name="twin")
 app.add_typer(anchor_app, name="anchor")
 app.add_typer(gate_app)  # without a name: its commands are the program's own
 app.add_typer(collect_app)  # without a name: its commands are the program's own
+app.add_typer(agents_app)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(spec_app, name="spec")
 app.add_typer(security_app, name="security")

@@ -1,0 +1,95 @@
+"""Runs one read that somebody wrote, on a source, as far as that is safe: checked by its tree, then by the server.
+
+The role must be one that only reads. The text is one statement, of which every part is known to read alone; it is sent
+by the extended protocol, in a transaction that the server keeps read-only and that is rolled back. What comes back is
+cut at a number of rows and of bytes.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg
+
+from trimtab.apply.role import excess_rights
+from trimtab.db.connection import connect, source_error
+from trimtab.db.read_check import why_not_read
+from trimtab.db.read_only import read_limits
+from trimtab.errors import RefusedError, UsageError
+
+LIMIT_MS = 5_000
+_LOCK_LIMIT_MS = 500
+MOST_CHARACTERS = 8_000
+MOST_VALUE_CHARACTERS = 2_000
+_CURSOR = "trimtab_read"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Names of the columns, and values in their text form; None is NULL. `is_cut`: there are more rows than these."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    is_cut: bool
+
+
+def run_read(conninfo: str, text: str, *, max_rows: int, max_bytes: int) -> Rows:
+    """Return the rows of the read. Tables are named with their schemas: the search path is pg_catalog alone.
+
+    Raises UsageError `read.too_long`; RefusedError `read.overprivileged`, `read.refused`; SourceError.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(
+            f"the text was refused: it has {len(text)} characters, the limit is {MOST_CHARACTERS}",
+            code="read.too_long",
+            next_step="Write a shorter one.",
+        )
+    with closing(
+        connect(conninfo, read_only=True, statement_timeout_ms=LIMIT_MS, lock_timeout_ms=_LOCK_LIMIT_MS)
+    ) as source:
+        excess = excess_rights(source)
+        if excess:
+            raise RefusedError(
+                f"nothing was read: the role has {', '.join(excess)}, which reading does not need",
+                code="read.overprivileged",
+                next_step="Connect as trimtab_explain, which `trimtab init` prints.",
+            )
+        limits = {**read_limits(LIMIT_MS), "search_path": "pg_catalog"}
+        try:
+            with source.transaction(force_rollback=True):
+                for name, value in limits.items():
+                    source.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
+                danger = why_not_read(source, text)
+                if danger is not None:
+                    raise RefusedError(
+                        f"the text is not run: {danger.reason}",
+                        code="read.refused",
+                        next_step="Write one SELECT, without functions that do more than compute.",
+                    )
+                source.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {text}".encode())
+                return _fetched(
+                    source.execute(f"FETCH {int(max_rows) + 1} FROM {_CURSOR}".encode()), max_rows, max_bytes
+                )
+        except psycopg.Error as error:
+            raise source_error(error) from None
+
+
+def _fetched(cursor: psycopg.Cursor[tuple[object, ...]], max_rows: int, max_bytes: int) -> Rows:
+    columns = tuple(column.name for column in cursor.description or ())
+    result, kept, size = cursor.pgresult, [], 0
+    found = 0 if result is None else result.ntuples
+    for number in range(min(found, max_rows)):
+        assert result is not None
+        values = [result.get_value(number, place) for place in range(len(columns))]
+        row = tuple(None if value is None else _text(value) for value in values)
+        size += sum(len((value or "").encode()) + 8 for value in row)
+        if size > max_bytes:
+            break
+        kept.append(row)
+    return Rows(columns, tuple(kept), len(kept) < found)
+
+
+def _text(value: bytes | memoryview) -> str:
+    text = bytes(value).decode("utf-8", "replace")
+    return text if len(text) <= MOST_VALUE_CHARACTERS else text[:MOST_VALUE_CHARACTERS] + "…"

@@ -1,0 +1,130 @@
+"""What the tools answer, to a real client of either era of the protocol, from a real server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from mcp.client import Client
+
+from .conftest import ERAS, Place, refused, told
+
+pytestmark = [pytest.mark.server, pytest.mark.anyio]
+
+INDEX = {"kind": "create_index", "table": "orders", "keys": [{"column": "customer_id"}]}
+# The contract's commands, and what agents are given besides.
+NAMES = {
+    *("init_db_optimization", "optimize_queries", "anchor_performance", "optimize_indexes", "monitor_optimization"),
+    *("monitor_db_optimization", "fleet_list", "health", "top_queries", "query_detail", "plan_compare"),
+    *("index_advise", "change_propose", "change_status", "anchors_check", "security_diff", "ledger_verify", "get_spec"),
+    *("validate_optimization_strategy", "validate_query_plan_compliance", "validate_index_strategy_compliance"),
+}
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_the_reading_tools_answer_and_leave_everything_as_it_was(place: Place, mode: str) -> None:
+    before = place.market.everything()
+    async with place.client(mode=mode) as client:
+        assert (client.protocol_version >= "2026-07-28") == (mode != "legacy")
+        await _fleet(client)
+        await _queries(client)
+        await _rules(client)
+        await _records(client)
+    assert place.market.everything() == before
+    assert place.program.entries() == ()
+
+
+async def _fleet(client: Client) -> None:
+    tools = (await client.list_tools()).tools
+    assert {tool.name for tool in tools} >= NAMES
+    fleet = told(await client.call_tool("fleet_list", {"limit": 1}))
+    assert [each["database"] for each in fleet["databases"]] == ["gone"]
+    following = told(await client.call_tool("fleet_list", {"limit": 1, "cursor": fleet["next_cursor"]}))
+    assert [each["database"] for each in following["databases"]] == ["shop"]
+    assert (following["next_cursor"], following["workloads"]) == (None, ["current"])
+    health = told(await client.call_tool("health", {"database": "shop"}))
+    assert health["reachable"]
+    assert health["size_bytes"] > 0
+    for name in ("monitor_optimization", "monitor_db_optimization"):
+        monitored = told(await client.call_tool(name))
+        assert {each["database"]: each["why_not"] for each in monitored["databases"]} == {
+            "shop": "",
+            "gone": "source.unreachable",
+        }
+    assert refused(await client.call_tool("health", {"database": "gone"})) == "source.unreachable"
+
+
+async def _queries(client: Client) -> None:
+    top = told(await client.call_tool("top_queries", {"database": "shop", "order_by": "calls", "limit": 100}))
+    ours = next(each for each in top["queries"] if "customer_id = $1" in each["text"])
+    assert ours["calls"] == 3
+    detail = told(await client.call_tool("query_detail", {"database": "shop", "query_id": ours["query_id"]}))
+    assert any("orders" in line for line in detail["plan"]["lines"])
+    assert (detail["level"], detail["is_anchored_plan"]) == (None, None)
+    asked = {"database": "shop", "query_id": ours["query_id"]}
+    assert refused(await client.call_tool("plan_compare", asked)) == "mcp.anchor"
+    assert refused(await client.call_tool("query_detail", {**asked, "query_id": "q0123456789"})) == "query.unknown"
+
+
+async def _rules(client: Client) -> None:
+    spec = told(await client.call_tool("get_spec"))
+    assert (spec["spec_id"], spec["chain"][0]) == ("MARKET", "DATABASE_OPTIMIZATION_SPEC_V4@1")
+    [content] = (await client.read_resource("spec://DATABASE_OPTIMIZATION_SPEC_V4")).contents
+    assert json.loads(getattr(content, "text", ""))["spec_id"] == "DATABASE_OPTIMIZATION_SPEC_V4"
+    asked = {"database": "shop", "changes": [INDEX]}
+    for name in ("validate_optimization_strategy", "validate_index_strategy_compliance"):
+        judged = told(await client.call_tool(name, asked))
+        assert judged["compliant"], judged
+        assert judged["statements"][0].endswith('ON "public"."orders" USING btree ("customer_id")')
+    assert refused(await client.call_tool("validate_query_plan_compliance", asked)) == "usage.strategy_kind"
+    setting = {"database": "shop", "changes": [{"kind": "set_setting", "name": "fsync", "value": "off"}]}
+    # A setting that nobody may change is not among those that are looked at, or is refused by its rule.
+    answer = await client.call_tool("validate_query_plan_compliance", setting)
+    assert answer.is_error or not told(answer)["compliant"]
+    assert "trimtab_explain" in told(await client.call_tool("init_db_optimization"))["role_sql"]
+
+
+async def _records(client: Client) -> None:
+    assert told(await client.call_tool("ledger_verify"))["verified"]
+    assert told(await client.call_tool("change_status"))["changes"] == []
+    assert told(await client.call_tool("anchors_check", {"database": "shop"}))["anchors"] == []
+    assert refused(await client.call_tool("security_diff", {"database": "shop"})) == "security.no_baseline"
+    assert refused(await client.call_tool("change_status", {"change_id": "s-0123456789"})) == "approval.unknown"
+
+
+async def test_tools_are_told_with_their_effects_in_one_order_and_closed_schemas(place: Place) -> None:
+    async with place.client() as client:
+        tools = (await client.list_tools()).tools
+    async with place.client(mode="legacy") as client:
+        again = (await client.list_tools()).tools
+    assert [tool.model_dump() for tool in again] == [tool.model_dump() for tool in tools]
+    records = {"optimize_queries", "optimize_indexes", "index_advise", "anchor_performance", "change_propose"}
+    for tool in tools:
+        assert tool.description, tool.name
+        assert tool.input_schema["additionalProperties"] is False
+        assert tool.output_schema is not None
+        hints = tool.annotations
+        assert hints is not None
+        assert hints.destructive_hint is False
+        assert hints.read_only_hint == hints.idempotent_hint == (tool.name not in records)
+    document = place.program.succeed("mcp", "--tools", "--json", "--config", place.config).document
+    assert [tool["name"] for tool in document["tools"]] == [tool.name for tool in tools]
+
+
+async def test_an_anchor_is_taken_checked_and_compared_with_the_plans_of_now(place: Place) -> None:
+    async with place.client() as client:
+        taken = told(await client.call_tool("anchor_performance", {"database": "shop", "anchor_permanence": "cosmic"}))
+        assert taken["permanence"] == "cosmic"
+        checked = told(await client.call_tool("anchors_check", {"database": "shop"}))
+        assert (checked["chain_is_verified"], checked["reference"]) == (True, taken["anchor_id"])
+        top = told(await client.call_tool("top_queries", {"database": "shop", "limit": 100}))
+        ours = next(each["query_id"] for each in top["queries"] if "customer_id = $1" in each["text"])
+        compared = told(await client.call_tool("plan_compare", {"database": "shop", "query_id": ours}))
+        assert compared["is_same"] is True, compared
+        assert compared["earlier"]["lines"] == compared["later"]["lines"] != []
+        place.market.execute("CREATE INDEX by_customer ON orders (customer_id)", "ANALYZE orders")
+        compared = told(await client.call_tool("plan_compare", {"database": "shop", "query_id": ours}))
+        assert compared["is_same"] is False
+        assert any("by_customer" in line for line in compared["only_later"])
+        detail = told(await client.call_tool("query_detail", {"database": "shop", "query_id": ours}))
+        assert (detail["is_anchored_plan"], detail["level"]["anchor_id"]) == (False, taken["anchor_id"])

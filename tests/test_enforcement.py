@@ -12,7 +12,7 @@ import trimtab
 ROOT = Path(trimtab.__file__).parent
 
 # Where a session is opened that may write to a source: handed to the enforcement point, in a run with --apply, and for
-# `resume` and `revert`. And where one is opened on what is nobody's source: a lab, the demo's, the ledger's, the history's.
+# `resume` and `revert`. And where one is opened on what is nobody's source: a lab, the demo's, or where we keep things.
 SOURCE_SESSIONS = {("lifecycle/loop.py", "_enforcer"), ("lifecycle/recover.py", "recovering")}
 OTHER_SESSIONS = {"trial/lab.py", "demo/shop.py", "ledger/postgres.py", "history/postgres.py"}
 # Rooms that start servers of their own and write to those.

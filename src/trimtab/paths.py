@@ -1,4 +1,7 @@
-"""Where Trimtab keeps what outlives a run: the state directory and the ledger in it. Creates the directory, no more."""
+"""Where Trimtab keeps what outlives a run: the state directory, the ledger in it, keys of approvers.
+
+It creates the state directory, no more.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from trimtab.errors import ConfigError
+from trimtab.errors import ConfigError, UsageError
 
 LEDGER_NAME = "ledger.db"
 
@@ -37,6 +40,21 @@ def state_directory(configured: Path | None = None, environ: Mapping[str, str] =
 def ledger_path(configured: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the path of the ledger in the state directory, which is created. Raises ConfigError as above."""
     return state_directory(configured, environ) / LEDGER_NAME
+
+
+def approver_key_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the locked key of an approver is kept: `$XDG_CONFIG_HOME`, else ~/.config, /trimtab/approvers.
+
+    Raises UsageError `usage.approver` for what is no name of one.
+    """
+    if not name or "/" in name or "\0" in name or name.startswith("."):
+        raise UsageError(
+            f"{name!r} is no name of an approver", code="usage.approver", next_step="Use letters, digits, . _ @ and -."
+        )
+    base = Path(environ.get("XDG_CONFIG_HOME", ""))
+    if not base.is_absolute():
+        base = _home_expanded(Path("~/.config"))
+    return base / "trimtab" / "approvers" / f"{name}.pem"
 
 
 def _chosen(configured: Path | None, environ: Mapping[str, str]) -> Path:

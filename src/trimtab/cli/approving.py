@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pwd
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
 from trimtab.cli.text import printable, say, tell, utc_time
 from trimtab.errors import ApplyError, TrimtabError, UsageError
+from trimtab.paths import approver_key_path
 
 if TYPE_CHECKING:
     from trimtab.lifecycle.approving import Waiting
@@ -88,7 +88,7 @@ def approve(options: ApproveOptions, *, as_json: bool) -> None:
     approver = options.approver or actor()
     _show(request, options.config, is_on_stderr=True)
     said = approving.statement(request, approver, hours=options.hours, now_ns=time.time_ns())
-    key = options.key or _key_path(approver)
+    key = options.key or approver_key_path(approver)
     _warn_of_own_key(key, request)
     passphrase = ask_passphrase(f"Passphrase of {printable(approver)}, to approve {request.strategy.id}: ")
     approval = approving.signed(said, unlocked_key(key, passphrase))
@@ -175,24 +175,13 @@ def approver_key(name: str, *, path: Path | None, as_json: bool) -> None:
     from trimtab.cli.passphrase import ask_passphrase
     from trimtab.signing.locked import fingerprint, make_locked_key
 
-    target = path or _key_path(name)
+    target = path or approver_key_path(name)
     public = make_locked_key(target, ask_passphrase(f"A new passphrase for {target}: "))
     line = f"{name}={fingerprint(public)}"
     if as_json:
         print_json({"schema": "trimtab.approver/v1", "approver": name, "path": str(target), "pin": line})
     else:
         _say(f"wrote {target}. In the specification, under approvals.approvers:\n  {line}", may_break=True)
-
-
-def _key_path(name: str) -> Path:
-    if "/" in name or name.startswith("."):
-        raise UsageError(
-            f"{name!r} is no name of an approver", code="usage.approver", next_step="Use letters, digits, . _ @ and -."
-        )
-    base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    if not base.is_absolute():
-        base = Path.home() / ".config"
-    return base / "trimtab" / "approvers" / f"{name}.pem"
 
 
 def _document(found: Waiting) -> dict[str, object]:
@@ -219,7 +208,7 @@ def _document(found: Waiting) -> dict[str, object]:
 
 def _show(request: ApprovalRequest, config: Path | None, *, is_on_stderr: bool) -> None:
     """Print all that a person must know, uncut; every text of it is somebody else's."""
-    from trimtab.cli.approval_screen import screen
+    from trimtab.report.approval_screen import screen
 
     console = stderr_console() if is_on_stderr else stdout_console()
     for line in screen(request, _specification(request, config)):
@@ -228,12 +217,11 @@ def _show(request: ApprovalRequest, config: Path | None, *, is_on_stderr: bool) 
 
 def _specification(request: ApprovalRequest, config: Path | None) -> Specification | None:
     """Return the specification that is configured here, where it is the request's: it says how many must agree."""
-    from trimtab.lifecycle.governing import named
+    from trimtab.lifecycle.approving import specification_of
 
     with suppress(TrimtabError):
         loaded = load(config)
-        found = named(loaded.defaults.spec, ledger_of(loaded))
-        return found if found.digest == request.spec_digest else None
+        return specification_of(request, loaded.defaults.spec, ledger_of(loaded))
     return None
 
 

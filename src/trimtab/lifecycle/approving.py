@@ -18,10 +18,12 @@ from trimtab.errors import RefusedError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import intents
+from trimtab.lifecycle.governing import named
 from trimtab.model.approval import Approval, ApprovalRequest
 from trimtab.model.change import change_digest
 from trimtab.signing.keys import SigningKey
 from trimtab.signing.signature import sign
+from trimtab.spec.specification import Specification
 
 REQUEST_FORMAT = "trimtab.approval.request/v1"
 MAX_HOURS = 24.0
@@ -82,6 +84,15 @@ def _refuse_altered(ledger_path: Path, name: str) -> None:
         for entry in ledger.entries(Kind.APPROVAL_REQUESTED):
             if name in (entry.body.get("request_id"), entry.body.get("strategy_id")):
                 raise entry.layout_error("changes")
+
+
+def specification_of(request: ApprovalRequest, reference: str | Path | None, ledger_path: Path) -> Specification | None:
+    """Return the specification of that reference where it is the request's: it says how many must agree.
+
+    Raises SpecError, KeyFileError when it cannot be read.
+    """
+    found = named(reference, ledger_path)
+    return found if found.digest == request.spec_digest else None
 
 
 def request_document(request: ApprovalRequest) -> dict[str, object]:

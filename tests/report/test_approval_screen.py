@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.apply.requests import CREATE, DROP, PREDICTION, TRIAL, UNDO_CREATE, UNDO_DROP, request
-from trimtab.cli.approval_screen import risk_shown, screen
 from trimtab.cli.approving import ApproveOptions, approve
 from trimtab.cli.text import in_ascii, printable
 from trimtab.lifecycle.approving import request_document
+from trimtab.report.approval_screen import risk_shown, screen
 from trimtab.spec.load import get_spec
 
 

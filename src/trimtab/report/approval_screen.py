@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trimtab.cli.text import duration, in_ascii, size
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.change import touched_table
+from trimtab.report.figures import duration, in_ascii, size
 from trimtab.spec.specification import Specification
 from trimtab.validate.risk import Risk, risk_by_sizes
 

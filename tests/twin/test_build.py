@@ -427,3 +427,36 @@ def test_a_schema_that_a_killed_run_was_reading_goes_with_the_next_start(source:
 def test_a_source_that_is_not_there_is_a_source_error() -> None:
     with pytest.raises(SourceError):
         build("host=/nowhere dbname=x")
+
+
+def test_queries_on_a_table_whose_children_may_not_be_read_are_not_planned_and_told(
+    source: Server, shop: Connection
+) -> None:
+    for text in (
+        "CREATE TABLE parted (id int, at date) PARTITION BY RANGE (id)",
+        "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000)",
+        "CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (1000) TO (9000) PARTITION BY RANGE (id)",
+        "CREATE TABLE parted_2a PARTITION OF parted_2 FOR VALUES FROM (1000) TO (9000)",
+        "INSERT INTO parted SELECT n, current_date FROM generate_series(1, 8000) n",
+        "CREATE VIEW all_parts AS SELECT * FROM parted",
+        "ANALYZE parted",
+        "GRANT SELECT ON parted, parted_1, parted_2, all_parts, customer TO reader",
+    ):
+        shop.execute(text.encode())
+    asked = [query(f"SELECT * FROM {name}") for name in ("parted", "all_parts", "parted_2", "parted_1", "customer")]
+    try:
+        conninfo = f"{source.dsn(DATABASE)} user=reader"
+        with build(conninfo) as twin, closing(connect(conninfo, read_only=True)) as reader:
+            assert any("may not read all of their children: public.parted, public.parted_2" in p for p in twin.problems)
+            [answers] = twin.what_if(asked, [()])
+            assert [isinstance(answer, PlanFailure) for answer in answers] == [True, True, True, False, False]
+            found = twin.fidelity(reader, asked).queries
+            assert [one.twin_cost is None for one in found] == [True, True, True, False, False]
+            assert all("would be too low" in one.reason for one in found[:3])
+            assert "all children of public.parted" in found[0].first_difference
+            assert [one.is_within_1_percent for one in found[3:]] == [True, True]
+        with build(source.dsn(DATABASE)) as twin:
+            assert not any(isinstance(answer, PlanFailure) for answer in twin.what_if(asked, [()])[0])
+    finally:
+        shop.execute(b"DROP TABLE parted CASCADE")
+        shop.execute(b"REVOKE ALL ON customer FROM reader")

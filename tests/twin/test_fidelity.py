@@ -70,6 +70,8 @@ def test_a_difference_is_explained_where_the_circumstances_tell() -> None:
     used = Plan(PlanNode("Index Scan", 10, 0, 1, schema="a", relation="t", index="by_word"))
     assert "not on the twin" in _reason(used, _plan(11, schema="a"), Circumstances(absent=frozenset({"by_word"})))
     assert _reason(used, _plan(11, schema="a"), Circumstances(absent=frozenset({"other"}))) == ""
+    ended = Circumstances(unknown_ends=frozenset({("a", "t")}))
+    assert "rows of a.t changed since ANALYZE" in _reason(_plan(10, schema="a"), _plan(11, schema="a"), ended)
     guarded = Circumstances(guarded=frozenset({("a", "t")}))
     assert _reason(_plan(10, schema="a"), _plan(11, schema="a"), guarded).endswith("row-level security of a.t")
     assert "without most-common values" in _reason(_plan(10), _plan(11), Circumstances(has_values=False))

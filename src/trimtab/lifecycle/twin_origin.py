@@ -58,6 +58,7 @@ def image_of(origin: Origin, watcher: Watcher) -> Image:
         origin.conninfo,
         Binaries.find(),
         with_values=origin.has_values,
+        with_ends=origin.may_sample,
         progress=told(watcher),
     )
 

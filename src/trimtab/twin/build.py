@@ -33,6 +33,7 @@ from trimtab.twin.database import (
     store_counts,
 )
 from trimtab.twin.dump import restore
+from trimtab.twin.ends import ColumnEnds
 from trimtab.twin.extended import ExtendedValues, store_values, storing
 from trimtab.twin.files import file_work
 from trimtab.twin.privileges import disarm_domains
@@ -248,11 +249,11 @@ def _is_same_place(old: Source, new: Source) -> bool:
 def _changed(old: Source, new: Source) -> set[tuple[str, str]]:
     """Return the relations, and the statistics objects, of which any fact is another one."""
 
-    def facts(source: Source) -> set[RelationFacts | StoredColumn | ExtendedValues]:
-        return {*source.relations, *source.columns, *source.extended}
+    def facts(source: Source) -> set[RelationFacts | StoredColumn | ExtendedValues | ColumnEnds]:
+        return {*source.relations, *source.columns, *source.extended, *source.ends}
 
     return {
-        (fact.schema, fact.relation if isinstance(fact, StoredColumn) else fact.name)
+        (fact.schema, fact.relation if isinstance(fact, StoredColumn | ColumnEnds) else fact.name)
         for fact in facts(old) ^ facts(new)
     }
 
@@ -262,13 +263,15 @@ def _reload(server: Server, old: Source, new: Source, changed: set[tuple[str, st
     columns = [c for c in new.columns if (c.schema, c.relation) in changed]
     before = {(r.schema, r.name): (r.pages, r.height) for r in old.relations}
     moved = {(r.schema, r.name) for r in relations if before[r.schema, r.name] != (r.pages, r.height)}
+    has_other_ends = set(old.ends) != set(new.ends)
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin, twin.transaction():
         schemas, listed = zip(*changed, strict=True)
         twin.execute(queries.load("twin_statistics_clear", twin.info.server_version), (list(schemas), list(listed)))
         problems = _load(twin, new, relations, columns, [e for e in new.extended if (e.schema, e.name) in changed])
-    if moved:
+    if moved or has_other_ends:
         with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
-            work = file_work(twin, new, server.data_directory, moved)
+            # B-trees that have, or had, ends are shaped anew.
+            work = file_work(twin, new, server.data_directory, None if has_other_ends else moved)
         server.stop()
         for item in work:
             item.do()

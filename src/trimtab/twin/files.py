@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.twin.ends import Entries, entries_of
 from trimtab.twin.estimate import Shape, existing_shapes, write_shape
 from trimtab.twin.pages import set_length
 from trimtab.twin.source import Source
@@ -19,17 +20,20 @@ from trimtab.twin.source import Source
 
 @dataclass(frozen=True, slots=True)
 class FileWork:
-    """A file and its length in pages; of an index also what stands in its metapage."""
+    """A file and its length in pages; of an index also what stands in its metapage, and the ends that it holds."""
 
     path: Path
     pages: int
     shape: Shape | None = None
+    entries: Entries | None = None
 
     def do(self) -> None:
         """Shape the file; one that is longer than it should be is cut."""
         set_length(self.path, self.pages)
         if self.shape is not None:
             write_shape(self.path, self.shape)
+        if self.entries is not None:
+            self.entries.write()
 
 
 def file_work(
@@ -53,4 +57,5 @@ def file_work(
         {oid: fact.height for oid, fact in known.items() if fact.height is not None},
     )
     work = [FileWork(data_directory / path, lengths[oid]) for _, _, oid, path, _ in wanted if oid not in shapes]
-    return work + [FileWork(path, shape.pages, shape) for path, shape in shapes.values()]
+    entries = {one.path: one for one in entries_of(twin, data_directory, source.ends)}
+    return work + [FileWork(path, shape.pages, shape, entries.get(path)) for path, shape in shapes.values()]

@@ -17,20 +17,20 @@ PAGE_BYTES = 8192
 SEGMENT_PAGES = 131072
 MAX_LEVEL = 8
 
-_HEADER = struct.Struct("<QHHHHHHI")  # pd_lsn, checksum, flags, lower, upper, special, pagesize_version, prune_xid
+HEADER = struct.Struct("<QHHHHHHI")  # pd_lsn, checksum, flags, lower, upper, special, pagesize_version, prune_xid
 _META = struct.Struct("<IIIIII")  # magic, version, root, level, fastroot, fastlevel
-_OPAQUE = struct.Struct("<IIIHH")  # previous, next, level, flags, cycle id
+OPAQUE = struct.Struct("<IIIHH")  # previous, next, level, flags, cycle id
 _ITEM = struct.Struct("<I")
 _TUPLE = struct.Struct("<HHHH")  # block (high, low), attributes, size and flags
-_HEADER_BYTES = 24
-_SPECIAL = PAGE_BYTES - _OPAQUE.size
-_LAYOUT_VERSION = PAGE_BYTES | 4
+HEADER_BYTES = 24
+_SPECIAL = PAGE_BYTES - OPAQUE.size
+LAYOUT_VERSION = PAGE_BYTES | 4
 _BTREE_MAGIC = 0x053162
-_LEAF, _ROOT = 1, 2
+LEAF, _ROOT = 1, 2
 _PIVOT_FLAG = 0x2000
 _NORMAL_ITEM = 1
 _GIN_STATISTICS = struct.Struct("<IIIIqi")  # total, entry and data pages, padding, entries, version
-_GIN_STATISTICS_AT = _HEADER_BYTES + 24
+_GIN_STATISTICS_AT = HEADER_BYTES + 24
 _GIN_VERSION = 2
 _BRIN_META = struct.Struct("<IIII")  # magic, version, pages per range, last page of the map
 _BRIN_MAGIC = 0xA8109CFA
@@ -77,21 +77,32 @@ def set_btree_height(path: Path, level: int) -> None:
     """Write a chain of empty pages from a root at `level` down to a leaf, and name it in the metapage."""
     level = min(level, MAX_LEVEL)
     with path.open("r+b") as file:
-        file.seek(_HEADER_BYTES)
+        file.seek(HEADER_BYTES)
         magic, version, *_ = _META.unpack(file.read(_META.size))
         if magic != _BTREE_MAGIC:
             return
-        file.seek(_HEADER_BYTES)
+        file.seek(HEADER_BYTES)
         file.write(_META.pack(magic, version, 1, level, 1, level))
         for depth in range(level + 1):
             file.seek((1 + depth) * PAGE_BYTES)
             file.write(_chain_page(level - depth, is_root=depth == 0, child=depth + 2))
 
 
+def btree_level(path: Path) -> int | None:
+    """Return the level of the root that a B-tree's metapage names; None for what is no B-tree, or has no root."""
+    with path.open("rb") as file:
+        file.seek(HEADER_BYTES)
+        raw = file.read(_META.size)
+    if len(raw) < _META.size:
+        return None
+    magic, _, root, level, *_ = _META.unpack(raw)
+    return int(level) if magic == _BTREE_MAGIC and root else None
+
+
 def is_deduplicated(path: Path) -> bool:
     """Return the metapage's btm_allequalimage: whether this B-tree may hold posting lists."""
     with path.open("rb") as file:
-        file.seek(_HEADER_BYTES + 40)
+        file.seek(HEADER_BYTES + 40)
         return file.read(1) == b"\x01"
 
 
@@ -110,7 +121,7 @@ def set_gin_pages(path: Path, total: int, found: GinPages) -> None:
 def pages_per_range(path: Path) -> int | None:
     """Return how many pages of the table one entry of this BRIN index is for; None for what is no BRIN index."""
     with path.open("rb") as file:
-        file.seek(_HEADER_BYTES)
+        file.seek(HEADER_BYTES)
         magic, _, per_range, _ = _BRIN_META.unpack(file.read(_BRIN_META.size))
     return per_range if magic == _BRIN_MAGIC else None
 
@@ -118,23 +129,23 @@ def pages_per_range(path: Path) -> int | None:
 def set_brin_map(path: Path, map_pages: int) -> None:
     """Write into a BRIN index's metapage how long its map from ranges to entries is."""
     with path.open("r+b") as file:
-        file.seek(_HEADER_BYTES)
+        file.seek(HEADER_BYTES)
         magic, version, per_range, _ = _BRIN_META.unpack(file.read(_BRIN_META.size))
         if magic == _BRIN_MAGIC:
-            file.seek(_HEADER_BYTES)
+            file.seek(HEADER_BYTES)
             file.write(_BRIN_META.pack(magic, version, per_range, map_pages))
 
 
 def _chain_page(level: int, *, is_root: bool, child: int) -> bytes:
-    flags = (_ROOT if is_root else 0) | (_LEAF if level == 0 else 0)
+    flags = (_ROOT if is_root else 0) | (LEAF if level == 0 else 0)
     page = bytearray(PAGE_BYTES)
-    lower, upper = _HEADER_BYTES, _SPECIAL
+    lower, upper = HEADER_BYTES, _SPECIAL
     if level > 0:  # one downlink: a pivot tuple without attributes, which stands for minus infinity
-        lower, upper = _HEADER_BYTES + _ITEM.size, _SPECIAL - _TUPLE.size
-        _ITEM.pack_into(page, _HEADER_BYTES, upper | (_NORMAL_ITEM << 15) | (_TUPLE.size << 17))
+        lower, upper = HEADER_BYTES + _ITEM.size, _SPECIAL - _TUPLE.size
+        _ITEM.pack_into(page, HEADER_BYTES, upper | (_NORMAL_ITEM << 15) | (_TUPLE.size << 17))
         _TUPLE.pack_into(page, upper, child >> 16, child & 0xFFFF, 0, _TUPLE.size | _PIVOT_FLAG)
-    _HEADER.pack_into(page, 0, 0, 0, 0, lower, upper, _SPECIAL, _LAYOUT_VERSION, 0)
-    _OPAQUE.pack_into(page, _SPECIAL, 0, 0, level, flags, 0)
+    HEADER.pack_into(page, 0, 0, 0, 0, lower, upper, _SPECIAL, LAYOUT_VERSION, 0)
+    OPAQUE.pack_into(page, _SPECIAL, 0, 0, level, flags, 0)
     return bytes(page)
 
 

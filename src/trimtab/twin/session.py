@@ -76,11 +76,12 @@ class Session:
             return self._failure(error, _ROLLBACK), None
         seen = results[-2]
         rows = [
-            tuple((seen.get_value(row, column) or b"").decode() for column in range(3)) for row in range(seen.ntuples)
+            tuple((seen.get_value(row, column) or b"").decode() for column in range(4)) for row in range(seen.ntuples)
         ]
         relations = Relations(
-            near=frozenset((schema, name) for schema, name, is_near in rows if is_near == "t"),
-            far=frozenset((schema, name) for schema, name, _ in rows),
+            near=frozenset((schema, name) for schema, name, is_near, _ in rows if is_near == "t"),
+            far=frozenset((schema, name) for schema, name, *_ in rows),
+            seen=frozenset((schema, name) for schema, name, _, is_seen in rows if is_seen == "t"),
         )
         return self._answer(question, text_of(results[1 + len(setting) :])), relations
 

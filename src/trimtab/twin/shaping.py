@@ -16,6 +16,7 @@ from trimtab.db import queries as sql
 from trimtab.db.connection import Connection
 from trimtab.model.change import qualified
 from trimtab.twin.columns import IndexColumns, index_columns
+from trimtab.twin.ends import take_over
 from trimtab.twin.estimate import METHODS, WITH_FACTS, IndexFacts, Shape, estimate, write_shape
 from trimtab.twin.expression_statistics import store
 from trimtab.twin.pages import is_deduplicated, pages_per_range
@@ -105,6 +106,9 @@ def shape_new(
         for index in indexes
     }
     _write(maker, indexes, shapes)
+    trees = {index.oid for index in indexes if index.method == "btree"}
+    if trees:
+        take_over(maker, data_directory, {index.table_oid for index in indexes}, trees)
     for digest, oids in made.items():
         if digest not in shaped.refused:
             shaped.sizes[digest] = sum(shapes[oid].size_bytes for oid in oids if oid in shapes)

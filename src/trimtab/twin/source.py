@@ -15,6 +15,7 @@ from trimtab.db.leakproof import read_leakproof
 from trimtab.db.operator_classes import OperatorFamily, read_operator_families
 from trimtab.model.catalog import names
 from trimtab.twin.definitions import Definitions, read_definitions
+from trimtab.twin.ends import ColumnEnds, read_ends
 from trimtab.twin.extended import ExtendedValues, hidden_values, read_values
 from trimtab.twin.heights import read_heights
 from trimtab.twin.settings import PLANNER_SETTINGS
@@ -84,11 +85,13 @@ class Source:
     them; `role_settings` are what roles would have instead. `tablespaces` are the costs of those that have their own,
     '' is the database's default. `extensions` are (name, schema). `row_security` are tables whose policies bind the
     session's role, which then is not shown their statistics. `partly_hidden` are tables of which some
-    statistics are not shown to it, as those of expressions. `policy_settings` are those of users' own that policies
-    read, in the session that read them, None where it had none or values were left out. `written_search_path` is what
-    `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them,
+    statistics are not shown to it, as those of expressions. `policy_settings` are those of users' own that
+    policies read, in the session that read them, None where it had none or values were left out. `written_search_path`
+    is what `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them,
     `casts` those of `read_casts`, `operator_families` those of `read_operator_families`. `definitions` are empty in
-    what an older version of trimtab took.
+    what an older version of trimtab took. `ends` are those of indexed columns whose rows changed since ANALYZE,
+    `unknown_ends` the tables of such columns whose ends were not read. `incomplete` are tables of which the role may
+    not read all partitions or children.
     """
 
     version: int
@@ -120,6 +123,9 @@ class Source:
     operator_families: tuple[OperatorFamily, ...] = ()
     partly_hidden: tuple[tuple[str, str], ...] = ()
     definitions: Definitions = field(default_factory=Definitions)
+    ends: tuple[ColumnEnds, ...] = ()
+    unknown_ends: tuple[tuple[str, str], ...] = ()
+    incomplete: tuple[tuple[str, str], ...] = ()
 
     @property
     def acting_roles(self) -> tuple[Role, ...]:
@@ -143,17 +149,22 @@ class Source:
         return self.provider == "b" or (self.provider == "c" and self.collation in ("C", "POSIX"))
 
 
-def read_source(connection: Connection, *, with_values: bool = True) -> Source:
-    """Return what the source's catalog says now; without values, nothing of it is a value of a row."""
+def read_source(connection: Connection, *, with_values: bool = True, with_ends: bool = False) -> Source:
+    """Return what the source's catalog says now; without values, nothing of it is a value of a row.
+
+    `with_ends` reads the ends of indexed columns too, where the planner's statistics are older than the rows.
+    """
     version = connection.info.server_version
     facts = connection.execute(queries.load("twin_source", version)).fetchone()
     assert facts is not None, "a session is in a database"
     encoding, provider, collation, character_type, locale, block_bytes, search_path, written, parsing, role = facts
     rights = connection.execute(queries.load("twin_rights", version)).fetchall()
     unreadable = tuple((schema, name) for schema, name, may_read in rights if not may_read)
+    incomplete = tuple(connection.execute(queries.load("twin_incomplete", version)).fetchall())
     row_security = tuple((schema, name) for schema, name, may_read in rights if may_read)
     extended, heights = read_values(connection), read_heights(connection)
     hidden = _read_hidden(connection, with_values=with_values)
+    found_ends = read_ends(connection, with_values=with_values and with_ends)
     policy_settings: dict[str, str | None] = dict(
         connection.execute(queries.load("twin_policy_settings", version)).fetchall()
     )
@@ -190,13 +201,22 @@ def read_source(connection: Connection, *, with_values: bool = True) -> Source:
         operator_families=tuple(read_operator_families(connection)),
         partly_hidden=hidden.tables,
         definitions=read_definitions(connection),
+        ends=found_ends.ends,
+        unknown_ends=found_ends.unknown,
+        incomplete=incomplete,
         unreadable=unreadable,
         row_security=row_security,
         problems=(
             *_problems(unreadable, row_security, hidden, role, block_bytes, with_values=with_values),
             *_guessed(heights.refused),
+            *_parted(incomplete),
         ),
     )
+
+
+def _parted(tables: Sequence[tuple[str, str]]) -> Iterable[str]:
+    if tables:
+        yield f"queries on these are not planned, because this role may not read all of their children: {names(tables)}"
 
 
 def _guessed(indexes: Sequence[tuple[str, str]]) -> Iterable[str]:

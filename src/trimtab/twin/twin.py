@@ -28,7 +28,7 @@ from trimtab.twin.capture import read_image
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
 from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
-from trimtab.twin.fidelity import Circumstances, Fidelity, compare
+from trimtab.twin.fidelity import INCOMPLETE, Circumstances, Fidelity, compare, listed
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.privileges import PLANNER, create_functions
@@ -85,7 +85,7 @@ class Twin:
         It plans on `workers` servers at once when there is work enough: as many as there are processors by default.
         `role` is as in `open`.
         """
-        image = read_image(conninfo, binaries, progress=progress)
+        image = read_image(conninfo, binaries, with_ends=True, progress=progress)
         planning_role(image.source, role)  # Told before there is anything to wait for.
         return cls.open(build(image, binaries, progress=progress), workers, role=role)
 
@@ -209,6 +209,8 @@ class Twin:
         questions = [[question for question in asked if isinstance(question, Question)] for asked, _ in groups]
         with self._alive():
             self._learn([question for some in questions for question in some])
+            groups = [([self._unless_incomplete(one) for one in asked], changes) for asked, changes in groups]
+            questions = [[question for question in asked if isinstance(question, Question)] for asked, _ in groups]
             self._ensure(list(dict.fromkeys(c for _, changes in groups for c in changes if isinstance(c, CreateIndex))))
             tasks = self._cache.missing(zip(questions, sorted_changes, strict=True))
             for task in tasks:
@@ -324,6 +326,7 @@ class Twin:
             unreadable=frozenset((*self._source.unreadable, *self._source.row_security)),
             partly_hidden=frozenset(self._source.partly_hidden),
             absent=self._absent_indexes(),
+            unknown_ends=frozenset(self._source.unknown_ends),
             guarded=frozenset() if self._role is None else self._source.guarded,
             has_values=self._source.has_values,
         )
@@ -348,6 +351,15 @@ class Twin:
             lambda engine, question: engine.learn(question),
             lambda question, found: self._cache.learn(question, *found),
         )
+
+    def _unless_incomplete(self, asked: Question | PlanFailure) -> Question | PlanFailure:
+        """Return a failure for a question on a table of which the twin lacks children: its costs would be too low."""
+        if not self._source.incomplete or isinstance(asked, PlanFailure):
+            return asked
+        lacking = self._cache.relations(asked).seen & frozenset(self._source.incomplete)
+        if not lacking:
+            return asked
+        return PlanFailure(INCOMPLETE, f"the role that read the source may not read all children of {listed(lacking)}")
 
     def _ensure(self, changes: Sequence[CreateIndex]) -> None:
         """Make the indexes on all engines, in one order, so that they plan alike."""

@@ -55,11 +55,23 @@ def lock_plan(
     return hold(request, watcher or Silent())
 
 
-def plan_locks(*, ledger_path: Path | None = None) -> tuple[Lease, ...]:
-    """Return all leases of this machine and how they stand. Asks no server. Raises LedgerError."""
+def plan_locks(
+    dsn: str | None = None, *, database: str | None = None, ledger_path: Path | None = None
+) -> tuple[Lease, ...]:
+    """Return all leases of this machine and how they stand. Without a database no server is asked.
+
+    With one its leases are returned, and what was undone there by others is seen. Raises LedgerError, SourceError.
+    """
     from trimtab.lifecycle.locking import known_leases
 
-    return known_leases(_ledger(ledger_path))
+    if dsn is None and database is None:
+        return known_leases(_ledger(ledger_path))
+    import time
+
+    from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle.lock_look import looked_at
+
+    return looked_at(conninfo_for(dsn, database), _ledger(ledger_path), now_ns=time.time_ns())
 
 
 def unlock_plan(

@@ -12,6 +12,7 @@
     ├── LabError            the lab or the twin cannot be used             exit 4
     │   └── EmbeddedError     an embedded server cannot be started or kept
     ├── RefusedError        the specification or the facts forbid it       exit 5
+    │   ├── ForbiddenError    the specification forbids it, by rules that are named
     │   ├── UnapprovedError   people have to approve it first
     │   └── HeldError         frozen, outside the windows, or too much already: later it may be allowed
     ├── ApplyError          a change could not be carried out or undone    exit 6
@@ -101,6 +102,14 @@ class RefusedError(TrimtabError):
     """The specification or the facts forbid what was asked."""
 
     exit_code = 5
+
+
+class ForbiddenError(RefusedError):
+    """The specification forbids what was asked. `verdict` has each rule, what it allows and what was found."""
+
+    def __init__(self, message: str, *, code: str, next_step: str = "", verdict: object = None) -> None:
+        super().__init__(message, code=code, next_step=next_step)
+        self.verdict = verdict
 
 
 class HeldError(RefusedError):

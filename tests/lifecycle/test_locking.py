@@ -18,6 +18,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
 from trimtab.lifecycle import recover as recovery
 from trimtab.lifecycle.approving import find, record, signed, statement
+from trimtab.lifecycle.lock_look import looked_at
 from trimtab.lifecycle.lock_trial import trying_in_lab
 from trimtab.lifecycle.locking import (
     Tried,
@@ -138,6 +139,23 @@ def test_the_same_lock_is_not_set_twice(place: Lockable) -> None:
     with pytest.raises(RefusedError) as refused:
         lock(DATABASE.request(place, anchored, DATABASE.changes(place)))
     assert (refused.value.code, lease.id in str(refused.value)) == ("lock.held", True)
+
+
+def test_a_lock_that_somebody_undid_is_seen_as_such_and_makes_way_for_a_new_one(place: Lockable) -> None:
+    anchored, lease = INDEX.flip_and_lock(place)
+    [seen] = looked_at(place.dsn, place.ledger_path, now_ns=time.time_ns())
+    assert (seen.state, seen.seen_ns > lease.created_ns) == (LeaseState.VERIFIED, True)
+    place.run("DROP INDEX trimtab_orders_customer")
+    [known] = known_leases(place.ledger_path)
+    assert known.state is LeaseState.VERIFIED, "the ledger alone does not know; it tells when it was seen"
+    [seen] = looked_at(place.dsn, place.ledger_path, now_ns=time.time_ns())
+    assert seen.state is LeaseState.UNDONE
+    assert "trimtab_orders_customer" in seen.reason
+    again = lock(INDEX.request(place, anchored, INDEX.changes(place)))
+    assert (again.state, again.flips) == (LeaseState.VERIFIED, 2)
+    first, second = known_leases(place.ledger_path)
+    assert (first.state, second.id) == (LeaseState.RELEASED, again.id)
+    assert again.id in first.reason
 
 
 def test_after_two_flips_within_a_day_it_stops_and_asks(place: Lockable) -> None:

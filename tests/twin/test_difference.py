@@ -23,7 +23,7 @@ from trimtab.model.flip import (
 )
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.definitions import Definitions
-from trimtab.twin.difference import Standpoint, differences
+from trimtab.twin.difference import Standpoint, differences, same_indexes
 from trimtab.twin.image import load, save
 
 from .shop import silent
@@ -160,3 +160,15 @@ def test_definitions_are_in_the_portable_file_and_in_dictionaries(database: Data
     tails = {index.name: index.tail for index in image.source.definitions.indexes}
     assert tails["item_kind"] == "USING btree (kind) INCLUDE (place) WHERE (kind > 0)"
     assert tails["visit_kind"] == "USING btree (kind)"
+
+
+def test_an_index_that_is_the_same_under_another_name_is_no_difference(database: Database) -> None:
+    before = database.image()
+    database.run("ALTER INDEX item_kind RENAME TO put_back")
+    now = database.image()
+    assert differences(before, now) == ()
+    assert same_indexes(before.source.definitions, now.source.definitions) == {"put_back": "item_kind"}
+    database.run("DROP INDEX put_back", "CREATE INDEX put_back ON item (kind) WHERE kind > 0")
+    other = differences(before, database.image(), index_names={"put_back": "item_kind"})
+    assert IndexDifference("public", "item_kind", "item", "dropped") in other
+    assert IndexDifference("public", "put_back", "item", "created", "item_kind") in other

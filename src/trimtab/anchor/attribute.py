@@ -225,7 +225,7 @@ def _rank(d: Difference, relations: frozenset[Name], old: PlanShape, new: PlanSh
         return None
     match d:
         case IndexDifference():
-            return 0 if d.name in (old.indexes ^ new.indexes) else 5
+            return 0 if (d.known_as or d.name) in (old.indexes ^ new.indexes) else 5
         case ObjectStatistics():
             return 1
         case SettingDifference():

@@ -29,6 +29,7 @@ class Note(StrEnum):
     NOT_HELD = "not_held"  # taken back at once: the anchored plan did not come back
     RETIRED = "retired"  # taken back: the planner does as well alone
     RELEASED = "released"  # taken back: a person wanted it
+    REPLACED = "replaced"  # taken back: it was broken, and the same lock is set anew
     FROZEN = "frozen"  # nothing was done: the query's plan was flipped too often
     CONFIRMED = "confirmed"  # a person said to go on after that
 
@@ -45,6 +46,7 @@ class LeaseState(StrEnum):
     NOT_HELD = "not_held"
     RETIRED = "retired"
     RELEASED = "released"
+    UNDONE = "undone"  # somebody undid it on the source; it is seen by looking there, and not in the ledger
     GONE = "gone"  # taken back by a revert or a resume: nothing of it stands
 
 
@@ -58,8 +60,10 @@ _STATES = {
     Note.NOT_HELD: LeaseState.NOT_HELD,
     Note.RETIRED: LeaseState.RETIRED,
     Note.RELEASED: LeaseState.RELEASED,
+    Note.REPLACED: LeaseState.RELEASED,
     Note.FROZEN: LeaseState.FROZEN,
 }
+_LOOKED_AT = frozenset({Note.VERIFIED, Note.BROKEN, Note.RENEWED, Note.NOT_HELD})
 # A lock that did not hold is one flip with the taking back of it.
 _FLIPS = frozenset({Note.ENFORCED, Note.RETIRED, Note.RELEASED})
 
@@ -81,7 +85,8 @@ class Expected:
 class Lease:
     """A lock as the ledger has it. Times are UTC nanoseconds. `role` is whose settings it is verified with, "" is ours.
 
-    `flips` are those of its query in the last 24 hours, by any lease; `reason` is that of the last note.
+    `flips` are those of its query in the last 24 hours, by any lease; `reason` is that of the last note. `seen_ns` is
+    when it was last looked at on the source, 0 for never: what happened there since, the ledger does not know.
     """
 
     id: str
@@ -96,6 +101,7 @@ class Lease:
     flips: int
     state: LeaseState
     reason: str = ""
+    seen_ns: int = 0
 
     @property
     def is_active(self) -> bool:
@@ -138,7 +144,8 @@ def leases(entries: Iterable[Entry], now_ns: int, *, database: Mapping[str, obje
         before = found.get(lease_id)
         state = _STATES.get(note) or (before.state if before is not None else LeaseState.PROPOSED)
         created_ns = before.created_ns if before is not None else entry.at_ns
-        found[lease_id] = _read(entry, lease_id, created_ns, state)
+        seen_ns = entry.at_ns if note in _LOOKED_AT else before.seen_ns if before is not None else 0
+        found[lease_id] = replace(_read(entry, lease_id, created_ns, state), seen_ns=seen_ns)
         if before is None:
             newest[_lock_of(entry)] = lease_id
     standing = {applied.strategy_id for applied in applied_changes(known, database=database)}

@@ -7,7 +7,7 @@ way that is closed is told with its reason, so that nobody has to guess why a pl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from trimtab.anchor.hints import HINT_PLAN, STASH_ADVICE, STASH_SINCE
@@ -52,6 +52,7 @@ class MechanismKind(StrEnum):
     TARGET = "statistics target"
     PLAN_ADVICE = "plan advice"
     HINT_TABLE = "hint table"
+    STEERING = "steering settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,24 @@ def choose(situation: Situation, capability: Capability) -> Choice:
         found += [answer for answer in answers if isinstance(answer, Mechanism)]
         closed += [(kind, answer) for answer in answers if isinstance(answer, str)]
     return Choice(tuple(found), tuple(closed))
+
+
+def steered(settings: Mapping[str, str], capability: Capability) -> Choice:
+    """Return the ways to set what steers the planner to the anchored plan, for a role or a function.
+
+    Never for the database: it would hold for everybody, and for queries that nobody has looked at.
+    """
+    kind = MechanismKind.STEERING
+    narrow = replace(capability, scopes=tuple(scope for scope in capability.scopes if scope[0] != "database"))
+    if not narrow.scopes:
+        why = "settings that steer would hold for the whole database: say which role runs the query (--role)"
+        return Choice((), ((kind, why),))
+    reason = f"with {', '.join(sorted(settings))} the planner of now makes the anchored plan"
+    answers = list(_settings(kind, sorted(settings.items()), narrow, reason))
+    return Choice(
+        tuple(answer for answer in answers if isinstance(answer, Mechanism)),
+        tuple((kind, answer) for answer in answers if isinstance(answer, str)),
+    )
 
 
 def _ways(kind: MechanismKind, situation: Situation, capability: Capability) -> Iterator[Mechanism | str]:

@@ -6,7 +6,7 @@ for all that a role or a function runs, so who sets them has to look at the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations, islice
 
 from trimtab.model.flip import Moments
@@ -49,13 +49,20 @@ _MOST = 3
 
 
 def steering(
-    moments: Moments, old: PlanShape, new: PlanShape, *, is_generic: bool = False, most_plans: int = 1500
+    moments: Moments,
+    old: PlanShape,
+    new: PlanShape,
+    *,
+    is_generic: bool = False,
+    allowed: Collection[str] | None = None,
+    most_plans: int = 1500,
 ) -> Mapping[str, str] | None:
     """Return the fewest settings, by name, with which the plan of now is of the old shape; None where none were found.
 
-    Those that keep the planner from what only the new plan does are tried first. Raises LabError when the twin is lost.
+    Those that keep the planner from what only the new plan does are tried first. `allowed` are the names that may be
+    set, None for any. Raises LabError when the twin is lost.
     """
-    tried = islice(_choices(old, new), most_plans)
+    tried = islice(_choices(old, new, allowed), most_plans)
     while some := list(islice(tried, _AT_ONCE)):
         for settings, answer in zip(some, moments.planned_with(some, is_generic=is_generic), strict=True):
             if isinstance(answer, Plan) and moments.shape_of(answer).hash == old.hash:
@@ -63,14 +70,15 @@ def steering(
     return None
 
 
-def _choices(old: PlanShape, new: PlanShape) -> Iterator[dict[str, str]]:
+def _choices(old: PlanShape, new: PlanShape, allowed: Collection[str] | None) -> Iterator[dict[str, str]]:
     """Yield sets of settings, the small ones first, none of which sets one twice."""
     avoided = [_AVOIDED[method] for method in sorted(new.methods - old.methods) if method in _AVOIDED]
     kept = {_AVOIDED[method] for method in old.methods if method in _AVOIDED}
     # A node of both plans may be at another place in the old one, where it is avoided at a price.
     shared = [_AVOIDED[method] for method in sorted(new.methods & old.methods) if method in _AVOIDED]
     rest = [pair for pair in _AVOIDED.values() if pair not in kept]
-    pairs = list(dict.fromkeys((*avoided, *_COSTS, *shared, *rest)))
+    known = dict.fromkeys((*avoided, *_COSTS, *shared, *rest))
+    pairs = [pair for pair in known if allowed is None or pair[0] in allowed]
     for count in range(1, _MOST + 1):
         for chosen in combinations(pairs, count):
             settings = dict(chosen)

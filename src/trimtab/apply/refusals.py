@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from trimtab.apply.state import ChangeState, state_of
 from trimtab.db.connection import Connection
-from trimtab.errors import ApplyError, RefusedError
+from trimtab.errors import ApplyError, ForbiddenError, RefusedError
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
 from trimtab.model.change import (
@@ -30,6 +30,8 @@ from trimtab.spec.specification import Specification
 from trimtab.validate.definition import shape_of_tail
 from trimtab.validate.facts import Evidence, facts_from
 from trimtab.validate.validate import validate
+
+_MOST_TOLD = 5
 
 
 def refuse_standby(server: ServerIdentity) -> None:
@@ -55,11 +57,13 @@ def refuse_forbidden(
     facts = facts_from(snapshot, accepted=accepted, done=done, is_enforcing=True, evidence=evidence)
     verdict = validate(strategy, specification, facts)
     if not verdict.compliant:
-        rules = ", ".join(dict.fromkeys(violation.rule_id for violation in verdict.violations))
-        raise RefusedError(
-            f"strategy {strategy.id} was refused on fresh facts: {rules}",
+        told = [f"{violation.rule_id}: {violation.message}" for violation in verdict.violations]
+        more = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+        raise ForbiddenError(
+            f"strategy {strategy.id} was refused on fresh facts by {'; '.join(told[:_MOST_TOLD])}{more}",
             code="apply.specification",
-            next_step=f"See `trimtab show {strategy.id}` for each rule, what it allows and what was found.",
+            next_step="Widen the rule that is named in a specification of your own, or have it waived.",
+            verdict=verdict,
         )
     return verdict
 

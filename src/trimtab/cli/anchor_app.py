@@ -250,12 +250,12 @@ def lock(
     anchor_locks.lock(asked, as_json=json, is_quiet=quiet)
 
 
-@anchor_app.command(epilog="Example: trimtab anchor locks --json")
-def locks(*, config: Config = None, json: Json = False) -> None:
+@anchor_app.command(epilog="Example: trimtab anchor locks service=shop   (what others undid there is seen)")
+def locks(dsn: Dsn = None, *, database: Database = None, config: Config = None, json: Json = False) -> None:
     """List the leases of this machine: which plan is held, by what, why, and until when."""
     from trimtab.cli import anchor_locks
 
-    anchor_locks.list_all(config=config, as_json=json)
+    anchor_locks.list_all(dsn, database, config=config, as_json=json)
 
 
 @anchor_app.command(epilog='Example: trimtab anchor unlock l-3f9c2a10bd service=shop --reason "no longer needed"')

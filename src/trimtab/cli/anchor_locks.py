@@ -13,11 +13,12 @@ from rich.table import Table
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stderr_console, stdout_console
 from trimtab.cli.text import printable, utc_time
 from trimtab.cli.watch import ConsoleWatcher
-from trimtab.errors import ApplyError
+from trimtab.errors import ApplyError, RefusedError
 from trimtab.report.anchor_locks import held_document, locks_document
 
 if TYPE_CHECKING:
     from trimtab.anchor.lease import Lease
+    from trimtab.config import Config
     from trimtab.lifecycle.holding import Held
 
 
@@ -55,11 +56,29 @@ class ReviewAsked:
 
 def lock(asked: LockAsked, *, as_json: bool, is_quiet: bool) -> None:
     """Lock a plan, and print by what; that nothing brought it back is an error, after all was taken back."""
-    from trimtab import api
+    from trimtab.lifecycle.holding import Held
 
     config = load(asked.config)
+    try:
+        held = _locked(asked, config, is_quiet=is_quiet)
+    except RefusedError as refused:
+        if isinstance(refused.done, Held):  # the cause was found, and what was tried is told before the refusal
+            _print(refused.done, as_json=as_json)
+        raise
+    _print(held, as_json=as_json)
+    if held.lease is None:
+        raise ApplyError(
+            f"the plan of {held.query_id} was not locked: nothing that is open here brings it back",
+            code="lock.not_held",
+            next_step="See what was tried and what is closed; nothing of it stands.",
+        )
+
+
+def _locked(asked: LockAsked, config: Config, *, is_quiet: bool) -> Held:
+    from trimtab import api
+
     with ConsoleWatcher(stderr_console(), is_quiet=is_quiet) as watcher:
-        held = api.lock_plan(
+        return api.lock_plan(
             asked.name,
             asked.query,
             source_of(asked.dsn, asked.database, config),
@@ -73,23 +92,22 @@ def lock(asked: LockAsked, *, as_json: bool, is_quiet: bool) -> None:
             ledger_path=ledger_of(config),
             watcher=watcher,
         )
+
+
+def _print(held: Held, *, as_json: bool) -> None:
     if as_json:
         print_json(held_document(held))
     else:
         _show(held)
-    if held.lease is None:
-        raise ApplyError(
-            f"the plan of {held.query_id} was not locked: nothing that is open here brings it back",
-            code="lock.not_held",
-            next_step="See what was tried and what is closed; nothing of it stands.",
-        )
 
 
-def list_all(*, config: Path | None, as_json: bool) -> None:
-    """Print all leases."""
+def list_all(dsn: str | None, database: str | None, *, config: Path | None, as_json: bool) -> None:
+    """Print all leases, or those of a database as they stand there now."""
     from trimtab import api
 
-    found = api.plan_locks(ledger_path=ledger_of(load(config)))
+    loaded = load(config)
+    source = source_of(dsn, database, loaded) if dsn is not None or database is not None else None
+    found = api.plan_locks(source, ledger_path=ledger_of(loaded))
     if as_json:
         print_json(locks_document(found))
     else:
@@ -158,7 +176,7 @@ def _show(held: Held) -> None:
 
 def _list(found: Sequence[Lease]) -> None:
     table = Table(pad_edge=False)
-    for name in ("lease", "query", "by", "state", "until (UTC)", "flips today", "because"):
+    for name in ("lease", "query", "by", "state", "seen (UTC)", "until (UTC)", "flips today", "because"):
         table.add_column(name, overflow="fold", no_wrap=name == "lease")
     for lease in found:
         table.add_row(
@@ -166,6 +184,7 @@ def _list(found: Sequence[Lease]) -> None:
             lease.query_id,
             lease.mechanism,
             lease.state.value,
+            utc_time(lease.seen_ns) if lease.seen_ns else "never",
             utc_time(lease.expires_ns),
             str(lease.flips),
             escape(printable(lease.reason)),

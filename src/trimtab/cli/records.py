@@ -188,6 +188,16 @@ def show(subject: str, *, run: str | None, config: Path | None, as_json: bool) -
     for entry in entries:
         text = f"{entry.seq:>6}  {_when(entry.at_ns)}  {entry.kind.value:<20} {_summary(entry)}"
         console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        for rule in _refused_by(entry):
+            console.print(printable(f"        refused by {rule}"), markup=False, highlight=False, soft_wrap=True)
+
+
+def _refused_by(entry: Entry) -> list[str]:
+    """Return each rule that a strategy broke, with what was found and what is allowed."""
+    violations = entry.body.get("violations")
+    if not isinstance(violations, list):
+        return []
+    return [f"{v.get('rule_id')}: {v.get('message')}" for v in violations if isinstance(v, dict)]
 
 
 def _ledger(config: Path | None) -> Ledger:

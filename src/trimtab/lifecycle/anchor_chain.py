@@ -145,15 +145,16 @@ def in_force(store: AnchorStore, ledger: Ledger) -> list[Anchor]:
 
 
 def put_back_names(ledger_path: Path, server: ServerIdentity) -> dict[str, str]:
-    """Return, of indexes that a lock has put back on this database, the names that they had, by those of now.
+    """Return, of indexes that locks have put back on this database, the names that they had, by their own.
 
-    Plans that use them count as those of before. Raises LedgerError.
+    Plans that use them count as those of before. Those of locks that are over count too: an anchor that was taken under
+    one has them. Raises LedgerError.
     """
     if not ledger_path.exists():
         return {}
     with Ledger.open(ledger_path) as ledger:
         found = leases(ledger.entries(), time.time_ns(), database=database_body(server))
-    return {new: old for one in found if one.is_active for new, old in (one.expected.index_names or {}).items()}
+    return {new: old for one in found for new, old in (one.expected.index_names or {}).items()}
 
 
 def _noted(kind: Kind, ledger_path: Path, name: str, reason: str) -> SignedAnchor:

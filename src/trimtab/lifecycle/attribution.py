@@ -5,7 +5,7 @@ The source is asked for its catalog and one plan; nothing of it is changed, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from trimtab.anchor.attribute import attribute_flip
@@ -13,10 +13,10 @@ from trimtab.db.connection import connect
 from trimtab.db.explain import explain
 from trimtab.embedded.binaries import Binaries
 from trimtab.model.flip import Attribution
-from trimtab.model.plan_shape import PlanShape, plan_shape
+from trimtab.model.plan_shape import PlanShape, plan_shape, renamed
 from trimtab.model.workload import Query
 from trimtab.twin.capture import Image, read_image
-from trimtab.twin.difference import Standpoint
+from trimtab.twin.difference import Standpoint, same_indexes
 from trimtab.twin.moments import TwinMoments
 
 
@@ -29,12 +29,14 @@ def why_flipped(
     standpoint: Standpoint | None = None,
     was_generic: bool | None = None,
     others: Sequence[Query] = (),
+    index_names: Mapping[str, str] | None = None,
 ) -> Attribution:
     """Return why the plan of the first shape, at the moment of `old`, is of the second at that of `new`.
 
-    `query` has the values that it is run with now, if it has any. Raises LabError.
+    `query` has the values that it is run with now, if it has any. `index_names` are as in `renamed`: of indexes that
+    locks have put back. Raises LabError.
     """
-    with TwinMoments(old, new, query, standpoint=standpoint, others=others) as moments:
+    with TwinMoments(old, new, query, standpoint=standpoint, others=others, index_names=index_names) as moments:
         return attribute_flip(moments, *shapes, was_generic=was_generic)
 
 
@@ -54,7 +56,8 @@ def why_flipped_now(
     with closing(connect(conninfo, read_only=True)) as connection:
         plan = explain(connection, query)
     new = read_image(conninfo, Binaries.find(), with_values=old.source.has_values, progress=_silent)
-    shape = plan_shape(plan, new.source.definitions.tops())
+    names = same_indexes(old.source.definitions, new.source.definitions)
+    shape = plan_shape(renamed(plan, names), new.source.definitions.tops())
     if shape.hash == old_shape.hash:
         return None
     return why_flipped(old, new, query, (old_shape, shape), standpoint=standpoint, was_generic=was_generic)

@@ -7,15 +7,17 @@ changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from trimtab.anchor.holding import settings_for
 from trimtab.anchor.record import Measuring, measure_levels
 from trimtab.anchor.store import AnchorStore
-from trimtab.db.connection import connect
+from trimtab.db.connection import Connection, connect, source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import AnchorError, LabError
 from trimtab.lifecycle.anchor_chain import put_back_names, store_of
@@ -32,7 +34,8 @@ from trimtab.model.workload import Query
 from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin.capture import Image, read_image
-from trimtab.twin.difference import Standpoint
+from trimtab.twin.definitions import read_definitions
+from trimtab.twin.difference import Standpoint, same_indexes
 from trimtab.twin.image import load
 
 MOST = 20
@@ -99,12 +102,14 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
             seed=request.seed,
             progress=lambda done, total, what: watcher.progress(what, done, total),
         )
+        stand_for = put_back_names(request.ledger_path, snapshot.server)
+        names = _index_names(old, source, stand_for)
         levels = measure_levels(
             source,
             snapshot.workload.queries,
             Measuring(0, READ_TIMEOUT_MS, 0.0),
             parents=read_parents(source),
-            index_names=put_back_names(request.ledger_path, snapshot.server),
+            index_names=names,
             settings=settings_for(snapshot, request.role, ()),
         )
         version = source.info.server_version
@@ -125,7 +130,7 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
         )
         for number, (was, now) in enumerate(changed[:MOST]):
             watcher.progress("taking back what differs", number, len(changed[:MOST]))
-            explained.append(_explained(old, new, queries[was.query_id], was, now, request.role))
+            explained.append(_explained(old, new, queries[was.query_id], was, now, request.role, stand_for))
     explained += [ExplainedPlan(was.query_id, _share(was), None, "not looked at: too many changed")
                   for was, _ in changed[MOST:]]  # fmt: skip
     missing = tuple(was.query_id for was in wanted if was.query_id not in levels)
@@ -133,6 +138,15 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
     same = len(pairs) - len(changed) - unknown
     slower = None if later is None else slowing(anchor, later, only={was.query_id for was in wanted})
     return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, is_other, slower)
+
+
+def _index_names(old: Image, source: Connection, stand_for: Mapping[str, str]) -> dict[str, str]:
+    """Return `stand_for` and, of indexes that are the same under another name now, the names of then."""
+    try:
+        same = same_indexes(old.source.definitions, read_definitions(source))
+    except psycopg.Error as error:
+        raise source_error(error) from None
+    return {**stand_for, **{now: stand_for.get(was, was) for now, was in same.items()}}
 
 
 def is_of_another_server(anchor: Anchor, server: ServerIdentity) -> bool:
@@ -198,13 +212,27 @@ def _share(level: QueryLevel) -> float:
     return level.counted.share if level.counted is not None else 0.0
 
 
-def _explained(old: Image, new: Image, query: Query, was: QueryLevel, now: QueryLevel, role: str) -> ExplainedPlan:
+def _explained(
+    old: Image,
+    new: Image,
+    query: Query,
+    was: QueryLevel,
+    now: QueryLevel,
+    role: str,
+    stand_for: Mapping[str, str],
+) -> ExplainedPlan:
     flip = _flip(was, now, query)
     assert flip is not None, "only changed plans are explained"
     before, after, is_generic = flip
     try:
         found = why_flipped(
-            old, new, query, (before, after), standpoint=Standpoint(role or None), was_generic=is_generic
+            old,
+            new,
+            query,
+            (before, after),
+            standpoint=Standpoint(role or None),
+            was_generic=is_generic,
+            index_names=stand_for,
         )
     except LabError as error:
         return ExplainedPlan(was.query_id, _share(was), None, str(error))

@@ -7,26 +7,25 @@ the plan back is taken back before the next. Nothing is done where nothing is pr
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.anchor.lease import TTL_DAYS, Expected, Lease, LeaseState
-from trimtab.anchor.mechanism import Capability, Choice, MechanismKind, Situation, choose, scopes_of
+from trimtab.anchor.mechanism import Capability, Choice, Mechanism, MechanismKind, Situation, choose, scopes_of
 from trimtab.apply.enforce import database_body
 from trimtab.db.connection import connect
-from trimtab.errors import RefusedError, UsageError
+from trimtab.errors import ForbiddenError, RefusedError, UsageError
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.explaining import ExplainRequest, explain_plans, is_of_another_server
 from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.lock_situation import situation_of
+from trimtab.lifecycle.lock_steering import steering_choice
 from trimtab.lifecycle.lock_trial import trying_in_lab
 from trimtab.lifecycle.locking import LockRequest, Tried, TryWithout, known_leases, lock, review
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import Snapshot
-from trimtab.model.flip import (
-    Attribution,
-)
+from trimtab.model.flip import Attribution
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Query
 from trimtab.observe.snapshot import take_snapshot
@@ -69,8 +68,9 @@ class Held:
 def hold(request: HoldRequest, watcher: Watcher) -> Held:
     """Lock the query's anchored plan on the source, as the specification allows.
 
-    Raises RefusedError `lock.unchanged` when the plan is the anchored one, `lock.unexplained` when nothing was proven;
-    and what explaining and locking raise.
+    Where nothing that takes the cause away does, settings that steer the planner are looked for. Raises RefusedError
+    `lock.unchanged` when the plan is the anchored one, `lock.unexplained` when nothing was proven; and what explaining
+    and locking raise: `done` of a refusal is then the `Held`, with the cause and all that was tried.
     """
     store = store_of(request.ledger_path)
     anchor = store.find(request.name).anchor
@@ -88,12 +88,31 @@ def hold(request: HoldRequest, watcher: Watcher) -> Held:
     specification = governing(request.spec, request.ledger_path)
     query = snapshot.workload.query(request.query_id)
     situation = situation_of(attribution, old, snapshot, specification, request.ledger_path)
-    choice = choose(situation, _capability(snapshot, request.role, specification))
     level = anchor.query(request.query_id)
     is_generic = level is not None and attribution.old.hash == level.generic_shape != level.plan_shape
-    lease, tried = _tried(request, query, choice, situation, attribution.old.hash, anchor.id, is_generic=is_generic)
-    closed = tuple((kind.value, reason) for kind, reason in choice.closed)
-    return Held(anchor.id, request.query_id, attribution, lease, tuple(tried), closed)
+    capability = _capability(snapshot, request.role, specification)
+    attempts = _Attempts(request, query, situation, attribution, anchor.id, is_generic=is_generic)
+    attempts.try_all(choose(situation, capability))
+    if attempts.lease is None and attempts.can_go_on:
+        steering = steering_choice(
+            request.conninfo,
+            request.ledger_path,
+            snapshot,
+            query,
+            attribution,
+            old,
+            specification,
+            capability,
+            role=request.role,
+            is_generic=is_generic,
+            pg_bin=request.pg_bin,
+            watcher=watcher,
+        )
+        attempts.try_all(steering)
+    if attempts.lease is None and attempts.refusal is not None:
+        attempts.refusal.done = attempts.held()
+        raise attempts.refusal
+    return attempts.held()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,46 +202,72 @@ def _attribution(request: HoldRequest, watcher: Watcher) -> Attribution:
     return plan.attribution
 
 
-def _tried(
-    request: HoldRequest,
-    query: Query,
-    choice: Choice,
-    situation: Situation,
-    shape: str,
-    anchor_id: str,
-    *,
-    is_generic: bool,
-) -> tuple[Lease | None, list[tuple[str, str]]]:
-    tried: list[tuple[str, str]] = []
-    for mechanism in choice.mechanisms:
-        if not mechanism.changes:
-            tried.append((mechanism.kind.value, mechanism.reason))
-            continue
+@dataclass(slots=True)
+class _Attempts:
+    """Tries ways one after another, and remembers what became of each. `refusal` is the first that forbade one."""
+
+    request: HoldRequest
+    query: Query
+    situation: Situation
+    attribution: Attribution
+    anchor_id: str
+    is_generic: bool
+    lease: Lease | None = None
+    refusal: RefusedError | None = None
+    can_go_on: bool = True
+    tried: list[tuple[str, str]] = field(default_factory=list)
+    closed: list[tuple[str, str]] = field(default_factory=list)
+
+    def try_all(self, choice: Choice) -> None:
+        """Try the ways until one holds. What the specification forbids is told, and the next is tried.
+
+        Who is refused for another reason, as by a lock that is held or frozen, would be refused each time.
+        """
+        self.closed += [(kind.value, reason) for kind, reason in choice.closed]
+        for mechanism in choice.mechanisms:
+            if self.lease is not None or not self.can_go_on:
+                return
+            if not mechanism.changes:
+                self.tried.append((mechanism.kind.value, mechanism.reason))
+                continue
+            try:
+                lease = lock(self._request(mechanism))
+            except RefusedError as error:
+                self.tried.append((mechanism.kind.value, str(error)))
+                self.refusal = self.refusal or error
+                self.can_go_on = isinstance(error, ForbiddenError)
+                continue
+            self.tried.append((mechanism.kind.value, lease.reason))
+            if lease.is_active:
+                self.lease = lease
+
+    def held(self) -> Held:
+        """Return what became of it."""
+        return Held(self.anchor_id, self.query.id, self.attribution, self.lease, tuple(self.tried), tuple(self.closed))
+
+    def _request(self, mechanism: Mechanism) -> LockRequest:
         is_mode = mechanism.kind is MechanismKind.PLAN_CACHE_MODE
-        mode = "prepared" if is_mode else "generic" if is_generic else "custom"
         is_index = mechanism.kind is MechanismKind.INDEX
-        new_names = [index.name for index in situation.indexes]
-        names = dict(zip(new_names, situation.index_names, strict=True)) if is_index else None
-        lease = lock(
-            LockRequest(
-                conninfo=request.conninfo,
-                ledger_path=request.ledger_path,
-                query=query,
-                expected=Expected(shape, mode, names),
-                changes=mechanism.changes,
-                mechanism=mechanism.kind.value,
-                anchor_id=anchor_id,
-                role=request.role,
-                spec=request.spec,
-                ttl_days=request.ttl_days,
-                size_bytes=situation.index_bytes if is_index else 0,
-                is_confirmed=request.is_confirmed,
-            )
+        names = dict(zip((i.name for i in self.situation.indexes), self.situation.index_names, strict=True))
+        request = self.request
+        return LockRequest(
+            conninfo=request.conninfo,
+            ledger_path=request.ledger_path,
+            query=self.query,
+            expected=Expected(
+                self.attribution.old.hash,
+                "prepared" if is_mode else "generic" if self.is_generic else "custom",
+                names if is_index else None,
+            ),
+            changes=mechanism.changes,
+            mechanism=mechanism.kind.value,
+            anchor_id=self.anchor_id,
+            role=request.role,
+            spec=request.spec,
+            ttl_days=request.ttl_days,
+            size_bytes=self.situation.index_bytes if is_index else 0,
+            is_confirmed=request.is_confirmed,
         )
-        tried.append((mechanism.kind.value, lease.reason))
-        if lease.is_active:
-            return lease, tried
-    return None, tried
 
 
 def _capability(snapshot: Snapshot, role: str, specification: Specification) -> Capability:

@@ -62,7 +62,7 @@ def situation_of(
         cause=_CAUSES.get(attribution.kind, Cause.UNKNOWN),
         indexes=tuple(index for index, _ in indexes),
         index_names=tuple(name for _, name in indexes),
-        index_bytes=index_bytes([(index.schema, name) for index, name in indexes], before),
+        index_bytes=index_bytes([(c.schema, c.name) for c in causes if isinstance(c, IndexDifference)], before),
         statistics_objects=tuple(
             found
             for cause in causes
@@ -109,7 +109,7 @@ def _indexes(cause: IndexDifference, before: Source, prefix: str) -> Iterator[tu
     for index in before.definitions.indexes:
         # A change creates no unique index: that is a constraint, and not for a plan's sake to be put back.
         if (index.schema, index.name) == (cause.schema, cause.name) and cause.how != "created" and not index.is_unique:
-            yield put_back_index(index, prefix), index.name
+            yield put_back_index(index, prefix), cause.known_as or index.name
 
 
 def _objects(cause: ObjectStatistics, before: Source, prefix: str) -> Iterator[CreateStatistics]:

@@ -30,20 +30,21 @@ from trimtab.anchor.lease import (
 )
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.statistics_files import DIRECTORY, StatisticsFiles
-from trimtab.errors import RefusedError, SourceError, TrimtabError, UsageError
+from trimtab.errors import ForbiddenError, RefusedError, SourceError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.approving import waiting_in
 from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.journal import Journal
+from trimtab.lifecycle.lock_look import undone
 from trimtab.lifecycle.recover import recover, recovering
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.workshop import READ_TIMEOUT_MS
 from trimtab.model.applied import Applied
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.change import Change, RestoreStatistics
-from trimtab.model.strategy import Outcome, Strategy
+from trimtab.model.strategy import Outcome, Strategy, Verdict
 from trimtab.model.workload import Query
 from trimtab.observe.parents import read_parents
 
@@ -150,13 +151,15 @@ def lock(request: LockRequest, *, clock: Callable[[], int] = time.time_ns) -> Le
             flips=0,
             state=LeaseState.PROPOSED,
         )
-        _refuse_held(desk, lease)
+        _make_way(desk, lease)
         _refuse_flipping(desk, lease, is_confirmed=request.is_confirmed)
         desk.journal().proposed(strategy)
         desk.note(lease, Note.PROPOSED, strategy.reason)
         try:
             applied = desk.enforcer.apply(strategy)
         except TrimtabError as error:
+            if isinstance(error, ForbiddenError) and isinstance(error.verdict, Verdict):
+                desk.journal().validated(strategy, error.verdict)
             desk.journal().ended(strategy.id, Outcome.FAILED, str(error))
             if isinstance(error, RefusedError):  # then nothing of it was begun
                 desk.note(lease, Note.NOT_HELD, str(error))
@@ -343,9 +346,14 @@ def _active(desk: _Desk, lease_id: str) -> Lease:
     return found
 
 
-def _refuse_held(desk: _Desk, lease: Lease) -> None:
+def _make_way(desk: _Desk, lease: Lease) -> None:
+    """Refuse to set a lock that holds already. One that is broken, or was undone by others, makes way."""
     for other in desk.known():
         if other.is_active and (other.query_id, other.strategy_id) == (lease.query_id, lease.strategy_id):
+            gone = undone(desk.enforcer.connection, _standing(desk, other), desk.snapshot)
+            if other.state is LeaseState.BROKEN or gone:
+                _taken_back(desk, other, Note.REPLACED, f"it did not hold: {lease.id} takes its place")
+                continue
             raise RefusedError(
                 f"the plan of {lease.query_id} was not locked again: lease {other.id} holds it by the same changes",
                 code="lock.held",

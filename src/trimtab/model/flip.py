@@ -63,12 +63,16 @@ class ObjectStatistics:
 
 @dataclass(frozen=True, slots=True)
 class IndexDifference:
-    """An index was created, dropped or changed."""
+    """An index was created, dropped or changed. `known_as` is its name in shapes of plans, "" for its own.
+
+    One that a lock has put back has another name than the one for which it stands.
+    """
 
     schema: str
     name: str
     table: str
     how: str
+    known_as: str = ""
 
     def __str__(self) -> str:
         return f"index {self.schema}.{self.name} on {self.table} {self.how}"

@@ -42,6 +42,7 @@ def _lease(lease: Lease) -> dict[str, object]:
         "role": lease.role,
         "created_ns": str(lease.created_ns),
         "expires_ns": str(lease.expires_ns),
+        "seen_ns": str(lease.seen_ns),
         "flips": lease.flips,
         "state": lease.state.value,
         "reason": lease.reason,

@@ -5,8 +5,8 @@ It tells that things differ, never by which value, and not whether a plan change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from trimtab.model.flip import (
@@ -21,7 +21,7 @@ from trimtab.model.flip import (
     VersionDifference,
 )
 from trimtab.twin.capture import Image
-from trimtab.twin.definitions import IndexDefinition, ScopedSetting
+from trimtab.twin.definitions import Definitions, IndexDefinition, ScopedSetting
 from trimtab.twin.extended import ExtendedValues
 from trimtab.twin.source import RelationFacts, Source
 
@@ -43,11 +43,17 @@ class Standpoint:
     function: str = ""
 
 
-def differences(old: Image, new: Image, standpoint: Standpoint | None = None) -> tuple[Difference, ...]:
-    """Return what differs. Partitions and children count as their topmost parent, indexes as their table."""
+def differences(
+    old: Image, new: Image, standpoint: Standpoint | None = None, index_names: Mapping[str, str] | None = None
+) -> tuple[Difference, ...]:
+    """Return what differs. Partitions and children count as their topmost parent, indexes as their table.
+
+    An index that has another name now, and is the same, is no difference. `index_names` are as in `renamed`.
+    """
     stand = standpoint or Standpoint()
     before, now = old.source, new.source
-    found: list[Difference] = [*_indexes(before, now), *_objects(before, now)]
+    same = same_indexes(before.definitions, now.definitions)
+    found: list[Difference] = [*_indexes(before, now, same, index_names or {}), *_objects(before, now)]
     found += [_setting(name, before, now, stand) for name in _moved_settings(before, now, stand)]
     tables = Families(before, now)
     found += [TableStatistics(*table) for table in sorted(_restated(before, now, tables))]
@@ -55,10 +61,30 @@ def differences(old: Image, new: Image, standpoint: Standpoint | None = None) ->
     schemas = [SchemaDifference(*name) for name in sorted(_redefined(before, now))]
     # Creating the same anew changes the archive too, and so does what has no name of its own here, as a function.
     is_told = found and any(isinstance(d, IndexDifference | ObjectStatistics | SettingDifference) for d in found)
-    if old.schema_digest != new.schema_digest and not schemas and not is_told:
+    if old.schema_digest != new.schema_digest and not schemas and not is_told and not same:
         schemas = [SchemaDifference("", "")]
     version = [VersionDifference(before.major, now.major)] if before.major != now.major else []
     return (*found, *schemas, *version)
+
+
+def same_indexes(before: Definitions, now: Definitions) -> dict[str, str]:
+    """Return, of indexes that have another name now and are the same, the name that they had, by that of now."""
+
+    def apart(own: Definitions, other: Definitions) -> dict[IndexDefinition, list[str]]:
+        """The names of those that the other does not have by name, by what they are."""
+        known = {(index.schema, index.name) for index in other.indexes}
+        found: dict[IndexDefinition, list[str]] = {}
+        for index in sorted(own.indexes, key=lambda index: index.name):
+            if (index.schema, index.name) not in known:
+                found.setdefault(replace(index, name=""), []).append(index.name)
+        return found
+
+    gone = apart(before, now)
+    return {
+        name: was
+        for index, names in apart(now, before).items()
+        for name, was in zip(names, gone.get(index, ()), strict=False)
+    }
 
 
 class Families:
@@ -131,16 +157,20 @@ def _levels(source: Source, name: str, standpoint: Standpoint) -> dict[str, Scop
     }
 
 
-def _indexes(before: Source, now: Source) -> Iterator[Difference]:
+def _indexes(
+    before: Source, now: Source, same: Mapping[str, str], index_names: Mapping[str, str]
+) -> Iterator[Difference]:
     tops = now.definitions.tops() or before.definitions.tops()
 
     def key(index: IndexDefinition) -> Name:
         return index.schema, index.name
 
     for how, index in _changes(before.definitions.indexes, now.definitions.indexes, key):
+        if index.name in (same.values() if how == "dropped" else same):
+            continue
         schema, table = tops.get((index.schema, index.table), (index.schema, index.table))
         # Of a partitioned index the children come and go with it.
-        yield IndexDifference(schema, index.name, table, how)
+        yield IndexDifference(schema, index.name, table, how, index_names.get(index.name, ""))
 
 
 def _objects(before: Source, now: Source) -> Iterator[Difference]:

@@ -14,12 +14,12 @@ from types import TracebackType
 from trimtab.embedded.binaries import Binaries
 from trimtab.model.flip import Difference, Name
 from trimtab.model.plan import Plan
-from trimtab.model.plan_shape import PlanShape, plan_shape
+from trimtab.model.plan_shape import PlanShape, plan_shape, renamed
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 from trimtab.twin.build import build, programs_for
 from trimtab.twin.capture import Image
-from trimtab.twin.difference import Families, Standpoint, differences
+from trimtab.twin.difference import Families, Standpoint, differences, same_indexes
 from trimtab.twin.mixture import Mixture, mix, setting
 from trimtab.twin.source import Source
 from trimtab.twin.twin import Twin
@@ -29,7 +29,8 @@ class TwinMoments:
     """The two moments, for one query. Use it as a context manager: its twins are gone afterwards.
 
     `others` are the same statement with other values, as far as they are known. `programs` finds those of a major
-    version, or the nearest.
+    version, or the nearest. `index_names` lead from indexes that stand for others to the names of these; one that has
+    another name now and is the same is found by itself.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class TwinMoments:
         *,
         standpoint: Standpoint | None = None,
         others: Sequence[Query] = (),
+        index_names: Mapping[str, str] | None = None,
         programs: Callable[[int], Binaries] = Binaries.for_major,
         progress: Callable[[int, int, str], None] = lambda _done, _total, _what: None,
     ) -> None:
@@ -49,6 +51,9 @@ class TwinMoments:
         self._stack = ExitStack()
         self._twins: dict[tuple[bool, bool], tuple[Twin, Source]] = {}
         self._tops = {**old.source.definitions.tops(), **new.source.definitions.tops()}
+        stand_for = index_names or {}
+        same = same_indexes(old.source.definitions, new.source.definitions)
+        self._index_names = {**stand_for, **{now: stand_for.get(was, was) for now, was in same.items()}}
 
     def __enter__(self) -> TwinMoments:
         return self
@@ -62,7 +67,7 @@ class TwinMoments:
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """All that differs between the two moments, of what plans depend on."""
-        return differences(self._old, self._new, self._standpoint)
+        return differences(self._old, self._new, self._standpoint, self._index_names)
 
     @cached_property
     def relations(self) -> frozenset[Name]:
@@ -101,8 +106,8 @@ class TwinMoments:
         return [self._asked(other, now, is_generic=False) for other in self._others if other.is_runnable]
 
     def shape_of(self, plan: Plan) -> PlanShape:
-        """Return the plan's shape, partitions folded."""
-        return plan_shape(plan, self._tops)
+        """Return the plan's shape, partitions folded and indexes under the names for which they stand."""
+        return plan_shape(renamed(plan, self._index_names), self._tops)
 
     def _mixed(self, without: Sequence[Difference]) -> Mixture:
         return mix(self._old, self._new, self.differences, frozenset(without), self._standpoint)

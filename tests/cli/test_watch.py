@@ -129,3 +129,14 @@ def test_a_server_that_is_not_there_is_refused(program: Program) -> None:
     refused = program.run("watch", "host=127.0.0.1 port=1 dbname=x")
     assert (refused.code, refused.reason) == (3, "source.unreachable")
     assert not (program.ledger_path.parent / "watch").exists()
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_other_databases(market: Market, program: Program) -> None:
+    program.succeed("watch", market.dsn, "--once")
+    directory = program.ledger_path.parent / "watch"
+    (directory / "empty.db").touch(0o600)
+    shown = program.run("watch", "--status")
+    assert (shown.code, shown.reason) == (7, "watch.store_empty")
+    assert "nobody watches now" in shown.stdout
+    documents = program.run("watch", "--status", "--json")
+    assert len(documents.document["watches"]) == 1

@@ -436,3 +436,20 @@ def test_a_file_that_is_no_store_is_refused(world: World) -> None:
     with pytest.raises(LedgerError) as refused:
         world.watch(3)
     assert refused.value.code == "watch.store_corrupt"
+
+
+def test_a_file_that_could_not_be_begun_says_so_and_is_begun_by_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_file, "MOST_BYTES", 4096)
+    with pytest.raises(LedgerError) as refused:
+        world.watch(3)
+    assert refused.value.code == "watch.store_unwritable"
+    monkeypatch.undo()
+    for content in (world.path.read_bytes(), b""):
+        world.path.write_bytes(content)
+        with pytest.raises(LedgerError) as refused:
+            status_document(world.path, now_ns=1)
+        assert refused.value.code == "watch.store_empty", "it is no other program's"
+    world.watch(3)
+    assert status_document(world.path, now_ns=1)["rounds"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.cli.commands import ledger_of, load, print_json, source_of, stdout_console
 from trimtab.cli.text import printable, say, share, tell
-from trimtab.errors import RegressionError, TrimtabError, UsageError
+from trimtab.errors import LedgerError, RegressionError, TrimtabError, UsageError
 
 if TYPE_CHECKING:
     from trimtab.lifecycle.watch_round import Told
@@ -89,8 +89,15 @@ def status(asked: Asked, *, as_json: bool) -> int:
     loaded = load(asked.config)
     wanted = _database_of(asked, loaded)
     now_ns = time.time_ns()
-    documents = [status_document(path, now_ns=now_ns) for path in stores(ledger_of(loaded))]
+    documents, unreadable = [], []
+    for path in stores(ledger_of(loaded)):
+        try:
+            documents.append(status_document(path, now_ns=now_ns))
+        except LedgerError as error:  # the other databases are told all the same
+            unreadable.append(error)
     documents = [document for document in documents if wanted in (None, document["database"])]
+    if not documents and unreadable:
+        raise unreadable[0]
     if not documents:
         raise UsageError(
             "nothing is watched" if wanted is None else f"{printable(wanted)} is not watched",
@@ -102,7 +109,9 @@ def status(asked: Asked, *, as_json: bool) -> int:
     else:
         for document in documents:
             _show(document)
-    return _verdict(documents)
+    for fault in unreadable:
+        tell(fault)
+    return unreadable[0].exit_code if unreadable else _verdict(documents)
 
 
 def parse_duration(text: str) -> float:

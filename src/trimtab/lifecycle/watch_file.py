@@ -103,9 +103,16 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def require_known(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse another program's file, and a later version's. Raises LedgerError."""
+    """Refuse another program's file, one that was never begun, and a later version's. Raises LedgerError."""
     [application] = connection.execute("PRAGMA application_id").fetchone()
     [version] = connection.execute("PRAGMA user_version").fetchone()
+    [objects] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == version == objects == 0:
+        raise LedgerError(
+            f"the watch's file {path} holds nothing yet: it could not be begun, most likely because the disk was full",
+            code="watch.store_empty",
+            next_step="Make room and start `trimtab watch` again: it begins the file then.",
+        )
     if application != APPLICATION_ID:
         raise _corrupt(path, "it is another program's database")
     if version != SCHEMA_VERSION:

@@ -81,7 +81,7 @@ class WatchStore:
 
     @classmethod
     def reader(cls, path: Path) -> WatchStore:
-        """Open the file for reading. Raises LedgerError `watch.store_corrupt`, `watch.store_newer`."""
+        """Open the file for reading. Raises LedgerError `watch.store_corrupt`, `_newer`, `_empty`."""
         with faults(path):
             connection = open_database(path, is_writer=False)
             require_known(connection, path)

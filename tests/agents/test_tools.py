@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import anyio
 import pytest
 from mcp.client import Client
 
@@ -47,10 +48,9 @@ async def _fleet(client: Client) -> None:
     assert health["size_bytes"] > 0
     for name in ("monitor_optimization", "monitor_db_optimization"):
         monitored = told(await client.call_tool(name))
-        assert {each["database"]: each["why_not"] for each in monitored["databases"]} == {
-            "shop": "",
-            "gone": "source.unreachable",
-        }
+        found = {each["now"]["database"]: each["now"]["why_not"] for each in monitored["databases"]}
+        assert found == {"shop": "", "gone": "source.unreachable"}
+        assert {each["collected"]["state"] for each in monitored["databases"]} == {"not collected"}
     assert refused(await client.call_tool("health", {"database": "gone"})) == "source.unreachable"
 
 
@@ -128,3 +128,26 @@ async def test_an_anchor_is_taken_checked_and_compared_with_the_plans_of_now(pla
         assert any("by_customer" in line for line in compared["only_later"])
         detail = told(await client.call_tool("query_detail", {"database": "shop", "query_id": ours}))
         assert (detail["is_anchored_plan"], detail["level"]["anchor_id"]) == (False, taken["anchor_id"])
+
+
+async def test_what_was_collected_is_told_and_what_was_not_is_told_as_that(place: Place) -> None:
+    async with place.client() as client:
+        asked = {"database": "shop", "window_seconds": 3600}
+        assert refused(await client.call_tool("top_queries", asked)) == "mcp.not_collected"
+        collecting = place.program.start(
+            "collect", "--databases", "shop", "--interval", "1s", "--for", "4", "--config", place.config
+        )
+        while collecting.is_running():
+            place.market.play()
+            await anyio.sleep(0.2)
+        assert collecting.wait().code == 0
+        top = told(await client.call_tool("top_queries", asked))
+        assert top["measured_seconds"] > 1
+        ours = next(each for each in top["queries"] if "customer_id" in each["text"])
+        detail = told(await client.call_tool("query_detail", {"database": "shop", "query_id": ours["query_id"]}))
+        assert detail["last_day"]["calls"] > 0
+        assert detail["last_day"]["points"]
+        [monitored] = told(await client.call_tool("monitor_optimization", {"databases": ["shop"]}))["databases"]
+        assert monitored["collected"]["metrics"]["transactions_per_second"] > 0
+        fleet = told(await client.call_tool("fleet_list"))
+        assert {each["database"]: each["collected_state"] for each in fleet["databases"]}["gone"] == "not collected"

@@ -27,6 +27,7 @@ class DatabaseEntry(Answer):
     proposals_waiting: int | None
     watch_state: str = Field(description="What `trimtab watch` says, or 'not watched'.")
     open_alarms: int
+    collected_state: str = Field(description="What `trimtab collect` says, or 'not collected'.")
 
 
 class Fleet(Answer):
@@ -75,11 +76,26 @@ class Health(Answer):
     changes_are_frozen: bool = False
 
 
+class Collected(Answer):
+    """What `trimtab collect` keeps of a database: numbers of the last quarter of an hour; null: not measured."""
+
+    state: str = Field(description="up, down, stale (nobody looks now), new, or 'not collected'.")
+    age_seconds: float | None = Field(description="How old the last values are.")
+    metrics: dict[str, float | None] = Field(description="By the names of docs/history.md.")
+
+
+class MonitoredDatabase(Answer):
+    """A database at this moment, and over the last quarter of an hour."""
+
+    now: Health
+    collected: Collected
+
+
 class Monitored(Answer):
     """Databases at this moment, those that cannot be reached too."""
 
     read_at: str
-    databases: list[Health]
+    databases: list[MonitoredDatabase]
     spec_id: str
     applied_changes: int = Field(description="Changes of the ledger that were applied, on all databases.")
     compliant_share: float | None = Field(
@@ -102,10 +118,12 @@ class TopQuery(Answer):
 
 
 class TopQueries(Answer):
-    """The heaviest queries, as pg_stat_statements has counted them since counted_since."""
+    """The heaviest queries, by the counters of now, or of a window of the history."""
 
     database: str
+    source: str
     counted_since: str | None
+    measured_seconds: float | None = Field(description="Of a window of the history: how much of it was measured.")
     order_by: str
     queries: list[TopQuery]
     next_cursor: str | None
@@ -133,6 +151,29 @@ class AnchoredLevel(Answer):
     mean_ms: float | None
 
 
+class HistoryPoint(Answer):
+    """A stretch of a query's history."""
+
+    at: str
+    seconds: float
+    mean_ms: float | None
+    calls_per_second: float | None
+
+
+class QueryHistory(Answer):
+    """A query over the last day, as `trimtab collect` and the server's log have it."""
+
+    measured_seconds: float
+    calls: float
+    mean_ms: float | None
+    p50_ms: float | None = Field(description="Of single executions of the log; null where none were read.")
+    p95_ms: float | None
+    p99_ms: float | None
+    points: list[HistoryPoint]
+    plan_shapes: list[str] = Field(description="Plans that auto_explain told of, by shape.")
+    events: list[str] = Field(description="Kinds of what happened to the server meanwhile, the newest first.")
+
+
 class QueryDetail(Answer):
     """A query of now: counters, plan (planned, not run), and the level that it is held to."""
 
@@ -143,6 +184,7 @@ class QueryDetail(Answer):
     why_no_plan: str
     level: AnchoredLevel | None
     is_anchored_plan: bool | None = Field(description="Whether the plan is that of the anchor; null: not known.")
+    last_day: QueryHistory | None = Field(description="Null where nothing is collected.")
 
 
 class PlanComparison(Answer):

@@ -13,6 +13,7 @@ from trimtab.cli.commands import ledger_of
 from trimtab.cli.passwords import conninfo_of
 from trimtab.config import Config, Database, load_config
 from trimtab.errors import ConfigError, UsageError
+from trimtab.lifecycle.ledger_view import LedgerViewer
 from trimtab.mcp.bounds import Bounds
 from trimtab.model.agent import Agent
 from trimtab.spec.load import DEFAULT_ID, known_ids
@@ -24,11 +25,12 @@ CONFIGURED = "configured"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that the tools share. `agent` is told of in what they write."""
+    """All that the tools share. `agent` is told of in what they write; `viewer` reads of the ledger what is new."""
 
     config: Config
     ledger_path: Path
     agent: Agent
+    viewer: LedgerViewer
     allows_sql: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
@@ -50,7 +52,8 @@ class Desk:
                 code="mcp.agent",
                 next_step="Give another name with --agent.",
             ) from None
-        return cls(config, ledger_of(config), agent, allows_sql)
+        path = ledger_of(config)
+        return cls(config, path, agent, LedgerViewer(path), allows_sql)
 
     def offering(self, tools_digest: str) -> Desk:
         """Return the desk of an agent that is offered the tools of that digest."""

@@ -30,7 +30,7 @@ def page(
 
     `of` names the list. Raises UsageError `mcp.cursor`.
     """
-    start = _read(cursor, of)
+    start = offset_of(cursor, of)
     found: list[_Shown] = []
     size = 0
     for item in items[start : start + limit]:
@@ -40,14 +40,16 @@ def page(
             break
         found.append(one)
     end = start + len(found)
-    return found, _write(of, end) if end < len(items) else None
+    return found, next_cursor(of, end) if end < len(items) else None
 
 
-def _write(of: str, start: int) -> str:
+def next_cursor(of: str, start: int) -> str:
+    """Return the cursor of the list `of` that goes on at `start`."""
     return base64.urlsafe_b64encode(json.dumps([of, start]).encode()).decode().rstrip("=")
 
 
-def _read(cursor: str | None, of: str) -> int:
+def offset_of(cursor: str | None, of: str) -> int:
+    """Return where a cursor goes on, 0 without one. Raises UsageError `mcp.cursor`."""
     if cursor is None:
         return 0
     try:

@@ -16,8 +16,6 @@ from mcp_types import Annotations
 
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.ledger.entry import Entry
-from trimtab.ledger.history import strategy_lives
-from trimtab.ledger.ledger import Ledger
 from trimtab.mcp.desk import CONFIGURED, Desk
 from trimtab.mcp.tools_changes import ChangeTools
 from trimtab.mcp.tools_rules import RuleTools
@@ -70,10 +68,9 @@ class Resources:
         return _told(lambda: self._evidence_of(subject))
 
     def _evidence_of(self, subject: str) -> str:
-        with Ledger.open(self.desk.ledger_path) as ledger:
-            known = tuple(ledger.entries())
-        entries = [entry for life in strategy_lives(known, subject) for entry in life.entries]
-        entries = entries or [entry for entry in known if entry.run_id == subject]
+        view = self.desk.viewer.view()
+        entries = [entry for life in view.lives if life.strategy_id == subject for entry in life.entries]
+        entries = entries or [entry for entry in view.entries if entry.run_id == subject]
         if not entries:
             raise UsageError("it is not in the ledger", code="show.unknown", next_step="change_status lists proposals.")
         kept: list[object] = []

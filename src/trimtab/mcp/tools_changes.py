@@ -20,8 +20,6 @@ from trimtab import api, api_agents
 from trimtab.anchor.force import Standing, reference
 from trimtab.api_spec import Compliance
 from trimtab.errors import AnchorError
-from trimtab.ledger.history import strategy_lives
-from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.approving import Waiting, find
 from trimtab.mcp import change_answers as told
 from trimtab.mcp.answering import Offer
@@ -31,7 +29,7 @@ from trimtab.mcp.bounds import Flood
 from trimtab.mcp.desk import CONFIGURED, Desk
 from trimtab.mcp.documents import indexes_advised, optimized, proposed, refused, trial_told
 from trimtab.mcp.job import run_job
-from trimtab.mcp.ledger_view import LedgerView
+from trimtab.mcp.noted import Noted
 from trimtab.mcp.paging import page
 from trimtab.mcp.wishes import Changes
 from trimtab.model.comparison import Judgement
@@ -165,7 +163,9 @@ class ChangeTools:
                 for each in (() if compared is None else compared.queries)
                 if each.judgement in wanted
             ][:50],
-            open_alarms=LedgerView.read(path).alarms(of_database[-1].anchor.database) if of_database else [],
+            open_alarms=Noted.read(self.desk.viewer, path).alarms(of_database[-1].anchor.database)
+            if of_database
+            else [],
             next_cursor=following,
         )
 
@@ -197,7 +197,7 @@ class ChangeTools:
         path = self.desk.ledger_path
         if change_id is None:
             shown, following = page(
-                api.waiting_approvals(ledger_path=path)[::-1],
+                self.desk.viewer.view().waiting[::-1],
                 change_entry,
                 of="change_status",
                 cursor=cursor,
@@ -212,8 +212,7 @@ class ChangeTools:
                 next_cursor=following,
             )
         found = find(path, change_id)
-        with Ledger.open(path) as ledger:
-            lives = strategy_lives(ledger.entries(), found.request.strategy.id)
+        lives = [life for life in self.desk.viewer.view().lives if life.strategy_id == found.request.strategy.id]
         events = [
             told.LifeEvent(
                 seq=entry.seq, at=_at(entry.at_ns), kind=entry.kind.value, run_id=entry.run_id, hash=entry.hash

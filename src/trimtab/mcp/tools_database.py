@@ -25,6 +25,7 @@ from trimtab.mcp.answers import (
     Fleet,
     Health,
     Monitored,
+    MonitoredDatabase,
     PlanComparison,
     PlanShown,
     QueryDetail,
@@ -33,8 +34,9 @@ from trimtab.mcp.answers import (
     TopQuery,
 )
 from trimtab.mcp.arguments import AnchorId, Cursor, Database, Limit, QueryId, SpecId
+from trimtab.mcp.collected import collected, collected_queries, collected_states, last_day
 from trimtab.mcp.desk import CONFIGURED, Desk
-from trimtab.mcp.ledger_view import LedgerView
+from trimtab.mcp.noted import Noted
 from trimtab.mcp.paging import page
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.catalog import ServerIdentity
@@ -63,15 +65,20 @@ class DatabaseTools:
 
     def fleet_list(self, limit: Limit = 50, cursor: Cursor = None) -> Fleet:
         """List the databases and the workload files that other tools take by name. No server is asked."""
-        view = LedgerView.read(self.desk.ledger_path)
+        view = Noted.read(self.desk.viewer, self.desk.ledger_path)
+        states = collected_states(self.desk.config)
         entries, following = page(
-            self.desk.names, lambda name: self._entry(name, view), of="fleet_list", cursor=cursor, limit=limit
+            self.desk.names,
+            lambda name: self._entry(name, view, states.get(name, "not collected")),
+            of="fleet_list",
+            cursor=cursor,
+            limit=limit,
         )
         return Fleet(databases=entries, workloads=sorted(self.desk.config.workloads), next_cursor=following)
 
     def health(self, database: Database) -> Health:
         """Tell how a database is at this moment: sessions, waits, cache, size, alarms, what Trimtab changed there."""
-        return self._health(database, LedgerView.read(self.desk.ledger_path))
+        return self._health(database, Noted.read(self.desk.viewer, self.desk.ledger_path))
 
     def monitor_optimization(
         self,
@@ -97,13 +104,25 @@ class DatabaseTools:
         order_by: Literal["total_ms", "calls", "mean_ms"] = "total_ms",
         limit: Limit = 20,
         cursor: Cursor = None,
+        window_seconds: Annotated[
+            int | None, Field(ge=60, le=31_536_000, description="null: what the server has counted so far.")
+        ] = None,
     ) -> TopQueries:
-        """List the heaviest queries of a database, as pg_stat_statements counted them. Constants are taken out."""
+        """List the heaviest queries: as the server counts them now, or of a window that `trimtab collect` kept."""
+        self.desk.database(database)
+        if window_seconds is not None:
+            return collected_queries(self.desk.config, database, window_seconds, order_by, cursor=cursor, limit=limit)
         found = api_agents.heaviest_queries(self.desk.dsn(database))
         ordered = sorted(found.queries, key=lambda heavy: -_figure(heavy, order_by))
         queries, following = page(ordered, _query, of=f"top_queries {order_by}", cursor=cursor, limit=limit)
         return TopQueries(
-            database=database, counted_since=found.since, order_by=order_by, queries=queries, next_cursor=following
+            database=database,
+            source="pg_stat_statements",
+            counted_since=found.since,
+            measured_seconds=None,
+            order_by=order_by,
+            queries=queries,
+            next_cursor=following,
         )
 
     def query_detail(self, database: Database, query_id: QueryId) -> QueryDetail:
@@ -121,6 +140,7 @@ class DatabaseTools:
             why_no_plan=found.why_no_plan,
             level=None if anchor is None or level is None else _level(anchor, level),
             is_anchored_plan=_is_same(held, plan),
+            last_day=last_day(self.desk.config, database, query_id),
         )
 
     def plan_compare(
@@ -168,7 +188,7 @@ class DatabaseTools:
             is_cut=found.is_cut,
         )
 
-    def _entry(self, name: str, view: LedgerView) -> DatabaseEntry:
+    def _entry(self, name: str, view: Noted, collected_state: str) -> DatabaseEntry:
         entry, known = self.desk.database(name), self.desk.name_on_server(name)
         return DatabaseEntry(
             database=name,
@@ -178,9 +198,10 @@ class DatabaseTools:
             proposals_waiting=None if known is None else view.waiting(known),
             watch_state="not watched" if known is None else view.watch_state(known),
             open_alarms=0 if known is None else len(view.alarms(known)),
+            collected_state=collected_state,
         )
 
-    def _health(self, name: str, view: LedgerView) -> Health:
+    def _health(self, name: str, view: Noted) -> Health:
         found = api_agents.health_now(self.desk.dsn(name))
         server, known = found.server, set(Health.model_fields)
         figures = {key: value for key, value in found.figures.items() if key in known}
@@ -202,12 +223,12 @@ class DatabaseTools:
     def _monitored(
         self, names: list[str] | None, spec_id: str, limit: int, cursor: str | None, *, of: str
     ) -> Monitored:
-        view = LedgerView.read(self.desk.ledger_path)
+        view = Noted.read(self.desk.viewer, self.desk.ledger_path)
         specification = api.get_spec(self.desk.spec(spec_id), ledger_path=self.desk.ledger_path)
         for name in names or ():
             self.desk.database(name)
         databases, following = page(
-            names or self.desk.names, lambda name: self._health_or_why(name, view), of=of, cursor=cursor, limit=limit
+            names or self.desk.names, lambda name: self._now(name, view), of=of, cursor=cursor, limit=limit
         )
         applied, compliant = view.applied()
         with Ledger.open(self.desk.ledger_path) as ledger:
@@ -222,11 +243,12 @@ class DatabaseTools:
             next_cursor=following,
         )
 
-    def _health_or_why(self, name: str, view: LedgerView) -> Health:
+    def _now(self, name: str, view: Noted) -> MonitoredDatabase:
         try:
-            return self._health(name, view)
+            now = self._health(name, view)
         except TrimtabError as error:
-            return Health(database=name, reachable=False, why_not=error.code)
+            now = Health(database=name, reachable=False, why_not=error.code)
+        return MonitoredDatabase(now=now, collected=collected(self.desk.config, name))
 
     def _reference(self, server: ServerIdentity) -> Anchor | None:
         standing: list[Standing] = api.anchors(ledger_path=self.desk.ledger_path)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from trimtab.cli.text import printable
+from trimtab.report.figures import printable
 
 NAME_CHARACTERS = 200
 TEXT_CHARACTERS = 4_000

@@ -14,42 +14,38 @@ from typing import Any
 
 from trimtab.apply.switch import KillSwitch
 from trimtab.errors import TrimtabError
-from trimtab.ledger.entry import Entry, Kind
-from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents
-from trimtab.lifecycle.approving import Waiting, waiting
+from trimtab.lifecycle.ledger_view import LedgerView, LedgerViewer
 from trimtab.mcp.answers import Alarm
 from trimtab.report.watching import status_document, stores
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerView:
-    """The ledger's entries, the proposals, and what each watcher's file says."""
+class Noted:
+    """The ledger at one moment, and what each watcher's file says."""
 
-    entries: Sequence[Entry]
-    proposals: Sequence[Waiting]
+    view: LedgerView
     watches: Sequence[Mapping[str, Any]]
     switch: KillSwitch
 
     @classmethod
-    def read(cls, ledger_path: Path) -> LedgerView:
-        """Return the view of now. Raises LedgerError."""
-        with Ledger.open(ledger_path) as ledger:
-            entries = tuple(ledger.entries())
+    def read(cls, viewer: LedgerViewer, ledger_path: Path) -> Noted:
+        """Return what is noted now. Raises LedgerError."""
         watches = []
         for path in stores(ledger_path):
             with suppress(TrimtabError):  # one that cannot be read hides no other
                 watches.append(status_document(path, now_ns=time.time_ns()))
-        return cls(entries, waiting(ledger_path), watches, KillSwitch(ledger_path.parent))
+        return cls(viewer.view(), watches, KillSwitch(ledger_path.parent))
 
     def standing(self, database: str) -> int:
         """Return how many changes of ours stand on the database."""
-        return sum(applied.database == database for applied in applied_changes(self.entries))
+        return sum(applied.database == database for applied in applied_changes(self.view.entries))
 
     def waiting(self, database: str) -> int:
         """Return how many proposals wait for people there."""
         return sum(
-            each.state == "waiting" and each.request.database.get("database") == database for each in self.proposals
+            each.state == "waiting" and each.request.database.get("database") == database for each in self.view.waiting
         )
 
     def watched(self, database: str) -> Mapping[str, Any] | None:
@@ -72,10 +68,10 @@ class LedgerView:
 
     def applied(self) -> tuple[int, float | None]:
         """Return how many changes were applied, and the share of them whose strategies were found compliant."""
-        done = [each for each in intents(self.entries) if each.is_done and not each.is_revert]
+        done = [each for each in intents(self.view.entries) if each.is_done and not each.is_revert]
         verdicts = {
             (entry.run_id, entry.body.get("strategy_id")): entry.body.get("compliant") is True
-            for entry in self.entries
+            for entry in self.view.entries
             if entry.kind is Kind.STRATEGY_VALIDATED
         }
         told = {strategy_id: compliant for (_, strategy_id), compliant in verdicts.items()}

@@ -68,7 +68,14 @@ NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})
 FILE_ENDINGS = frozenset(
     {"conf", "db", "dump", "filter", "list", "log", "pid", "signed", "sql", "sqlite", "toml", "yaml"}
 )
-HIDDEN = ("init_db_optimization", "optimize_queries", "optimize_indexes", "anchor_performance")
+HIDDEN = (
+    "init_db_optimization",
+    "optimize_queries",
+    "optimize_indexes",
+    "anchor_performance",
+    "monitor_optimization",
+    "monitor_db_optimization",
+)
 
 
 def _commands() -> dict[str, set[str]]:

@@ -51,15 +51,13 @@ def serve(asked: Asked, *, as_json: bool) -> None:
         from trimtab.mcp.http import Door, read_token, serve_http
 
         token = None if asked.token_file is None else read_token(asked.token_file)
-        serve_http(agents, Door(asked.host, asked.port, asked.names, token), desk, _announce)
+        door = Door(asked.host, asked.port, asked.names, token)
+        say(f"trimtab mcp: http://{door.host}:{door.port}/mcp, {len(desk.names)} databases, agent {desk.agent.name}")
+        serve_http(agents, door, desk)
     else:
         from trimtab.mcp.stdio import serve_stdio
 
         serve_stdio(agents)
-
-
-def _announce(address: str) -> None:
-    say(f"trimtab mcp: {address}")
 
 
 def _show_tools(agents: object, *, as_json: bool) -> None:

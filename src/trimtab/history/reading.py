@@ -113,6 +113,16 @@ class History:
         samples, measured = self._samples(server, PULSE, window)
         return {metric: series_of(METRICS[metric], samples, measured) for metric in metrics}
 
+    def calls(self, window: Window) -> float | None:
+        """Return how many executions of the workload were counted on all servers; None where nobody looked."""
+        found = [
+            sample.sums[name]
+            for server, _ in self._store.servers()
+            for sample in self._samples(server, PULSE, window)[0]
+            if (name := ("statement", "calls")) in sample.sums
+        ]
+        return sum(found) if found else None
+
     def top_queries(
         self,
         name: str,

@@ -17,14 +17,15 @@ from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import SourceError
 from trimtab.history.facts import ServerFacts
-from trimtab.history.sample import Sample, joined_samples
+from trimtab.history.sample import Sample
 from trimtab.history.steps import begun_anew, sample_between
-from trimtab.model.pulse import Counted, MetricName, Pulse
+from trimtab.model.pulse import MetricName, Pulse
 from trimtab.model.traffic import StatementKey
 from trimtab.model.watched import TOTAL_MS, Gap, Interval, Reading
 from trimtab.observe.host import postmaster_of, read_host
 from trimtab.observe.own_statements import SystemNames, read_system_names
 from trimtab.observe.pulse import PulseReader
+from trimtab.observe.sessions import Session, read_sessions
 from trimtab.observe.watched import Described, Source, open_source, read_instance, read_round, read_texts
 from trimtab.observe.watched import describe as described
 
@@ -60,6 +61,7 @@ class Seen:
     """What one step found. None and empty are what was not due, or could not be read (`facts` says why).
 
     `sample` is since the step before; `interval` are statements, of which `texts` describes those that are new.
+    `sessions` are those at work, where somebody looks at them.
     """
 
     facts: ServerFacts
@@ -70,6 +72,7 @@ class Seen:
     texts: Mapping[StatementKey, Described] = field(default_factory=dict[StatementKey, Described])
     relations: Sample | None = None
     events: Sequence[Event] = ()
+    sessions: Sequence[Session] | None = None
 
 
 @dataclass(slots=True)
@@ -83,7 +86,10 @@ class _Link:
 
 @dataclass(slots=True)
 class ServerCollector:
-    """Looks at one server, step by step. `clock` tells UTC nanoseconds, `tick` monotonic seconds."""
+    """Looks at one server, step by step. `clock` tells UTC nanoseconds, `tick` monotonic seconds.
+
+    `reads_sessions` is for somebody who looks at this server's sessions now.
+    """
 
     target: Target
     pace: Pace
@@ -92,13 +98,13 @@ class ServerCollector:
     facts: ServerFacts
     application_name: str = APPLICATION_NAME
     known: dict[StatementKey, bool] = field(default_factory=dict)
+    reads_sessions: bool = False
     _link: _Link | None = None
     _pulse: Pulse | None = None
     _reading: Reading | None = None
-    _details: Mapping[MetricName, Counted] = field(default_factory=dict[MetricName, Counted])
+    _details: Pulse | None = None
     _relations: tuple[float, Pulse] | None = None
     _round_due: float = 0.0
-    _round_tick: float | None = None
     _relations_due: float = 0.0
     _failures: int = 0
 
@@ -122,53 +128,54 @@ class ServerCollector:
         is_round, is_relations = tick >= self._round_due, tick >= self._relations_due
         pulse = link.reader.pulse(wall_ns=self.clock(), tick=tick)
         events: list[Event] = []
+        sample = self._step(pulse, events)
         if is_round:
             self._round_due = tick + self.pace.round_seconds * 0.99
-            self._details = link.reader.details()
-        pulse = self._with_details(link, pulse, is_round=is_round)
-        sample = self._step(pulse, events, is_round=is_round)
+            sample = self._with_details(link, pulse, sample, events)
         found = Seen(self._up(pulse, events), pulse.moment.wall_ns, sample, pulse)
         if is_round:
             found = self._statements(link, found, events)
         if is_relations:
             self._relations_due = tick + self.pace.relations_seconds * 0.99
             found = replace(found, relations=self._tables(link, pulse), facts=self._settings(link, found.facts, events))
+        if self.reads_sessions:
+            found = replace(found, sessions=read_sessions(link.conn))
         facts = replace(found.facts, missing=dict(link.reader.missing))
         self.facts = facts
         return replace(found, facts=facts, events=events)
 
-    def _with_details(self, link: _Link, pulse: Pulse, *, is_round: bool) -> Pulse:
-        """Add what is read once a round; in between it stands still, so that a round's step has all of it."""
-        counters, gauges = {**pulse.counters, **self._details}, dict(pulse.gauges)
-        if link.postmaster is not None and is_round:
-            host = read_host(link.postmaster)
-            if host is not None:
-                counters |= host.counters
-                gauges |= host.gauges
-        elif self._pulse is not None:
-            counters |= {name: value for name, value in self._pulse.counters.items() if name[0] == "cpu"}
-        return replace(pulse, counters=counters, gauges=gauges)
-
-    def _step(self, pulse: Pulse, events: list[Event], *, is_round: bool) -> Sample | None:
+    def _step(self, pulse: Pulse, events: list[Event]) -> Sample | None:
         before, self._pulse = self._pulse, pulse
-        since, tick = self._round_tick, pulse.moment.tick
-        if is_round:
-            self._round_tick = tick
         if before is None:
             return None
         gap = gap_between(before.moment, pulse.moment)
         if gap is not None:
             events.append(("gap", {"why": gap.value, "code": gap.name.lower()}))
-            self._relations = None
-            self._round_tick = None
+            self._relations = self._details = None
             return None
-        anew = begun_anew(before, pulse)
-        if anew:
-            events.append(("counters_reset", {"counters": anew}))
-        sample = sample_between(before, pulse, seconds_between(before.moment, pulse.moment))
-        if is_round and since is not None and tick is not None:
-            sample = replace(sample, sums={**sample.sums, ("round", "seconds"): tick - since})
-        return sample
+        _tell_anew(before, pulse, events)
+        return sample_between(before, pulse, seconds_between(before.moment, pulse.moment))
+
+    def _with_details(self, link: _Link, pulse: Pulse, sample: Sample | None, events: list[Event]) -> Sample | None:
+        """Add what is read once a round: WAL, checkpoints, I/O and the host, counted since the round before."""
+        counters, gauges = dict(link.reader.details()), dict[MetricName, float]()
+        host = read_host(link.postmaster) if link.postmaster is not None else None
+        if host is not None:
+            counters |= host.counters
+            gauges |= host.gauges
+        now = replace(pulse, counters=counters, gauges=gauges, sessions={})
+        before, self._details = self._details, now
+        if before is None or sample is None:
+            return sample
+        _tell_anew(before, now, events)
+        seconds = seconds_between(before.moment, now.moment)
+        round_ = sample_between(before, now, seconds)
+        return replace(
+            sample,
+            sums={**sample.sums, **round_.sums, ("round", "seconds"): seconds},
+            means={**sample.means, **round_.means},
+            peaks={**sample.peaks, **round_.peaks},
+        )
 
     def _up(self, pulse: Pulse, events: list[Event]) -> ServerFacts:
         now, instance = pulse.moment.wall_ns, pulse.moment.instance
@@ -295,6 +302,7 @@ class ServerCollector:
             return None
 
 
-def one_sample(samples: Sequence[Sample]) -> Sample | None:
-    """Return one sample of those of a round; None when there is none."""
-    return joined_samples(samples[0].start_ns, samples) if samples else None
+def _tell_anew(before: Pulse, after: Pulse, events: list[Event]) -> None:
+    anew = begun_anew(before, after)
+    if anew:
+        events.append(("counters_reset", {"counters": anew}))

@@ -42,7 +42,7 @@ class Remembered:
 class Collecting:
     """Collectors of several servers. `start` begins, `stop` ends them all; `pause` lets them wait.
 
-    `fault` is what ended them all when it was a fault of ours.
+    `focus` is the server whose sessions somebody looks at now. `fault` is a fault of ours that ended them all.
     """
 
     targets: Iterable[Target]
@@ -52,6 +52,7 @@ class Collecting:
     application_name: str = "trimtab collect"
     clock: Callable[[], int] = time.time_ns
     tick: Callable[[], float] = time.monotonic
+    focus: str | None = None
     fault: BaseException | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -116,6 +117,8 @@ class Collecting:
             collector.close()
 
     def _step(self, target: Target, collector: ServerCollector) -> float:
+        collector.pace = self.pace
+        collector.reads_sessions = self.focus == target.name
         try:
             seen, wait = collector.step()
             self.listener.seen(target.name, seen)

@@ -1,4 +1,7 @@
-"""The SQL that makes least-privilege roles for Trimtab. It is printed for a DBA to read; Trimtab never runs it."""
+"""The SQL that makes least-privilege roles for Trimtab, and that which lets a server refuse them more by itself.
+
+Both are printed for a DBA to read; Trimtab never runs them.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +55,75 @@ GRANT pg_read_all_data TO trimtab_apply;
 --    d) Settings for a role, or for a function, which only locks of plans make: ADMIN on the role; membership in the
 --       role that owns the function.
 
+-- `trimtab init --hardening` prints SQL with which the server refuses the first two roles still more by itself.
+
 -- 4. What runs: Trimtab reads the workload from pg_stat_statements unless it is given a file. It needs
 --    shared_preload_libraries = 'pg_stat_statements' in postgresql.conf (a restart), and then, in each database:
 -- CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 """
 
 
+_HARDENING_SQL = """\
+-- Optional, beside the roles that `trimtab init` prints: with this the server itself refuses trimtab_monitor and
+-- trimtab_explain what otherwise Trimtab's own check alone keeps from being run as a read. Read it, adapt it, and run
+-- it in each database, as a superuser (psql -f FILE). It can be run again.
+
+-- 1. Functions that everybody may call by PostgreSQL's default, and that do more than read: advisory locks, NOTIFY,
+--    messages in the WAL, signals, sleep, SQL out of a string. All roles that there are keep them,
+--    through a role of their own; those two do not. For one that is made later: GRANT trimtab_not_reading TO new_role.
+--    Roles that are NOINHERIT have to be granted EXECUTE themselves.
+DO $hardening$
+DECLARE
+  wanted regprocedure;
+  other name;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_not_reading') THEN
+    CREATE ROLE trimtab_not_reading NOLOGIN;
+  END IF;
+  FOR other IN SELECT rolname FROM pg_catalog.pg_roles
+                WHERE rolname !~ '^pg_' AND NOT rolsuper
+                  AND rolname NOT IN ('trimtab_monitor', 'trimtab_explain', 'trimtab_not_reading') LOOP
+    EXECUTE pg_catalog.format('GRANT trimtab_not_reading TO %I', other);
+  END LOOP;
+  FOR wanted IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+                 WHERE p.pronamespace = 'pg_catalog'::regnamespace
+                   AND p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|setseed|pg_logical_emit_message'
+                                    || '|pg_cancel_backend|pg_terminate_backend'
+                                    || '|(query|cursor|table|schema|database)_to_xml.*|ts_stat)$')
+                   AND pg_catalog.has_function_privilege('trimtab_explain', p.oid, 'EXECUTE') LOOP
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO trimtab_not_reading', wanted);
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', wanted);
+  END LOOP;
+  -- By these two a run keeps other runs off its database, whoever applies and whoever only reads.
+  GRANT EXECUTE ON FUNCTION pg_catalog.pg_try_advisory_lock(int, int) TO trimtab_explain;
+  GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_unlock(int, int) TO trimtab_explain;
+END
+$hardening$;
+
+-- 2. Instead of pg_read_all_data, which opens pg_authid with its password hashes too: the tables of this database that
+--    are no system's. Run it again, or ALTER DEFAULT PRIVILEGES, for those that are made later: what trimtab_explain
+--    may not see is not in a clone, and is named.
+REVOKE pg_read_all_data FROM trimtab_explain;
+DO $hardening$
+DECLARE
+  place name;
+BEGIN
+  FOR place IN SELECT nspname FROM pg_catalog.pg_namespace
+                WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+    EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO trimtab_explain', place);
+    EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO trimtab_explain', place);
+    EXECUTE pg_catalog.format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO trimtab_explain', place);
+  END LOOP;
+END
+$hardening$;
+"""
+
+
 def role_sql() -> str:
     """Return the commented SQL."""
     return _ROLE_SQL
+
+
+def hardening_sql() -> str:
+    """Return the commented SQL that goes beyond roles: it takes rights from PUBLIC, which is the owner's decision."""
+    return _HARDENING_SQL

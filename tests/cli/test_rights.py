@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.setup_sql import role_sql
+from trimtab.setup_sql import hardening_sql, role_sql
 
 from .market import SPECIFICATION, Market
 from .program import Program
@@ -40,6 +40,24 @@ def _granted(what: str) -> str:
 
 def _outcomes(document: dict[str, Any]) -> Counter[str]:
     return Counter(strategy["outcome"] for strategy in document["strategies"])
+
+
+@pytest.mark.usefixtures("roles")
+def test_a_dry_run_and_an_anchor_work_for_the_role_that_explains_where_the_server_was_hardened(
+    market: Market, program: Program, quick: tuple[str, ...]
+) -> None:
+    assert program.succeed("init", "--hardening", "--json").document["hardening_sql"] == hardening_sql()
+    assert not Path("trimtab.toml").exists()
+    market.execute(hardening_sql())
+    try:
+        source = market.dsn_of("trimtab_explain")
+        dry = program.succeed("optimize", source, *quick, "--json").document
+        assert _outcomes(dry)["proven"] >= 3
+        assert [message for message in dry["messages"] if "left out" in message] == []
+        program.succeed("anchor", "create", source, *quick[:2], "--runs", "1")
+    finally:
+        market.execute("DROP OWNED BY trimtab_not_reading", "DROP ROLE trimtab_not_reading")
+        market.execute("DROP OWNED BY trimtab_explain", "GRANT pg_read_all_data, pg_monitor TO trimtab_explain")
 
 
 @pytest.mark.usefixtures("roles")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import pytest
 import yaml
 
 from trimtab.db.connection import Connection, connect
+from trimtab.db.explain import explain
 from trimtab.db.read_check import why_not_read
-from trimtab.db.read_only import read_limits
+from trimtab.db.read_only import only_reading, read_limits, require_one_query
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.setup_sql import role_sql
+from trimtab.errors import TrimtabError
+from trimtab.model.workload import Query, QueryKind
+from trimtab.setup_sql import hardening_sql, role_sql
 
 pytestmark = pytest.mark.server
 
@@ -28,8 +32,9 @@ def _texts(name: str, part: str) -> dict[str, str]:
     return {key: "".join(_SPELLED.get(c, c) for c in text) for key, text in found.items()}
 
 
-REFUSED, HARMLESS = _texts("bypass", "refused"), _texts("bypass", "harmless")
-BYPASSES, LEGITIMATE = {**REFUSED, **HARMLESS}, _texts("legitimate", "accepted")
+REFUSED, HARDENED = _texts("bypass", "refused"), _texts("bypass", "hardened")
+BY_CHECK_ALONE = _texts("bypass", "by_check_alone")
+BYPASSES, LEGITIMATE = {**REFUSED, **HARDENED, **BY_CHECK_ALONE}, _texts("legitimate", "accepted")
 
 SCHEMA = """
 CREATE TYPE mood AS ENUM ('happy', 'sad');
@@ -100,13 +105,27 @@ def picture(server: Server) -> Iterator[Callable[[], object]]:
 
 
 def _run(connection: Connection, text: str) -> None:
-    """Send the text as it is, where reads are run."""
-    with connection.transaction(force_rollback=True):
-        for name, value in read_limits(_LIMIT_MS).items():
-            connection.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
-        cursor = connection.execute(text.encode())
-        if cursor.description is not None:
-            cursor.fetchall()
+    """Send the text as it is, where and how reads are run."""
+    query = Query("q", "q", text, text, 1.0, QueryKind.READ, 0, ())
+    with only_reading(connection, read_limits(_LIMIT_MS)):
+        require_one_query(connection, query)
+        explain(connection, query, analyze=True)
+
+
+def _passed(server: Server, texts: Mapping[str, str]) -> list[str]:
+    """Return the names of the texts that the server runs for the role that explains, each in a session of its own."""
+    passed = []
+    conninfo = psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain")
+    for name, text in texts.items():
+        with closing(connect(conninfo, read_only=True, statement_timeout_ms=_LIMIT_MS)) as connection:
+            try:
+                _run(connection, text)
+            except TrimtabError:
+                continue
+            passed.append(name)
+            with pytest.raises(psycopg.Error):
+                connection.execute(b"DELETE FROM orders")
+    return passed
 
 
 def test_both_corpora_are_large_enough() -> None:
@@ -127,38 +146,42 @@ def test_the_server_runs_everything_legitimate_for_the_role_that_explains(reader
     for name, text in LEGITIMATE.items():
         try:
             _run(reader, text)
-        except psycopg.Error as error:
+        except TrimtabError as error:
             pytest.fail(f"{name}: {error}")
 
 
 def test_the_server_itself_refuses_every_bypass_and_nothing_is_left(
     server: Server, picture: Callable[[], object]
 ) -> None:
-    before, passed = picture(), []
-    conninfo = psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain")
-    for name, text in REFUSED.items():
-        with closing(connect(conninfo, read_only=True, statement_timeout_ms=_LIMIT_MS)) as connection:
-            try:
-                _run(connection, text)
-            except psycopg.Error:
-                continue
-            passed.append(name)
-    assert passed == []
-    assert picture() == before
-
-
-def test_what_the_server_lets_pass_leaves_nothing(server: Server, picture: Callable[[], object]) -> None:
     before = picture()
-    conninfo = psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain")
-    for text in HARMLESS.values():
-        with closing(connect(conninfo, read_only=True, statement_timeout_ms=_LIMIT_MS)) as connection:
-            try:
-                _run(connection, text)
-                with pytest.raises(psycopg.Error):
-                    connection.execute(b"DELETE FROM orders")
-            except psycopg.Error:
-                pass
+    assert _passed(server, REFUSED) == []
     assert picture() == before
+
+
+def test_where_it_was_hardened_the_server_refuses_all_but_what_is_named_and_that_leaves_nothing(
+    server: Server, picture: Callable[[], object]
+) -> None:
+    assert _passed(server, HARDENED) == list(HARDENED)
+    with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
+        admin.execute("CREATE ROLE application LOGIN")
+        for _ in range(2):
+            admin.execute(hardening_sql().encode())
+        before = picture()
+        assert _passed(server, {**REFUSED, **HARDENED}) == []
+        assert _passed(server, BY_CHECK_ALONE) == list(BY_CHECK_ALONE)
+        assert picture() == before
+        assert _passed(server, LEGITIMATE) == list(LEGITIMATE)
+        admin.execute("SET ROLE application; SELECT pg_advisory_xact_lock(1); NOTIFY channel; RESET ROLE")
+        admin.execute("DROP OWNED BY trimtab_not_reading; DROP ROLE trimtab_not_reading; DROP ROLE application")
+        admin.execute("GRANT pg_read_all_data TO trimtab_explain")
+
+
+def test_the_roles_page_names_what_our_check_alone_refuses_and_how_many_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "roles.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", page.partition("| text | in full |")[2], re.MULTILINE)
+    assert dict(rows) == BY_CHECK_ALONE
+    assert f"{len(REFUSED)} of {len(BYPASSES)}" in page
+    assert f"{len(HARDENED)} more" in page
 
 
 WRITES = (

@@ -18,7 +18,7 @@ from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, source_error
 from trimtab.db.explain import QueryTimeout, explain
 from trimtab.db.read_check import why_not_read
-from trimtab.db.read_only import read_limits
+from trimtab.db.read_only import only_reading, read_limits, require_one_query
 from trimtab.errors import TrimtabError
 from trimtab.model.anchor import Anchor, AnchoredPlan, Coordinate, QueryLevel
 from trimtab.model.catalog import Snapshot
@@ -189,20 +189,21 @@ class _Runs:
 def _run(
     connection: Connection, query: Query, how: Measuring, limits: Mapping[str, str], has_time: Callable[[], bool]
 ) -> _Runs:
+    """Run the query, once the server has said by itself that it is one which reads."""
     runs = _Runs()
-    for _ in range(how.runs):
-        if not has_time():
-            break
-        try:
-            runs.times.append(explain(connection, query, analyze=True, settings=limits).total_ms)
-        except QueryTimeout:
-            runs.times.append(float(how.statement_timeout_ms))
-            runs.errors += 1
-            break
-        except TrimtabError:
-            if connection.closed:
-                raise
-            break
+    try:
+        with only_reading(connection, limits):
+            require_one_query(connection, query)
+            for _ in range(how.runs):
+                if not has_time():
+                    break
+                runs.times.append(explain(connection, query, analyze=True).total_ms)
+    except QueryTimeout:
+        runs.times.append(float(how.statement_timeout_ms))
+        runs.errors += 1
+    except TrimtabError:
+        if connection.closed:
+            raise
     return runs
 
 

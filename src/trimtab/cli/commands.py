@@ -172,6 +172,16 @@ def _tell_init(path: Path, database: str, what: str, *, as_json: bool) -> None:
     stderr_console().print(text, highlight=False, markup=False)
 
 
+def hardening(*, as_json: bool) -> None:
+    """Print the SQL that lets a server refuse more by itself; write nothing."""
+    from trimtab.setup_sql import hardening_sql
+
+    if as_json:
+        print_json({"schema": "trimtab.init.hardening/v1", "hardening_sql": hardening_sql()})
+        return
+    print(hardening_sql())
+
+
 def init_as_written(*, spec_id: str, quantum_enhanced: str, as_json: bool) -> None:
     """Run `init` with the original's options. `quantum_enhanced` has no effect here, and what has is told."""
     from trimtab.spec.load import load_spec

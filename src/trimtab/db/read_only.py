@@ -1,14 +1,53 @@
-"""What makes the server keep a transaction one of reads. It is set by a SELECT at the transaction's begin.
+"""What makes the server itself keep a text from doing more than reading, whatever has been thought of the text.
 
-That SELECT takes a snapshot: from there on the server refuses SET TRANSACTION READ WRITE. Sessions that only read send
-one statement at a time (`connect`). Judges no text: `db.read_check` does.
+A transaction that is made read-only by a SELECT at its begin: that takes a snapshot, from where on the server refuses
+SET TRANSACTION READ WRITE. A savepoint in it, in which no snapshot can be exported. And the text sent once as what a
+cursor is declared for: the server's own parser takes nothing there but one SELECT or VALUES, and asks for every right
+that it needs. Sessions that only read send one statement at a time (`connect`). Judges no text: `db.read_check` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+
+from trimtab.db.connection import Connection
+from trimtab.db.failures import source_error
+from trimtab.model.workload import Query
+
+_CURSOR = '"trimtab read"'
 
 
 def read_limits(statement_timeout_ms: int) -> Mapping[str, str]:
     """Return the settings, by set_config(..., true), of one transaction in which the server lets nothing be written."""
     return {"transaction_read_only": "on", "statement_timeout": str(statement_timeout_ms)}
+
+
+@contextmanager
+def only_reading(connection: Connection, settings: Mapping[str, str]) -> Iterator[None]:
+    """A read-only transaction with these settings, those of `read_limits` among them, that is always rolled back.
+
+    The connection is in none. Raises SourceError when it cannot be begun.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            for name, value in settings.items():
+                connection.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
+            with connection.transaction(force_rollback=True):
+                yield
+    except psycopg.Error as error:
+        raise source_error(error) from None
+
+
+def require_one_query(connection: Connection, query: Query) -> None:
+    """Have the server refuse what is not one SELECT or VALUES that this role may run; nothing of it is run.
+
+    To be called in `only_reading`. Raises what `source_error` makes of the server's refusal.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {query.text}".encode(), query.parameters)
+    except psycopg.Error as error:
+        raise source_error(error) from None

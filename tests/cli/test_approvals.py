@@ -108,8 +108,20 @@ def test_a_request_is_approved_where_the_key_is_and_the_approval_is_brought_back
     other = tmp_path / "altered.json"
     other.write_text(json.dumps(held), "utf-8")
     program.succeed("reject", name, "--reason", "once more")
-    program.succeed("approve", "--add", other)
+    refused = program.run("approve", "--add", other)
+    assert (refused.code, refused.reason) == (5, "approval.invalid")
+    with Ledger.open(program.ledger_path) as ledger:
+        ledger.append(Kind.APPROVAL_GIVEN, {"strategy_id": name, **held})
+    assert program.succeed("approvals", "--json").document["waiting"][0]["approved_by"] == []
     assert program.run("apply", name, *run, environ=AGENT).reason == "approval.invalid"
+    # Who signs in another's name with a key of their own is told that it counts for nothing.
+    config = tmp_path / "trimtab.toml"
+    config.write_text(f"[defaults]\nspec = '{specification}'\n", "utf-8")
+    program.succeed("approver-key", "eve", environ=BOB)
+    eve = Path(program.succeed("approver-key", "eve2", "--json", environ=BOB).document["path"])
+    program.succeed("approve", "--from", request, "--as", "bob", "--key", eve, "--out", "bob.json", environ=BOB)
+    added = program.succeed("approve", "--add", "bob.json", "--config", config)
+    assert "it does not count" in added.stderr
     # A request that tells of a trial which was never measured is applied by nobody's signature.
     with Ledger.open(program.ledger_path) as ledger:
         body = next(e.body for e in ledger.entries(Kind.APPROVAL_REQUESTED) if e.body["strategy_id"] == name)

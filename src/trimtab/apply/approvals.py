@@ -22,6 +22,7 @@ from trimtab.signing.signature import flaw_in
 from trimtab.spec.specification import Specification
 
 PURPOSE, FORMAT = "trimtab.approval/v1", "trimtab.approval/v1"
+_NO_KEY = "it carries no usable key"
 _HOUR_NS = 3600 * 10**9
 _SKEW_NS = 5 * 60 * 10**9
 """An approval may be signed by a clock that is so much ahead."""
@@ -155,6 +156,22 @@ def approval_from(entry: Entry) -> Approval:
     )
 
 
+def signature_flaw(approval: Approval) -> str | None:
+    """Return why the approval is not what the key in it has signed, None when it is; not whose key that is."""
+    try:
+        key = public_key_from(approval.public_key)
+    except KeyFileError:
+        return _NO_KEY
+    flaw = flaw_in(message_of(approval.statement), approval.signatures, (key,), purpose=PURPOSE)
+    return flaw or (None if approval.statement.get("format") == FORMAT else "another format")
+
+
+def is_pinned(approval: Approval, specification: Specification) -> bool:
+    """True when the specification names who approved, with the key in it. Raises KeyFileError."""
+    pin = f"{approval.statement.get('approver')}={fingerprint(public_key_from(approval.public_key))}"
+    return pin in (specification.approvals.approvers or ())
+
+
 def message_of(statement: Mapping[str, object]) -> bytes:
     """Return the bytes that are signed: the statement as RFC 8785 writes it."""
     import rfc8785
@@ -166,15 +183,13 @@ def _flaw(approval: Approval, moment: Moment, own: frozenset[str], used: Mapping
     """Return the code and the words of what is wrong with the approval, None when it counts."""
     said = approval.statement
     name = str(said.get("approver"))
-    try:
-        key = public_key_from(approval.public_key)
-    except KeyFileError:
+    if signature_flaw(approval) == _NO_KEY:
         return "approval.invalid", f"the approval of {name} carries no usable key"
-    if f"{name}={fingerprint(key)}" not in (moment.specification.approvals.approvers or ()):
+    if not is_pinned(approval, moment.specification):
         return "approval.unknown_approver", f"the specification names no approver {name} with that key"
-    flaw = flaw_in(message_of(said), approval.signatures, (key,), purpose=PURPOSE)
-    if flaw is not None or said.get("format") != FORMAT:
-        return "approval.invalid", f"the approval of {name} is not what was signed: {flaw or 'another format'}"
+    flaw = signature_flaw(approval)
+    if flaw is not None:
+        return "approval.invalid", f"the approval of {name} is not what was signed: {flaw}"
     if name in own or said.get("proposed_by") == name:
         return "approval.own", f"{name} proposed it, and nobody approves their own"
     return _stale(said, name, moment) or _spent(said, name, moment, used)

@@ -18,7 +18,7 @@ from trimtab.paths import approver_key_path
 
 if TYPE_CHECKING:
     from trimtab.lifecycle.approving import Waiting
-    from trimtab.model.approval import ApprovalRequest
+    from trimtab.model.approval import Approval, ApprovalRequest
     from trimtab.spec.specification import Specification
 
 
@@ -78,6 +78,7 @@ def approve(options: ApproveOptions, *, as_json: bool) -> None:
     if options.add is not None and ledger_path is not None:
         approval = approving.read_approval(options.add)
         approving.record(ledger_path, approval)
+        _warn_of_unnamed(approval, approving.find(ledger_path, str(approval.statement.get("request_id"))), options)
         _told(approval.statement, as_json=as_json, what="added")
         return
     request = (
@@ -232,6 +233,15 @@ def _warn_of_own_key(path: Path, request: ApprovalRequest) -> None:
             say(f"warning: {path} belongs to the account {request.proposed_by}, which proposed this itself")
 
 
+def _warn_of_unnamed(approval: Approval, found: Waiting, options: ApproveOptions) -> None:
+    """A signature that holds can be anybody's: whose counts the specification says, where it is at hand."""
+    from trimtab.apply.approvals import is_pinned
+
+    specification = _specification(found.request, options.config)
+    if specification is not None and not is_pinned(approval, specification):
+        say(f"warning: it does not count: {specification.id} names no {approval.statement['approver']} with that key")
+
+
 def _told(said: object, *, as_json: bool, what: str) -> None:
     assert isinstance(said, dict)
     expires = utc_time(int(str(said["expires_ns"])))
@@ -240,7 +250,10 @@ def _told(said: object, *, as_json: bool, what: str) -> None:
         print_json({"schema": "trimtab.approve/v1", **{key: said[key] for key in keys}, "expires": expires})
     else:
         name = said["strategy_id"]
-        _say(f"{what}: {name} by {said['approver']}, until {expires} UTC. next: trimtab apply {name}")
+        _say(
+            f"{what}: {name} by {said['approver']}, until {expires} UTC. "
+            f"next: trimtab apply {name} (with the workload and specification that it was proposed with)"
+        )
 
 
 def _write(path: Path, document: dict[str, object]) -> None:

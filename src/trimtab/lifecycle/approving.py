@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, message_of
+from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, message_of, signature_flaw
 from trimtab.apply.asking import actor, request_body, request_digest, request_from, requests
-from trimtab.errors import RefusedError, UsageError
+from trimtab.errors import RefusedError, UnapprovedError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import intents
@@ -33,7 +33,10 @@ _MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request, and who has approved it. `state` is "waiting", "approved", "rejected" or "applied"."""
+    """A request, and who has approved it, by signatures that hold.
+
+    `state` is "waiting", "approved", "rejected" or "applied".
+    """
 
     request: ApprovalRequest
     approved_by: tuple[str, ...]
@@ -174,7 +177,18 @@ def read_approval(path: Path) -> Approval:
 
 
 def record(ledger_path: Path, approval: Approval) -> None:
-    """Write the approval to the ledger. Raises LedgerError; UsageError `approval.unknown` when nothing such waits."""
+    """Write the approval to the ledger.
+
+    Raises LedgerError; UsageError `approval.unknown` when nothing such waits; UnapprovedError `approval.invalid` for
+    what is not as it was signed.
+    """
+    flaw = signature_flaw(approval)
+    if flaw is not None:
+        raise UnapprovedError(
+            f"the approval by {approval.statement.get('approver')} was not added: it is not what was signed ({flaw})",
+            code="approval.invalid",
+            next_step="Have it signed again, and bring the file back as it was written.",
+        )
     find(ledger_path, str(approval.statement.get("request_id")))
     with Ledger.open(ledger_path) as ledger:
         ledger.append(Kind.APPROVAL_GIVEN, approval_document(approval))
@@ -197,7 +211,7 @@ def reject(ledger_path: Path, name: str, reason: str, *, by: Callable[[], str] =
 def _stands(request: ApprovalRequest, entries: tuple[Entry, ...]) -> Waiting:
     asked_ns = request.at_ns
     later = [entry for entry in entries if entry.at_ns >= asked_ns]
-    given = approvals_of(later, request.strategy.id)
+    given = [each for each in approvals_of(later, request.strategy.id) if signature_flaw(each) is None]
     names = tuple(dict.fromkeys(str(each.statement.get("approver")) for each in given))
     rejected = any(e.kind is Kind.APPROVAL_REJECTED and e.body.get("request_id") == request.id for e in later)
     applied = any(

@@ -58,6 +58,8 @@ SCHEMA_MODULES = (
     "report/security.py",
     "report/twins.py",
     "report/watching.py",
+    "cli/ingesting.py",
+    "cli/monitor/plain.py",
     "lifecycle/watch_alarms.py",
     "anchor/guard.py",
     "lifecycle/guarding.py",

@@ -1,6 +1,7 @@
 """The commands that write the history: `collect`, and `ingest` for logs."""
 
 # Without `from __future__ import annotations`: Typer would evaluate every annotation again, twice, at each start.
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,3 +31,27 @@ def collect(
 
     asked = collecting.Asked(databases=databases, interval=interval, pulse=pulse, seconds=seconds, config=config)
     return collecting.collect(asked, as_json=json, is_quiet=quiet)
+
+
+@collect_app.command(
+    epilog="Example: trimtab ingest /var/log/postgresql --server shop   (again later: only what is new)"
+)
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Log files, or directories of them; gzip is read too.")],
+    *,
+    server: Annotated[str, typer.Option("--server", help="Whose log it is: a name of trimtab.toml, or one of yours.")],
+    format: Annotated[str | None, typer.Option("--format", help="jsonlog, csvlog or stderr; else it is seen.")] = None,
+    prefix: Annotated[str, typer.Option("--prefix", help="log_line_prefix, of plain logs.")] = "%m [%p] ",
+    timezone: Annotated[str | None, typer.Option("--timezone", help="log_timezone, where it is not UTC.")] = None,
+    only: Annotated[str | None, typer.Option("--only", help="Executions in this database alone.")] = None,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take a server's log into the history: single executions, which cumulative counters cannot show."""
+    from trimtab.cli import ingesting
+
+    asked = ingesting.Asked(
+        paths=tuple(paths), server=server, format=format, prefix=prefix, timezone=timezone, only=only, config=config
+    )
+    ingesting.ingest(asked, as_json=json, is_quiet=quiet)

@@ -11,6 +11,10 @@ from trimtab.observe.logs.lines import Line
 from trimtab.observe.logs.times import Times
 
 _NO_ERROR = "00000"
+_TEXTS = (
+    "error_severity", "timestamp", "session_id", "dbname", "user", "state_code", "message", "detail", "statement",
+    "context", "backend_type",
+)  # fmt: skip
 
 
 class JsonEntries:
@@ -44,25 +48,23 @@ class JsonEntries:
             return None
         if not isinstance(told, dict):
             return None
-
-        def text(name: str) -> str:
-            value = told.get(name)
-            return value if isinstance(value, str) else ""
-
-        severity = text("error_severity")
+        get = told.get
+        severity, time, session, database, role, sqlstate, message, detail, statement, context, backend = (
+            value if isinstance(value := get(name), str) else "" for name in _TEXTS
+        )
         if not severity:
             return None
         return Entry(
-            time_ns=self._times.read(text("timestamp")),
-            session=text("session_id") or None,
-            database=text("dbname") or None,
-            role=text("user") or None,
-            server_query_id=query_id_of(told.get("query_id")),
+            time_ns=self._times.read(time),
+            session=session or None,
+            database=database or None,
+            role=role or None,
+            server_query_id=query_id_of(get("query_id")),
             severity=severity,
-            sqlstate=text("state_code") or _NO_ERROR,
-            message=text("message"),
-            detail=text("detail"),
-            statement=text("statement"),
-            is_nested=bool(text("context")),
-            is_worker=text("backend_type") == "parallel worker",
+            sqlstate=sqlstate or _NO_ERROR,
+            message=message,
+            detail=detail,
+            statement=statement,
+            is_nested=bool(context),
+            is_worker=backend == "parallel worker",
         )

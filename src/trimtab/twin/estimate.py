@@ -6,7 +6,7 @@ It brings the facts of one index to the size model of its access method, and wri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.db import queries
@@ -23,7 +23,7 @@ from trimtab.twin.pages import (
     set_gin_pages,
     set_length,
 )
-from trimtab.twin.size import KeyGroups, btree_size, distinct_keys, tree_of
+from trimtab.twin.size import IndexedColumn, KeyGroups, btree_size, distinct_keys, tree_of
 from trimtab.twin.size_brin import brin_map_pages, brin_size
 from trimtab.twin.size_gin import gin_pages, known_groups
 from trimtab.twin.size_hash import hash_pages
@@ -103,9 +103,20 @@ def estimate(facts: IndexFacts) -> Shape:
             size = brin_size(facts.table_pages, facts.per_range or _GUESSED_PER_RANGE, keys, facts.table_rows)
             return Shape(size.pages, rows, map_pages=size.map_pages)
         case "gist":
-            return Shape(gist_pages(rows, keys, facts.columns.included), rows)
+            return Shape(gist_pages(rows, _counted_items(facts), facts.columns.included), rows)
         case _:
             return Shape(spgist_pages(rows, keys), rows)
+
+
+def _counted_items(facts: IndexFacts) -> list[IndexedColumn]:
+    """Return the columns with the mean number of items that a sample has in each value that is not NULL."""
+    counts = facts.item_counts or (None,) * len(facts.columns.keys)
+    return [
+        column
+        if counted is None or not counted.rows
+        else replace(column, element_count=sum(found for *_, found in counted.occurrences) / counted.rows)
+        for column, counted in zip(facts.columns.keys, counts, strict=True)
+    ]
 
 
 def _gin(facts: IndexFacts) -> GinPages:

@@ -1,4 +1,7 @@
-"""Says in SQL which keys a GIN operator class takes out of a value, so that the source can count them. Runs nothing."""
+"""Says in SQL which keys a GIN operator class takes out of a value, so that the source can count them. Runs nothing.
+
+An index of trigrams of GiST keeps the same of each row.
+"""
 
 # ruff: noqa: S608 - what is put together are expressions that the twin's server wrote out of its catalog
 from __future__ import annotations
@@ -43,7 +46,7 @@ def items_query(value: str, schema: str, operator_class: str) -> str:
             return f"SELECT DISTINCT e AS item FROM pg_catalog.unnest({value}) e"
         case "tsvector_ops":
             return f"SELECT e AS item FROM pg_catalog.unnest(pg_catalog.tsvector_to_array({value})) e"
-        case "gin_trgm_ops":
+        case "gin_trgm_ops" | "gist_trgm_ops":
             return f"SELECT e AS item FROM pg_catalog.unnest({qualified(schema, 'show_trgm')}({value})) e"
         case "jsonb_ops":
             text = _SHORT.format("(value #>> '{}')")

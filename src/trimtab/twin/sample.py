@@ -54,12 +54,13 @@ Answer = TypeVar("Answer")
 class Measured:
     """What was counted over `rows` sampled rows; `share` of them satisfy the predicate. None is not measured.
 
-    `refusal` says why nothing was, or is "".
+    `table_rows` are what whole blocks tell of how many the table has. `refusal` says why nothing was, or is "".
     """
 
     refusal: str = ""
     rows: float = 0.0
     share: float | None = None
+    table_rows: float | None = None
     key_counts: KeyCounts | None = None
     item_counts: tuple[KeyCounts | None, ...] = ()
     statistics: dict[int, ExpressionStatistics] = field(default_factory=dict)
@@ -108,6 +109,8 @@ class SourceSample:
             if size is None:
                 return [Measured("the source has no such table")] * len(wanted)
             is_partitioned, pages, rows = size
+            if rows <= 0 < pages:  # Nobody counted them yet.
+                rows = _planned_rows(connection, table)
             read, more = (
                 sampled(table, pages, rows, is_whole_tree=is_partitioned, most_rows=most) for most in (ROWS, MOST_ROWS)
             )
@@ -252,10 +255,17 @@ class _Reading:
         return Measured(
             rows=rows,
             share=None if want.predicate is None or not rows else passed / rows,
+            table_rows=key_counts.rows / self.source.block_share if key_counts and want.predicate is None else None,
             key_counts=key_counts,
             item_counts=tuple(_counts(found.get((place, ITEMS + n)), base) for n in range(len(want.items))),
             statistics=statistics,
         )
+
+
+def _planned_rows(connection: Connection, table: tuple[str, str]) -> float:
+    text = f"EXPLAIN (FORMAT JSON) SELECT FROM {qualified(*table)}"
+    [[[plan]]] = connection.execute(text.encode()).fetchall()
+    return float(plan["Plan"]["Plan Rows"])
 
 
 def _with_share(answer: Measured, rows: float, passed: float) -> Measured:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -29,9 +29,14 @@ _FEW_SAMPLED = 10
 _SAMPLED_APART = 16
 """Up to so many partitions each is sampled on its own; of more, a sample of the whole table stands for each."""
 _UNIQUE = -0.9
+_TRIGRAMS = "gist_trgm_ops"
+_OF_ANY_ROW = ("btree", "hash")
+"""Methods whose keys can be grouped, and whose length tells of each row."""
 _MANY_REPEATS = 500
 """From so many on, a key's rows fill whole posting lists: how many there are of them hardly matters."""
 _NO_SAMPLE = "no sample of the source: estimated from column statistics"
+_NOTHING_KNOWN = "no sample of the source, and its table was never analysed: a guess"
+_LEAST_WIDTH = 1.0
 
 
 _Planned = Mapping[tuple[tuple[str, str], str | None], float]
@@ -59,6 +64,7 @@ class _Made:
     fill_percent: int | None
     predicate: str | None
     may_deduplicate: bool
+    is_counted: bool
 
     @property
     def is_deduplicated(self) -> bool:
@@ -86,8 +92,8 @@ def shape_new(
         columns = index_columns(maker, list(digests), with_widths=True)
         rows = maker.execute(sql.load("twin_index_file", version), (list(digests),)).fetchall()
     indexes = [
-        _Made(oid, table_oid, (schema, name), data_directory / str(path), method, fill, predicate, may)
-        for oid, table_oid, _, schema, name, path, method, fill, predicate, may in rows
+        _Made(oid, table_oid, (schema, name), data_directory / str(path), method, fill, predicate, may, counted > 0)
+        for oid, table_oid, counted, schema, name, path, method, fill, predicate, may in rows
     ]
     for index in indexes:
         if index.method not in METHODS:
@@ -123,6 +129,16 @@ def _shape(
     measured: Measured | None,
 ) -> Shape:
     table_rows, rows = planned[index.table, None], planned[index.table, index.predicate]
+    if not table_pages:  # The planner thinks of ten pages: rows could come. CREATE INDEX finds none.
+        rows = 0.0
+        table_rows = (
+            table_rows if index.method == "hash" else 0.0
+        )  # which is built for the rows that the planner expects
+    elif not index.is_counted and measured is not None:
+        if measured.table_rows:
+            rows *= measured.table_rows / table_rows
+            table_rows = table_rows if index.method == "hash" else measured.table_rows
+        columns = _with_widths(columns, measured)
     if measured is not None and measured.share is not None:
         rows = _sampled_rows(rows, table_rows, measured.share, measured.rows)
     facts = IndexFacts(
@@ -138,6 +154,17 @@ def _shape(
         item_counts=measured.item_counts if measured else (),
     )
     return estimate(facts)
+
+
+def _with_widths(columns: IndexColumns, measured: Measured) -> IndexColumns:
+    """Return the columns with the widths that the sample has of keys: without ANALYZE nothing else tells them."""
+    unknown = [key for key in columns.keys if key.is_variable and not key.stored_width]
+    if measured.key_counts is None or not measured.key_counts.row_width or not unknown:
+        return columns
+    known = sum(key.width for key in columns.keys if key not in unknown)
+    each = max((measured.key_counts.row_width - known) / len(unknown), _LEAST_WIDTH)
+    keys = [replace(key, width=each, stored_width=each) if key in unknown else key for key in columns.keys]
+    return replace(columns, keys=keys)
 
 
 def _sampled_rows(planned: float, table_rows: float, share: float, sampled: float) -> float:
@@ -170,7 +197,8 @@ def _measure(
     asking = {index.oid: _wanted(index, columns[index.oid], planned[index.table, None]) for index in indexes}
     wanted = {oid: want for oid, want in asking.items() if want is not None}
     if sample is None:
-        shaped.notes.update({digests[oid]: (_NO_SAMPLE,) for oid in wanted})
+        guessed = {index.oid for index in indexes if not index.is_counted}
+        shaped.notes.update({digests[oid]: (_NOTHING_KNOWN if oid in guessed else _NO_SAMPLE,) for oid in wanted})
         return {}
     is_apart = len({index.table_oid for index in indexes}) <= _SAMPLED_APART
     asked: dict[tuple[str, str], dict[str, Wanted]] = {}
@@ -209,7 +237,7 @@ def _wanted(index: _Made, columns: IndexColumns, table_rows: float) -> Wanted | 
     pairs = list(zip(columns.expressions, columns.keys, strict=True))
     expressions = tuple((n, e) for n, (e, key) in enumerate(pairs, 1) if key.number == 0)
     items: tuple[tuple[str, str, str], ...] = ()
-    if index.method == "gin":
+    if index.method == "gin" or (index.method == "gist" and any(name == _TRIGRAMS for _, name in columns.classes)):
         items = tuple((e, *of) for e, of in zip(columns.expressions, columns.classes, strict=True))
     numbers = frozenset(key.number for key in columns.keys)
     is_plain = index.predicate is None and not expressions
@@ -218,6 +246,7 @@ def _wanted(index: _Made, columns: IndexColumns, table_rows: float) -> Wanted | 
     is_told |= len(numbers) > 1 and numbers in columns.groups and index.predicate is None
     is_told |= any(key.distinct <= _UNIQUE and key.number for key in columns.keys)
     counts_keys = not is_told and index.is_deduplicated
+    counts_keys |= not index.is_counted and index.method in _OF_ANY_ROW and table_rows > 0
     if not (expressions or items or counts_keys or index.predicate is not None):
         return None
     keys = tuple(columns.expressions) if counts_keys else ()

@@ -53,7 +53,8 @@ def _gist_key(key: IndexedColumn) -> tuple[float, float]:
         return key.stored_width + 1, key.stored_width + 1
     if name == "gist_trgm_ops":
         signature = 5 + float(key.options.get("siglen", 12))
-        return 5 + _TRIGRAM_BYTES * max(key.stored_width / known, 1.0), signature
+        # Those of a text are about as many as its letters, if none occurs twice.
+        return 5 + _TRIGRAM_BYTES * (key.element_count or max(key.stored_width / known, 1.0)), signature
     if name == "tsvector_ops":
         signature = 8 + float(key.options.get("siglen", 124))
         exact = 8 + _LEXEME_BYTES * _lexemes(key)

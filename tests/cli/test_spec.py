@@ -102,9 +102,16 @@ def test_a_recorded_decision_is_decided_again(tmp_path: Path) -> None:
         path.write_text(json.dumps(record(Decision(strategy(proposed), spec, facts()))))
         found = told("validate", path, cwd=tmp_path, code=code)
         assert (found["replayed"], found["compliant"]) == (True, code == 0)
-        path.write_text(path.read_text().replace('"score"', '"scores"'))
-        altered = run("validate", path, cwd=tmp_path)
-        assert (altered.returncode, "[spec.replay]" in altered.stderr) == (2, True)
+        assert found["facts_digest"] == json.loads(path.read_text())["facts_digest"]
+        whole = path.read_text()
+        for old, new, told_so in (
+            ('"score"', '"scores"', "it was altered"),
+            ('"engine_version": "', '"engine_version": "0', "rules of the version 01"),
+        ):
+            path.write_text(whole.replace(old, new))
+            altered = run("validate", path, cwd=tmp_path)
+            assert (altered.returncode, "[spec.replay]" in altered.stderr) == (2, True)
+            assert told_so in altered.stderr.lower()
 
 
 def test_the_schema_is_printed(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from trimtab.errors import RefusedError, SpecError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from trimtab.model.strategy import Verdict
     from trimtab.spec.difference import Difference
     from trimtab.validate.decision import Decision
     from trimtab.validate.table_tests import Ended
@@ -171,7 +172,15 @@ def run_tests(files: Sequence[Path], *, spec: str | None, as_json: bool) -> int:
 
 def validate(asked: Judged, *, as_json: bool) -> int:
     """Judge a strategy, or a recorded decision again."""
-    from trimtab.validate.decision import FORMAT, read_json, record, recorded, verdict_bytes, verdict_document
+    from trimtab.validate.decision import (
+        FORMAT,
+        facts_digest,
+        read_json,
+        record,
+        recorded,
+        verdict_bytes,
+        verdict_document,
+    )
 
     document = read_json(read_file(asked.file))
     is_record = document.get("format") == FORMAT
@@ -181,15 +190,12 @@ def validate(asked: Judged, *, as_json: bool) -> int:
         decision, written = _decision(asked, document), b""
     verdict = decision.verdict()
     if is_record and verdict_bytes(verdict) != written:
-        raise SpecError(
-            f"the decision {asked.file} was refused: decided again, it comes to another verdict than it holds",
-            code="spec.replay",
-            next_step="It was altered, or decided by a version of Trimtab with other rules.",
-        )
+        raise _another_verdict(asked.file, json.loads(written), verdict)
     if asked.record is not None:
         write_new(asked.record, json.dumps(record(decision), indent=2) + "\n")
     if as_json:
-        print_json({"schema": "trimtab.spec.validate/v1", "replayed": is_record, **verdict_document(verdict)})
+        about = {"replayed": is_record, "facts_digest": facts_digest(decision.facts)}
+        print_json({"schema": "trimtab.spec.validate/v1", **about, **verdict_document(verdict)})
     else:
         console = stdout_console()
         for violation in (*verdict.violations, *verdict.warnings):
@@ -199,6 +205,18 @@ def validate(asked: Judged, *, as_json: bool) -> int:
         again = "; the recorded verdict, byte for byte" if is_record else ""
         show_line(console, f"{word} with {verdict.spec_id} {verdict.spec_digest[:12]} ({score}){again}")
     return 0 if verdict.compliant else FOUND
+
+
+def _another_verdict(file: Path, written: Mapping[str, object], verdict: Verdict) -> SpecError:
+    engine = str(written.get("engine_version", "unknown"))
+    if engine == verdict.engine_version:
+        found, step = "decided again, it comes to another verdict than it holds", "It was altered: trust nothing in it."
+    else:
+        found = (
+            f"it was decided by rules of the version {engine}, and these are of the version {verdict.engine_version}"
+        )
+        step = "Decide it again with the Trimtab that decided it; or validate its strategy anew."
+    return SpecError(f"the decision {file} was refused: {found}", code="spec.replay", next_step=step)
 
 
 def schema(kind: str) -> None:

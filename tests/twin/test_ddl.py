@@ -7,7 +7,7 @@ import pytest
 from trimtab.db.connection import Connection
 from trimtab.errors import UsageError
 from trimtab.model.change import DropStatistics
-from trimtab.model.whatif import DropStatisticsElsewhere, StatisticsTarget
+from trimtab.model.whatif import CreateExpressionStatistics, DropStatisticsElsewhere, StatisticsTarget
 from trimtab.twin.ddl import create_index, create_statistics, drop, set_setting, statistics_target
 
 pytestmark = pytest.mark.server
@@ -74,10 +74,24 @@ def test_statistics_are_read_with_their_columns_and_kinds(shop: Connection) -> N
     assert (odd.columns, odd.kinds) == (("select", "größe"), ("mcv",))
 
 
+def test_expressions_of_statistics_are_taken_over_as_they_are_written(shop: Connection) -> None:
+    text = (
+        "create statistics (mcv) -- of two\n on lower(city), zip /* of\n it */, (substring(city from 1 for 2)),"
+        " (array[zip, (zip + 1)] -- both\n || 3) from orders -- all"
+    )
+    found = create_statistics(text, shop, 4)
+    assert found == CreateExpressionStatistics(
+        "public", "orders", "hypothetical_4", ("zip",), ("mcv",),
+        ("lower(city)", "(substring(city from 1 for 2))", "(array[zip, (zip + 1)] -- both\n || 3)"),
+    )  # fmt: skip
+    alone = create_statistics("CREATE STATISTICS ON (zip / 10) FROM orders", shop, 1)
+    assert (alone.columns, alone.kinds) == ((), ())
+    assert alone.sql() == 'CREATE STATISTICS "public"."hypothetical_1" ON ((zip / 10)) FROM "public"."orders"'
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("CREATE STATISTICS s ON lower(city), zip FROM orders", "twin.statistics_statement"),
         ("CREATE STATISTICS s ON city, zip FROM orders, customer", "twin.statistics_statement"),
         ("CREATE STATISTICS s ON city, zip FROM (SELECT 1) o", "twin.statistics_statement"),
         ("CREATE STATISTICS archive.s ON city, zip FROM orders", "twin.statistics_statement"),

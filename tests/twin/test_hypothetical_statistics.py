@@ -12,7 +12,7 @@ from trimtab.db.explain import explain
 from trimtab.embedded.server import Server
 from trimtab.model.change import CreateIndex, CreateStatistics, DropStatistics, quote_identifier
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import Hypothesis, StatisticsTarget
+from trimtab.model.whatif import CreateExpressionStatistics, Hypothesis, StatisticsTarget
 from trimtab.twin.build import build as build_server
 from trimtab.twin.capture import read_image
 from trimtab.twin.common_values import CommonValues
@@ -39,6 +39,7 @@ INSERT INTO place SELECT n, 'c ''"' || z / 5, z, 'r' || z / 40, z % 2 = 0, ('10.
        int4range(z, z + 9), to_json(z), CASE WHEN n % 20 > 0 THEN repeat(md5(n::text), 1 + n % 2 * 40)
             ELSE (SELECT string_agg(md5((n * i)::text), '') FROM generate_series(1, 90) i) END
   FROM (SELECT n, floor(400 * (n * 7919 % 20011 / 20011.0) ^ 2)::int AS z FROM generate_series(1, 5000) n) r;
+CREATE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 2';
 CREATE TABLE nothing (a int, b int);
 CREATE TABLE secret (a int, b int);
 INSERT INTO secret SELECT n % 50, n % 50 FROM generate_series(1, 5000) n;
@@ -96,6 +97,19 @@ OBJECTS = (
     (("public", "parent"), ("x", "y"), KINDS, "SELECT * FROM ONLY parent WHERE x = 3 AND y = 3"),
     (("public", "place"), ("city", "zip", "region", "open", "net", "at", "cost"), ("ndistinct",),
      "SELECT city, zip, region, net, cost FROM place GROUP BY city, zip, region, net, cost"),
+)  # fmt: skip
+# Columns, expressions, kinds.
+EXPRESSIONS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str], ...] = (
+    ((), ("lower(city)",), (), "SELECT * FROM place WHERE lower(city) = 'c ''\"4'"),
+    ((), ("zip / 10",), (), "SELECT zip / 10, count(*) FROM place GROUP BY zip / 10"),
+    ((), ("pg_catalog.date_trunc('week', at AT TIME ZONE 'UTC')",), (),
+     "SELECT * FROM place WHERE date_trunc('week', at AT TIME ZONE 'UTC') > '2020-02-01'"),
+    (("region", "city"), ("half(zip)",), KINDS,
+     "SELECT * FROM place WHERE half(zip) = 7 AND city = 'c ''\"2' AND region = 'r0'"),
+    ((), ("zip % 5", "half(zip)"), ("ndistinct", "mcv"),
+     "SELECT zip % 5, half(zip), count(*) FROM place WHERE zip % 5 = 1 GROUP BY zip % 5, half(zip)"),
+    (("note",), ("coalesce(note, 'none')", "tags || 1"), ("ndistinct", "dependencies"),
+     "SELECT * FROM place WHERE note = 'w5' AND coalesce(note, 'none') = 'w5'"),
 )  # fmt: skip
 TARGETS = (
     ("place", "zip", 400, "SELECT * FROM place WHERE zip = 399"),
@@ -208,6 +222,30 @@ def test_an_object_plans_and_holds_as_after_analyze(twin: Twin, source: Connecti
             other.dependencies,
         )
         assert_equal_lists(source, one.common, other.common)
+
+
+@pytest.mark.parametrize("number", range(len(EXPRESSIONS)))
+def test_an_object_on_expressions_plans_and_holds_as_after_analyze(twin: Twin, source: Connection, number: int) -> None:
+    columns, expressions, kinds, text = EXPRESSIONS[number]
+    change = CreateExpressionStatistics("public", "place", f"of_{number}", columns, kinds, expressions)
+    if source.info.server_version < 140000:
+        assert twin.refusal(change)
+        return
+    with agreed(twin, source, text, change):
+        [theirs] = objects_of(source, change.name)
+    maker = twin._indexes.maker
+    with maker.transaction(force_rollback=True):
+        assert twin._statistics.store(maker, change, [])
+        [mine] = objects_of(maker, change.name)
+    assert (mine.ndistinct, mine.dependencies) == (theirs.ndistinct, theirs.dependencies)
+    assert_equal_lists(source, mine.common, theirs.common)
+    for one, other in zip(mine.expressions, theirs.expressions, strict=True):
+        assert (one.null_fraction, one.distinct) == (other.null_fraction, other.distinct)
+        assert one.histogram == other.histogram
+    [[without], [again]] = twin.what_if([query(text)], [(), (change,)])
+    assert isinstance(without, Plan)
+    assert isinstance(again, Plan)
+    assert without.root.rows != again.root.rows
 
 
 def assert_equal_lists(connection: Connection, one: CommonValues | None, other: CommonValues | None) -> None:
@@ -366,6 +404,12 @@ def test_without_values_none_is_asked_for(server: Server) -> None:
         assert values.common is None
         for one in (listed, wanted):
             assert twin.refusal(one) == "without values it has no effect"
+        if server.binaries.version[0] >= 14:
+            lowered = CreateExpressionStatistics("public", "place", "lowered", (), (), ("lower(city)",))
+            assert twin.note(lowered).startswith("sampled")
+            [[of_city]] = [values.expressions for values in twin._statistics.told(lowered).objects]
+            assert (of_city.common_values, of_city.histogram) == (None, None)
+            assert of_city.distinct
         shaped = CreateIndex("public", "place", "shaped", "((lower(city)), tags)", ())
         assert twin.note(shaped).startswith("sampled")
         told = b"select count(n_distinct), count(most_common_vals), count(histogram_bounds) from pg_catalog.pg_stats"

@@ -138,7 +138,7 @@ def explain(
     ] = None,
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting, name=value; may repeat.")] = None,
     statistics: Annotated[
-        list[str] | None, typer.Option("--statistics", help="A CREATE STATISTICS statement on columns; may repeat.")
+        list[str] | None, typer.Option("--statistics", help="A CREATE STATISTICS statement; may repeat.")
     ] = None,
     target: Annotated[
         list[str] | None,

@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 from trimtab.model.change import (
     Change,
     CreateIndex,
+    CreateStatistics,
     DropStatistics,
     change_digest,
     qualified,
@@ -52,6 +53,24 @@ class DropStatisticsElsewhere(DropStatistics):
     table_schema: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CreateExpressionStatistics(CreateStatistics):
+    """Statistics on expressions, and on columns beside them, after ANALYZE. Thought, never applied.
+
+    `expressions` are SQL. `kinds` are empty for one expression alone, of which there is one kind.
+    """
+
+    expressions: tuple[str, ...] = ()
+
+    def sql(self, *, concurrently: bool = True) -> str:
+        """Return the statement. Raises ValueError for names that cannot be."""
+        kinds = f" ({', '.join(self.kinds)})" if self.kinds else ""
+        on = ", ".join([*map(quote_identifier, self.columns), *(f"({expression})" for expression in self.expressions)])
+        return f"CREATE STATISTICS {qualified(self.schema, self.name)}{kinds} ON {on} FROM " + qualified(
+            self.schema, self.table
+        )
+
+
 Hypothesis: TypeAlias = Change | StatisticsTarget
 """What a configuration may hold: changes that can be applied, and what can only be thought."""
 
@@ -59,7 +78,7 @@ Hypothesis: TypeAlias = Change | StatisticsTarget
 @lru_cache(maxsize=1 << 16)
 def hypothesis_digest(hypothesis: Hypothesis) -> str:
     """Return SHA-256, in hexadecimal, of what it is: a change's own digest."""
-    if isinstance(hypothesis, StatisticsTarget):
+    if isinstance(hypothesis, StatisticsTarget | CreateExpressionStatistics):
         return hashlib.sha256(repr((hypothesis.kind, *astuple(hypothesis))).encode()).hexdigest()
     return change_digest(hypothesis)
 

@@ -17,10 +17,10 @@ from trimtab.db.failures import source_error
 from trimtab.db.parser import UnreadableSqlError, parse, tokens_of
 from trimtab.errors import UsageError
 from trimtab.model.change import CreateIndex, CreateStatistics, DropIndex, DropStatistics, SetSetting, quote_identifier
-from trimtab.model.whatif import DropStatisticsElsewhere, StatisticsTarget
+from trimtab.model.whatif import CreateExpressionStatistics, DropStatisticsElsewhere, StatisticsTarget
 
 _WRITE = "Write one statement as in: CREATE INDEX ON public.orders (customer_id) INCLUDE (total) WHERE status = 'open'"
-_WRITE_STATISTICS = "Write one statement on columns as in: CREATE STATISTICS (ndistinct, mcv) ON city, zip FROM orders"
+_WRITE_STATISTICS = "Write one statement as in: CREATE STATISTICS (ndistinct, mcv) ON city, lower(street) FROM orders"
 _WRITE_TARGET = "Write it as in: --target public.orders.city=1000"
 _ENDING = ("transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
 # A schema without the right USAGE.
@@ -48,7 +48,7 @@ def create_index(text: str, twin: Connection, number: int) -> CreateIndex:
 
 
 def create_statistics(text: str, twin: Connection, number: int) -> CreateStatistics:
-    """Return the object of a CREATE STATISTICS statement on columns, in its table's schema.
+    """Return the object of a CREATE STATISTICS statement on columns and expressions, in its table's schema.
 
     One without a name is called `hypothetical_<number>`, one without kinds has all. Raises UsageError
     `twin.statistics_statement` or `twin.no_such_table`.
@@ -59,19 +59,22 @@ def create_statistics(text: str, twin: Connection, number: int) -> CreateStatist
     assert isinstance(columns, list), "CREATE STATISTICS names columns"
     if len(relations) != 1 or "RangeVar" not in relations[0]:
         raise _refused_statistics("it is not on one table")
-    if not all("name" in column["StatsElem"] for column in columns):
-        raise _refused_statistics("only columns can be in it, no expressions")
     schema, table, _ = _table("the hypothetical statistics are", _names(relations[0]["RangeVar"]), twin)
     names = _strings(statement.get("defnames"))
     if len(names) > 1 and names[:-1] != [schema]:
         raise _refused_statistics("it is in another schema than its table")
-    return CreateStatistics(
-        schema=schema,
-        table=table,
-        name=names[-1] if names else f"hypothetical_{number}",
-        columns=tuple(str(column["StatsElem"]["name"]) for column in columns),
-        kinds=tuple(_strings(statement.get("stat_types"))) or _KINDS,
-    )
+    elements = [column["StatsElem"] for column in columns]
+    name = names[-1] if names else f"hypothetical_{number}"
+    plain = tuple(str(element["name"]) for element in elements if "name" in element)
+    kinds = tuple(_strings(statement.get("stat_types"))) or (() if len(elements) == 1 else _KINDS)
+    if len(plain) == len(elements):
+        return CreateStatistics(schema=schema, table=table, name=name, columns=plain, kinds=kinds or _KINDS)
+    texts = _statistics_items(text)
+    expressions = tuple(item for item, element in zip(texts, elements, strict=True) if "name" not in element)
+    found = CreateExpressionStatistics(schema, table, name, plain, kinds, expressions)
+    # What is put together anew from its parts is one statement of this kind too.
+    _statement(found.sql(), "CreateStatsStmt", "CREATE STATISTICS", _refused_statistics)
+    return found
 
 
 def statistics_target(text: str, twin: Connection) -> StatisticsTarget:
@@ -235,6 +238,21 @@ def _tail(text: str) -> str:
     start = next(token for token in tokens[after_on:] if token.kind in ("USING", "("))
     tail = text.encode()[start.start : tokens[-1].end].decode()
     return tail if start.kind == "USING" else f"USING btree {tail}"
+
+
+def _statistics_items(text: str) -> list[str]:
+    """Return what stands between ON and FROM, by its commas."""
+    tokens = [token for token in tokens_of(text) if not token.is_comment]
+    start = next(place for place, token in enumerate(tokens) if token.kind == "ON") + 1
+    raw, depth, items, begin = text.encode(), 0, [], start
+    for place in range(start, len(tokens)):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(tokens[place].kind, 0)
+        if depth == 0 and tokens[place].kind in (",", "FROM"):
+            items.append(raw[tokens[begin].start : tokens[place - 1].end].decode())
+            begin = place + 1
+            if tokens[place].kind == "FROM":
+                break
+    return items
 
 
 def _columns(elements: object) -> tuple[str, ...]:

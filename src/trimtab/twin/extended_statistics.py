@@ -5,7 +5,7 @@ and their shares. The rules are those of PostgreSQL's mvdistinct.c, dependencies
 values of its column stands for it, so that all sets of columns are counted over numbers.
 """
 
-# ruff: noqa: S608 - what is put together are quoted names of columns and numbers
+# ruff: noqa: S608 - what is put together are quoted names, expressions as the twin's server wrote them, and numbers
 from __future__ import annotations
 
 import json
@@ -15,7 +15,6 @@ from itertools import combinations
 from math import floor
 
 from trimtab.db.connection import Connection
-from trimtab.model.change import quote_identifier
 from trimtab.twin.common_values import CommonValues
 from trimtab.twin.expression_statistics import is_wide
 from trimtab.twin.groups import estimated_distinct
@@ -54,11 +53,17 @@ class _Set:
 
 
 def compute(
-    connection: Connection, source: Sampled, columns: Mapping[str, str], kinds: Sequence[str], target: int
+    connection: Connection,
+    source: Sampled,
+    columns: Mapping[str, str],
+    numbers: Sequence[int],
+    kinds: Sequence[str],
+    target: int,
 ) -> ObjectStatistics:
-    """Return what the object would hold. `columns`, with their types, are in the table's order.
+    """Return what the object would hold.
 
-    `target` is how many items its list has at most.
+    `columns` are SQL with its type: names of columns in the table's order, then expressions; `numbers` are what the
+    object calls them. `target` is how many items its list has at most.
 
     Runs in a read-only transaction. Raises psycopg.Error.
     """
@@ -70,8 +75,8 @@ def compute(
     total = max(source.all_rows, float(rows))
     return ObjectStatistics(
         rows=rows,
-        ndistinct=_ndistinct(sets, len(columns), total) if "ndistinct" in kinds else None,
-        dependencies=_dependencies(sets, len(columns)) if "dependencies" in kinds else None,
+        ndistinct=_ndistinct(sets, numbers, total) if "ndistinct" in kinds else None,
+        dependencies=_dependencies(sets, numbers) if "dependencies" in kinds else None,
         common=_common(connection, source, columns, rows, total, target) if "mcv" in kinds else None,
     )
 
@@ -81,7 +86,7 @@ def _ranks(source: Sampled, columns: Mapping[str, str]) -> str:
 
     `wide` has a bit for each column whose value is too wide, the first column's highest, as grouping() has them.
     """
-    names = ", ".join(f"{quote_identifier(column)} AS c{n}" for n, column in enumerate(columns))
+    names = ", ".join(f"{column} AS c{n}" for n, column in enumerate(columns))
     ranks = ", ".join(f"pg_catalog.dense_rank() OVER (ORDER BY c{n})::int AS k{n}" for n in range(len(columns)))
     wide = " | ".join(
         f"CASE WHEN {is_wide(f'c{n}', kind)} THEN {_bit(n, len(columns))} ELSE 0 END"
@@ -138,8 +143,8 @@ def _some_sets(
     }
 
 
-def _ndistinct(sets: dict[frozenset[int], _Set], count: int, total: float) -> str:
-    found = {}
+def _ndistinct(sets: dict[frozenset[int], _Set], numbers: Sequence[int], total: float) -> str:
+    found, count = {}, len(numbers)
     for size in range(2, count + 1):
         for places in combinations(range(count), size):
             one = sets[frozenset(places)]
@@ -148,19 +153,19 @@ def _ndistinct(sets: dict[frozenset[int], _Set], count: int, total: float) -> st
             if others:
                 occurrences.append(((one.rows - one.single) / others, others))
             distinct = estimated_distinct(occurrences, total / one.rows)
-            found[", ".join(str(n + 1) for n in places)] = floor(distinct + 0.5)
+            found[", ".join(str(numbers[n]) for n in places)] = floor(distinct + 0.5)
     return json.dumps(found)
 
 
-def _dependencies(sets: dict[frozenset[int], _Set], count: int) -> str | None:
+def _dependencies(sets: dict[frozenset[int], _Set], numbers: Sequence[int]) -> str | None:
     """Return the degrees above 0, in PostgreSQL's order: of two that are equally strong the planner takes the later."""
-    found = {}
+    found, count = {}, len(numbers)
     for size in range(1, count):
         for places in combinations(range(count), size):
             one = sets[frozenset(places)]
             for implied in range(count):
                 if implied not in places and one.agreeing[implied]:
-                    key = f"{', '.join(str(n + 1) for n in places)} => {implied + 1}"
+                    key = f"{', '.join(str(numbers[n]) for n in places)} => {numbers[implied]}"
                     found[key] = one.agreeing[implied] / one.rows
     return json.dumps(found) if found else None
 

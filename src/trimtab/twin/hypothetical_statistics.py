@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 import psycopg
 
+from trimtab.db import queries
 from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
 from trimtab.model.change import CreateStatistics, DropStatistics
-from trimtab.model.whatif import Hypothesis, StatisticsTarget, hypothesis_digest
+from trimtab.model.whatif import CreateExpressionStatistics, Hypothesis, StatisticsTarget, hypothesis_digest
 from trimtab.twin.extended import ExtendedValues, store_values, storing
 from trimtab.twin.sample import SourceSample
 from trimtab.twin.statistics import store_column_statistics
@@ -58,16 +59,19 @@ class HypotheticalStatistics:
         if values:
             self._imported[hypothesis_digest(change)] = Told("as the lab's ANALYZE made it", objects=values)
 
-    def ensure(self, twin: Connection, hypotheses: Sequence[Hypothesis]) -> None:
-        """Learn what those of a configuration would hold. What cannot be known has no effect, and is told."""
+    def ensure(self, twin: Connection, hypotheses: Sequence[Hypothesis], search_path: str = "") -> None:
+        """Learn what those of a configuration would hold. What cannot be known has no effect, and is told.
+
+        `search_path` is where expressions find their names.
+        """
         for one in hypotheses:
             key = _key(one, hypotheses)
             if not isinstance(one, StatisticsHypothesis) or key in self._told or key[0] in self._imported:
                 continue
-            told = _impossible(twin, one) or _taken(twin, one, hypotheses)
+            told = _impossible(twin, one, search_path) or _taken(twin, one, hypotheses, search_path)
             if told is None and self._sample is None:
                 told, self._waiting[key] = refused(_NO_SAMPLE), one
-            self._told[key] = told or self._asked(twin, one, key[1])
+            self._told[key] = told or self._asked(twin, one, key[1], search_path)
 
     def told(self, one: StatisticsHypothesis, among: Sequence[Hypothesis] = ()) -> Told:
         """Return what is known of one that was ensured, in a configuration of these."""
@@ -82,17 +86,21 @@ class HypotheticalStatistics:
         """Put it in force until the open transaction ends; False when the twin cannot read all of it."""
         return _store(twin, one, self.told(one, among))
 
-    def _asked(self, twin: Connection, one: StatisticsHypothesis, targets: Targets) -> Told:
+    def _asked(self, twin: Connection, one: StatisticsHypothesis, targets: Targets, search_path: str) -> Told:
         assert self._sample is not None, "who has no sample waits for one"
         if not self._has_values and (isinstance(one, StatisticsTarget) or set(one.kinds) == {_OF_VALUES}):
             return refused("without values it has no effect")
+        if isinstance(one, CreateExpressionStatistics):
+            one = _complete(twin, one, search_path)
         if isinstance(one, CreateStatistics):
             asked = one if self._has_values else replace(one, kinds=tuple(k for k in one.kinds if k != _OF_VALUES))
-            told = object_statistics(self._sample, asked, targets)
+            told = object_statistics(self._sample, asked, targets, with_values=self._has_values)
+            if isinstance(one, CreateExpressionStatistics):
+                told = replace(told, sql=one.sql())
             if asked != one:
                 told = replace(told, note=f"{told.note}, without common values")
             trial: StatisticsHypothesis = replace(one, name=_TRIAL)
-            tried = replace(told, objects=tuple(replace(values, name=_TRIAL) for values in told.objects))
+            tried = replace(told, objects=tuple(replace(values, name=_TRIAL) for values in told.objects), sql="")
         else:
             told = column_statistics(self._sample, one)
             trial, tried = one, told
@@ -119,7 +127,26 @@ def _key(one: Hypothesis, among: Sequence[Hypothesis]) -> _Key:
     return hypothesis_digest(one), tuple(sorted(targets.items()))
 
 
-def _impossible(twin: Connection, one: StatisticsHypothesis) -> Told | None:
+def _complete(twin: Connection, one: CreateExpressionStatistics, search_path: str) -> CreateExpressionStatistics:
+    """Return it with its expressions as the server writes them, in which all names are complete."""
+    trial = replace(one, name=_TRIAL)
+    with twin.transaction(force_rollback=True):
+        _make(twin, trial, search_path)
+        text = queries.load("twin_extended_object", twin.info.server_version)
+        row = twin.execute(text, (trial.schema, trial.name)).fetchone()
+    assert row is not None, "it was just made"
+    return replace(one, expressions=tuple(row[-1]))
+
+
+def _make(twin: Connection, one: CreateStatistics, search_path: str) -> None:
+    """Make the object, in the open transaction; afterwards names are PostgreSQL's own again."""
+    twin.execute("select pg_catalog.set_config('search_path', $1, true)", (search_path,))
+    # A binary result takes the protocol that refuses a second statement.
+    twin.execute(one.sql().encode(), binary=True)
+    twin.execute("select pg_catalog.set_config('search_path', '', true)")
+
+
+def _impossible(twin: Connection, one: StatisticsHypothesis, search_path: str) -> Told | None:
     """Return the refusal of what no server could do, or what is known without asking."""
     try:
         one.sql()
@@ -131,7 +158,7 @@ def _impossible(twin: Connection, one: StatisticsHypothesis) -> Told | None:
         return Told("at target 0 ANALYZE leaves the statistics that are there") if one.target == 0 else None
     try:
         with twin.transaction(force_rollback=True):
-            twin.execute(replace(one, name=_TRIAL).sql().encode())
+            _make(twin, replace(one, name=_TRIAL), search_path)
     except psycopg.Error as error:
         if twin.closed:
             raise
@@ -139,7 +166,7 @@ def _impossible(twin: Connection, one: StatisticsHypothesis) -> Told | None:
     return None
 
 
-def _taken(twin: Connection, one: StatisticsHypothesis, among: Sequence[Hypothesis]) -> Told | None:
+def _taken(twin: Connection, one: StatisticsHypothesis, among: Sequence[Hypothesis], search_path: str) -> Told | None:
     """Return the refusal of a name that statistics have which none of the others drops."""
     if isinstance(one, StatisticsTarget):
         return None
@@ -148,7 +175,7 @@ def _taken(twin: Connection, one: StatisticsHypothesis, among: Sequence[Hypothes
         return None
     try:
         with twin.transaction(force_rollback=True):
-            twin.execute(one.sql().encode())
+            _make(twin, one, search_path)
     except psycopg.errors.DuplicateObject as error:
         return refused(str(source_error(error)))
     return None
@@ -156,7 +183,7 @@ def _taken(twin: Connection, one: StatisticsHypothesis, among: Sequence[Hypothes
 
 def _store(twin: Connection, one: StatisticsHypothesis, told: Told) -> bool:
     if isinstance(one, CreateStatistics):
-        twin.execute(one.sql().encode())
+        twin.execute((told.sql or one.sql()).encode())
     with storing(twin) if told.objects else nullcontext():
         stored = [store_values(twin, values) for values in told.objects]
     stored += [

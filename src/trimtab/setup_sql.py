@@ -26,9 +26,16 @@ ALTER ROLE trimtab_explain SET statement_timeout = '60s';
 ALTER ROLE trimtab_explain SET lock_timeout = '5s';
 ALTER ROLE trimtab_explain SET idle_in_transaction_session_timeout = '60s';
 GRANT pg_monitor TO trimtab_explain;
-GRANT pg_read_all_data TO trimtab_explain;    -- planner statistics for the twin, rows for the clone (14 and later)
--- It opens every table to the role, pg_authid with its password hashes too: the account that has it keeps that secret.
--- Narrower: instead of pg_read_all_data grant SELECT on the tables and sequences that Trimtab may see. What it may not
+-- Planner statistics for the twin, rows for the clone:
+DO $$ BEGIN
+    IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL THEN GRANT pg_read_all_data TO trimtab_explain; END IF;
+END $$;
+-- Before PostgreSQL 14 there is no such role. In each database, for each schema, and again for tables that are new:
+-- GRANT USAGE ON SCHEMA public TO trimtab_explain, trimtab_apply;
+-- GRANT SELECT ON ALL TABLES IN SCHEMA public TO trimtab_explain, trimtab_apply;
+-- GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO trimtab_explain, trimtab_apply;
+-- pg_read_all_data opens every table to the role, pg_authid with its password hashes too: the account that has it keeps
+-- that secret. Narrower: instead of it grant SELECT on the tables and sequences that Trimtab may see. What it may not
 -- see is not in the clone, and is named.
 -- Row-level security: tables that have it are not in the clone, unless the role sees all of their rows:
 -- ALTER ROLE trimtab_explain BYPASSRLS;
@@ -41,7 +48,9 @@ GRANT pg_read_all_data TO trimtab_explain;    -- planner statistics for the twin
 CREATE ROLE trimtab_apply LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT 8;
 ALTER ROLE trimtab_apply SET lock_timeout = '5s';
 GRANT pg_monitor TO trimtab_apply;
-GRANT pg_read_all_data TO trimtab_apply;
+DO $$ BEGIN
+    IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL THEN GRANT pg_read_all_data TO trimtab_apply; END IF;
+END $$;                                       -- before PostgreSQL 14: as above
 -- ALTER ROLE trimtab_apply BYPASSRLS;        -- as above: `--apply` makes a clone too
 --    a) Only a table's owner may index it or make statistics on it: membership in the roles that own the tables. It
 --       brings all that these roles may do; PostgreSQL has no smaller right. Name only those owners:

@@ -93,3 +93,19 @@ def test_without_since_an_eviction_is_a_gap_and_a_new_statement_counts_whole_wit
     assert set(_ran(after, before).keys) == {A, C}
     evicted = replace(after, instance=replace(after.instance, evictions=5))
     assert interval_between(before, evicted) is Gap.EVICTED
+
+
+@pytest.mark.parametrize("silent", [{"reset": "", "evictions": None}, {}], ids=["1.8", "1.10"])
+def test_where_nobody_tells_since_when_each_is_counted_the_counters_themselves_show_it(silent: dict[str, Any]) -> None:
+    before = replace(_reading(0, {A: (10, 100.0), B: (5, 5.0)}, **silent), since=np.zeros(2))
+
+    def after(counts: dict[StatementKey, tuple[float, float]]) -> Interval | Gap:
+        return interval_between(before, replace(_reading(10, counts, **silent), since=np.zeros(len(counts))))
+
+    grown = after({A: (14, 180.0), B: (5, 5.0), C: (7, 70.0)})
+    assert isinstance(grown, Interval)
+    assert set(grown.keys) == {A, C}
+    assert after({A: (14, 180.0), C: (7, 70.0)}) is Gap.EVICTED  # B was forgotten; A may have come back
+    assert after({A: (14, 180.0), B: (2, 2.0)}) is Gap.EVICTED
+    assert after({A: (3, 30.0), B: (2, 2.0)}) is Gap.RESET
+    assert after({C: (7, 70.0)}) is Gap.RESET

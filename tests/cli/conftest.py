@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -20,7 +18,7 @@ from trimtab.embedded.server import Server
 from trimtab.embedded.template import copy_strategy
 
 from .market import SPECIFICATION, Market, create_template, write_workload
-from .program import ENTRY, Program, Zygote
+from .program import ENTRY, Program, Zygote, private_directory
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -32,23 +30,16 @@ TEMPLATE = "market_template"
 _numbers = itertools.count(1)
 
 
-def _private_directory(prefix: str) -> Path:
-    """A short path that the account which servers run under can pass through."""
-    path = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
-    path.chmod(0o711)
-    return path
-
-
 @pytest.fixture(scope="session")
 def cache_directory() -> Iterator[Path]:
-    path = _private_directory("ttc-")
+    path = private_directory("ttc-")
     yield path
     shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")
 def market_server(cache_directory: Path) -> Iterator[Server]:
-    places = _private_directory("tts-")
+    places = private_directory("tts-")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRIMTAB_RUN_DIR", str(places))
         patch.setenv("TRIMTAB_CACHE", str(cache_directory))
@@ -90,23 +81,8 @@ def market(new_market: Callable[[], Market]) -> Market:
 
 @pytest.fixture
 def program(zygote: Zygote, cache_directory: Path, tmp_path: Path) -> Iterator[Program]:
-    run_directory = _private_directory("ttn-")
-    variables = {"TRIMTAB_CACHE": str(cache_directory), "TRIMTAB_RUN_DIR": str(run_directory)}
-    for name, directory in (("HOME", "home"), ("TRIMTAB_STATE", "state"), ("TMPDIR", "scratch"), ("", "work")):
-        path = tmp_path / directory
-        path.mkdir()
-        if name:
-            variables[name] = str(path)
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "LANG", "LC_ALL", "TRIMTAB_RUN_AS", "TRIMTAB_ALLOW_OVERPRIVILEGED")
-        if name in os.environ
-    }
-    found = Program(zygote, tmp_path / "work", run_directory, {**kept, **variables})
-    yield found
-    found.clear()
-    with suppress(FileNotFoundError):
-        shutil.rmtree(run_directory)
+    with Program.at_home(zygote, cache_directory, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

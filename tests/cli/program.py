@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -132,6 +134,13 @@ class Running:
             self._ended = int(state)
 
 
+def private_directory(prefix: str) -> Path:
+    """Make a short path that the account which servers run under can pass through."""
+    path = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+    path.chmod(0o711)
+    return path
+
+
 @dataclass
 class Program:
     """Starts programs in one home, with one ledger; `directory` is where they are started."""
@@ -142,6 +151,28 @@ class Program:
     environ: Mapping[str, str]
     _numbers: Iterator[int] = field(default_factory=count)
     _started: list[Running] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def at_home(cls, zygote: Zygote, cache_directory: Path, place: Path) -> Iterator[Program]:
+        """Yield one with home, state and scratch files of its own in `place`; afterwards nothing of it runs."""
+        run_directory = private_directory("ttn-")
+        variables = {"TRIMTAB_CACHE": str(cache_directory), "TRIMTAB_RUN_DIR": str(run_directory)}
+        for name, directory in (("HOME", "home"), ("TRIMTAB_STATE", "state"), ("TMPDIR", "scratch"), ("", "work")):
+            path = place / directory
+            path.mkdir()
+            if name:
+                variables[name] = str(path)
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "LC_ALL", "TRIMTAB_RUN_AS", "TRIMTAB_ALLOW_OVERPRIVILEGED")
+            if name in os.environ
+        }
+        found = cls(zygote, place / "work", run_directory, {**kept, **variables})
+        yield found
+        found.clear()
+        with suppress(FileNotFoundError):
+            shutil.rmtree(run_directory)
 
     @property
     def ledger_path(self) -> Path:

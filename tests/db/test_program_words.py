@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.db.program_words import Failure, first_reason, restore_failures, without_made
+from trimtab.db.program_words import Failure, first_reason, restore_failures, without_made, without_set_up
 
 CONTENTS = "\n".join(
     (
@@ -74,3 +74,9 @@ def test_of_entries_with_one_name_as_many_are_left_as_were_not_made() -> None:
     one, other = Failure("OPERATOR CLASS public a", "of one method"), Failure("OPERATOR CLASS public b", "none")
     assert without_made([one, other, one], ["OPERATOR CLASS public a", "TABLE public c"]) == [other, one]
     assert without_made([one, one], []) == [one, one]
+
+
+def test_what_an_older_server_does_not_know_of_a_sessions_set_up_is_no_failure_of_an_object() -> None:
+    set_up = Failure("TABLE public a", 'unrecognized configuration parameter "transaction_timeout"')
+    real = Failure("FUNCTION public f()", 'unrecognized configuration parameter "odd"')
+    assert without_set_up([set_up, real]) == [real]

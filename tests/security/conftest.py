@@ -12,7 +12,7 @@ from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 
-from .vault import NEWER_SETTINGS, SCHEMA, SETTINGS, SUPERUSER_SCHEMA
+from .vault import NEWER_SETTINGS, SETTINGS, SUPERUSER_SCHEMA, schema
 
 
 def _started(binaries: Binaries, purpose: str) -> Iterator[Server]:
@@ -22,7 +22,7 @@ def _started(binaries: Binaries, purpose: str) -> Iterator[Server]:
             conn.execute("CREATE DATABASE vault")
         with psycopg.connect(server.dsn("vault"), autocommit=True) as conn:
             conn.execute(SUPERUSER_SCHEMA.encode())
-            conn.execute(SCHEMA.encode())
+            conn.execute(schema(binaries.version[0]).encode())
         yield server
 
 

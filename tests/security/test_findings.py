@@ -97,6 +97,12 @@ def test_settings_by_which_nothing_gets_about_are_not() -> None:
     assert findings(quiet) == ()
 
 
+@pytest.mark.parametrize(("version", "is_told"), [(130023, True), (140025, True), (150019, False), (180006, False)])
+def test_a_version_that_gets_no_fixes_any_more_is_warned_of(version: int, is_told: bool) -> None:
+    told = {subject for code, subject in _codes(replace(NOW, version=version)) if code == "warning.unsupported"}
+    assert told == ({str(version)} if is_told else set())
+
+
 def test_what_could_not_be_read_is_a_warning() -> None:
     assert ("warning.unreadable", "hba") in _codes(replace(NOW, unreadable={"hba": "needs a superuser"}))
 

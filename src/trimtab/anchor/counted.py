@@ -27,7 +27,7 @@ def counted_between(begin: Counters, end: Counters, queries: Mapping[StatementKe
 
     A query that did not run in between is not in it. All statements of the server count for the shares of time.
     """
-    if begin.reset != end.reset:
+    if begin.reset != end.reset or (not end.reset and _has_forgotten(begin, end)):
         return CountedWindow({}, len(queries))
     steps = {key: step for key in end.by_statement if (step := _step(begin, end, key)) is not None}
     total_ms = sum(step.total_ms for key, step in steps.items() if key[2])
@@ -41,6 +41,11 @@ def counted_between(begin: Counters, end: Counters, queries: Mapping[StatementKe
         elif step.calls:
             of_query[query_id].append((key, step))
     return CountedWindow({query_id: _counted(found, total_ms) for query_id, found in of_query.items()}, begun_anew)
+
+
+def _has_forgotten(begin: Counters, end: Counters) -> bool:
+    """Return whether counters are gone, or smaller. Where no reset is told, the others may have begun anew too."""
+    return any(key not in end.by_statement or _step(begin, end, key) is None for key in begin.by_statement)
 
 
 def since_then(was: Counted, now: Counted) -> Counted | None:

@@ -36,10 +36,11 @@ def gap_between(before: Reading, after: Reading) -> Gap | None:
         return Gap.CLOCK_STEPPED
     if seconds > LONGEST_SECONDS:
         return Gap.TOO_LONG
-    # Before version 1.11 nobody tells whether a statement was forgotten and has come back in between.
-    if was.evictions != now.evictions and not after.since.any():
-        return Gap.EVICTED
-    return None
+    if after.since.any():
+        return None
+    # Before version 1.11 nobody tells whether a statement was forgotten and has come back in between, nor of a reset of
+    # some alone; before 1.9 of no eviction and no reset at all. Then the counters themselves show it.
+    return Gap.EVICTED if was.evictions != now.evictions else _forgotten(before, after)
 
 
 def seconds_between(before: Reading, after: Reading) -> float:
@@ -77,6 +78,18 @@ def interval_between(before: Reading, after: Reading) -> Interval | Gap:
         begun_anew=int((~is_usable).sum()) + lost,
         evictions=max((after.instance.evictions or 0) - (before.instance.evictions or 0), 0),
     )
+
+
+def _forgotten(before: Reading, after: Reading) -> Gap | None:
+    """Return what counters tell that are gone, or smaller than before: the others may have begun anew too."""
+    last = dict(zip(after.keys, after.counts[:, (CALLS, TOTAL_MS)].tolist(), strict=True))
+    gone = 0
+    for key, (calls, total_ms) in zip(before.keys, before.counts[:, (CALLS, TOTAL_MS)].tolist(), strict=True):
+        now = last.get(key)
+        gone += now is None or now[0] < calls or now[1] < total_ms * (1 - _ROUNDING)
+    if not gone:
+        return None
+    return Gap.RESET if gone == len(before.keys) else Gap.EVICTED
 
 
 def _is_one_count(before: Reading, after: Reading, where: np.ndarray, is_old: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from trimtab.errors import TrimtabError, UsageError
+from trimtab.errors import RegressionError, TrimtabError, UsageError
 
 INTERNAL = 1
 _ENDED_BY_SIGNAL = (129, 130, 143)
@@ -89,7 +89,7 @@ def _tell(error: TrimtabError) -> int:
     from trimtab.cli.text import tell
     from trimtab.db.dsn import redact
 
-    if wants_json():
+    if wants_json() and not isinstance(error, RegressionError):  # what was found is in the document already
         told = {key: redact(value) if isinstance(value, str) else value for key, value in error.as_dict().items()}
         done = {"done": error.done} if isinstance(error.done, dict) else {}
         print(json.dumps({"schema": "trimtab.error/v1", "error": told, **done}))

@@ -25,6 +25,8 @@ _NAMED = (
 _QUOTED = re.compile(rf"""(?P<name>\b(?:{_NAMED})\s"[^"]*")|"[^"]*"|'(?:[^']|'')*'|\d{{3,}}""")
 _BY_A_FUNCTION = "PL/"  # in its context, as in "PL/pgSQL function f() line 1 at RAISE"
 _LONGEST = 300
+# pg_restore of 17 and later sets it in each session, whatever the server is.
+_SET_UP = 'unrecognized configuration parameter "transaction_timeout"'
 # What pg_restore says at its end when it has gone through all of the archive.
 _WENT_ON = "pg_restore: warning: errors ignored on restore"
 # What ends a restore though pg_restore may go through the rest of the archive: words of libpq, and of the server.
@@ -58,6 +60,11 @@ def restore_failures(messages: str, contents: str) -> list[Failure]:
         elif message.startswith("pg_restore: error: ") and _server_words(message) is not None:
             found.append(Failure(entry, _reason(message)))
     return found
+
+
+def without_set_up(failures: Iterable[Failure]) -> list[Failure]:
+    """Return the failures but for those of setting up a session: an older server does not know, nor need, all of it."""
+    return [failure for failure in failures if failure.reason != _SET_UP]
 
 
 def without_made(failures: Iterable[Failure], made: Iterable[str]) -> list[Failure]:

@@ -56,7 +56,7 @@ def trying_in_lab(
         lab = open_clone_lab(
             conninfo,
             snapshot,
-            Binaries.find(pg_bin),
+            Binaries.for_major(snapshot.server.major, pg_bin),
             max_size_bytes=limits.max_clone_bytes,
             progress=lambda done, total, what: told.progress(what, done, total),
         )

@@ -66,8 +66,7 @@ class Workshop:
         twin = Twin.build(
             self.request.conninfo,
             snapshot,
-            # A planner of the source's own version gives the source's plans.
-            Binaries.for_major(self.source.info.server_version // 10000, self.request.pg_bin),
+            self._programs(),
             progress=lambda done, total, what: self.watcher.progress(what, done, total),
         )
         return self.stack.enter_context(twin)
@@ -85,7 +84,7 @@ class Workshop:
             lab = open_clone_lab(
                 self.request.conninfo,
                 snapshot,
-                Binaries.find(self.request.pg_bin),
+                self._programs(),
                 max_size_bytes=limits.max_clone_bytes,
                 progress=lambda done, total, what: self.watcher.progress(what, done, total),
             )
@@ -100,6 +99,10 @@ class Workshop:
             min_freed_percent=rebuilds.min_excess_percent,
         )
         return Trials(lab, limits_of_trials, coins, lacking=lacking(self.source, lab.connection))
+
+    def _programs(self) -> Binaries:
+        """Of the source's own version where this machine has them: its planner gives the source's plans."""
+        return Binaries.for_major(self.source.info.server_version // 10000, self.request.pg_bin)
 
     def let_sample(self, twin: Twin, trials: Trials | None) -> None:
         """Let hypothetical indexes rest on samples of the rows: the clone's where there is one, else the source's."""

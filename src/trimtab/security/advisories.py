@@ -11,7 +11,15 @@ from dataclasses import dataclass
 AS_OF = "2026-11-29"
 """The day on which the table was written, from the advisories and release notes that were public then."""
 
-_MAJORS = range(13, 19)
+_SUPPORT_ENDS = {
+    13: "2025-11-13",
+    14: "2026-11-12",
+    15: "2027-11-11",
+    16: "2028-11-09",
+    17: "2029-11-08",
+    18: "2030-11-14",
+}
+"""By major version, the day on which PostgreSQL ends its support: what is found later is not fixed in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,12 @@ def open_advisories(version: int, *, has_fixed_statistics_view: bool | None = No
     )
 
 
-def is_supported(version: int) -> bool:
+def is_known(version: int) -> bool:
     """True when the table knows the major version at all: of others it can say nothing."""
-    return version // 10_000 in _MAJORS
+    return version // 10_000 in _SUPPORT_ENDS
+
+
+def support_ended(version: int) -> str | None:
+    """Return the day on which the support of this version had ended when the table was written, None while it lasts."""
+    day = _SUPPORT_ENDS.get(version // 10_000, AS_OF)
+    return day if day < AS_OF else None

@@ -19,7 +19,7 @@ from trimtab.model.change import (
     SetSetting,
     SetStatisticsTarget,
 )
-from trimtab.security.advisories import AS_OF, is_supported, open_advisories
+from trimtab.security.advisories import AS_OF, is_known, open_advisories, support_ended
 from trimtab.security.difference import Effect
 from trimtab.security.read import quoted
 from trimtab.security.setting_rules import setting_effect
@@ -123,9 +123,12 @@ def _version(snapshot: SecuritySnapshot) -> Iterator[Finding]:
     ):
         by_hand = "; a server that was there before needs its script too" if advisory.is_manual else ""
         yield Finding("warning.advisory", Severity.HIGH, advisory.id, advisory.what + by_hand)
-    if not is_supported(snapshot.version):
+    if not is_known(snapshot.version):
         told = f"the table of advisories of {AS_OF} does not know this version"
         yield Finding("warning.version", Severity.MEDIUM, str(snapshot.version), told)
+    elif (day := support_ended(snapshot.version)) is not None:
+        told = f"its support ended on {day}: what was found since is not fixed in it, and is not named here"
+        yield Finding("warning.unsupported", Severity.HIGH, str(snapshot.version), told)
 
 
 def _passwords(snapshot: SecuritySnapshot) -> Iterator[Finding]:

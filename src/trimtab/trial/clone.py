@@ -20,7 +20,7 @@ from trimtab.db.confined import OWNER, create_extensions, create_owner, let_rest
 from trimtab.db.leakproof import is_likely, mark_leakproof, read_leakproof, without_leakproof
 from trimtab.db.operator_classes import OperatorFamily, create_operator_families, read_operator_families
 from trimtab.db.program_encoding import program_encoding
-from trimtab.db.program_words import Failure, first_reason, is_whole, restore_failures, without_made
+from trimtab.db.program_words import Failure, first_reason, is_whole, restore_failures, without_made, without_set_up
 from trimtab.db.relay import for_programs
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import Binaries
@@ -318,7 +318,7 @@ def _restored(
                 code="lab.restore_failed",
                 next_step="Check the free disk space and memory of this machine, or use --lab DSN.",
             )
-        return failures
+        return without_set_up(failures)
 
     if between is None:
         failures = run()

@@ -132,6 +132,7 @@ def open_clone_lab(
     except BaseException:
         server.destroy()
         raise
+    notes += _other_version(connection, snapshot)
     version = ".".join(map(str, binaries.version))
     description = f"clone in an embedded PostgreSQL {version}"
     return Lab(connection, description, size_bytes=facts.size_bytes, notes=notes, server=server)
@@ -160,7 +161,15 @@ def open_dsn_lab(conninfo: str, snapshot: Snapshot) -> Lab:
     except BaseException:
         connection.close()
         raise
-    return Lab(connection, f"database {describe(conninfo)}", size_bytes=size_bytes)
+    notes = _other_version(connection, snapshot)
+    return Lab(connection, f"database {describe(conninfo)}", size_bytes=size_bytes, notes=notes)
+
+
+def _other_version(lab: Connection, snapshot: Snapshot) -> tuple[str, ...]:
+    major, of_source = lab.info.server_version // 10000, snapshot.server.major
+    if major == of_source:
+        return ()
+    return (f"the lab is PostgreSQL {major}, the source {of_source}: plans and times may differ",)
 
 
 def _session(conninfo: str, snapshot: Snapshot) -> Connection:

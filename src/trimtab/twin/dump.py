@@ -13,7 +13,15 @@ from pathlib import Path
 
 from trimtab.db.leakproof import is_likely, without_leakproof
 from trimtab.db.program_encoding import program_encoding
-from trimtab.db.program_words import Failure, entry_names, first_reason, is_whole, restore_failures, without_made
+from trimtab.db.program_words import (
+    Failure,
+    entry_names,
+    first_reason,
+    is_whole,
+    restore_failures,
+    without_made,
+    without_set_up,
+)
 from trimtab.db.relay import for_programs
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.scratch import scratch_directory
@@ -39,7 +47,6 @@ _ENGLISH = {"LC_ALL": "C"}
 _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
 _MAPPING = re.compile(r"\d+; \d+ \d+ USER MAPPING ")
 _MAPPING_TEXT = "CREATE USER MAPPING "
-# Sessions are set up for the newest version; an older twin does not know all of it, and needs none of it.
 _REMEDIES = (
     (
         ("No space left on device", "could not write", "could not extend"),
@@ -57,7 +64,6 @@ _REMEDIES = (
     ((), "Run again; if it repeats, `pg_dump --schema-only` and `pg_restore` by hand show the statement that fails."),
 )
 """Words of pg_restore, in English, and what helps; the last for all others."""
-_SET_UP = "unrecognized configuration parameter"
 
 
 def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[str, str]], *, encoding: str) -> bytes:
@@ -174,7 +180,5 @@ def _programs(binaries: Binaries) -> Binaries:
 def _problems(failures: Iterable[Failure]) -> list[str]:
     """Return what was not restored in words."""
     return [
-        f"not on the twin: {failure.entry or 'an object'}: {failure.reason}"
-        for failure in failures
-        if failure.entry or not failure.reason.startswith(_SET_UP)
+        f"not on the twin: {failure.entry or 'an object'}: {failure.reason}" for failure in without_set_up(failures)
     ]

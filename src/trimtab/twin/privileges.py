@@ -61,8 +61,8 @@ def let_plan(twin: Connection, role: str) -> None:
     schemas = ", ".join(map(quote_identifier, row[0])) if row else ""
     if schemas:
         is_done(twin, f"GRANT USAGE ON SCHEMA {schemas} TO {quote_identifier(role)}")
-        rights = f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schemas}"
-        is_done(twin, f"GRANT {rights} TO {quote_identifier(role)}")
+        for rights in ("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES", "SELECT, UPDATE ON ALL SEQUENCES"):
+            is_done(twin, f"GRANT {rights} IN SCHEMA {schemas} TO {quote_identifier(role)}")
 
 
 def disarm_domains(twin: Connection) -> None:

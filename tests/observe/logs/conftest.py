@@ -21,7 +21,6 @@ ENDINGS = {"stderr": ".log", "csvlog": ".csv", "jsonlog": ".json"}
 _SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements, auto_explain",
     "pg_stat_statements.track": "top",
-    "compute_query_id": "on",
     "logging_collector": "on",
     "log_file_mode": "0644",
     "log_min_error_statement": "error",
@@ -94,8 +93,14 @@ class Logging:
             time.sleep(0.02)
 
 
+def _formats(binaries: Binaries) -> tuple[str, ...]:
+    return ("stderr", "csvlog", "jsonlog") if binaries.version >= (15, 0) else ("stderr", "csvlog")
+
+
 def _started(binaries: Binaries, formats: Sequence[str]) -> Iterator[Logging]:
     settings = {**_SETTINGS, "log_destination": ", ".join(formats)}
+    if binaries.version >= (14, 0):
+        settings["compute_query_id"] = "on"
     with Server.create(binaries, purpose="log-tests", settings=settings) as server:
         with psycopg.connect(server.dsn(), autocommit=True) as conn:
             conn.execute("CREATE EXTENSION pg_stat_statements")
@@ -110,7 +115,8 @@ def _started(binaries: Binaries, formats: Sequence[str]) -> Iterator[Logging]:
 
 @pytest.fixture(scope="module")
 def newest(_own_places: None) -> Iterator[Logging]:
-    yield from _started(Binaries.find(), ("stderr", "csvlog", "jsonlog"))
+    binaries = Binaries.find()
+    yield from _started(binaries, _formats(binaries))
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +125,7 @@ def older(_own_places: None) -> Iterator[Logging]:
     if directory is None:
         pytest.skip("the system has no PostgreSQL binaries")
     binaries = Binaries.find(directory)
-    formats = ("stderr", "csvlog", "jsonlog") if binaries.version >= (15, 0) else ("stderr", "csvlog")
-    yield from _started(binaries, formats)
+    yield from _started(binaries, _formats(binaries))
 
 
 @pytest.fixture(

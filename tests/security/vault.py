@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable
 
@@ -88,13 +89,13 @@ ALTER DATABASE vault SET app.token = '{CANARY}';
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'h', dbname 'd');
 CREATE USER MAPPING FOR app SERVER elsewhere OPTIONS (user 'u', password '{CANARY}');
 """
-_INVOKER = ", security_invoker = true"  # came with 15
+_INVOKER = re.compile(r", security_invoker = \w+")  # came with 15
 _clock = itertools.count(1)
 
 
 def schema(major: int) -> str:
     """Return the SQL of the database for a server of this version."""
-    return SCHEMA if major >= 15 else SCHEMA.replace(_INVOKER, "")
+    return SCHEMA if major >= 15 else _INVOKER.sub("", SCHEMA)
 
 
 def look(conn: Connection) -> SecuritySnapshot:

@@ -16,6 +16,7 @@ from tests.cli.market import Market, create_template, write_workload
 from tests.cli.program import Program, Zygote, private_directory
 from tests.lifecycle import lockable
 from tests.lifecycle.conftest import LOCKING_SETTINGS
+from tests.places import system_bin
 from tests.security.vault import SUPERUSER_SCHEMA, schema
 from trimtab.embedded.account import serving_account
 from trimtab.embedded.binaries import REQUIRED, Binaries
@@ -129,7 +130,13 @@ def copy_of(server: Server, template: str, name: str, options: str = "") -> Iter
     run(server, "postgres", f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-@pytest.fixture(params=MAJORS)
+def _runs_elsewhere(major: int) -> bool:
+    """Return whether the tests of each part run on it too, since the system has its programs."""
+    system = system_bin()
+    return system is not None and system.parts[-2] == str(major)
+
+
+@pytest.fixture(params=[major for major in MAJORS if not _runs_elsewhere(major)])
 def major(request: pytest.FixtureRequest) -> int:
     found: int = request.param
     return found
@@ -190,6 +197,15 @@ def zygote() -> Iterator[Zygote]:
 def program(zygote: Zygote, cache_directory: Path, tmp_path: Path) -> Iterator[Program]:
     with Program.at_home(zygote, cache_directory, tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def local(pg_bin: Path, program: Program, tmp_path: Path) -> dict[str, str]:
+    """An environment in which the PATH leads to an installation of the source's version."""
+    told = tmp_path / "pg_config"
+    told.write_text(f"#!/bin/sh\necho {pg_bin}\n")
+    told.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{program.environ['PATH']}"}
 
 
 @pytest.fixture

@@ -45,14 +45,18 @@ WEAKENED = {  # by posture code, the version since which it can be
 
 
 def _cases(major: int) -> list[Case]:
-    return [case for case in OBJECTS if WEAKENED.get(case.code, 99) <= major]
+    """The first of one statement for each code: together they would stand in each other's way otherwise."""
+    first: dict[str, Case] = {}
+    for case in OBJECTS:
+        if " ;; " not in case.do:
+            first.setdefault(case.code, case)
+    return [first[code] for code, since in WEAKENED.items() if since <= major]
 
 
 def test_what_is_weakened_is_found_and_what_is_put_back_is_no_difference(
     server: Server, program: Program, major: int
 ) -> None:
     source, cases = server.dsn("vault"), _cases(major)
-    assert {case.code for case in cases} == {code for code, since in WEAKENED.items() if since <= major}
     program.succeed("security", "baseline", source, "--out", "before.json")
     program.succeed("security", "check", source, "--baseline", "before.json")
     with closing(psycopg.connect(source, autocommit=True)) as conn:

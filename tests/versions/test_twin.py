@@ -22,15 +22,6 @@ def _summary(program: Program, market: Market, workload: Path, *others: str | Pa
     return {**document["summary"], "problems": document["problems"]}
 
 
-@pytest.fixture
-def local(pg_bin: Path, program: Program, tmp_path: Path) -> dict[str, str]:
-    """An environment in which the PATH leads to an installation of the source's version."""
-    told = tmp_path / "pg_config"
-    told.write_text(f"#!/bin/sh\necho {pg_bin}\n")
-    told.chmod(0o755)
-    return {"PATH": f"{tmp_path}:{program.environ['PATH']}"}
-
-
 def test_a_twin_of_the_sources_own_version_has_its_plans_and_costs_also_where_it_was_mailed(
     market: Market, program: Program, workload: Path, local: dict[str, str], major: int, tmp_path: Path
 ) -> None:

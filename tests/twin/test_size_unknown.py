@@ -21,6 +21,7 @@ pytestmark = pytest.mark.server
 
 DATA = """
 CREATE EXTENSION pg_trgm;
+CREATE EXTENSION bloom;
 CREATE TABLE fresh AS SELECT n AS id, n % 300 AS few, 'name' || n AS name, md5(n::text) AS hash,
        CASE WHEN n % 3 = 0 THEN n END AS part FROM generate_series(1, 60000) n;
 CREATE TABLE nothing (id int, name text);
@@ -94,3 +95,10 @@ def test_trigrams_of_a_gist_index_are_counted_and_not_taken_from_the_length(dsn:
     guessed, _ = _ratios(dsn, "texts", TEXTS, with_sample=False)
     assert all(0.65 <= ratio <= 1.4 for ratio in counted), counted
     assert guessed[0] > 2
+
+
+def test_an_access_method_of_an_extension_is_refused_by_name(dsn: str) -> None:
+    blooming = CreateIndex("public", "fresh", "blooming", "USING bloom (id, few)", ("id", "few"))
+    with Twin.open(build(read_image(dsn, Binaries.find(), progress=silent), Binaries.find(), progress=silent)) as twin:
+        assert twin.size_bytes([blooming]) == [None]
+        assert "no model of the size of bloom indexes" in (twin.refusal(blooming) or "")

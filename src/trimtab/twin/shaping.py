@@ -97,7 +97,8 @@ def shape_new(
     ]
     for index in indexes:
         if index.method not in METHODS:
-            shaped.refused[digests[index.oid]] = f"the size of a {index.method} index cannot be estimated"
+            told = f"there is no model of the size of {index.method} indexes, as of those of PostgreSQL's own methods"
+            shaped.refused[digests[index.oid]] = told
     indexes = [index for index in indexes if digests[index.oid] not in shaped.refused]
     planned = _planned_rows(reckoner, {(i.table, p) for i in indexes for p in (None, i.predicate)})
     for index in indexes:

@@ -33,7 +33,7 @@ from trimtab.api_anchors import (
 )
 from trimtab.api_approvals import apply_approved, waiting_approvals
 from trimtab.api_changes import change_detail, changes_board, changes_page, entry_proof, ledger_viewer
-from trimtab.api_history import METRICS, QUERY_SORTS, history_place, open_history, retention_of
+from trimtab.api_history import METRICS, QUERY_SORTS, history_place, open_history, query_marks, retention_of
 from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
 from trimtab.api_security import (
     SecureOptimization,
@@ -119,6 +119,7 @@ __all__ = [
     "open_history",
     "optimize",
     "plan_locks",
+    "query_marks",
     "release_anchor",
     "retention_of",
     "review_locks",

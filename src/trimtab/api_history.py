@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ from trimtab.history.values import (
 if TYPE_CHECKING:
     from trimtab.config import HistoryKept
     from trimtab.history.reading import History
+    from trimtab.lifecycle.query_marks import Mark
 
 __all__ = [
     "METRICS",
@@ -72,6 +73,7 @@ __all__ = [
     "Window",
     "history_place",
     "open_history",
+    "query_marks",
     "retention_of",
 ]
 HISTORY_NAME = "history.db"
@@ -80,6 +82,18 @@ HISTORY_NAME = "history.db"
 def history_place(ledger_path: Path, store: str | None = None) -> Path | str:
     """Return where the history is kept: in a file beside the ledger, or in the database that `store` names."""
     return store if store is not None else ledger_path.with_name(HISTORY_NAME)
+
+
+def query_marks(query_id: str, window: Window, *, ledger_path: Path | None = None) -> Sequence[Mark]:
+    """Return what to mark in one query's life: changes made and taken back, alarms, plans that became others.
+
+    Of changes those whose trial had the query; of what watchers saw what they say of it. The oldest first. Raises
+    LedgerError.
+    """
+    from trimtab.lifecycle.query_marks import marks
+    from trimtab.paths import ledger_path as own_ledger
+
+    return marks(ledger_path or own_ledger(), query_id, window)
 
 
 def retention_of(kept: HistoryKept) -> Retention:

@@ -147,6 +147,7 @@ def test_a_query_shows_its_text_its_window_and_its_source(looking: Looking, size
     assert TEXT in text
     assert "source: pg_stat_statements" in text
     assert "calls 40" in text
+    assert "none is known" in text
 
 
 @SIZES

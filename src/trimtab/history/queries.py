@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -36,8 +35,9 @@ def query_totals(
             rest = _added(rest, _totals(REST, "", row, whole_ms, 0, 0))
             continue
         query_id = statement.name or f"statement {statement.key[1]}"
-        found = _totals(query_id, statement.text, row, whole_ms, statement.first_ns, statement.seen_ns)
-        by_id[query_id] = _added(by_id.get(query_id), replace(found, is_workload=statement.is_workload))
+        seen = (statement.first_ns, statement.seen_ns)
+        found = _totals(query_id, statement.text, row, whole_ms, *seen, is_workload=statement.is_workload)
+        by_id[query_id] = _added(by_id.get(query_id), found)
     return list(by_id.values()), rest
 
 
@@ -85,9 +85,8 @@ def life_series(
     first = min((each.first_ns for each in statements), default=0)
     seen = max((each.seen_ns for each in statements), default=0)
     text = next((each.text for each in statements if each.text), "")
-    totals = _totals(query_id, text, counts, whole_ms, first, seen)
-    if statements:
-        totals = replace(totals, is_workload=any(each.is_workload for each in statements))
+    is_workload = not statements or any(each.is_workload for each in statements)
+    totals = _totals(query_id, text, counts, whole_ms, first, seen, is_workload=is_workload)
 
     def series(name: str, unit: str, value: Callable[[float, list[float]], float | None]) -> Series:
         points = tuple(Point(at, seconds, value(seconds, row.tolist())) for at, (seconds, row) in by_start.items())
@@ -149,29 +148,39 @@ def _of_query(chunks: Sequence[bytes], query_id: str, window: Window) -> Iterabl
 
 
 def _sums(slots: Sequence[Slot]) -> tuple[np.ndarray, np.ndarray]:
-    if not slots:
+    if not any(len(slot.numbers) for slot in slots):
         return np.zeros(0, dtype=np.int64), np.zeros((0, 6))
-    numbers, where = np.unique(np.concatenate([slot.numbers for slot in slots]), return_inverse=True)
-    counts = np.zeros((len(numbers), 6))
+    of = np.concatenate([slot.numbers for slot in slots])
     rows = np.concatenate([slot.counts for slot in slots])
-    for column in range(6):
-        counts[:, column] = np.bincount(where, weights=rows[:, column], minlength=len(numbers))
+    # A store's numbers are dense: to count by them is quicker than to sort them.
+    numbers = np.flatnonzero(np.bincount(of))
+    counts = np.column_stack([np.bincount(of, weights=rows[:, column])[numbers] for column in range(6)])
     return numbers, counts
 
 
-def _totals(query_id: str, text: str, row: np.ndarray, whole_ms: float, first_ns: int, seen_ns: int) -> QueryTotals:
-    calls, total = float(row[CALLS]), float(row[TOTAL_MS])
+def _totals(
+    query_id: str,
+    text: str,
+    counts: np.ndarray,
+    whole_ms: float,
+    first_ns: int,
+    seen_ns: int,
+    *,
+    is_workload: bool = True,
+) -> QueryTotals:
+    row = counts.tolist()
+    calls, total = row[CALLS], row[TOTAL_MS]
     return QueryTotals(
         query_id=query_id,
         text=text,
-        is_workload=True,
+        is_workload=is_workload,
         calls=calls,
         total_ms=total,
         mean_ms=total / calls if calls else None,
-        deviation_ms=_deviation(calls, total, float(row[SQUARES])),
-        rows=float(row[ROWS]),
-        blocks=float(row[BLOCKS]),
-        temporary_blocks=float(row[TEMPORARY_BLOCKS]),
+        deviation_ms=_deviation(calls, total, row[SQUARES]),
+        rows=row[ROWS],
+        blocks=row[BLOCKS],
+        temporary_blocks=row[TEMPORARY_BLOCKS],
         share=total / whole_ms if whole_ms else 0.0,
         first_ns=first_ns,
         seen_ns=seen_ns,

@@ -19,7 +19,7 @@ from trimtab.history.queries import latency_of, life_series, page_of, plans_of, 
 from trimtab.history.sample import Sample
 from trimtab.history.slots import Slot
 from trimtab.history.store import PART, PULSE, RELATIONS, Event, HistoryStore, no_such_server
-from trimtab.history.tiers import DAY, HOUR, LENGTH_NS, RAW, SECOND_NS, TIER_NAMES, Retention, tier_for
+from trimtab.history.tiers import DAY, FINE, HOUR, LENGTH_NS, RAW, SECOND_NS, TIER_NAMES, WIDE, Retention, tier_for
 from trimtab.history.values import (
     QUERY_SORTS,
     HistoryEvent,
@@ -243,7 +243,7 @@ class History:
     def _samples(self, server: int, kind: int, window: Window) -> tuple[list[Sample], Window]:
         """Return samples of a window, as finely as it is kept, and the window as it was measured."""
         found: list[Sample] = []
-        begin_ns, first = window.begin_ns, self._tier(window)
+        begin_ns, first = window.begin_ns, self._tier(window, FINE)
         lowest = first
         for tier in self._tiers(first, kind):
             part = self._store.samples(server, kind, tier, begin_ns, window.end_ns)
@@ -256,7 +256,7 @@ class History:
 
     def _slots(self, server: int, window: Window, part: int | None = None) -> tuple[list[Slot], Window]:
         found: list[Slot] = []
-        begin_ns, first = window.begin_ns, self._tier(window)
+        begin_ns, first = window.begin_ns, self._tier(window, WIDE if part is None else FINE)
         for tier in range(first, RAW - 1, -1):
             slots = self._store.slots(server, tier, begin_ns, window.end_ns, part)
             found += slots
@@ -265,8 +265,8 @@ class History:
         seconds = {slot.start_ns: slot.seconds for slot in found}
         return found, Window(window.begin_ns, window.end_ns, sum(seconds.values()), TIER_NAMES[first])
 
-    def _tier(self, window: Window) -> int:
-        return tier_for(window.begin_ns, window.end_ns, self._clock(), self._store.retention)
+    def _tier(self, window: Window, points: Mapping[int, int]) -> int:
+        return tier_for(window.begin_ns, window.end_ns, self._clock(), self._store.retention, points)
 
     @staticmethod
     def _tiers(first: int, kind: int) -> Sequence[int]:

@@ -21,6 +21,8 @@ from trimtab.history.tiers import Retention
 
 APPLICATION_ID = 0x54726948  # "TriH"
 _BUSY_SECONDS = 30.0
+_PAGE_BYTES = 16_384
+"""Rows are some kilobytes: of smaller pages each would leave a third empty."""
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -65,6 +67,7 @@ def _prepare(connection: Connection, path: Path) -> None:
         if objects and _pragma(connection, "user_version") == 0:
             raise corrupt(path, "it is another program's database")
         connection.rollback()
+        connection.exec_driver_sql(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         if _pragma(connection, "user_version") == 0:

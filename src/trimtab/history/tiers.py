@@ -17,7 +17,10 @@ LENGTH_NS: Mapping[int, int] = MappingProxyType(
 TIER_NAMES: Mapping[int, str] = MappingProxyType({RAW: "raw", MINUTE: "minute", HOUR: "hour", DAY: "day"})
 KEPT_STATEMENTS = 5000
 """So many of the heaviest statements of a stretch are kept one by one; the rest as one, under number 0."""
-_MOST_POINTS = {RAW: 400, MINUTE: 400, HOUR: 1500}
+FINE: Mapping[int, int] = MappingProxyType({RAW: 400, MINUTE: 400, HOUR: 1500})
+"""Of one thing, a server or a query, so many points of a tier are read at most."""
+WIDE: Mapping[int, int] = MappingProxyType({RAW: 60, MINUTE: 60, HOUR: 100})
+"""Of all queries at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,9 @@ class Retention:
     events: int = 100_000
 
 
-def tier_for(begin_ns: int, end_ns: int, now_ns: int, retention: Retention) -> int:
-    """Return the finest tier that still holds the beginning of a stretch, and makes of it no more points than helps."""
-    for tier, most in _MOST_POINTS.items():
+def tier_for(begin_ns: int, end_ns: int, now_ns: int, retention: Retention, points: Mapping[int, int]) -> int:
+    """Return the finest tier that still holds the beginning of a stretch, and makes of it no more points than these."""
+    for tier, most in points.items():
         is_kept = now_ns - begin_ns <= retention.seconds[tier] * SECOND_NS
         step_ns = LENGTH_NS.get(tier, 10 * SECOND_NS)
         if is_kept and (end_ns - begin_ns) / step_ns <= most:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from trimtab.api_history import Window
+from trimtab.api_history import Window, query_marks
+from trimtab.cli.text import utc_time
 from trimtab.errors import TrimtabError
 from trimtab.history.reading import History
 from trimtab.lifecycle.collect_server import Pace, Target
@@ -21,6 +22,7 @@ APPLICATION_NAME = "trimtab monitor"
 _DAY_SECONDS = 86_400.0
 _SELDOM_SECONDS = 60.0
 _DASHBOARD_SECONDS = 2.0
+_MOST_MARKS = 20
 
 
 @dataclass(slots=True)
@@ -73,6 +75,17 @@ class Looking:
             found = self.reader.without_ledger(self.live.fleet(), at_ns=self.clock(), window_seconds=WINDOW_SECONDS)
         self._board, self._board_due = found, self.tick() + _DASHBOARD_SECONDS
         return found
+
+    def marks(self, query_id: str) -> Sequence[str]:
+        """Return what the ledger and the watchers tell of a query, a line each, the newest first."""
+        try:
+            found = query_marks(query_id, Window(0, 1 << 62), ledger_path=self.reader.ledger_path)
+        except TrimtabError as error:
+            return [f"{error} [{error.code}]"]
+        return [
+            f"{utc_time(mark.at_ns)} {mark.kind} {mark.text} {mark.strategy_id} ({mark.source}, {mark.database})"
+            for mark in reversed(found[-_MOST_MARKS:])
+        ]
 
     def pause(self) -> None:
         """Let the collectors wait, or go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -157,6 +158,7 @@ class QueryScreen(Look):
     def __init__(self, server: str, query: str) -> None:
         super().__init__()
         self.server, self.query_id = server, query
+        self._marks: Sequence[str] = ()
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -164,6 +166,10 @@ class QueryScreen(Look):
         with VerticalScroll():
             yield Static(id="life", markup=False)
         yield Footer()
+
+    def on_mount(self) -> None:
+        """Read once what the ledger and the watchers tell of it."""
+        self._marks = self.monitor.looking.marks(self.query_id)
 
     def draw(self) -> None:
         """Show the query."""
@@ -189,6 +195,9 @@ class QueryScreen(Look):
             f"mean ms {trail([mean for _, _, mean in intervals], bars, is_plain=is_plain)}",
             "",
             cut(query.text if query is not None and query.text else "its text is not known", 20_000),
+            "",
+            "changes, alarms and plans:",
+            *(cut(mark, width - 4) for mark in self._marks or ("none is known",)),
         ]
         self.query_one("#life", Static).update("\n".join(lines))
 

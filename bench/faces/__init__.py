@@ -1,0 +1,1 @@
+"""What the faces cost, and how fast they answer."""

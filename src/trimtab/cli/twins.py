@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trimtab.lifecycle.twin_check import Checked
     from trimtab.lifecycle.twin_explain import Explained
     from trimtab.lifecycle.twin_origin import Origin
+    from trimtab.model.workload import Skipped
 
 PROBLEMS = 5
 WORST = 10
@@ -294,9 +295,12 @@ def _cell(text: str, limit: int = 200) -> str:
     return escape(printable(text, limit=limit))
 
 
-def _skipped(skipped: Sequence[object], console: Console) -> None:
-    if skipped:
-        console.print(f"left out: {len(skipped)} statements; --json says why", highlight=False)
+def _skipped(skipped: Sequence[Skipped], console: Console) -> None:
+    for one in skipped[:PROBLEMS]:
+        text = printable(f"left out: {one.name}: {one.reason}", limit=300)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if len(skipped) > PROBLEMS:
+        console.print(f"… and {len(skipped) - PROBLEMS} more statements are left out; --json says why", highlight=False)
 
 
 def _problems(problems: Sequence[str], console: Console) -> None:

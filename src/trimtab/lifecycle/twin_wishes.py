@@ -106,4 +106,6 @@ def _wish(written: str, read: Callable[[str], Change]) -> Wish[Change]:
     try:
         return Wish(written, read(written))
     except UsageError as error:
-        return Wish(written, None, f"{error}. {error.next_step}", error.code)
+        # That it is refused is said where it is told.
+        found = str(error).partition("refused: ")[2] or str(error)
+        return Wish(written, None, f"{found}. {error.next_step}", error.code)

@@ -68,7 +68,7 @@ SCHEMA_MODULES = (
 NO_KEYS = frozenset({"statement_timeout", "transaction_read_only"})
 # Endings of file names, which look like codes: "workload.sql".
 FILE_ENDINGS = frozenset(
-    {"conf", "db", "dump", "filter", "list", "log", "pid", "signed", "sql", "sqlite", "toml", "yaml"}
+    {"conf", "db", "dump", "filter", "html", "list", "log", "pid", "signed", "sql", "sqlite", "toml", "yaml"}
 )
 HIDDEN = (
     "init_db_optimization",

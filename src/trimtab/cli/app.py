@@ -44,6 +44,7 @@ from trimtab.cli.monitor_app import monitor_app
 from trimtab.cli.security_app import security_app
 from trimtab.cli.spec_app import spec_app
 from trimtab.cli.twin_app import twin_app
+from trimtab.cli.web_app import web_app
 
 
 class _Commands(TyperGroup):
@@ -74,6 +75,7 @@ app.add_typer(gate_app)  # without a name: its commands are the program's own
 app.add_typer(collect_app)  # without a name: its commands are the program's own
 app.add_typer(agents_app)
 app.add_typer(monitor_app)
+app.add_typer(web_app)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(spec_app, name="spec")
 app.add_typer(security_app, name="security")

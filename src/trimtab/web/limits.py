@@ -1,0 +1,42 @@
+"""How often somebody may ask: buckets of tokens that fill again with time, by who asks. Bounded; it knows no page."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MOST_KEYS = 10_000
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    at: float
+
+
+class RateLimit:
+    """`burst` requests at once, and `per_second` more each second, for every key. `clock` gives seconds."""
+
+    def __init__(self, burst: float, per_second: float, clock: Callable[[], float]) -> None:
+        self._burst, self._per_second, self._clock = burst, per_second, clock
+        self._lock = threading.Lock()
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def wait_seconds(self, key: str) -> float:
+        """Take a token of the key; return 0 where there was one, else in how many seconds there will be."""
+        now = self._clock()
+        with self._lock:
+            bucket = self._buckets.get(key)
+            if bucket is None:
+                bucket = self._buckets[key] = _Bucket(self._burst, now)
+                while len(self._buckets) > MOST_KEYS:
+                    self._buckets.popitem(last=False)
+            self._buckets.move_to_end(key)
+            bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._per_second)
+            bucket.at = now
+            if bucket.tokens >= 1:
+                bucket.tokens -= 1
+                return 0.0
+            return (1 - bucket.tokens) / self._per_second

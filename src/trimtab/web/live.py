@@ -1,0 +1,76 @@
+"""Server-sent events: tells a page that there is something new, and which part; the page fetches it as it always does.
+
+An event carries no data of a database. Between events a comment shows every few seconds that the line still stands, so
+that a browser that is gone is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from trimtab.errors import TrimtabError
+from trimtab.web.site import Site
+
+LOOK_SECONDS, HEARTBEAT_SECONDS = 2.0, 15.0
+MOST_LISTENERS = 64
+
+
+class Live:
+    """The line to the pages; at most so many of them at once."""
+
+    def __init__(self, site: Site, *, look_seconds: float = LOOK_SECONDS, heartbeat: float = HEARTBEAT_SECONDS) -> None:
+        self._site = site
+        self._look_seconds, self._heartbeat = look_seconds, heartbeat
+        self._listeners = 0
+
+    def response(self, request: Request) -> Response:
+        """Return the stream, or 503 where too many listen: a page works without it."""
+        if self._listeners >= MOST_LISTENERS:
+            return Response("too many pages listen\n", 503, {"retry-after": "60"}, media_type="text/plain")
+        headers = {"x-accel-buffering": "no", "cache-control": "no-store"}
+        return StreamingResponse(self._events(request), media_type="text/event-stream", headers=headers)
+
+    async def _events(self, request: Request) -> AsyncIterator[bytes]:
+        self._listeners += 1
+        try:
+            yield b"retry: 5000\n\n"
+            known, quiet = await anyio.to_thread.run_sync(self._state), 0.0
+            while not await request.is_disconnected():
+                await anyio.sleep(self._look_seconds)
+                now = await anyio.to_thread.run_sync(self._state)
+                changed = [name for name, state in now.items() if state != known.get(name)]
+                known = now
+                if changed:
+                    yield f"event: changed\ndata: {json.dumps(changed)}\n\n".encode()
+                    quiet = 0.0
+                    continue
+                quiet += self._look_seconds
+                if quiet >= self._heartbeat:
+                    yield b": still here\n\n"
+                    quiet = 0.0
+        finally:
+            self._listeners -= 1
+
+    def _state(self) -> dict[str, object]:
+        """What tells that something is new: the ledger's head, and the moment of each server's last values."""
+        found: dict[str, object] = {}
+        try:
+            found["ledger"] = self._site.ledger().head
+        except TrimtabError as error:
+            found["ledger"] = error.code
+        try:
+            fleet = self._site.history.fleet()
+            now = self._site.now_ns()
+            found["fleet"] = [
+                (each.name, each.state, None if each.age_seconds is None else round(now / 1e9 - each.age_seconds))
+                for each in fleet
+            ]
+        except TrimtabError as error:
+            found["fleet"] = error.code
+        return found

@@ -7,6 +7,7 @@ from importlib import import_module
 
 PARTS = {
     "ingest": "bench.faces.ingest",
+    "mcp": "bench.faces.agents",
     "monitor": "bench.faces.monitor",
     "store": "bench.faces.history",
 }

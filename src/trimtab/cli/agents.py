@@ -57,6 +57,8 @@ def serve(asked: Asked, *, as_json: bool) -> None:
     else:
         from trimtab.mcp.stdio import serve_stdio
 
+        if sys.stdin.isatty():
+            say("trimtab mcp: waits for a client's messages on stdin (docs/agents.md); --tools lists what it offers")
         serve_stdio(agents)
 
 

@@ -17,7 +17,7 @@ from trimtab.model.plan_shape import PlanShape
 from trimtab.model.workload import Query
 
 LIMIT_MS = 5_000
-ENTRIES = 400
+ENTRIES = 300
 """So many of the costliest entries of pg_stat_statements are read: what is beyond them is not heavy."""
 
 

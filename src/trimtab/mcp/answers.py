@@ -101,7 +101,6 @@ class Monitored(Answer):
     compliant_share: float | None = Field(
         description="Share of applied changes whose ledger entries name a compliant verdict; null without any."
     )
-    ledger_verified: bool
     next_cursor: str | None
 
 

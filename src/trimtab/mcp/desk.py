@@ -15,6 +15,7 @@ from trimtab.config import Config, Database, load_config
 from trimtab.errors import ConfigError, UsageError
 from trimtab.lifecycle.ledger_view import LedgerViewer
 from trimtab.mcp.bounds import Bounds
+from trimtab.mcp.kept_anchors import KeptAnchors
 from trimtab.model.agent import Agent
 from trimtab.spec.load import DEFAULT_ID, known_ids
 
@@ -25,12 +26,13 @@ CONFIGURED = "configured"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that the tools share. `agent` is told of in what they write; `viewer` reads of the ledger what is new."""
+    """All that the tools share. `agent` is told of in what they write; `viewer` and `anchors` read what is new."""
 
     config: Config
     ledger_path: Path
     agent: Agent
     viewer: LedgerViewer
+    anchors: KeptAnchors
     allows_sql: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
@@ -53,7 +55,8 @@ class Desk:
                 next_step="Give another name with --agent.",
             ) from None
         path = ledger_of(config)
-        return cls(config, path, agent, LedgerViewer(path), allows_sql)
+        viewer = LedgerViewer(path)
+        return cls(config, path, agent, viewer, KeptAnchors(path, viewer), allows_sql)
 
     def offering(self, tools_digest: str) -> Desk:
         """Return the desk of an agent that is offered the tools of that digest."""

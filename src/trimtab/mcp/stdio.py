@@ -4,12 +4,13 @@ dropped before it is held in memory.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
-from typing import BinaryIO, cast
+from typing import cast
 
 import anyio
-import anyio.to_thread
+import anyio.lowlevel
 from mcp.server.stdio import stdio_server
 
 from trimtab.mcp.bounds import Bounds
@@ -18,6 +19,7 @@ from trimtab.mcp.server import Agents
 _INSTEAD = '{"too_long": true}\n'
 """Stands for a line that was dropped: no message of the protocol, and so answered as one that cannot be read."""
 MOST_BYTES = 4 * Bounds().question_bytes
+_PIECE_BYTES = 64 * 1024
 
 
 def serve_stdio(agents: Agents) -> None:
@@ -25,23 +27,33 @@ def serve_stdio(agents: Agents) -> None:
     anyio.run(_serve, agents)
 
 
-def next_line(stream: BinaryIO) -> str:
-    """Return the next line, "" at the end; what is longer than MOST_BYTES is read over, and told as such."""
-    line = stream.readline(MOST_BYTES)
-    if len(line) < MOST_BYTES or line.endswith(b"\n"):
-        return line.decode("utf-8", "replace")
-    while line and not line.endswith(b"\n"):
-        line = stream.readline(MOST_BYTES)
-    return _INSTEAD
+async def lines_of(descriptor: int) -> AsyncIterator[str]:
+    """Yield the lines; what is longer than MOST_BYTES is read over, and told as such.
+
+    No thread waits for them: one that does would keep the process from ending.
+    """
+    held, is_too_long = b"", False
+    while piece := await _piece(descriptor):
+        *whole, held = (held + piece).split(b"\n")
+        for line in whole:
+            yield _INSTEAD if is_too_long or len(line) > MOST_BYTES else line.decode("utf-8", "replace") + "\n"
+            is_too_long = False
+        if len(held) > MOST_BYTES:
+            held, is_too_long = b"", True
+    if held or is_too_long:
+        yield _INSTEAD if is_too_long else held.decode("utf-8", "replace")
 
 
-async def _lines(stream: BinaryIO) -> AsyncIterator[str]:
-    while line := await anyio.to_thread.run_sync(next_line, stream, abandon_on_cancel=True):
-        yield line
+async def _piece(descriptor: int) -> bytes:
+    try:
+        await anyio.wait_readable(descriptor)
+    except PermissionError:  # a plain file is always readable
+        await anyio.lowlevel.checkpoint()
+    return os.read(descriptor, _PIECE_BYTES)
 
 
 async def _serve(agents: Agents) -> None:
     server = agents.server._lowlevel_server  # run_stdio_async takes no input of ours
-    lines = cast("anyio.AsyncFile[str]", _lines(sys.stdin.buffer))
+    lines = cast("anyio.AsyncFile[str]", lines_of(sys.stdin.fileno()))
     async with stdio_server(lines) as (reads, writes):
         await server.run(reads, writes, server.create_initialization_options())

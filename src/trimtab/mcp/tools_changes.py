@@ -250,7 +250,7 @@ class ChangeTools:
     def _standings(self, database: str) -> list[Standing]:
         """Return the anchors of the database, by its name on the server, or of what it is called here."""
         name = self.desk.name_on_server(database) or database
-        return [each for each in api.anchors(ledger_path=self.desk.ledger_path) if each.anchor.database == name]
+        return [each for each in self.desk.anchors.standings() if each.anchor.database == name]
 
 
 def change_entry(waiting: Waiting) -> told.ChangeEntry:

@@ -13,10 +13,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trimtab import api, api_agents
-from trimtab.anchor.force import Standing, reference
+from trimtab.anchor.force import reference
 from trimtab.db.dsn import describe
 from trimtab.errors import TrimtabError, UsageError
-from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.looking import HeavyQuery, QueryNow
 from trimtab.mcp.answering import Offer
 from trimtab.mcp.answers import (
@@ -231,15 +230,12 @@ class DatabaseTools:
             names or self.desk.names, lambda name: self._now(name, view), of=of, cursor=cursor, limit=limit
         )
         applied, compliant = view.applied()
-        with Ledger.open(self.desk.ledger_path) as ledger:
-            verified = ledger.verify().verified
         return Monitored(
             read_at=datetime.now(UTC).isoformat(timespec="seconds"),
             databases=databases,
             spec_id=specification.id,
             applied_changes=applied,
             compliant_share=compliant,
-            ledger_verified=verified,
             next_cursor=following,
         )
 
@@ -251,8 +247,7 @@ class DatabaseTools:
         return MonitoredDatabase(now=now, collected=collected(self.desk.config, name))
 
     def _reference(self, server: ServerIdentity) -> Anchor | None:
-        standing: list[Standing] = api.anchors(ledger_path=self.desk.ledger_path)
-        return reference(standing, server.of_database, is_standby=server.is_standby)
+        return reference(self.desk.anchors.standings(), server.of_database, is_standby=server.is_standby)
 
     def _anchored(
         self, name: str, query_id: str, server: ServerIdentity, is_generic: bool | None

@@ -7,6 +7,7 @@ runs on a source reads the catalog, or is a utility statement.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from trimtab.db.connection import Connection
 from trimtab.db.parser import Node, UnreadableSqlError, parse, walk
@@ -14,6 +15,7 @@ from trimtab.observe.names import parts_of, relations
 from trimtab.observe.reading import read
 
 _MARKER = "/* trimtab"
+_MOST_KEPT_CHARACTERS = 8_192
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 
 
@@ -49,14 +51,25 @@ def is_own(text: str, system: SystemNames) -> bool:
     """Return whether a statement is marked as Trimtab's, or uses no relation and no function of the user's."""
     if is_marked(text):
         return True
+    used = _kept(text) if len(text) <= _MOST_KEPT_CHARACTERS else _used(text)
+    if used is None:
+        return False
+    touched, calls = used
+    if touched:
+        return all(system.has_relation(schema, name) for schema, name in touched)
+    return all(_is_system_call(fields, system) for fields in calls)
+
+
+def _used(text: str) -> tuple[frozenset[tuple[str, str]], tuple[Node, ...]] | None:
+    """Return the relations and the calls of a statement, None where it cannot be read."""
     try:
         nodes = [node for tree in parse(text) for node in walk(tree)]
     except UnreadableSqlError:
-        return False
-    touched = set(relations(nodes))
-    if touched:
-        return all(system.has_relation(schema, name) for schema, name in touched)
-    return all(_is_system_call(fields, system) for kind, fields in nodes if kind == "FuncCall")
+        return None
+    return frozenset(relations(nodes)), tuple(fields for kind, fields in nodes if kind == "FuncCall")
+
+
+_kept = lru_cache(maxsize=1024)(_used)
 
 
 def _is_system_call(call: Node, system: SystemNames) -> bool:

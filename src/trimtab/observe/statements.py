@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import psycopg
 from psycopg import sql
@@ -34,6 +35,7 @@ DEFAULT_LIMIT = 500
 # pg_stat_statements keeps 5 000 statements unless told otherwise; most of what is read beyond the limit is our own.
 _ROWS_PER_QUERY = 10
 _NOT_LOADED = "55000"
+_MOST_KEPT_CHARACTERS = 8_192
 # What the extension offers follows its own version: pg_upgrade leaves an old one on a new server.
 _OLDEST = (1, 8)
 _TELLS_TOP_LEVEL = (1, 9)
@@ -95,9 +97,9 @@ def _ran(conn: Connection, limit: int) -> tuple[list[_Ran], list[Skipped], str]:
         elif row["text"] is None:
             skipped.append(_unusable(row, "query.no_text", "the server has lost its text"))
         else:
-            inner, is_cursor = unwrapped(row["text"])
-            calls = row["calls"] / (calls_per_cursor if is_cursor else 1)
-            _sort_in({**row, "calls": calls}, inner, system, ran, skipped, work)
+            found = _found_in(row["text"])
+            calls = row["calls"] / (calls_per_cursor if found.is_cursor else 1)
+            _sort_in({**row, "calls": calls}, found.statements, system, ran, skipped, work)
     skipped.extend(_no_query(kind, calls) for kind, calls in work.most_common())
     return ran, skipped, schema
 
@@ -158,18 +160,43 @@ def counting_since(conn: Connection, schema: str, query_name: str = "statements_
     return None if row["since"] is None else str(row["since"])
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a text holds: whether it is a cursor's, and its statements, none where it cannot be read."""
+
+    is_cursor: bool
+    statements: tuple[Statement, ...]
+
+
+def _found_in(text: str) -> _Found:
+    """Return what a text holds. Who looks again and again meets the same ones: those of a usual length are kept."""
+    return _kept(text) if len(text) <= _MOST_KEPT_CHARACTERS else _read_text(text)
+
+
+def _read_text(text: str) -> _Found:
+    inner, is_cursor = unwrapped(text)
+    try:
+        return _Found(is_cursor, tuple(split(regrouped(inner))))
+    except WorkloadError:
+        return _Found(is_cursor, ())
+
+
+_kept = lru_cache(maxsize=1024)(_read_text)
+
+
 def _sort_in(
-    row: DictRow, inner: str, system: SystemNames, ran: list[_Ran], skipped: list[Skipped], work: Counter[str]
+    row: DictRow,
+    statements: Sequence[Statement],
+    system: SystemNames,
+    ran: list[_Ran],
+    skipped: list[Skipped],
+    work: Counter[str],
 ) -> None:
     """A text is one statement unless it is damaged; then nothing of it is trusted.
 
-    `inner` is the query in its text; `work` counts the calls of what is the application's work and no query.
+    `work` counts the calls of what is the application's work and no query.
     """
     text: str = row["text"]
-    try:
-        statements = split(regrouped(inner))
-    except WorkloadError:
-        statements = []
     if len(statements) != 1:
         skipped.append(_unusable(row, "sql.syntax", "its text is damaged"))
         return

@@ -1,0 +1,179 @@
+"""How long an agent waits for a reading tool: every one of them, by a real client over stdio, both eras in turn.
+
+The shop of the demo, 600 statements in pg_stat_statements, 3,000 entries in the ledger, an anchor and a security
+baseline. What is long by nature (it builds and measures) is named, and not called. The goal: a 95 % quantile of 250 ms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TextIO
+
+import anyio
+from mcp import StdioServerParameters
+from mcp.client import Client
+from mcp.client.stdio import stdio_client
+
+from bench import results_file
+from trimtab import api
+from trimtab.db.connection import connect
+from trimtab.demo.shop import DATABASE, open_shop
+from trimtab.embedded.binaries import Binaries
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.model.watch import Silent
+
+STATEMENTS, ENTRIES, CALLS, GOAL_MS, SCALE = 600, 3_000, 30, 250.0, 0.05
+ERAS = ("legacy", "auto")
+LONG = ("optimize_queries", "optimize_indexes", "index_advise", "anchor_performance", "change_propose")
+_WAITED = ("", "")
+"""Under which name the slow-down by others is kept: time over processor time of a fixed piece of work, in between."""
+_ENTRY = "from trimtab.cli.main import main; main()"
+
+
+def measure() -> None:
+    """Make the shop, call the tools, print and write what they took."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-agents-") as place,
+        open_shop(Binaries.find(), seed=1, scale=SCALE, watcher=Silent()) as server,
+    ):
+        dsn = server.dsn(DATABASE)
+        table, column = _fill(dsn, Path(place))
+        config = Path(place) / "trimtab.toml"
+        reader = server.dsn(DATABASE, user="trimtab_explain")
+        config.write_text(f'[databases.shop]\ndsn = "{reader}"\n[defaults]\nstate = "{place}"\n')
+        change = {"kind": "create_index", "table": table, "keys": [{"column": column}]}
+        with open(os.devnull, "w", encoding="utf-8") as silence:
+            took = anyio.run(_call_all, config, change, silence)
+    slowed = statistics.median(took.pop(_WAITED))
+    rows = [_row(name, era, times) for (name, era), times in sorted(took.items())]
+    everything = [ms for times in took.values() for ms in times]
+    p95 = _quantile(everything, 0.95)
+    for row in rows:
+        print(f"{row['tool']:<36} {row['era']:<7} p50 {row['p50_ms']:>6.1f}  p95 {row['p95_ms']:>6.1f} ms")
+    worst = max(float(str(row["p95_ms"])) for row in rows)
+    print(f"all reading tools: p95 {p95:.1f} ms, the slowest tool's p95 {worst:.1f} ms; goal {GOAL_MS:.0f} ms")
+    print(f"what else ran here made a fixed piece of work take {slowed:.2f} times as long")
+    print(f"long by nature, not called: {', '.join(LONG)}")
+    path = results_file.write(
+        "faces_mcp",
+        {
+            "statements": STATEMENTS,
+            "entries": ENTRIES,
+            "calls": CALLS,
+            "goal_ms": GOAL_MS,
+            "slowed_by_others": round(slowed, 2),
+            "p95_ms": round(p95, 1),
+            "slowest_tool_p95_ms": worst,
+            "reached": worst <= GOAL_MS,
+            "tools": rows,
+            "long": list(LONG),
+        },
+    )
+    print(f"wrote {path.name}")
+
+
+def _fill(dsn: str, place: Path) -> tuple[str, str]:
+    """Make statements, entries, a baseline and an anchor; return a table and a column of it."""
+    ledger_path = place / "ledger.db"
+    with closing(connect(dsn, read_only=False)) as owner:
+        rows = owner.execute(
+            "select c.relname, a.attname from pg_catalog.pg_class c"
+            " join pg_catalog.pg_attribute a on a.attrelid = c.oid"
+            " where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and a.attnum = 2"
+            " and a.atttypid = 23 order by c.relpages desc limit 1"
+        ).fetchall()
+        table, column = (str(each) for each in rows[0])
+        for number in range(STATEMENTS):
+            owner.execute(f'SELECT count(*) AS c{number} FROM public."{table}" WHERE "{column}" = {number}'.encode())
+    with Ledger.open(ledger_path) as ledger:
+        for number in range(ENTRIES):
+            strategy_id = f"s-{number:010x}"
+            ledger.append(
+                Kind.STRATEGY_SETTLED,
+                {"strategy_id": strategy_id, "outcome": "rejected", "note": "no gain"},
+                run_id="r-0",
+            )
+    api.security_baseline(dsn, ledger_path=ledger_path)
+    api.create_anchor(dsn, keeps_statistics=False, ledger_path=ledger_path)
+    return table, column
+
+
+async def _call_all(config: Path, change: Mapping[str, object], silence: TextIO) -> dict[tuple[str, str], list[float]]:
+    took: dict[tuple[str, str], list[float]] = {}
+    took[_WAITED] = []
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for number in range(2):
+        for era in ERAS if number == 0 else ERAS[::-1]:
+            parameters = StdioServerParameters(
+                command=sys.executable, args=["-c", _ENTRY, "mcp", "--config", str(config)], env=environment
+            )
+            async with Client(stdio_client(parameters, errlog=silence), mode=era) as client:
+                await client.list_tools()
+                top = await client.call_tool("top_queries", {"database": "shop"})
+                query_id = _structured(top)["queries"][0]["query_id"]
+                for _ in range(CALLS // 2):
+                    wall_ms, cpu_ms = _own_work()
+                    took[_WAITED].append(wall_ms / cpu_ms)
+                    for name, arguments in _calls(query_id, change):
+                        started = time.monotonic()
+                        result = await client.call_tool(name, arguments)
+                        ms = (time.monotonic() - started) * 1000
+                        assert not result.is_error, (name, result.content)
+                        took.setdefault((name, era), []).append(ms)
+                        await anyio.sleep(0.05)  # within what a server answers a second
+    return took
+
+
+def _calls(query_id: str, change: Mapping[str, object]) -> Iterator[tuple[str, dict[str, Any]]]:
+    shop = {"database": "shop"}
+    for name in ("fleet_list", "monitor_optimization", "monitor_db_optimization", "init_db_optimization", "get_spec"):
+        yield name, {}
+    for name in ("health", "top_queries", "security_diff", "anchors_check"):
+        yield name, dict(shop)
+    for name in ("query_detail", "plan_compare"):
+        yield name, {**shop, "query_id": query_id}
+    for name in ("validate_optimization_strategy", "validate_index_strategy_compliance"):
+        yield name, {**shop, "changes": [change]}
+    setting = {"kind": "set_setting", "name": "work_mem", "value": "64MB"}
+    yield "validate_query_plan_compliance", {**shop, "changes": [setting]}
+    yield "ledger_verify", {}
+    yield "change_status", {}
+
+
+def _row(name: str, era: str, times: list[float]) -> dict[str, object]:
+    return {
+        "tool": name,
+        "era": era,
+        "calls": len(times),
+        "p50_ms": round(statistics.median(times), 1),
+        "p95_ms": round(_quantile(times, 0.95), 1),
+        "max_ms": round(max(times), 1),
+    }
+
+
+def _own_work() -> tuple[float, float]:
+    """Do a fixed piece of work; return how long it took, and how much of a processor, in ms."""
+    wall, cpu = time.monotonic(), time.process_time()
+    for _ in range(20):
+        hashlib.sha256(bytes(1_000_000)).digest()
+    return (time.monotonic() - wall) * 1000, (time.process_time() - cpu) * 1000
+
+
+def _quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def _structured(result: Any) -> dict[str, Any]:
+    found = result.structured_content
+    assert isinstance(found, dict), json.dumps(str(result))
+    return found

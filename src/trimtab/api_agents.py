@@ -9,20 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.api_spec import (
-    BASE_SPEC,
-    Compliance,
-    get_spec,
-    validate_index_strategy_compliance,
-    validate_optimization_strategy,
-    validate_query_plan_compliance,
-)
+from trimtab.api_spec import BASE_SPEC, INDEX_KINDS, PLAN_KINDS, Compliance, compliance_of, refuse_other_kinds
 
 if TYPE_CHECKING:
     from trimtab.lifecycle.looking import HealthNow, Heaviest, QueryNow
     from trimtab.lifecycle.one_read import Rows
     from trimtab.model.asked import Asked
     from trimtab.model.strategy import Strategy
+
+
+_KINDS = {"index": (INDEX_KINDS, "an index strategy"), "plan": (PLAN_KINDS, "what holds a plan")}
 
 
 def health_now(dsn: str) -> HealthNow:
@@ -58,23 +54,22 @@ def judge(
     kinds: str = "any",
     ledger_path: Path | None = None,
 ) -> tuple[Strategy, Compliance]:
-    """Return the strategy that the changes are on a database, and what the specification says of it.
+    """Return the strategy that the changes are on a database, and what the specification, with its waivers, says of it.
 
     `kinds` is "any", or "index" or "plan" for a strategy of index changes alone, or of what holds a plan alone. Nothing
     is written and nothing tried. Raises SourceError, SpecError, UsageError.
     """
     from trimtab.db.dsn import conninfo_for
+    from trimtab.lifecycle.governing import governing
     from trimtab.lifecycle.judging import asked_strategy
+    from trimtab.paths import ledger_path as default_ledger_path
+    from trimtab.validate.validate import validate
 
-    specification = get_spec(spec_id, ledger_path=ledger_path)
+    specification = governing(spec_id, ledger_path or default_ledger_path())
     strategy, facts = asked_strategy(conninfo_for(dsn, None), asked, specification, by)
-    validated = {
-        "index": validate_index_strategy_compliance,
-        "plan": validate_query_plan_compliance,
-    }.get(kinds)
-    if validated is not None:
-        return strategy, validated(strategy, spec_id, facts=facts)
-    return strategy, validate_optimization_strategy(strategy, spec_id, facts=facts)
+    if kinds in _KINDS:
+        refuse_other_kinds(strategy.changes, *_KINDS[kinds])
+    return strategy, compliance_of(validate(strategy, specification, facts))
 
 
 def run_read(dsn: str, text: str, *, max_rows: int = 100, max_bytes: int = 64 * 1024) -> Rows:

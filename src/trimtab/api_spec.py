@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from trimtab.validate.facts import Facts
 
 BASE_SPEC = "DATABASE_OPTIMIZATION_SPEC_V4"
-_INDEX_KINDS = frozenset({"create_index", "drop_index", "rebuild_index"})
-_PLAN_KINDS = frozenset(
+INDEX_KINDS = frozenset({"create_index", "drop_index", "rebuild_index"})
+PLAN_KINDS = frozenset(
     {"set_setting", "create_statistics", "set_statistics_target", "set_distinct", "restore_statistics"}
 )
 
@@ -96,14 +96,14 @@ def validate_optimization_strategy(
         )
     from trimtab.validate.validate import validate
 
-    return _compliance(validate(strategy, get_spec(spec_id), _facts(facts, dsn)))
+    return compliance_of(validate(strategy, get_spec(spec_id), _facts(facts, dsn)))
 
 
 def validate_index_strategy_compliance(
     strategy: Strategy, spec_id: str | Path = BASE_SPEC, *, facts: Facts | None = None, dsn: str | None = None
 ) -> Compliance:
     """Return what the specification says of a strategy of index changes. Raises UsageError `usage.strategy_kind`."""
-    _refuse_others(strategy.changes, _INDEX_KINDS, "an index strategy")
+    refuse_other_kinds(strategy.changes, INDEX_KINDS, "an index strategy")
     return validate_optimization_strategy(strategy, spec_id, facts=facts, dsn=dsn)
 
 
@@ -123,11 +123,12 @@ def validate_query_plan_compliance(
     else:
         changes = tuple(plan) if isinstance(plan, Sequence) else (plan,)
         strategy = Strategy(changes, "plan", "hold a plan", "", ())
-    _refuse_others(strategy.changes, _PLAN_KINDS, "what holds a plan")
+    refuse_other_kinds(strategy.changes, PLAN_KINDS, "what holds a plan")
     return validate_optimization_strategy(strategy, spec_id, facts=facts, dsn=dsn)
 
 
-def _refuse_others(changes: Sequence[Change], kinds: frozenset[str], what: str) -> None:
+def refuse_other_kinds(changes: Sequence[Change], kinds: frozenset[str], what: str) -> None:
+    """Refuse changes of other kinds than these: UsageError `usage.strategy_kind`."""
     others = sorted({change.kind for change in changes} - kinds)
     if others or not changes:
         raise UsageError(
@@ -160,7 +161,8 @@ def _facts(facts: Facts | None, dsn: str | None) -> Facts:
     )
 
 
-def _compliance(verdict: Verdict) -> Compliance:
+def compliance_of(verdict: Verdict) -> Compliance:
+    """Return a verdict as it is handed on."""
     from trimtab.validate.decision import verdict_bytes
 
     return Compliance(

@@ -171,7 +171,7 @@ def test_a_neutral_text_is_short_and_holds_nothing_that_is_not_seen(text: str, l
     shown = neutral(text, limit)
     assert not any(character in shown for character in "\x1b\n\r\u202e\u200b\u2066\ufeff")
     assert neutral(shown, len(shown)) == shown
-    assert len(shown) <= 6 * limit + 1
+    assert len(shown) <= 8 * limit + 1
 
 
 def test_a_name_is_marked_in_its_schema() -> None:

@@ -51,15 +51,17 @@ def serve(asked: Asked, *, as_json: bool) -> None:
         from trimtab.mcp.http import Door, read_token, serve_http
 
         token = None if asked.token_file is None else read_token(asked.token_file)
-        door = Door(asked.host, asked.port, asked.names, token)
-        say(f"trimtab mcp: http://{door.host}:{door.port}/mcp, {len(desk.names)} databases, agent {desk.agent.name}")
-        serve_http(agents, door, desk)
+        serve_http(agents, Door(asked.host, asked.port, asked.names, token), desk, _announce)
     else:
         from trimtab.mcp.stdio import serve_stdio
 
         if sys.stdin.isatty():
             say("trimtab mcp: waits for a client's messages on stdin (docs/agents.md); --tools lists what it offers")
         serve_stdio(agents)
+
+
+def _announce(address: str) -> None:
+    say(f"trimtab mcp: {address}")
 
 
 def _show_tools(agents: object, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ import psycopg
 from trimtab.apply.role import excess_rights
 from trimtab.db.connection import connect, source_error
 from trimtab.db.read_check import why_not_read
-from trimtab.db.read_only import read_limits
+from trimtab.db.read_only import only_reading, read_limits
 from trimtab.errors import RefusedError, UsageError
 
 LIMIT_MS = 5_000
@@ -55,24 +55,20 @@ def run_read(conninfo: str, text: str, *, max_rows: int, max_bytes: int) -> Rows
                 code="read.overprivileged",
                 next_step="Connect as trimtab_explain, which `trimtab init` prints.",
             )
-        limits = {**read_limits(LIMIT_MS), "search_path": "pg_catalog"}
-        try:
-            with source.transaction(force_rollback=True):
-                for name, value in limits.items():
-                    source.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
-                danger = why_not_read(source, text)
-                if danger is not None:
-                    raise RefusedError(
-                        f"the text is not run: {danger.reason}",
-                        code="read.refused",
-                        next_step="Write one SELECT, without functions that do more than compute.",
-                    )
-                source.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {text}".encode())
-                return _fetched(
-                    source.execute(f"FETCH {int(max_rows) + 1} FROM {_CURSOR}".encode()), max_rows, max_bytes
+        with only_reading(source, {**read_limits(LIMIT_MS), "search_path": "pg_catalog"}):
+            danger = why_not_read(source, text)
+            if danger is not None:
+                raise RefusedError(
+                    f"the text is not run: {danger.reason}",
+                    code="read.refused",
+                    next_step="Write one SELECT, without functions that do more than compute.",
                 )
-        except psycopg.Error as error:
-            raise source_error(error) from None
+            try:
+                source.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {text}".encode())
+                cursor = source.execute(f"FETCH {int(max_rows) + 1} FROM {_CURSOR}".encode())
+            except psycopg.Error as error:
+                raise source_error(error) from None
+            return _fetched(cursor, max_rows, max_bytes)
 
 
 def _fetched(cursor: psycopg.Cursor[tuple[object, ...]], max_rows: int, max_bytes: int) -> Rows:

@@ -9,7 +9,7 @@ import hmac
 import ipaddress
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,8 +93,8 @@ def app_of(agents: Agents, door: Door, desk: Desk) -> ASGIApp:
     return app if door.token is None else _Bearer(app, door.token)
 
 
-def serve_http(agents: Agents, door: Door, desk: Desk) -> None:
-    """Serve until a signal ends it. Raises UsageError `mcp.open_door`, `mcp.port`."""
+def serve_http(agents: Agents, door: Door, desk: Desk, announce: Callable[[str], None]) -> None:
+    """Serve until a signal ends it; `announce` is told the address. Raises UsageError `mcp.open_door`, `mcp.port`."""
     refuse_open_door(door)
     listening = _listening(door)
     config = uvicorn.Config(
@@ -106,6 +106,7 @@ def serve_http(agents: Agents, door: Door, desk: Desk) -> None:
         limit_concurrency=4 * _MOST_SESSIONS,
     )
     with listening:
+        announce(f"http://{door.host}:{listening.getsockname()[1]}{PATH}")
         uvicorn.Server(config).run(sockets=[listening])
 
 

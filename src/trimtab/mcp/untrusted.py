@@ -30,5 +30,5 @@ def _text(value: object) -> object:
     return neutral(value) if isinstance(value, str) else value
 
 
-UntrustedName = Annotated[str, BeforeValidator(_name), Field(description=_MARK, max_length=NAME_CHARACTERS * 8)]
-UntrustedText = Annotated[str, BeforeValidator(_text), Field(description=_MARK, max_length=TEXT_CHARACTERS * 8)]
+UntrustedName = Annotated[str, BeforeValidator(_name), Field(description=_MARK, max_length=NAME_CHARACTERS * 8 + 1)]
+UntrustedText = Annotated[str, BeforeValidator(_text), Field(description=_MARK, max_length=TEXT_CHARACTERS * 8 + 1)]

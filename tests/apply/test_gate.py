@@ -116,7 +116,8 @@ def test_the_switch_is_read_again_before_each_try_of_one_change(shop: Shop) -> N
 
 def test_a_drop_that_has_begun_stays_open_while_frozen_and_is_finished_after_the_thaw(shop: Shop) -> None:
     before = shop.picture()
-    enforcer = shop.enforcer(sleep=lambda _seconds: freeze(shop))
+    unhurried = quick_specification(lock_timeout_ms=1000)  # on a busy machine, too, its first half is done by then
+    enforcer = shop.enforcer(sleep=lambda _seconds: freeze(shop), specification=unhurried)
     with open_transaction(shop, "LOCK TABLE orders IN ROW EXCLUSIVE MODE"), pytest.raises(ApplyError) as unfinished:
         enforcer.apply(strategy(DROP_INDEX))
     assert (unfinished.value.code, shop.open_intents()) == ("apply.unfinished", 1)

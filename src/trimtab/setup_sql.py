@@ -112,11 +112,13 @@ $hardening$;
 -- 2. Instead of pg_read_all_data, which opens pg_authid with its password hashes too: the tables of this database that
 --    are no system's. Run it again, or ALTER DEFAULT PRIVILEGES, for those that are made later: what trimtab_explain
 --    may not see is not in a clone, and is named.
-REVOKE pg_read_all_data FROM trimtab_explain;
 DO $hardening$
 DECLARE
   place name;
 BEGIN
+  IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL THEN  -- 14 and later
+    REVOKE pg_read_all_data FROM trimtab_explain;
+  END IF;
   FOR place IN SELECT nspname FROM pg_catalog.pg_namespace
                 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
     EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO trimtab_explain', place);

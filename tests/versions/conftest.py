@@ -97,8 +97,7 @@ def servers(places: Path, programs: Callable[[int], Path]) -> Iterator[Callable[
                 made = Server.create(binaries, purpose=f"versions-{major}", settings=settings)
                 started[major] = stack.enter_context(made)
                 create_template(made, TEMPLATE)
-                _create(made, "vault", SUPERUSER_SCHEMA, schema(major))
-                _create(made, LOCKABLE, *lockable.STATEMENTS, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO app")
+                run(made, "postgres", "CREATE ROLE app LOGIN")
             return started[major]
 
         yield server
@@ -109,9 +108,12 @@ def log_formats(major: int) -> tuple[str, ...]:
     return ("stderr", "csvlog", "jsonlog") if major >= 15 else ("stderr", "csvlog")
 
 
-def _create(server: Server, database: str, *statements: str) -> None:
-    run(server, "postgres", f"CREATE DATABASE {database}")
-    run(server, database, *statements)
+def once(server: Server, database: str, *statements: str) -> None:
+    """Create the database with these statements, where it is not there yet."""
+    with closing(psycopg.connect(server.dsn(), autocommit=True)) as conn:
+        if conn.execute("SELECT FROM pg_database WHERE datname = %s", (database,)).fetchone() is None:
+            run(server, "postgres", f"CREATE DATABASE {database}")
+            run(server, database, *statements)
 
 
 def run(server: Server, database: str, *statements: str) -> None:
@@ -160,11 +162,19 @@ def market(server: Server) -> Iterator[Market]:
 
 @pytest.fixture
 def place(server: Server, tmp_path: Path) -> Iterator[lockable.Lockable]:
+    once(server, LOCKABLE, *lockable.STATEMENTS, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO app")
     with copy_of(server, LOCKABLE, f"lock_{next(_numbers)}") as database:
         made = lockable.Lockable(server, database, tmp_path / "ledger.db")
         with made.stack:
             yield made
         run(server, "postgres", f"ALTER ROLE app IN DATABASE {database} RESET ALL")
+
+
+@pytest.fixture
+def vault(server: Server, major: int) -> str:
+    """The DSN of a database in which everything that security consists of is there once."""
+    once(server, "vault", SUPERUSER_SCHEMA.replace("CREATE ROLE app LOGIN", "ALTER ROLE app LOGIN"), schema(major))
+    return server.dsn("vault")
 
 
 @pytest.fixture

@@ -72,3 +72,19 @@ def test_the_best_indexes_are_chosen_on_a_twin_of_the_bundled_version(
     assert len(found["indexes"]) == 3
     assert found["twin"]["same_shape"] == 1.0
     assert [problem for problem in found["problems"] if "plans may differ" in problem]
+
+
+@pytest.mark.usefixtures("roles")
+def test_the_server_refuses_more_by_itself_once_it_is_hardened(market: Market, program: Program, major: int) -> None:
+    sql = program.succeed("init", "--hardening").stdout
+    done = market.server.run("psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet", market.database, input=sql)
+    assert (done.returncode, done.stderr) == (0, "")
+    try:
+        with psycopg.connect(market.dsn_of("trimtab_explain"), autocommit=True) as conn:
+            assert conn.execute("SELECT count(*) FROM orders").fetchone() == (40000,)
+            for text in ("SELECT pg_sleep(0)", "SELECT pg_notify('a', 'b')", "SELECT 1 FROM pg_authid"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute(text.encode())
+    finally:
+        if major >= 14:  # the role is the whole server's
+            market.execute("GRANT pg_read_all_data TO trimtab_explain")

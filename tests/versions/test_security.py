@@ -9,7 +9,6 @@ import pytest
 
 from tests.cli.program import Program
 from tests.security.cases import OBJECTS, Case
-from trimtab.embedded.server import Server
 
 pytestmark = [pytest.mark.server, pytest.mark.versions]
 WEAKENED = {  # by posture code, the version since which it can be
@@ -54,9 +53,9 @@ def _cases(major: int) -> list[Case]:
 
 
 def test_what_is_weakened_is_found_and_what_is_put_back_is_no_difference(
-    server: Server, program: Program, major: int
+    vault: str, program: Program, major: int
 ) -> None:
-    source, cases = server.dsn("vault"), _cases(major)
+    source, cases = vault, _cases(major)
     program.succeed("security", "baseline", source, "--out", "before.json")
     program.succeed("security", "check", source, "--baseline", "before.json")
     with closing(psycopg.connect(source, autocommit=True)) as conn:

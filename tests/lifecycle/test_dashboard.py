@@ -123,6 +123,9 @@ def test_watchers_that_do_not_run_say_nothing() -> None:
     assert found["coherence"].value == pytest.approx(0.9)
     assert found["consistency"].value == pytest.approx(0.5)
     assert found["open_alarms"].value == 6.0
+    assert found["sigma_level"].value is None
+    steady = figures([], watched=(replace(running, looks=1_000_000), replace(running, looks=0, breaches=0)))
+    assert steady["sigma_level"].value == pytest.approx(4.53, abs=0.01)
 
 
 def test_changes_are_marked_in_the_life_of_the_queries_that_they_were_tried_for(lives: Lives) -> None:

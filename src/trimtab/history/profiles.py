@@ -29,7 +29,7 @@ from trimtab.history.values import (
 _Row = TypeVar("_Row", TableUse, IndexUse)
 
 
-def wait_profile(server: str, whole: Sample, window: Window) -> WaitProfile:
+def wait_profile(server: str, whole: Sample, window: Window, why: str) -> WaitProfile:
     """Return what sessions at work waited for, on average."""
     spent = {name[1:]: value for name, value in whole.sums.items() if name[0] == "wait" and value > 0}
     total = sum(spent.values())
@@ -38,7 +38,8 @@ def wait_profile(server: str, whole: Sample, window: Window) -> WaitProfile:
         for (kind, event), value in sorted(spent.items(), key=lambda item: -item[1])
         if whole.seconds
     )
-    return WaitProfile(server, window, "pg_stat_activity, sampled", waits)
+    not_measured = why or ("" if whole.seconds else "nothing was measured in this window")
+    return WaitProfile(server, window, "pg_stat_activity, sampled", waits, not_measured)
 
 
 def io_profile(server: str, whole: Sample, window: Window, why: str) -> IoProfile:

@@ -89,7 +89,7 @@ class History:
         return ServerStatus(
             health_of(facts, whole, measured, self._clock()),
             databases_of(whole),
-            wait_profile(name, whole, measured),
+            wait_profile(name, whole, measured, facts.missing.get("sessions", "")),
             replication_of(name, whole, measured),
             dict(facts.settings),
         )
@@ -176,9 +176,9 @@ class History:
 
     def waits(self, name: str, window: Window | None = None) -> WaitProfile:
         """Return what sessions at work waited for (in the last quarter of an hour)."""
-        server, _ = self._server(name)
+        server, facts = self._server(name)
         samples, measured = self._samples(server, PULSE, window or self.last(STATUS_SECONDS))
-        return wait_profile(name, joined_window(samples, measured), measured)
+        return wait_profile(name, joined_window(samples, measured), measured, facts.missing.get("sessions", ""))
 
     def io(self, name: str, window: Window | None = None) -> IoProfile:
         """Return who read and wrote how much (in the last quarter of an hour), from PostgreSQL 16 on."""

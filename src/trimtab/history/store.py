@@ -349,6 +349,9 @@ class HistoryStore:
         before_ns = now_ns - int(self.retention.executions_seconds * SECOND_NS)
         is_old = (EXECUTIONS.c.server == server) & (EXECUTIONS.c.end_ns < before_ns)
         connection.execute(delete(EXECUTIONS).where(is_old))
+        before_ns = now_ns - int(self.retention.seconds[HOUR] * SECOND_NS)
+        is_old = (STATEMENTS.c.server == server) & (STATEMENTS.c.seen_ns < before_ns)
+        connection.execute(delete(STATEMENTS).where(is_old))
         newest = connection.execute(select(func.max(EVENTS.c.id))).scalar_one() or 0
         connection.execute(delete(EVENTS).where(EVENTS.c.id <= newest - self.retention.events))
 

@@ -169,12 +169,13 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class WaitProfile:
-    """Waits of a window, the most first."""
+    """Waits of a window, the most first. `why` says why they are not measured, where they are not."""
 
     server: str
     window: Window
     source: str
     waits: Sequence[Wait]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

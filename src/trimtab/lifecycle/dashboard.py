@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trimtab.anchor.stability import LOOKS, stability
 from trimtab.history.values import Metric, ServerHealth
 from trimtab.lifecycle.ledger_figures import LedgerFigures
 
@@ -45,13 +46,18 @@ class Dashboard:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What one watcher knows: whether it runs, its open alarms, its dimensions' levels and whether they are inside."""
+    """What one watcher knows: whether it runs, its open alarms, its dimensions' levels and whether they are inside.
+
+    Of so many `looks` at statements so many were `breaches` of their service levels.
+    """
 
     database: str
     is_running: bool
     open_alarms: int
     levels: Mapping[str, float] = field(default_factory=dict[str, float])
     insides: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    looks: int = 0
+    breaches: int = 0
 
 
 def dashboard(
@@ -115,6 +121,7 @@ def _anchors(anchors: int | None, watched: Sequence[Watched]) -> list[Figure]:
     coherence = [each.levels["quantum_coherence"] for each in running if "quantum_coherence" in each.levels]
     latency = [each.insides["response_latency"] for each in running if "response_latency" in each.insides]
     learning = "still learning, or nothing ran" if running else nobody
+    found = stability(sum(each.looks for each in watched), sum(each.breaches for each in watched), unit=LOOKS)
     return [
         Figure("anchors_in_force", "Anchors in force", "", None if anchors is None else float(anchors),
                "anchors and ledger", "" if anchors is not None else "there is no anchor"),
@@ -124,6 +131,9 @@ def _anchors(anchors: int | None, watched: Sequence[Watched]) -> list[Figure]:
                "" if coherence else learning),
         Figure("consistency", "Databases within their latency", "ratio", _mean([float(each) for each in latency]),
                "trimtab watch", "" if latency else learning),
+        Figure("sigma_level", "Stability: sigma level supported, 95 %", "",
+               None if found is None else found.sigma_level, "trimtab watch: exact bound of breaches",
+               "" if found is not None else learning),
     ]  # fmt: skip
 
 

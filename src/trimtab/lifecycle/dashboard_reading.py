@@ -99,7 +99,7 @@ def watched(ledger_path: Path) -> list[Watched]:
     for path in sorted((ledger_path.parent / DIRECTORY).glob("*.db")):
         try:
             with closing(WatchStore.reader(path)) as store:
-                status, identity = store.fact("status"), store.fact("identity")
+                status, identity, counted = (store.fact(name) for name in ("status", "identity", "stability"))
                 alarms = len(store.alarms(is_open=True))
         except LedgerError:
             continue
@@ -116,6 +116,7 @@ def watched(ledger_path: Path) -> list[Watched]:
                     for each in dimensions
                     if each.get("is_inside") is not None
                 },
+                *((int(counted.get(name, 0)) for name in ("looks", "breaches")) if isinstance(counted, dict) else ()),
             )
         )
     return found

@@ -114,8 +114,9 @@ class LiveFleet:
     def waits(self, name: str) -> WaitProfile:
         """Return what sessions at work wait for, in the last seconds."""
         with self._turn:
-            whole, window = self._window(self._servers[name])
-            return wait_profile(name, whole, window)
+            kept = self._servers[name]
+            whole, window = self._window(kept)
+            return wait_profile(name, whole, window, kept.facts.missing.get("sessions", ""))
 
     def top_queries(self, name: str, *, sort: str = "total_ms", limit: int = 50, search: str = "") -> QueryPage:
         """Return the queries that ran in the last minutes, the most first."""

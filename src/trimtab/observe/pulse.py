@@ -52,16 +52,25 @@ class PulseReader:
             wal_bytes=row["wal_bytes"], active_sessions=0, system_identifier=self.system_identifier,
             timeline=self.timeline,
         )  # fmt: skip
-        sessions, gauges = _sessions(row["sessions"] or [])
+        sessions, gauges = self._sessions(row)
         gauges |= _lags(row)
-        if row["oldest_transaction_seconds"] is not None:
-            gauges["oldest_transaction_seconds",] = max(row["oldest_transaction_seconds"], 0.0)
         counters = _databases(row["databases"] or [])
         if row["wal_bytes"] is not None and not row["is_standby"]:
             counters["wal", "bytes"] = Counted(float(row["wal_bytes"]))
         return Pulse(
             _moment(instance, wall_ns, tick), row["database"], row["max_connections"], gauges, sessions, counters
         )
+
+    def _sessions(self, row: DictRow) -> tuple[dict[MetricName, int], dict[MetricName, float]]:
+        """Return who is at work; a role to which others' sessions are hidden would see none, which is no number."""
+        if not row["sees_sessions"]:
+            self.missing["sessions"] = "hidden from this role (GRANT pg_read_all_stats)"
+            return {}, {}
+        self.missing.pop("sessions", None)
+        sessions, gauges = _sessions(row["sessions"] or [])
+        if row["oldest_transaction_seconds"] is not None:
+            gauges["oldest_transaction_seconds",] = max(row["oldest_transaction_seconds"], 0.0)
+        return sessions, gauges
 
     def details(self) -> Mapping[MetricName, Counted]:
         """Return what is read more seldom: WAL, checkpoints and I/O. Raises SourceError when the session is lost."""

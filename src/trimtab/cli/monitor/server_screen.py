@@ -84,8 +84,8 @@ class ServerScreen(Look):
             return f"{label:<10} {number(metrics[name].value, metrics[name].unit):>10} {bars}"
 
         kind = "standby" if health.is_standby else "primary"
-        waits = live.waits(self.server).waits
-        waiting = ", ".join(f"{wait.kind}:{wait.event} {number(wait.sessions)}" for wait in waits[:4])
+        waits = live.waits(self.server)
+        waiting = ", ".join(f"{wait.kind}:{wait.event} {number(wait.sessions)}" for wait in waits.waits[:4])
         lines = [
             f"{cut(health.where, 40)}  PostgreSQL {version(health.version)}  {kind}  {cut(health.database, 20)}",
             f"{shown('tx', 'transactions_per_second')}  {shown('at work', 'active_sessions')}"
@@ -100,7 +100,7 @@ class ServerScreen(Look):
             f"{told('WAL', 'wal_bytes_per_second')}, {told('read', 'read_bytes_per_second')}, "
             f"{told('written', 'write_bytes_per_second')}, {told('cpus', 'server_cpu_cores')}, "
             f"{told('lag', 'replication_lag_seconds')}",
-            f"waits: {cut(waiting, max(width - 10, 20)) or 'nobody is at work'}",
+            f"waits: {cut(waiting, max(width - 10, 20)) or waits.why or 'nobody is at work'}",
         ]
         missing = "; ".join(f"{name}: {why}" for name, why in health.missing.items())
         return [*lines, f"not measured: {cut(missing, max(width - 16, 20))}"] if missing else lines

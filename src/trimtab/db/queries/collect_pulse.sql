@@ -1,5 +1,6 @@
 /* trimtab: how is the server at this moment: who it is, who is at work and waits for what, what its databases counted,
-   how far its standbys are behind? What other roles' sessions do is hidden from ordinary users: those are not told. */
+   how far its standbys are behind? What other roles' sessions do is hidden from ordinary users: `sees_sessions`
+   is false then. */
 select pg_catalog.current_setting('server_version_num')::int as version,
        extract(epoch from pg_catalog.pg_postmaster_start_time())::float8 as started_at,
        pg_catalog.pg_is_in_recovery() as is_standby,
@@ -8,6 +9,7 @@ select pg_catalog.current_setting('server_version_num')::int as version,
            case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
                 else pg_catalog.pg_current_wal_lsn() end, '0/0')::bigint as wal_bytes,
        pg_catalog.current_setting('max_connections')::int as max_connections,
+       pg_catalog.pg_has_role('pg_read_all_stats', 'usage') as sees_sessions,
        (case when pg_catalog.pg_is_in_recovery() then
             case when pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn() then 0
                  else extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) end

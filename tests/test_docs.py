@@ -53,12 +53,15 @@ SCHEMA_MODULES = (
     "report/anchor_life.py",
     "report/anchor_locks.py",
     "report/anchors.py",
+    "report/analytics.py",
     "report/document.py",
+    "report/handover.py",
     "report/indexes.py",
     "report/security.py",
     "report/twins.py",
     "report/watching.py",
     "cli/ingesting.py",
+    "cli/reporting.py",
     "cli/monitor/plain.py",
     "lifecycle/watch_alarms.py",
     "anchor/guard.py",
@@ -77,6 +80,7 @@ HIDDEN = (
     "anchor_performance",
     "monitor_optimization",
     "monitor_db_optimization",
+    "generate_optimization_report",
 )
 
 

@@ -41,6 +41,7 @@ from trimtab.cli.collect_app import collect_app
 from trimtab.cli.gate_app import gate_app
 from trimtab.cli.ledger_app import ledger_app
 from trimtab.cli.monitor_app import monitor_app
+from trimtab.cli.report_app import report_app
 from trimtab.cli.security_app import security_app
 from trimtab.cli.spec_app import spec_app
 from trimtab.cli.twin_app import twin_app
@@ -76,6 +77,7 @@ app.add_typer(collect_app)  # without a name: its commands are the program's own
 app.add_typer(agents_app)
 app.add_typer(monitor_app)
 app.add_typer(web_app)
+app.add_typer(report_app)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(spec_app, name="spec")
 app.add_typer(security_app, name="security")

@@ -94,6 +94,7 @@ class ToldTrial:
     rounds: tuple[tuple[float, float], ...]
     interval: GainInterval | None
     queries: tuple[ToldQuery, ...]
+    scale: float = 0.0
 
     @property
     def improvement(self) -> float | None:
@@ -345,6 +346,7 @@ def _trial(entry: Entry) -> ToldTrial:
             )
             for each in _objects(body, "queries")
         ),
+        scale=_float(body.get("scale", 0.0)),
     )
 
 

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.anchor.bets import STAKES, factor, log_mean_wealth, log_wealth
+from trimtab.anchor.bets import (
+    JOINT,
+    LOG_WEIGHTS,
+    STAKES,
+    factor,
+    is_tested,
+    joint_stakes,
+    log_joint_factor,
+    log_mean_wealth,
+    log_wealth,
+)
 from trimtab.anchor.binomial import binomial_quantile
 from trimtab.anchor.exceedance import ExceedanceTest
 from trimtab.anchor.limits import QUANTILES, Direction, limits_of
@@ -36,6 +46,24 @@ def test_one_step_is_never_negative_and_worth_at_most_one_under_the_null(
     assert isclose(at_most * won + (1.0 - at_most) * lost, 1.0)
 
 
+TESTED = st.tuples(*(st.booleans() for _ in QUANTILES))
+
+
+@given(TESTED, st.lists(st.floats(0, 1), min_size=3, max_size=3))
+def test_joint_bets_are_never_negative_worth_at_most_one_and_on_tested_limits_alone(
+    tested: tuple[bool, ...], shares: list[float]
+) -> None:
+    at_most = [1.0 - quantile for quantile in QUANTILES]
+    # Probabilities of being beyond each limit that are allowed, and fall from one limit to the next.
+    rates = np.minimum.accumulate([share * rate for share, rate in zip(shares, at_most, strict=True)])
+    categories = -np.diff([1.0, *rates, 0.0])
+    for stakes in joint_stakes(tested):
+        assert all(stake == 0.0 for stake, is_one in zip(stakes, tested, strict=True) if not is_one)
+        assert 0.0 <= sum(stakes) < 1.0
+        factors = [exp(log_joint_factor(stakes, at_most, [n < number for n in range(3)])) for number in range(4)]
+        assert float(categories @ factors) <= 1.0 + 1e-12
+
+
 @given(st.lists(st.integers(0, 3), max_size=200))
 def test_the_evidence_is_at_most_its_own_expectation_from_any_past(past: list[int]) -> None:
     """A supermartingale: from any counts, the mean of the next evidence over a null's categories is the evidence."""
@@ -53,12 +81,12 @@ def test_the_evidence_is_at_most_its_own_expectation_from_any_past(past: list[in
 @given(st.lists(st.one_of(MILLISECONDS, st.none()), max_size=60))
 def test_counts_are_the_whole_state(values: list[float | None]) -> None:
     test = reduce(ExceedanceTest.observe, values, fresh())
+    rates = [1.0 - quantile for quantile in QUANTILES]
+    beyond = [[(inf if v is None else v) > limit.value for limit in test.limits.limits] for v in values]
     products = [
-        np.prod([factor(stake, limit.quantile, (inf if v is None else v) > limit.value) for v in values])
-        for limit in test.limits.limits
-        for stake in STAKES
+        weight * exp(sum(log_joint_factor(stakes, rates, flags) for flags in beyond)) for stakes, weight in JOINT
     ]
-    assert isclose(test.e_value, float(np.mean(products)), rel_tol=1e-9)
+    assert isclose(test.e_value, sum(products) / sum(weight for _, weight in JOINT), rel_tol=1e-9)
     assert test.failures == values.count(None)
     assert ExceedanceTest(test.limits, test.values, test.failures, test.passed, test.log_peak) == test
     assert json.loads(json.dumps(asdict(test)))["passed"] == [*test.passed]
@@ -128,12 +156,12 @@ def test_an_unchanged_stream_alarms_no_more_often_than_stated(noise: str) -> Non
     alarms = 0
     for row in drawn:
         limits = limits_of(row[:700].tolist(), error_rate=alpha, margin=0.0)
-        beyond = np.stack([np.cumsum(row[700:] > limit.value) for limit in limits.limits])
+        beyond = {limit.quantile: np.cumsum(row[700:] > limit.value) for limit in limits.limits}
         steps = np.arange(1, EXECUTIONS + 1)
+        counts = [beyond.get(quantile, np.zeros(EXECUTIONS, dtype=int)) for quantile in QUANTILES]
         logs = [
-            log_wealth(stake, limit.quantile, counts, steps)  # type: ignore[arg-type]
-            for limit, counts in zip(limits.limits, beyond, strict=True)
-            for stake in STAKES
+            log_wealth(stakes, counts, steps) + weight  # type: ignore[arg-type]
+            for stakes, weight in zip(joint_stakes(is_tested(beyond)), LOG_WEIGHTS, strict=True)
         ]
-        alarms += bool(np.logaddexp.reduce(np.array(logs), axis=0).max() - log(len(logs)) >= log(2 / alpha))
+        alarms += bool(np.logaddexp.reduce(np.array(logs), axis=0).max() >= log(2 / alpha))
     assert alarms <= binomial_quantile(0.999, STREAMS, alpha)

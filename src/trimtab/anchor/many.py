@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trimtab.anchor.bets import STAKES
+from trimtab.anchor.bets import JOINT, LOG_WEIGHTS, STAKES, category_logs, joint_stakes
 from trimtab.anchor.limits import QUANTILES, Direction, Limits
 
 if TYPE_CHECKING:
@@ -49,32 +49,45 @@ def passed_rows(values: Floats, limits: Floats) -> Flags:
 
 def log_e_values(passed: Counts, values: Counts, limits: Floats) -> Floats:
     """Return T1's evidence per query as a logarithm, from the counts of values and of values beyond each limit."""
-    logs = passed[:, :, None] * _log_won(RATES) + (values[:, None] - passed)[:, :, None] * _LOG_LOST
-    return wealth_log_mean(logs, limits)
+    counts = [values]
+    for number in range(len(QUANTILES)):
+        counts.append(np.where(np.isnan(limits[:, number]), counts[-1], passed[:, number]))
+    counts.append(np.zeros_like(values))
+    # What a value is worth by how many limits it passed: queries, bets, categories.
+    logs = np.array([[category_logs(stakes) for stakes in joint_stakes(row)] for row in _tested(limits)])
+    each = -np.diff(np.array(counts), axis=0).T
+    return wealth_log_mean((logs * each[:, None, :]).sum(axis=2), limits)
 
 
 def wealth_start(queries: int) -> Floats:
-    """Return the logarithm of T1's wealth before the first value, for rates that move: queries, limits, stakes."""
-    return np.zeros((queries, len(QUANTILES), len(STAKES)))
+    """Return the logarithm of T1's wealth before the first value, for rates that move: queries, bets."""
+    return np.zeros((queries, len(JOINT)))
 
 
 def wealth_step(log_wealth: Floats, values: Floats, limits: Floats, rates: Floats) -> Floats:
     """Return it after one more value of each query; where the value or its rates are nan, it stays as it is."""
     seen = ~np.isnan(values) & ~np.isnan(rates).any(axis=1)
     won = passed_rows(np.where(seen, values, 0.0), limits)
-    steps = np.where(won[:, :, None], _log_won(np.where(seen[:, None], rates, 1.0)), _LOG_LOST)
-    return np.asarray(log_wealth + np.where(seen[:, None, None], steps, 0.0))
+    gained = won / np.where(seen[:, None], rates, 1.0) - 1.0
+    steps = np.log1p((_stakes(limits) * gained[:, None, :]).sum(axis=2))
+    return np.asarray(log_wealth + np.where(seen[:, None], steps, 0.0))
 
 
 def wealth_log_mean(log_wealth: Floats, limits: Floats) -> Floats:
-    """Return T1's evidence per query as a logarithm: the mean over the stakes and the limits that are tested."""
-    logs = np.where(np.isnan(limits)[:, :, None], -np.inf, log_wealth)
-    tested = (~np.isnan(limits)).sum(axis=1)
-    largest = logs.max(axis=(1, 2), initial=-np.inf)
-    shift = np.where(np.isfinite(largest), largest, 0.0)
-    sums = np.exp(logs - shift[:, None, None]).sum(axis=(1, 2))
-    means = np.divide(sums, tested * len(STAKES), out=np.ones_like(sums), where=tested > 0)
-    return np.asarray(shift + np.log(means))
+    """Return T1's evidence per query as a logarithm: the weighted mean over the bets; 0 where nothing is tested."""
+    logs = log_wealth + np.array(LOG_WEIGHTS)
+    largest = logs.max(axis=1)
+    means = largest + np.log(np.exp(logs - largest[:, None]).sum(axis=1))
+    return np.where(np.isnan(limits).all(axis=1), 0.0, means)
+
+
+def _stakes(limits: Floats) -> Floats:
+    """T1's stakes per query: queries, bets, limits."""
+    return np.array([joint_stakes(row) for row in _tested(limits)])
+
+
+def _tested(limits: Floats) -> list[tuple[bool, ...]]:
+    return [tuple(row) for row in (~np.isnan(limits)).tolist()]
 
 
 def onset_start(queries: int) -> Floats:

@@ -8,27 +8,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, inf, log
 
-from trimtab.anchor.bets import STAKES, log_wealth
+from trimtab.anchor.bets import LOG_WEIGHTS, Stakes, is_tested, joint_stakes, log_wealth, single_stakes
 from trimtab.anchor.binomial import rate_lower_bound
-from trimtab.anchor.limits import Direction, Limits
+from trimtab.anchor.limits import QUANTILES, Direction, Limits
 from trimtab.model.paired import RESOLUTION_MS
 from trimtab.model.paired_power import POWER
 
 
 def smallest_effect(
-    limits: Limits, reference: Sequence[float | None], values: int, *, needed: float, power: float = POWER
+    limits: Limits,
+    reference: Sequence[float | None],
+    values: int,
+    *,
+    needed: float,
+    power: float = POWER,
+    is_onset: bool = False,
 ) -> float | None:
     """Return the factor, 1.0 or more, that would have been shown by so many values with probability `power`, or better.
 
-    `reference` is what the limits were made of, `needed` the evidence that proves. It looks at the last value alone and
-    at one limit at a time, so the truth is a little smaller. None: no effect could have been shown yet.
+    `reference` is what the limits were made of, `needed` the evidence that proves, by T1's bets or, with `is_onset`, by
+    T4's. It looks at the last value alone, and at one limit at a time with nothing between it and the lowest, so the
+    truth is a little smaller. None: no effect could have been shown yet.
     """
     ordered = sorted(inf if value is None else value for value in reference)
     if limits.direction is Direction.FASTER:
         ordered = sorted(1.0 / max(value, RESOLUTION_MS) for value in ordered)
     found: list[float] = []
+    bets = _bets(limits, is_onset=is_onset)
     for limit in limits.limits:
-        count = _count_needed(limit.quantile, values, needed * len(limits.limits))
+        count = _count_needed(bets, QUANTILES.index(limit.quantile), values, log(needed))
         if count is None:
             continue
         # The rate at which so many are beyond the limit with that probability, and the value that so many reach.
@@ -43,11 +51,21 @@ def smallest_effect(
     return min(found, default=None)
 
 
-def _count_needed(quantile: float, values: int, needed: float) -> int | None:
+def _bets(limits: Limits, *, is_onset: bool) -> list[tuple[Stakes, float]]:
+    """Return the bets, and the logarithm of what part of the evidence each is."""
+    tested = is_tested(limit.quantile for limit in limits.limits)
+    if is_onset:
+        single = single_stakes(tested)
+        return [(stakes, -log(len(single))) for stakes in single]
+    return list(zip(joint_stakes(tested), LOG_WEIGHTS, strict=True))
+
+
+def _count_needed(bets: Sequence[tuple[Stakes, float]], place: int, values: int, needed: float) -> int | None:
     """The fewest values beyond the limit that alone give the evidence; None where not even all of them do."""
     low, high = 0, values + 1
     while low < high:
         middle = (low + high) // 2
-        largest = max(log_wealth(stake, quantile, middle, values) for stake in STAKES)
-        low, high = (low, middle) if largest >= log(needed * len(STAKES)) else (middle + 1, high)
+        passed = [middle if number <= place else 0 for number in range(len(QUANTILES))]
+        largest = max((log_wealth(stakes, passed, values) + weight for stakes, weight in bets), default=0.0)
+        low, high = (low, middle) if largest >= needed else (middle + 1, high)
     return low if low <= values else None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trimtab.anchor.bets import STAKES, as_number, log_factor, log_mean
+from trimtab.anchor.bets import JOINT, LOG_WEIGHTS, as_number, is_tested, joint_stakes, log_joint_factor, log_mean
 from trimtab.anchor.common_mode import LEAST_COMPANIONS
 from trimtab.anchor.limits import QUANTILES, Limits
 
@@ -54,7 +54,7 @@ def shared_rates(passed: Flags, seen: Flags, companions: Indices) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class SharedLoadTest:
-    """T1 with rates that move. Without load it is `ExceedanceTest`; its state is the wealth of each limit and stake.
+    """T1 with rates that move. Without load it is `ExceedanceTest`; its state is the wealth of each bet.
 
     `skipped` counts the values that came without rates.
     """
@@ -68,17 +68,17 @@ class SharedLoadTest:
 
     def __post_init__(self) -> None:
         if not self.log_wealth:
-            object.__setattr__(self, "log_wealth", (0.0,) * (len(self.limits.limits) * len(STAKES)))
+            object.__setattr__(self, "log_wealth", (0.0,) * len(JOINT))
 
     def observe(self, value: float | None, rates: Sequence[float]) -> SharedLoadTest:
         """Return the test after one more value; `rates` are in the order of `QUANTILES`, nan where they are unknown."""
         if any(isnan(rate) for rate in rates):
             return replace(self, skipped=self.skipped + 1)
-        logs = [
-            log_factor(stake, max(rates[QUANTILES.index(limit.quantile)], 1.0 - limit.quantile), is_passed)
-            for limit, is_passed in zip(self.limits.limits, self.limits.passed(value), strict=True)
-            for stake in STAKES
-        ]
+        tested = is_tested(limit.quantile for limit in self.limits.limits)
+        beyond = dict(zip((limit.quantile for limit in self.limits.limits), self.limits.passed(value), strict=True))
+        passed = [beyond.get(quantile, False) for quantile in QUANTILES]
+        allowed = [max(rate, 1.0 - quantile) for rate, quantile in zip(rates, QUANTILES, strict=True)]
+        logs = [log_joint_factor(stakes, allowed, passed) for stakes in joint_stakes(tested)]
         after = replace(
             self,
             values=self.values + 1,
@@ -90,7 +90,11 @@ class SharedLoadTest:
     @property
     def log_e_value(self) -> float:
         """The natural logarithm of the evidence now."""
-        return log_mean(self.log_wealth)
+        if not self.is_testable:
+            return 0.0
+        return log_mean(
+            held + weight + log(len(JOINT)) for held, weight in zip(self.log_wealth, LOG_WEIGHTS, strict=True)
+        )
 
     @property
     def e_value(self) -> float:

@@ -117,7 +117,7 @@ def onset_verdict(
         e_value=value,
         peak=value,
         needed_e_value=level,
-        smallest_effect=smallest_effect(limits, reference, looks, needed=level),
+        smallest_effect=smallest_effect(limits, reference, looks, needed=level, is_onset=True),
         power=POWER,
         dropped=limits.dropped,
         skipped=skipped,

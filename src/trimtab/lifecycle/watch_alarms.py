@@ -196,7 +196,7 @@ def _of_dimension(seen: Seen, row: int) -> dict[str, object]:
 def smallest_visible(base: Baseline, row: int, looks: int, sensitivity: Sensitivity) -> float | None:
     """Return the factor that so many looks would have shown of a statement, None where none could be yet."""
     limits, values = _limits(base, row, sensitivity)
-    return _rounded(smallest_effect(limits, values, looks, needed=float(base.levels[row])))
+    return _rounded(smallest_effect(limits, values, looks, needed=float(base.levels[row]), is_onset=True))
 
 
 def _limits(base: Baseline, row: int, sensitivity: Sensitivity) -> tuple[Limits, list[float]]:

@@ -155,6 +155,10 @@ def test_the_class_of_the_original_anchors_and_tracks(grown: Application) -> Non
         "evolution_insights",
         "optimization_recommendations",
     }
+    found = evolutions(grown.ledger_path, last.performance_anchor.server)
+    stable = {each.evolution.series.id: each.stability for each in found if each.stability is not None}
+    assert set(stable) == {level.query_id for level in last.performance_anchor.queries}
+    assert {one.observed for one in stable.values()} == {9}, "three runs in each of three anchors after the first"
     by_id = {series.id: series for series in evolution.performance_history}
     assert {len(by_id[level.query_id].points) for level in last.performance_anchor.queries} == {4}
     kinds = {event.kind for trend in evolution.trend_analysis for event in trend.events}

@@ -77,6 +77,9 @@ def history(
         console.print(text, highlight=False, markup=False, soft_wrap=True)
         for insight in evolved.insights:
             console.print(f"  {insight.sentence}", highlight=False, markup=False, soft_wrap=True)
+        if evolved.stability is not None:
+            text = f"  stability: {evolved.stability.sentence}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
         for recommendation in evolved.recommendations:
             text = f"  next: {recommendation.action.value.replace('_', ' ')} {recommendation.subject}: "
             console.print(text + recommendation.reason, highlight=False, markup=False, soft_wrap=True)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from trimtab.anchor.dimensions import COHERENCE, THROUGHPUT
+from trimtab.anchor.dimensions import COHERENCE, MARGIN, THROUGHPUT
 from trimtab.anchor.evolution import describe
 from trimtab.anchor.force import reference, standings
 from trimtab.anchor.insights import insights
 from trimtab.anchor.recommendations import recommendations
+from trimtab.anchor.stability import breaches, service_level_ms, stability
 from trimtab.anchor.store import AnchorStore
 from trimtab.ledger.entry import Entry
 from trimtab.ledger.ledger import Ledger
@@ -39,6 +40,7 @@ from trimtab.model.evolution import (
     Scale,
     Series,
 )
+from trimtab.model.stability import Stability
 from trimtab.model.strategy import Strategy
 from trimtab.spec.load import load_spec
 from trimtab.spec.specification import Specification
@@ -58,11 +60,15 @@ _TOLD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Evolved:
-    """One series' evolution, what it says, and what to do next."""
+    """One series' evolution, what it says, and what to do next.
+
+    `stability` is that of a query's executions, None where fewer than two anchors have any.
+    """
 
     evolution: Evolution
     insights: tuple[Insight, ...]
     recommendations: tuple[Recommendation, ...]
+    stability: Stability | None = None
 
 
 def evolutions(
@@ -101,8 +107,27 @@ def evolutions(
         value = None if level is None else _value(level)
         anchored = AnchoredLevel(held.id, value[0]) if held is not None and value is not None else None
         series = _query_series(anchors, query_id, hours.get(query_id, ()))
-        found.append(_evolved(series, [*events, *plans], anchored, rules, past))
+        evolved = _evolved(series, [*events, *plans], anchored, rules, past)
+        found.append(replace(evolved, stability=_stability(anchors, held, query_id)))
     return found
+
+
+def _stability(anchors: Sequence[Anchor], held: Anchor | None, query_id: str) -> Stability | None:
+    """Return how often executions failed, or took longer than the slowest of the reference and the margin.
+
+    They are those of the anchors after the reference; where that is the last one, after the first one instead.
+    """
+    run = [
+        (anchor, level.latency)
+        for anchor in anchors
+        if (level := anchor.query(query_id)) is not None and level.latency is not None
+    ]
+    place = next((number for number, (anchor, _) in enumerate(run[:-1]) if anchor == held), 0)
+    if len(run) < 2:
+        return None
+    service_ms = service_level_ms(run[place][1], MARGIN)
+    later = [latency for _, latency in run[place + 1 :]]
+    return stability(sum(one.count for one in later), sum(breaches(one, service_ms) for one in later))
 
 
 def _evolved(

@@ -80,6 +80,7 @@ def _evolved(evolved: Evolved) -> dict[str, object]:
         ],
         "insights": [asdict(insight) for insight in evolved.insights],
         "recommendations": [_recommendation(found) for found in evolved.recommendations],
+        "stability": None if evolved.stability is None else asdict(evolved.stability),
     }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trimtab.anchor.bets import STAKES, log_factor
 from trimtab.anchor.exceedance import ExceedanceTest
-from trimtab.anchor.limits import QUANTILES, limits_of
+from trimtab.anchor.limits import QUANTILES, Direction, limits_of
 from trimtab.anchor.many import RATES, limit_rows, onset_start, onset_step, wealth_log_mean, wealth_start, wealth_step
 from trimtab.anchor.shared_load import SLOTS, SharedLoadTest, shared_rates
 from trimtab.anchor.verdict import exceedance_verdict
@@ -45,6 +45,18 @@ def test_more_load_is_never_more_evidence(values: list[float | None], higher: li
     plain = reduce(ExceedanceTest.observe, values, ExceedanceTest(LIMITS))
     loaded = reduce(lambda test, value: test.observe(value, rates), values, SharedLoadTest(LIMITS))
     assert loaded.log_e_value <= plain.log_e_value + 1e-9
+
+
+@given(VALUES, st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.sampled_from(Direction))
+def test_all_values_at_once_are_the_same_as_one_after_another(
+    values: list[float | None], rates: list[float], direction: Direction
+) -> None:
+    limits = limits_of([float(n) for n in range(1, 101)], error_rate=0.01, margin=0.05, direction=direction)
+    single = reduce(lambda test, value: test.observe(value, rates), values, SharedLoadTest(limits))
+    found = SharedLoadTest.over(limits, values, rates)
+    assert (found.values, found.failures) == (single.values, single.failures)
+    assert found.log_wealth == pytest.approx(single.log_wealth, abs=1e-9)
+    assert found.log_peak == pytest.approx(single.log_peak, abs=1e-9)
 
 
 def test_a_value_without_known_load_is_no_evidence_and_is_counted() -> None:

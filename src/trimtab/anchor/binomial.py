@@ -12,7 +12,8 @@ _PRECISION = 1e-15
 _TINY = 1e-300
 # The fraction takes about the square root of the number of trials: enough for more than 10 ** 12 of them.
 _LARGEST_DEPTH = 5_000_000
-_HALVINGS = 200
+# From a logarithm of -690 to the last digit of a double.
+_HALVINGS = 62
 
 
 def binomial_cdf(count: int, trials: int, rate: float) -> float:

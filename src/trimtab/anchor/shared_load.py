@@ -19,7 +19,8 @@ import numpy as np
 
 from trimtab.anchor.bets import JOINT, LOG_WEIGHTS, as_number, is_tested, joint_stakes, log_joint_factor, log_mean
 from trimtab.anchor.common_mode import LEAST_COMPANIONS
-from trimtab.anchor.limits import QUANTILES, Limits
+from trimtab.anchor.limits import QUANTILES, Direction, Limits
+from trimtab.model.paired import RESOLUTION_MS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +53,17 @@ def shared_rates(passed: Flags, seen: Flags, companions: Indices) -> Floats:
     return np.asarray(np.where(enough, rates, np.nan))
 
 
+def passed_by(limits: Limits, values: Sequence[float | None]) -> Flags:
+    """Return which limits each value is beyond: a row per value, a column per quantile, false for one not tested."""
+    found = np.array([inf if value is None else value for value in values], dtype=float)
+    passed = np.zeros((len(found), len(QUANTILES)), dtype=bool)
+    for limit in limits.limits:
+        is_slower = limits.direction is Direction.SLOWER
+        beyond = found > limit.value if is_slower else np.maximum(found, RESOLUTION_MS) < limit.value
+        passed[:, QUANTILES.index(limit.quantile)] = beyond
+    return passed
+
+
 @dataclass(frozen=True, slots=True)
 class SharedLoadTest:
     """T1 with rates that move. Without load it is `ExceedanceTest`; its state is the wealth of each bet.
@@ -69,6 +81,27 @@ class SharedLoadTest:
     def __post_init__(self) -> None:
         if not self.log_wealth:
             object.__setattr__(self, "log_wealth", (0.0,) * len(JOINT))
+
+    @classmethod
+    def over(cls, limits: Limits, values: Sequence[float | None], rates: Sequence[float]) -> SharedLoadTest:
+        """Return the test after all of these values, at rates that do not move: as one `observe` after another."""
+        fresh = cls(limits)
+        if not values or not fresh.is_testable:
+            return replace(fresh, values=len(values), failures=sum(value is None for value in values))
+        tested = is_tested(limit.quantile for limit in limits.limits)
+        allowed = np.maximum(np.array(rates, dtype=float), 1.0 - np.array(QUANTILES))
+        gained = passed_by(limits, values) / allowed - 1.0
+        wealth = np.cumsum(np.log1p(gained @ np.array(joint_stakes(tested)).T), axis=0)
+        weighted = wealth + np.array(LOG_WEIGHTS)
+        largest = weighted.max(axis=1)
+        evidence = largest + np.log(np.exp(weighted - largest[:, None]).sum(axis=1))
+        return replace(
+            fresh,
+            values=len(values),
+            failures=sum(value is None or value == inf for value in values),
+            log_wealth=tuple(wealth[-1].tolist()),
+            log_peak=max(0.0, float(evidence.max())),
+        )
 
     def observe(self, value: float | None, rates: Sequence[float]) -> SharedLoadTest:
         """Return the test after one more value; `rates` are in the order of `QUANTILES`, nan where they are unknown."""

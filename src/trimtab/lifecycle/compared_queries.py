@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from trimtab.anchor.common_mode import LEAST_COMPANIONS, common_mode, nearest_companions
 from trimtab.anchor.exceedance import ExceedanceTest
 from trimtab.anchor.limits import QUANTILES, Direction, Limits, limits_of
-from trimtab.anchor.shared_load import SharedLoadTest, shared_rates
+from trimtab.anchor.shared_load import SharedLoadTest, passed_by, shared_rates
 from trimtab.anchor.stability import breaches, service_level_ms, stability
 from trimtab.anchor.verdict import Finding, RegressionVerdict, exceedance_verdict
 from trimtab.model.anchor import Counted, QueryLevel
@@ -145,9 +145,9 @@ def _rates(
         assert was.latency is not None and now.latency is not None  # noqa: PT018 - who was run
         limits = _limits(was.latency, error_rates[was.query_id], margin, direction)
         tested = [QUANTILES.index(limit.quantile) for limit in limits.limits]
-        for number, value in enumerate(_relieved(values_of(now.latency), float(factors[row]))):
-            seen[number, row, tested] = True
-            passed[number, row, tested] = limits.passed(value)
+        values = _relieved(values_of(now.latency), float(factors[row]))
+        seen[: len(values), row, tested] = True
+        passed[: len(values), row] = passed_by(limits, values)
     columns = [shared_rates(passed, seen[:, :, number], companions)[:, number] for number in range(len(QUANTILES))]
     return np.column_stack(columns)
 
@@ -267,9 +267,7 @@ def _in_direction(
     after = values_of(now)
     if shared is None:
         return exceedance_verdict(reduce(ExceedanceTest.observe, after, ExceedanceTest(limits)), values_of(was))
-    test = SharedLoadTest(limits)
-    for value in _relieved(after, shared.factor):
-        test = test.observe(value, shared.rates[direction])
+    test = SharedLoadTest.over(limits, _relieved(after, shared.factor), shared.rates[direction])
     return exceedance_verdict(test, values_of(was))
 
 

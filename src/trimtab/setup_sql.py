@@ -78,9 +78,9 @@ _HARDENING_SQL = """\
 -- it in each database, as a superuser (psql -f FILE). It can be run again.
 
 -- 1. Functions that everybody may call by PostgreSQL's default, and that do more than read: advisory locks, NOTIFY,
---    messages in the WAL, signals, sleep, SQL out of a string. All roles that there are keep them,
---    through a role of their own; those two do not. For one that is made later: GRANT trimtab_not_reading TO new_role.
---    Roles that are NOINHERIT have to be granted EXECUTE themselves.
+--    messages in the WAL, signals, sleep, large objects that are written, SQL out of a string. All roles that there are
+--    keep them, through a role of their own; those two do not. For one that is made later:
+--    GRANT trimtab_not_reading TO new_role. Roles that are NOINHERIT have to be granted EXECUTE themselves.
 DO $hardening$
 DECLARE
   wanted regprocedure;
@@ -98,6 +98,7 @@ BEGIN
                  WHERE p.pronamespace = 'pg_catalog'::regnamespace
                    AND p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|setseed|pg_logical_emit_message'
                                     || '|pg_cancel_backend|pg_terminate_backend'
+                                    || '|lo_create?|lo_from_bytea|lo_put|lo_unlink|lowrite|lo_truncate(64)?'
                                     || '|(query|cursor|table|schema|database)_to_xml.*|ts_stat)$')
                    AND pg_catalog.has_function_privilege('trimtab_explain', p.oid, 'EXECUTE') LOOP
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO trimtab_not_reading', wanted);

@@ -112,10 +112,10 @@ def _run(connection: Connection, text: str) -> None:
         explain(connection, query, analyze=True)
 
 
-def _passed(server: Server, texts: Mapping[str, str]) -> list[str]:
+def passed_by(server: Server, texts: Mapping[str, str], database: str = "postgres") -> list[str]:
     """Return the names of the texts that the server runs for the role that explains, each in a session of its own."""
     passed = []
-    conninfo = psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain")
+    conninfo = psycopg.conninfo.make_conninfo(server.dsn(database), user="trimtab_explain")
     for name, text in texts.items():
         with closing(connect(conninfo, read_only=True, statement_timeout_ms=_LIMIT_MS)) as connection:
             try:
@@ -154,23 +154,23 @@ def test_the_server_itself_refuses_every_bypass_and_nothing_is_left(
     server: Server, picture: Callable[[], object]
 ) -> None:
     before = picture()
-    assert _passed(server, REFUSED) == []
+    assert passed_by(server, REFUSED) == []
     assert picture() == before
 
 
 def test_where_it_was_hardened_the_server_refuses_all_but_what_is_named_and_that_leaves_nothing(
     server: Server, picture: Callable[[], object]
 ) -> None:
-    assert _passed(server, HARDENED) == list(HARDENED)
+    assert passed_by(server, HARDENED) == list(HARDENED)
     with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
         admin.execute("CREATE ROLE application LOGIN")
         for _ in range(2):
             admin.execute(hardening_sql().encode())
         before = picture()
-        assert _passed(server, {**REFUSED, **HARDENED}) == []
-        assert _passed(server, BY_CHECK_ALONE) == list(BY_CHECK_ALONE)
+        assert passed_by(server, {**REFUSED, **HARDENED}) == []
+        assert passed_by(server, BY_CHECK_ALONE) == list(BY_CHECK_ALONE)
         assert picture() == before
-        assert _passed(server, LEGITIMATE) == list(LEGITIMATE)
+        assert passed_by(server, LEGITIMATE) == list(LEGITIMATE)
         admin.execute("SET ROLE application; SELECT pg_advisory_xact_lock(1); NOTIFY channel; RESET ROLE")
         admin.execute("DROP OWNED BY trimtab_not_reading; DROP ROLE trimtab_not_reading; DROP ROLE application")
         admin.execute("GRANT pg_read_all_data TO trimtab_explain")

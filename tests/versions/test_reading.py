@@ -1,0 +1,41 @@
+"""On every version: the server itself refuses what is no read, once it was hardened, but for what is named."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from tests.db.test_read_check import BY_CHECK_ALONE, HARDENED, LEGITIMATE, REFUSED, SCHEMA, passed_by
+from trimtab.apply.role import excess_rights
+from trimtab.db.connection import connect
+from trimtab.embedded.server import Server
+from trimtab.setup_sql import hardening_sql
+
+pytestmark = [pytest.mark.server, pytest.mark.versions]
+
+
+@pytest.mark.usefixtures("roles")
+def test_the_hardened_server_lets_pass_what_is_named_and_what_is_legitimate(server: Server, major: int) -> None:
+    with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
+        admin.execute("CREATE DATABASE hardened")
+    try:
+        with closing(psycopg.connect(server.dsn("hardened"), autocommit=True)) as admin:
+            for statement in (SCHEMA, hardening_sql()):
+                admin.execute(statement.encode())
+        assert passed_by(server, {**REFUSED, **HARDENED}, "hardened") == []
+        assert set(passed_by(server, BY_CHECK_ALONE, "hardened")) == set(BY_CHECK_ALONE)
+        refused = set(LEGITIMATE) - set(passed_by(server, LEGITIMATE, "hardened"))
+        assert not refused or major < 17, refused  # texts of newer grammar
+        conninfo = psycopg.conninfo.make_conninfo(server.dsn("hardened"), user="trimtab_explain")
+        with closing(connect(conninfo, read_only=True)) as connection:
+            assert excess_rights(connection) == ()
+    finally:
+        with closing(psycopg.connect(server.dsn("hardened"), autocommit=True)) as admin:
+            admin.execute("DROP OWNED BY trimtab_not_reading; DROP OWNED BY trimtab_explain")
+        with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
+            admin.execute("DROP DATABASE hardened")
+            admin.execute("DROP ROLE trimtab_not_reading")
+            if major >= 14:
+                admin.execute("GRANT pg_read_all_data TO trimtab_explain")

@@ -10,6 +10,7 @@ PARTS = {
     "mcp": "bench.faces.agents",
     "monitor": "bench.faces.monitor",
     "store": "bench.faces.history",
+    "web": "bench.faces.web",
 }
 """The module of each part: its `measure` prints and writes what it saw."""
 

@@ -26,7 +26,7 @@ from trimtab.history.tiers import DAY, HOUR, KEPT_STATEMENTS, LENGTH_NS, MINUTE,
 
 DAYS, QUERIES = 30, 5000
 GOAL_BYTES, GOAL_MS = 3e9, 300.0
-_BEGIN_NS = 1_788_220_800 * SECOND_NS
+BEGIN_NS = 1_788_220_800 * SECOND_NS
 _REPEATS = 5
 
 
@@ -34,7 +34,7 @@ def measure(days: int = DAYS, queries: int = QUERIES, directory: Path | None = N
     """Run it, print a table, and write the result."""
     with tempfile.TemporaryDirectory(prefix="faces-store-", dir=directory) as name:
         path = Path(name) / "history.db"
-        end_ns = _BEGIN_NS + days * LENGTH_NS[DAY]
+        end_ns = BEGIN_NS + days * LENGTH_NS[DAY]
         began = time.perf_counter()
         with open_history(path, Retention()) as store:
             fill(store, days, queries)
@@ -65,18 +65,18 @@ def fill(store: HistoryStore, days: int, queries: int) -> None:
     mean = random.lognormal(0.5, 1.5, queries)
     with store.writing() as connection:
         server = store.server_id(connection, ServerFacts("bench"))
-        facts = ServerFacts("bench", is_up=True, tried_ns=_BEGIN_NS, last_ns=_BEGIN_NS)
+        facts = ServerFacts("bench", is_up=True, tried_ns=BEGIN_NS, last_ns=BEGIN_NS)
         store.put_facts(connection, server, facts)
         known = [
             KnownStatement(
-                0, (10, n, True), f"q{n:010x}", f"SELECT a FROM t{n} WHERE id = $1", True, _BEGIN_NS, _BEGIN_NS
+                0, (10, n, True), f"q{n:010x}", f"SELECT a FROM t{n} WHERE id = $1", True, BEGIN_NS, BEGIN_NS
             )
             for n in range(queries)
         ]
         store.add_statements(connection, server, known)
     for day in range(days):
         minutes = [
-            _minute(random, numbers, rate, mean, _BEGIN_NS + (day * 1440 + minute) * LENGTH_NS[MINUTE])
+            _minute(random, numbers, rate, mean, BEGIN_NS + (day * 1440 + minute) * LENGTH_NS[MINUTE])
             for minute in range(1440)
         ]
         with store.writing() as connection:
@@ -92,7 +92,7 @@ def fill(store: HistoryStore, days: int, queries: int) -> None:
             whole = joined(DAY, hours[0].start_ns, hours, KEPT_STATEMENTS)
             store.add_slot(connection, server, whole)
             store.add_sample(connection, server, PULSE, DAY, _sample(whole))
-    last_hour_ns = _BEGIN_NS + days * LENGTH_NS[DAY] - LENGTH_NS[HOUR]
+    last_hour_ns = BEGIN_NS + days * LENGTH_NS[DAY] - LENGTH_NS[HOUR]
     with store.writing() as connection:
         for number in range(360):
             slot = _minute(random, numbers, rate / 6, mean, last_hour_ns + number * 10 * SECOND_NS)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trimtab.anchor.force import Standing
     from trimtab.lifecycle.evolving import Evolved
     from trimtab.lifecycle.explaining import ExplainedAnchor
+    from trimtab.lifecycle.ledger_view import LedgerView
     from trimtab.model.comparison import Comparison
     from trimtab.model.stability import Stability
 
@@ -81,11 +82,14 @@ def create_anchor(
     return create(request, watcher or Silent())
 
 
-def anchors(*, ledger_path: Path | None = None) -> list[Standing]:
-    """Return all anchors of this machine, in the order of their chain, and how each stands. Raises TrimtabError."""
+def anchors(*, ledger_path: Path | None = None, view: LedgerView | None = None) -> list[Standing]:
+    """Return all anchors of this machine, in the order of their chain, and how each stands. Raises TrimtabError.
+
+    `view` is one of a `ledger_viewer`; without it the ledger is read.
+    """
     from trimtab.lifecycle.anchor_chain import listed
 
-    return listed(_ledger(ledger_path))
+    return listed(_ledger(ledger_path), None if view is None else view.entries)
 
 
 def anchor(name: str, *, ledger_path: Path | None = None) -> SignedAnchor:

@@ -18,7 +18,7 @@ from trimtab.anchor.record import anchor_to_dict
 from trimtab.anchor.store import AnchorStore, Statistics, flawed
 from trimtab.apply.enforce import database_body
 from trimtab.errors import AnchorError
-from trimtab.ledger.entry import Kind
+from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import ServerIdentity
@@ -51,8 +51,13 @@ def store_of(ledger_path: Path) -> AnchorStore:
     return AnchorStore(ledger_path.parent / DIRECTORY)
 
 
-def listed(ledger_path: Path) -> list[Standing]:
-    """Return all anchors in the order of the chain, and how they stand. Raises AnchorError, LedgerError."""
+def listed(ledger_path: Path, entries: Sequence[Entry] | None = None) -> list[Standing]:
+    """Return all anchors in the order of the chain, and how they stand. Raises AnchorError, LedgerError.
+
+    `entries` are the ledger's where they were read already.
+    """
+    if entries is not None:
+        return standings([signed.anchor for signed in store_of(ledger_path).anchors()], entries)
     with Ledger.open(ledger_path) as ledger:
         return standings_of(store_of(ledger_path), ledger)
 

@@ -148,7 +148,7 @@ def verified(site: Site, _asked: Asked) -> Verified:
 
 def anchors(site: Site, _asked: Asked) -> Sequence[AnchorTold]:
     """All anchors of this machine, the newest first."""
-    found = api.anchors(ledger_path=site.options.ledger_path)
+    found = api.anchors(ledger_path=site.options.ledger_path, view=site.ledger())
     return [
         AnchorTold(
             standing.anchor.id,
@@ -166,7 +166,9 @@ def anchors(site: Site, _asked: Asked) -> Sequence[AnchorTold]:
 def known_anchor(site: Site, asked: Asked) -> str:
     """Return the id of an anchor of this machine: no name of a file, and no beginning of an id. Raises AnchorError."""
     name = asked.text(ANCHOR)
-    if name not in {standing.anchor.id for standing in api.anchors(ledger_path=site.options.ledger_path)}:
+    if name not in {
+        standing.anchor.id for standing in api.anchors(ledger_path=site.options.ledger_path, view=site.ledger())
+    }:
         raise AnchorError(
             "there is no anchor of that id here", code="anchor.unknown", next_step="The list of anchors has their ids."
         )

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,7 @@ class Site:
     tries: RateLimit = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _history: History | None = None
+    _shipped: dict[str, Specification] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.options.monotonic)
@@ -69,6 +70,11 @@ class Site:
     def ledger(self) -> LedgerView:
         """Return the ledger as it is now. Raises LedgerError."""
         return self._viewer.view()
+
+    def warm(self) -> None:
+        """Read the ledger, so that the first page needs not; what cannot be read is told by the page that needs it."""
+        with suppress(TrimtabError):
+            _ = self.ledger().cards
 
     @property
     def history(self) -> History:
@@ -116,6 +122,8 @@ class Site:
     def specification(self, name: str) -> Specification:
         """Return the effective specification that a page calls so. Raises UsageError `web.not_found`, SpecError."""
         from trimtab.lifecycle.governing import governing
+        from trimtab.lifecycle.waivers import installed
+        from trimtab.spec.load import known_ids, load_spec
 
         reference = self.specifications().get(name)
         if reference is None:
@@ -124,4 +132,8 @@ class Site:
                 code="web.not_found",
                 next_step="The list of specifications names all that there are.",
             )
-        return governing(reference, self.options.ledger_path)
+        if name not in known_ids():
+            return governing(reference, self.options.ledger_path)
+        # What is shipped never changes while this program runs; the waivers may.
+        found = self._shipped.get(name) or self._shipped.setdefault(name, load_spec(name))
+        return replace(found, waivers=installed(self.options.ledger_path.parent))

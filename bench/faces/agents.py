@@ -34,7 +34,15 @@ from trimtab.model.watch import Silent
 
 STATEMENTS, ENTRIES, CALLS, GOAL_MS, SCALE = 600, 3_000, 30, 250.0, 0.05
 ERAS = ("legacy", "auto")
-LONG = ("optimize_queries", "optimize_indexes", "index_advise", "anchor_performance", "change_propose")
+LONG = (
+    "optimize_queries",
+    "optimize_indexes",
+    "index_advise",
+    "anchor_performance",
+    "change_propose",
+    "generate_optimization_report",
+    "report_build",
+)
 _WAITED = ("", "")
 """Under which name the slow-down by others is kept: time over processor time of a fixed piece of work, in between."""
 _ENTRY = "from trimtab.cli.main import main; main()"

@@ -18,6 +18,7 @@ NAMES = {
     *("init_db_optimization", "optimize_queries", "anchor_performance", "optimize_indexes", "monitor_optimization"),
     *("monitor_db_optimization", "fleet_list", "health", "top_queries", "query_detail", "plan_compare"),
     *("index_advise", "change_propose", "change_status", "anchors_check", "security_diff", "ledger_verify", "get_spec"),
+    *("generate_optimization_report", "report_build"),
     *("validate_optimization_strategy", "validate_query_plan_compliance", "validate_index_strategy_compliance"),
 }
 
@@ -151,3 +152,17 @@ async def test_what_was_collected_is_told_and_what_was_not_is_told_as_that(place
         assert monitored["collected"]["metrics"]["transactions_per_second"] > 0
         fleet = told(await client.call_tool("fleet_list"))
         assert {each["database"]: each["collected_state"] for each in fleet["databases"]}["gone"] == "not collected"
+
+
+async def test_a_report_is_built_and_what_was_not_measured_is_said_not_to_be(place: Place) -> None:
+    async with place.client() as client:
+        figures = told(await client.call_tool("generate_optimization_report", {"timeframe": "7d"}))
+        assert len(figures["groups"]) == 4
+        every = [figure for group in figures["groups"].values() for figure in group.values()]
+        assert any(figure["value"] is None and figure["why"] for figure in every)
+        built = told(await client.call_tool("report_build", {"database": "shop", "timeframe": "7d"}))
+        assert built["markdown"].startswith("# ")
+        assert not built["is_cut"]
+        asked = {"database": "nowhere", "timeframe": "7d"}
+        assert refused(await client.call_tool("report_build", asked)) == "mcp.database"
+        assert (await client.call_tool("report_build", {"timeframe": "for ever"})).is_error

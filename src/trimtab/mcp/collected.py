@@ -106,10 +106,15 @@ def last_day(config: Config, name: str, query_id: str) -> QueryHistory | None:
     )
 
 
+def is_collected(config: Config) -> bool:
+    """Return whether there is a history to open; opening makes one."""
+    place = history_place(ledger_of(config), config.history.store)
+    return not isinstance(place, Path) or place.exists()
+
+
 def _history(config: Config) -> History:
     """Open the history, and make none. Raises UsageError `mcp.not_collected`, LedgerError `history.*`."""
-    place = history_place(ledger_of(config), config.history.store)
-    if isinstance(place, Path) and not place.exists():
+    if not is_collected(config):
         raise UsageError(
             "there is no history: nothing was collected yet",
             code="mcp.not_collected",

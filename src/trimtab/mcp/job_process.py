@@ -93,6 +93,7 @@ def _done(order: Mapping[str, Any], watcher: _Telling) -> dict[str, object]:
         "indexes": _indexes,
         "anchor": _anchor,
         "propose": _propose,
+        "report": _report,
     }
     return work[order["kind"]](desk, order["arguments"], watcher)
 
@@ -167,6 +168,34 @@ def _anchor(desk: Any, arguments: Mapping[str, Any], watcher: _Telling) -> dict[
         watcher=watcher,
     )
     return anchor_document(signed, api.anchor_path(signed.anchor, ledger_path=desk.ledger_path))
+
+
+def _report(desk: Any, arguments: Mapping[str, Any], watcher: _Telling) -> dict[str, object]:
+    from trimtab.api_report import optimization_report
+    from trimtab.cli.collecting import history_of
+    from trimtab.mcp.collected import is_collected
+    from trimtab.mcp.report_answers import PAGE_CHARACTERS
+    from trimtab.report.analytics import analytics_document, moment
+    from trimtab.report.handover_page import report_page
+    from trimtab.report.page_markdown import page_markdown
+
+    watcher.stage("report", "")
+    report = optimization_report(
+        arguments["database"],
+        timeframe=arguments["timeframe"],
+        config=desk.config,
+        ledger_path=desk.ledger_path,
+        history=(lambda: history_of(desk.config)) if is_collected(desk.config) else None,
+    )
+    markdown = page_markdown(report_page(report, is_whole=False))
+    return {
+        "begin": moment(report.window.begin_ns),
+        "end": moment(report.window.end_ns),
+        "counts": {"runs": len(report.runs), "changes": len(report.changes), "anchors": len(report.anchors)},
+        "analytics": analytics_document(report),
+        "markdown": markdown[:PAGE_CHARACTERS],
+        "is_cut": len(markdown) > PAGE_CHARACTERS,
+    }
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from trimtab.mcp.guard import Guard
 from trimtab.mcp.resources import Resources
 from trimtab.mcp.tools_changes import ChangeTools
 from trimtab.mcp.tools_database import DatabaseTools
+from trimtab.mcp.tools_reports import ReportTools
 from trimtab.mcp.tools_rules import RuleTools
 from trimtab.version import __version__
 
@@ -90,5 +91,6 @@ def tools_digest(tools: Sequence[Tool]) -> str:
 
 
 def _tools(desk: Desk, flood: Flood) -> list[Tool]:
-    offers = [*DatabaseTools(desk).offers(), *RuleTools(desk).offers(), *ChangeTools(desk, flood).offers()]
+    rooms = (DatabaseTools(desk), RuleTools(desk), ChangeTools(desk, flood), ReportTools(desk, flood))
+    offers = [offer for room in rooms for offer in room.offers()]
     return [tool_of(offer, desk.bounds) for offer in offers]

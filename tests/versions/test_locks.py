@@ -13,7 +13,6 @@ from trimtab.model.change import RestoreStatistics
 pytestmark = [pytest.mark.server, pytest.mark.versions]
 HELD = (
     "index",
-    "setting of the database",
     "setting of a function",
     "plan_cache_mode",
     "target",

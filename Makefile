@@ -8,7 +8,7 @@ RUN := $(UV) run --frozen
 # The suite starts Python hundreds of times: what was compiled is kept, though the environment may say otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint types imports postgres versions unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-footprint picture clean
+.PHONY: demo test lint types imports postgres versions unit bench bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-footprint picture web-picture clean
 
 demo: .venv/.ready
 	$(RUN) trimtab demo
@@ -44,6 +44,9 @@ bench-tpch bench-twin bench-indexes bench-indexes-scale bench-anchors bench-foot
 
 picture: .venv/.ready
 	$(RUN) python docs/picture.py
+
+web-picture: .venv/.ready
+	$(RUN) python docs/web_picture.py
 
 .venv/.ready: pyproject.toml uv.lock $(if $(findstring .tools,$(UV)),.tools/bin/uv)
 	$(UV) sync --frozen --quiet

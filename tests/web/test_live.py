@@ -1,0 +1,75 @@
+"""The line of events: it tells which part is new, shows that it stands, and ends when the browser is gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from starlette.testclient import TestClient
+
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.web import live
+from trimtab.web.live import Live
+from trimtab.web.site import Site
+
+from .conftest import Place
+
+
+class _Browser:
+    """One that stays for so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    async def is_disconnected(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+def _heard(line: Live, looks: int) -> list[bytes]:
+    async def listen() -> list[bytes]:
+        return [event async for event in line._events(_Browser(looks))]  # type: ignore[arg-type]  # its end is all it asks
+
+    return anyio.run(listen)
+
+
+def test_what_is_new_is_told_once_and_by_its_part(place: Place) -> None:
+    line = Live(Site(place.options), look_seconds=0.05, heartbeat=60)
+    site_state = line._state()
+    assert set(site_state) == {"ledger", "fleet"}
+
+    def write() -> None:
+        with Ledger.open(place.lives.path) as ledger:
+            ledger.append(Kind.RUN_FINISHED, {}, run_id="r-2")
+
+    async def listen() -> list[bytes]:
+        return [event async for event in line._events(_Browser(6))]  # type: ignore[arg-type]
+
+    found: list[bytes] = []
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_later, write)
+            found.extend(await listen())
+
+    anyio.run(both)
+    assert found[0] == b"retry: 5000\n\n"
+    assert found[1:] == [b'event: changed\ndata: ["ledger"]\n\n']
+
+
+async def _later(act: Any) -> None:
+    await anyio.sleep(0.1)
+    await anyio.to_thread.run_sync(act)
+
+
+def test_a_quiet_line_shows_that_it_stands_and_ends_with_the_browser(place: Place) -> None:
+    line = Live(Site(place.options), look_seconds=0.01, heartbeat=0.02)
+    assert _heard(line, 4).count(b": still here\n\n") == 2
+    assert line._listeners == 0
+
+
+def test_too_many_listeners_are_refused(client: TestClient, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_LISTENERS", 0)
+    assert client.get("/live").status_code == 503

@@ -9,6 +9,7 @@ PARTS = {
     "ingest": "bench.faces.ingest",
     "mcp": "bench.faces.agents",
     "monitor": "bench.faces.monitor",
+    "report": "bench.faces.report",
     "store": "bench.faces.history",
     "web": "bench.faces.web",
 }

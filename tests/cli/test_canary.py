@@ -130,6 +130,9 @@ def test_a_planted_secret_comes_out_nowhere_and_no_name_moves_a_terminal(
     heard.run("security", "check", dsn)
     heard.run("twin", "check", dsn, "--workload", workload)
     heard.run("ledger", "verify")
+    heard.run("report", "--out", "report.html", "--force")
+    for form in ("md", "yaml", "json"):
+        heard.run("report", "--format", form, "--out", f"report.{form}", "--force")
     program.succeed("ledger", "export", "--out", tmp_path / "exported.json")
     heard.run("freeze", "--reason", f"see postgresql://ann:{SECRETS['password']}@db/shop", code=2)
     heard.run("revert", "--all", dsn)

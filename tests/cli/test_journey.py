@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -118,9 +119,26 @@ def test_a_run_with_apply_can_be_told_shown_and_taken_back(
     status = _document(program.succeed("status", "--json"), "trimtab.status/v1")
     assert (status["applied"], status["open"]) == ([], {"intents": 0, "unsettled": 0, "runs": []})
     assert _document(program.succeed("show", one, "--json"), "trimtab.show/v1")["outcome"] == "reverted"
+    _assert_is_reported(program, market, {strategy["id"] for strategy in kept})
     nothing = _document(program.succeed("revert", "--all", "--database", source, "--json"), "trimtab.revert/v1")
     assert (nothing["reconciled"], nothing["reverted"]) == ([], [])
     assert "nothing to do" in program.succeed("resume", source).stdout
+
+
+def _assert_is_reported(program: Program, market: Market, taken_back: set[str]) -> None:
+    report = _document(program.succeed("report", market.database, "--format", "json"), "trimtab.report/v1")
+    assert {each["strategy_id"] for each in report["changes"] if each["outcome"] == "reverted"} == taken_back
+    assert report["compliance"]["applied"] == report["compliance"]["compliant"] >= len(taken_back)
+    assert report["security"]["comparisons"] > 0
+    assert report["security"]["undeclared_count"] == 0
+    success = report["optimization_analytics"]["query_performance_improvements"]["optimization_success_rate"]
+    assert success["value"] == 0.0
+    costs = {each["name"]: each["value"] for each in report["costs"]}
+    assert costs["build_seconds"] > 0
+    assert CANARY not in json.dumps(report)
+    page = program.succeed("report", "--out", "-").stdout
+    assert all(each in page for each in taken_back)
+    assert CANARY not in page
 
 
 def test_what_the_specification_forbids_is_named_and_never_tried(

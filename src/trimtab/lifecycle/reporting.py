@@ -6,13 +6,14 @@ A ledger that cannot be believed ends it; any other store that cannot be read is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from trimtab.anchor.force import Standing
 from trimtab.anchor.stability import LOOKS, stability
-from trimtab.errors import AnchorError, LedgerError, SpecError, TrimtabError
+from trimtab.errors import AnchorError, LedgerError, TrimtabError, UsageError
 from trimtab.history.reading import MOST_ROWS, History
 from trimtab.history.values import QueryPage, QueryTotals, ServerHealth, Window
 from trimtab.ledger.entry import Entry, Kind
@@ -32,7 +33,9 @@ from trimtab.model.strategy import Outcome
 from trimtab.spec.specification import Specification
 
 _TOP_QUERIES = 20
-_MOST_ON_SERVERS = 20
+_MOST_ON_SERVERS, _MOST_QUERIES = 20, 10
+_WAL = "wal_bytes_per_second"
+_MINUTE_NS = 60 * 10**9
 _LEAST_SECONDS = 60.0
 """Shorter stretches before or after a change are no measure of anything."""
 _T = TypeVar("_T")
@@ -131,7 +134,7 @@ class _Gathering:
         for reference in (self.request.spec, *sorted(named)):
             try:
                 specification = governing(reference, self.request.ledger_path)
-            except (SpecError, TrimtabError):
+            except TrimtabError:  # what is not at hand is told as such
                 continue
             found[specification.digest] = specification
         return found
@@ -261,14 +264,12 @@ class _Looking:
         names = {server.system_identifier: server.name for server in servers if not server.is_standby}
         spans = [span for each in changes for span in _spans(each) if span[0] in names]
         total, measured = 0.0, 0.0
-        for system, begin_ns, end_ns in spans:
-            wide = Window(begin_ns - 60 * 10**9, end_ns + 60 * 10**9)
-            for point in self.history.series(names[system], ["wal_bytes_per_second"], wide)[
-                "wal_bytes_per_second"
-            ].points:
-                ends = point.at_ns + int(point.seconds * 1e9)
-                shared = max(min(ends, end_ns) - max(point.at_ns, begin_ns), 0) / 1e9
-                if point.value is not None and shared > 0 and point.seconds <= 60:
+        for system, together in _near(spans):
+            wide = Window(together[0][0] - _MINUTE_NS, max(end for _, end in together) + _MINUTE_NS)
+            for point in self.history.series(names[system], [_WAL], wide)[_WAL].points:
+                if point.value is not None and point.seconds <= 60:
+                    ends = point.at_ns + int(point.seconds * 1e9)
+                    shared = sum(max(min(ends, end) - max(point.at_ns, begin), 0) for begin, end in together) / 1e9
                     total, measured = total + point.value * shared, measured + shared
         if not measured:
             why = (
@@ -292,15 +293,17 @@ class _Looking:
             after = Window(max(end for _, _, end in spans), window.end_ns)
             if min(before.seconds, after.seconds) < _LEAST_SECONDS:
                 continue
-            was, now = (self._mean(name, each.query_ids, span) for span in (before, after))
+            was, now = (self._mean(name, each.query_ids[:_MOST_QUERIES], span) for span in (before, after))
             if was is not None and now is not None:
                 yield OnServer(
                     each.card.strategy_id, each.card.run_id, name, was[0], now[0], was[1], now[1], before, after
                 )
 
     def _mean(self, name: str, query_ids: Sequence[str], window: Window) -> tuple[float, float] | None:
-        page = self.history.top_queries(name, window, limit=MOST_ROWS)
-        found = [query for query in page.queries if query.query_id in query_ids]
+        found = []
+        for query_id in query_ids:
+            with suppress(UsageError):  # one that was never seen there
+                found.append(self.history.query(name, query_id, window).totals)
         calls = sum(query.calls for query in found)
         return (sum(query.total_ms for query in found) / calls, calls) if calls else None
 
@@ -354,6 +357,17 @@ def _spans(change: ChangeDetail) -> list[tuple[str, int, int]]:
             system = database.get("system_identifier") if isinstance(database, dict) else None
             if isinstance(system, str) and system:
                 found.append((system, begun[intent_id].at_ns, entry.at_ns))
+    return found
+
+
+def _near(spans: Iterable[tuple[str, int, int]]) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Return spans by server, in order; those of less than an hour between them together: they are read at once."""
+    found: list[tuple[str, list[tuple[int, int]]]] = []
+    for system, begin_ns, end_ns in sorted(spans):
+        if found and found[-1][0] == system and begin_ns - found[-1][1][-1][1] < 60 * _MINUTE_NS:
+            found[-1][1].append((begin_ns, end_ns))
+        else:
+            found.append((system, [(begin_ns, end_ns)]))
     return found
 
 

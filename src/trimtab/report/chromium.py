@@ -27,6 +27,7 @@ PROGRAMS = (
     "msedge",
 )
 TIMEOUT_SECONDS = 120.0
+_LONGEST_PLACE = 40
 _SWITCHES = (
     "--headless",
     "--disable-gpu",
@@ -52,7 +53,7 @@ def pdf_of(
             code="report.no_browser",
             next_step="Install Chromium; or write --format html and print that page from any browser.",
         )
-    with tempfile.TemporaryDirectory(prefix="trimtab-pdf-", ignore_cleanup_errors=True) as place:
+    with tempfile.TemporaryDirectory(prefix="trimtab-pdf-", dir=_short(), ignore_cleanup_errors=True) as place:
         page, printed = Path(place) / "printed.html", Path(place) / "printed.pdf"
         page.write_text(html, "utf-8")
         # Chromium refuses its sandbox to root; the page is ours, and holds no script.
@@ -69,9 +70,14 @@ def pdf_of(
     return content
 
 
+def _short() -> str | None:
+    """Return where a browser can make its sockets: their paths may have 107 bytes, and it aborts where they do not."""
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_PLACE else None  # noqa: S108
+
+
 def _ended(command: list[str], place: str, timeout_seconds: float) -> str:
     """Run the browser in a group of its own, end all of it in the end, and return how it ended."""
-    environment = {**os.environ, "HOME": place, "XDG_CONFIG_HOME": place, "XDG_CACHE_HOME": place}
+    environment = {**os.environ, "HOME": place, "TMPDIR": place, "XDG_CONFIG_HOME": place, "XDG_CACHE_HOME": place}
     with subprocess.Popen(
         command,
         env=environment,

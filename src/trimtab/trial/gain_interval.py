@@ -49,7 +49,9 @@ def _largest_refuted(gains: Sequence[float], scale: float, error_rate: float) ->
         test = PairedTest(error_rate, scale, expm1(log_margin))
         for gain in gains:
             test = test.observe(gain)
-        return test.is_proven
+            if test.is_proven:  # which it stays: the highest point counts
+                return True
+        return False
 
     low, high = -_LARGEST_LOG_GAIN, _LARGEST_LOG_GAIN
     if not is_refuted(low):

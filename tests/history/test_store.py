@@ -11,11 +11,12 @@ import sqlalchemy.exc
 
 from trimtab.errors import LedgerError
 from trimtab.history.facts import ServerFacts
-from trimtab.history.reading import open_history
+from trimtab.history.reading import History, open_history
 from trimtab.history.sample import Sample
 from trimtab.history.slots import Slot
 from trimtab.history.store import PART, PULSE, HistoryStore, KnownStatement
 from trimtab.history.tiers import DAY, HOUR, MINUTE, RAW, SECOND_NS, Retention
+from trimtab.history.values import Ran, Window
 
 NOON = 1_790_000_000 - 1_790_000_000 % 86_400
 
@@ -89,6 +90,18 @@ def test_one_statement_is_read_by_its_part_alone(store: HistoryStore) -> None:
     put(store, server, 60, [1, PART + 1])
     [slot] = store.slots(server, MINUTE, at(0), at(60), part=1)
     assert slot.numbers.tolist() == [PART + 1]
+
+
+def test_when_queries_ran_is_told_of_many_at_once_and_nothing_of_one_that_was_never_seen(store: HistoryStore) -> None:
+    server = server_in(store)
+    with store.writing() as connection:
+        known = [KnownStatement(0, (10, n, True), f"q{n % 300}", "", True, at(0), at(0)) for n in range(302)]
+        store.add_statements(connection, server, known)
+    put(store, server, 60, [1, 2, 301], roll_at=0)
+    ran = History(store, clock=lambda: at(60)).ran("shop", ["q0", "q1", "q7", "nothing"], Window(at(10), at(40)))
+    assert set(ran) == {"q0", "q1"}  # numbers 1 and 301 are q0, 2 is q1
+    assert ran["q1"] == [Ran(at(second), at(second + 10), 1.0, 1.0) for second in (10, 20, 30)]
+    assert sum(each.calls for each in ran["q0"]) == 6.0
 
 
 def test_each_tier_is_kept_for_its_own_time(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from trimtab.history.executions import Executions, unpack_executions
 from trimtab.history.sample import Sample
 from trimtab.history.slots import Slot
 from trimtab.history.store import KnownStatement
-from trimtab.history.values import Latency, PlanSeen, Point, QueryPage, QueryTotals, Series, Window
+from trimtab.history.tiers import LENGTH_NS, SECOND_NS
+from trimtab.history.values import Latency, PlanSeen, Point, QueryPage, QueryTotals, Ran, Series, Window
 from trimtab.model.watched import BLOCKS, CALLS, ROWS, SQUARES, TEMPORARY_BLOCKS, TOTAL_MS
 
 SOURCE = "pg_stat_statements"
@@ -99,6 +100,18 @@ def life_series(
         "blocks_per_call": series("blocks_per_call", "", lambda _, row: _over(row, BLOCKS)),
         "busy_sessions": series("busy_sessions", "", lambda s, row: row[TOTAL_MS] / 1000 / s if s else None),
     }
+
+
+def ran_by_id(slots: Iterable[Slot], names: Mapping[int, str]) -> Mapping[str, Sequence[Ran]]:
+    """Return what the statements of these numbers did, stretch by stretch, by their queries' ids."""
+    found: dict[str, list[Ran]] = {}
+    wanted = np.array(sorted(names), dtype=np.int64)
+    for slot in slots:
+        end_ns = slot.start_ns + LENGTH_NS.get(slot.tier, int(slot.seconds * SECOND_NS))
+        is_wanted = np.isin(slot.numbers, wanted)
+        for number, row in zip(slot.numbers[is_wanted].tolist(), slot.counts[is_wanted].tolist(), strict=True):
+            found.setdefault(names[number], []).append(Ran(slot.start_ns, end_ns, row[CALLS], row[TOTAL_MS]))
+    return found
 
 
 def latency_of(chunks: Sequence[bytes], query_id: str, window: Window) -> Latency:

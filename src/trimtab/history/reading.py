@@ -6,7 +6,7 @@ It reads the store alone and no server. Each stretch is told as finely as it is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -15,7 +15,7 @@ from trimtab.history.facts import ServerFacts
 from trimtab.history.measure import health_of, joined_window, metrics_of, series_of
 from trimtab.history.metrics import METRICS
 from trimtab.history.profiles import databases_of, index_page, io_profile, replication_of, table_page, wait_profile
-from trimtab.history.queries import latency_of, life_series, page_of, plans_of, query_totals
+from trimtab.history.queries import latency_of, life_series, page_of, plans_of, query_totals, ran_by_id
 from trimtab.history.sample import Sample
 from trimtab.history.slots import Slot
 from trimtab.history.store import PART, PULSE, RELATIONS, Event, HistoryStore, no_such_server
@@ -28,6 +28,7 @@ from trimtab.history.values import (
     Metric,
     QueryLife,
     QueryPage,
+    Ran,
     Replication,
     Series,
     ServerHealth,
@@ -173,6 +174,20 @@ class History:
             name, totals, series, latency, plans_of(chunks, query_id, window),
             self.events(server=name, window=window, limit=MOST_ROWS),
         )  # fmt: skip
+
+    def ran(self, name: str, query_ids: Collection[str], window: Window) -> Mapping[str, Sequence[Ran]]:
+        """Return when queries ran in a window, by their ids: stretch by stretch, as finely as one query is told.
+
+        A query that was not seen there is left out. Many queries cost little more than one.
+        """
+        server, _ = self._server(name)
+        names = {
+            each.number: query_id
+            for query_id in sorted(set(query_ids))
+            for each in self._store.statements_named(server, query_id)
+        }
+        parts = sorted({number // PART for number in names})
+        return ran_by_id((slot for part in parts for slot in self._slots(server, window, part)[0]), names)
 
     def waits(self, name: str, window: Window | None = None) -> WaitProfile:
         """Return what sessions at work waited for (in the last quarter of an hour)."""

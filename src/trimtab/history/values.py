@@ -85,6 +85,16 @@ class ServerHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """How often a query ran in one stretch of time, and for how many ms in all."""
+
+    begin_ns: int
+    end_ns: int
+    calls: float
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class QueryTotals:
     """What one query did in a window. Sums are over all roles; `mean_ms` is None where it did not run.
 

@@ -6,16 +6,15 @@ A ledger that cannot be believed ends it; any other store that cannot be read is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from trimtab.anchor.force import Standing
 from trimtab.anchor.stability import LOOKS, stability
-from trimtab.errors import AnchorError, LedgerError, TrimtabError, UsageError
+from trimtab.errors import AnchorError, LedgerError, TrimtabError
 from trimtab.history.reading import MOST_ROWS, History
-from trimtab.history.values import QueryPage, QueryTotals, ServerHealth, Window
+from trimtab.history.values import QueryPage, QueryTotals, Ran, ServerHealth, Window
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.place import server_of
@@ -282,30 +281,43 @@ class _Looking:
 
     def _on_servers(self, changes: Sequence[ChangeDetail], servers: Sequence[ServerHealth]) -> Iterable[OnServer]:
         """Yield how the queries of kept changes did before and after, by the history; the newest changes."""
-        names = {server.system_identifier: server.name for server in servers if not server.is_standby}
+        names = {
+            server.system_identifier: server.name
+            for server in servers
+            if server.system_identifier is not None and not server.is_standby
+        }
         kept = [each for each in changes if each.card.outcome is Outcome.KEPT and each.query_ids]
-        for each in kept[:_MOST_ON_SERVERS]:
-            spans = [span for span in _spans(each) if span[0] in names]
-            if not spans:
-                continue
-            window, name = self.request.window, names[spans[0][0]]
+        seen = [
+            (each, spans)
+            for each in kept[:_MOST_ON_SERVERS]
+            if (spans := [span for span in _spans(each) if span[0] in names])
+        ]
+        wanted: dict[str, set[str]] = {}
+        for each, spans in seen:
+            wanted.setdefault(names[spans[0][0]], set()).update(each.query_ids[:_MOST_QUERIES])
+        window = self.request.window
+        ran = {name: self.history.ran(name, query_ids, window) for name, query_ids in wanted.items()}
+        for each, spans in seen:
+            name = names[spans[0][0]]
             before = Window(window.begin_ns, min(begin for _, begin, _ in spans))
             after = Window(max(end for _, _, end in spans), window.end_ns)
             if min(before.seconds, after.seconds) < _LEAST_SECONDS:
                 continue
-            was, now = (self._mean(name, each.query_ids[:_MOST_QUERIES], span) for span in (before, after))
+            ids = each.query_ids[:_MOST_QUERIES]
+            was, now = (_mean([ran[name].get(query_id, ()) for query_id in ids], span) for span in (before, after))
             if was is not None and now is not None:
                 yield OnServer(
                     each.card.strategy_id, each.card.run_id, name, was[0], now[0], was[1], now[1], before, after
                 )
 
-    def _mean(self, name: str, query_ids: Sequence[str], window: Window) -> tuple[float, float] | None:
-        found = []
-        for query_id in query_ids:
-            with suppress(UsageError):  # one that was never seen there
-                found.append(self.history.query(name, query_id, window).totals)
-        calls = sum(query.calls for query in found)
-        return (sum(query.total_ms for query in found) / calls, calls) if calls else None
+
+def _mean(queries: Iterable[Sequence[Ran]], window: Window) -> tuple[float, float] | None:
+    """Return ms per execution and executions, of the stretches that lie wholly in the window."""
+    inside = [
+        each for query in queries for each in query if window.begin_ns <= each.begin_ns and each.end_ns <= window.end_ns
+    ]
+    calls = sum(each.calls for each in inside)
+    return (sum(each.total_ms for each in inside) / calls, calls) if calls else None
 
 
 def advised(changes: Sequence[ChangeDetail], lives: Sequence[Evolved]) -> tuple[Advised, ...]:

@@ -89,7 +89,7 @@ def test_when_the_time_is_used_up_the_rest_is_planned(reader: Connection) -> Non
 
 
 def test_where_reads_may_only_be_planned_nothing_is_run(reader: Connection) -> None:
-    how = Measuring(3, 150, 60.0, reads_are_run=False)
+    how = Measuring(3, 5000, 60.0, reads_are_run=False)
     assert measure_levels(reader, [READ, SLOW], how)[SLOW.id].runs == 0
 
 

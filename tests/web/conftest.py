@@ -47,10 +47,13 @@ def read_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def make_place(directory: Path) -> Place:
+    """Its history's clock stands still: what is new stays new, however long a session of tests takes."""
     lives = write_lives(directory / "ledger.db")
-    write_history(directory / "history.db", time.time_ns())
+    path, now_ns = directory / "history.db", time.time_ns()
+    write_history(path, now_ns)
     keys = directory / "keys"
-    return Place(lives, options_of(lives, keys), keys)
+    options = options_of(lives, keys, open_history=lambda: History(open_history(path), clock=lambda: now_ns))
+    return Place(lives, options, keys)
 
 
 @pytest.fixture

@@ -116,6 +116,8 @@ def test_all_is_readable_without_scripts(browser: Any, origin: str, shown: Place
     page.goto(origin + "/changes/all")
     page.locator("select[name=outcome]").select_option("kept")
     page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**outcome=kept**")
+    page.locator("tbody tr").first.wait_for()
     assert page.locator("tbody tr").count() == 1
     context.close()
 

@@ -63,8 +63,8 @@ def test_queries_of_kept_changes_are_told_as_they_ran_on_the_server(report: Opti
     [seen] = report.on_servers
     assert seen.server == "shop"
     # The hour in which the change was made counts to neither side.
-    assert (seen.before_ms, seen.before_calls) == (pytest.approx(8.0), 1200.0)
-    assert (seen.after_ms, seen.after_calls) == (pytest.approx(4.0), 1100.0)
+    assert [seen.before_ms, seen.after_ms] == pytest.approx([8.0, 4.0])
+    assert [seen.before_calls, seen.after_calls] == [1200.0, 1100.0]
     assert seen.before.end_ns <= seen.after.begin_ns
 
 

@@ -9,33 +9,30 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
 
 from trimtab.errors import LedgerError
 from trimtab.history.faults import busy, corrupt, newer, unwritable
 from trimtab.history.schema import METADATA, SCHEMA_VERSION
 from trimtab.history.store import Dialect, HistoryStore
 from trimtab.history.tiers import Retention
+from trimtab.sqlite_file import BUSY, begin_writing, file_engine, pragma, primary_code, use_wal
 
 APPLICATION_ID = 0x54726948  # "TriH"
-_BUSY_SECONDS = 30.0
+_PRAGMAS = ("synchronous = NORMAL", "journal_size_limit = 16777216")
 _PAGE_BYTES = 16_384
 """Rows are some kilobytes: of smaller pages each would leave a third empty."""
-_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def open_sqlite(path: Path, retention: Retention) -> HistoryStore:
     """Open the file, or create it with mode 0600. Raises LedgerError `history.*`."""
-    dialect = Dialect(str(path), partial(_faults, path), _lock)
+    dialect = Dialect(str(path), partial(_faults, path), begin_writing)
     with _faults(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        engine = create_engine(
-            "sqlite+pysqlite://", creator=partial(_connect, path), poolclass=QueuePool, hide_parameters=True
-        )
+        engine = file_engine(path, _PRAGMAS)
         try:
             with engine.connect() as connection:
                 _prepare(connection, path)
@@ -45,45 +42,25 @@ def open_sqlite(path: Path, retention: Retention) -> HistoryStore:
     return HistoryStore(engine, dialect, retention)
 
 
-def _lock(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
-    try:
-        for pragma in ("synchronous = NORMAL", "trusted_schema = OFF", "journal_size_limit = 16777216"):
-            connection.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _prepare(connection: Connection, path: Path) -> None:
-    if _pragma(connection, "user_version") == 0:
+    if pragma(connection, "user_version") == 0:
         objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
-        if objects and _pragma(connection, "user_version") == 0:
+        if objects and pragma(connection, "user_version") == 0:
             raise corrupt(path, "it is another program's database")
         connection.rollback()
         connection.exec_driver_sql(f"PRAGMA page_size = {_PAGE_BYTES}")
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        if _pragma(connection, "user_version") == 0:
+        use_wal(connection)
+        begin_writing(connection)
+        if pragma(connection, "user_version") == 0:
             METADATA.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.commit()
-    if _pragma(connection, "application_id") != APPLICATION_ID:
+    if pragma(connection, "application_id") != APPLICATION_ID:
         raise corrupt(path, "it is another program's database")
-    version = _pragma(connection, "user_version")
+    version = pragma(connection, "user_version")
     if version != SCHEMA_VERSION:
         raise newer(str(path), version, SCHEMA_VERSION)
-
-
-def _pragma(connection: Connection, name: str) -> int:
-    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
 
 
 @contextmanager
@@ -99,7 +76,7 @@ def _faults(path: Path) -> Iterator[None]:
 def _ours(path: Path, fault: BaseException | None) -> LedgerError:
     if isinstance(fault, OSError):
         return unwritable(path, fault.strerror or type(fault).__name__)
-    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-    if code in _BUSY:
+    code = primary_code(fault)
+    if code in BUSY:
         return busy(path)
     return corrupt(path, str(fault)) if code in _DAMAGED else unwritable(path, str(fault))

@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from trimtab.errors import LedgerError
+from trimtab.sqlite_file import BUSY, primary_code
 
-_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNWRITABLE = frozenset(
     {
         sqlite3.SQLITE_PERM,
@@ -92,18 +92,13 @@ def forked(name: str, seen: int, witness: Path) -> LedgerError:
     )
 
 
-def is_busy(error: DBAPIError) -> bool:
-    """Return True when another process holds the lock that was wanted."""
-    return _primary_code(error.orig) in _BUSY
-
-
 def _ledger_error(path: Path, fault: BaseException | None) -> LedgerError:
     if isinstance(fault, OSError):
         return unwritable(path, fault.strerror or type(fault).__name__)
-    code = _primary_code(fault)
+    code = primary_code(fault)
     if "the ledger was moved" in str(fault):
         return moved(str(path))
-    if code in _BUSY:
+    if code in BUSY:
         return LedgerError(
             f"the ledger {path} is held by another writer",
             code="ledger.busy",
@@ -112,9 +107,3 @@ def _ledger_error(path: Path, fault: BaseException | None) -> LedgerError:
     if code in _UNWRITABLE:
         return unwritable(path, str(fault))
     return corrupt(path, str(fault))
-
-
-def _primary_code(fault: BaseException | None) -> int:
-    """SQLite's extended codes carry the primary one in their low byte."""
-    code = getattr(fault, "sqlite_errorcode", None)
-    return code & 0xFF if isinstance(code, int) else sqlite3.SQLITE_ERROR

@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
 
+from trimtab.db.schema_engine import BUSY, schema_engine, sqlstate_of, take_turn
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, moved, newer, unwritable
 from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION
 from trimtab.ledger.store import MOVED, Dialect, Store
 
-if TYPE_CHECKING:
-    import psycopg
-
 SCHEMA = "trimtab_ledger"
 LOCK_CLASS = 0x54724C64  # "TrLd" in ASCII: the first key of the writer's lock
 _LOCK_TIMEOUT_MS = 30_000
-_BUSY = frozenset({"55P03", "40P01"})
+_DURABLE = (
+    "select pg_catalog.set_config('synchronous_commit', 'on', false)"
+    " where pg_catalog.current_setting('synchronous_commit') = 'off'"
+)
 _CORRUPT = frozenset({"23", "P0", "22", "XX"})
 """Classes of SQLSTATE that say that what is there, or was to be, is not what belongs there."""
 
@@ -64,7 +64,7 @@ def open_postgres(conninfo: str) -> Store:
     dialect = Dialect(
         name=name,
         faults=partial(_faults, name),
-        lock=_lock,
+        lock=partial(take_turn, lock_class=LOCK_CLASS),
         entries=ENTRIES.select(),
         row=_row,
         corrupt=partial(corrupt, name),
@@ -72,12 +72,7 @@ def open_postgres(conninfo: str) -> Store:
         unfence=FENCE[1],
     )
     with _faults(name):
-        engine = create_engine(
-            "postgresql+psycopg://",
-            creator=partial(_connect, conninfo),
-            poolclass=QueuePool,
-            hide_parameters=True,
-        ).execution_options(schema_translate_map={None: SCHEMA})
+        engine = schema_engine(conninfo, SCHEMA, set_up=_DURABLE, lock_timeout_ms=_LOCK_TIMEOUT_MS)
         try:
             with engine.connect() as connection:
                 _prepare(connection, name)
@@ -85,31 +80,6 @@ def open_postgres(conninfo: str) -> Store:
             engine.dispose()
             raise
     return Store(engine, dialect)
-
-
-def _connect(conninfo: str) -> psycopg.Connection[Any]:
-    """A session of the one door, made fit for SQLAlchemy: transactions, and its placeholders."""
-    import psycopg
-
-    from trimtab.db.connection import connect
-
-    connection = connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS)
-    try:
-        connection.execute("select pg_catalog.set_config('search_path', 'pg_catalog', false)")
-        connection.execute(
-            "select pg_catalog.set_config('synchronous_commit', 'on', false)"
-            " where pg_catalog.current_setting('synchronous_commit') = 'off'"
-        )
-        connection.cursor_factory = psycopg.Cursor
-        connection.autocommit = False
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _lock(connection: Connection) -> None:
-    connection.exec_driver_sql("select pg_catalog.pg_advisory_xact_lock(%s, 1)", (LOCK_CLASS,))
 
 
 def _row(found: Sequence[Any]) -> Row:
@@ -122,7 +92,7 @@ def _prepare(connection: Connection, name: str) -> None:
     if connection.exec_driver_sql("show server_encoding").scalar_one() != "UTF8":
         raise unwritable(name, "its database's encoding is not UTF8")
     if connection.exec_driver_sql("select to_regclass(%s)", (f"{SCHEMA}.version",)).scalar_one() is None:
-        _lock(connection)
+        take_turn(connection, LOCK_CLASS)
         if connection.exec_driver_sql("select to_regclass(%s)", (f"{SCHEMA}.version",)).scalar_one() is None:
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             METADATA.create_all(connection, checkfirst=False)
@@ -146,8 +116,8 @@ def _faults(name: str) -> Iterator[None]:
         raise unwritable(name, str(error)) from None
     except DBAPIError as error:
         fault = error.orig
-        sqlstate = getattr(fault, "sqlstate", None) or ""
-        if sqlstate in _BUSY:
+        sqlstate = sqlstate_of(fault)
+        if sqlstate in BUSY:
             raise LedgerError(
                 f"the ledger {name} is held by another writer",
                 code="ledger.busy",

@@ -7,28 +7,25 @@ write lock at its start, so what it reads first is still so when it inserts.
 from __future__ import annotations
 
 import os
-import sqlite3
-import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Connection, LargeBinary, cast, create_engine
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, LargeBinary, cast
 
 from trimtab.durable import sync_directory
 from trimtab.ledger.chain import Row
-from trimtab.ledger.faults import corrupt, is_busy, ledger_faults, newer, unwritable
+from trimtab.ledger.faults import corrupt, ledger_faults, newer, unwritable
 from trimtab.ledger.merkle import GrowingTree
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_INDEX, METADATA, SCHEMA_VERSION, TREE
 from trimtab.ledger.store import MOVED, Dialect, Store
+from trimtab.sqlite_file import begin_writing, file_engine, pragma, use_wal
 
 APPLICATION_ID = 0x5472696D  # "Trim", which file(1) and we recognise the file by
 _EARLIEST_VERSION, _FIRST_WITH_TREE = 1, 4
 """Files of these versions are taken over: the kinds of entries only grew, the tree is made from what is there."""
-_BUSY_SECONDS = 30.0
+_PRAGMAS = ("synchronous = FULL", "fullfsync = ON", "cell_size_check = ON")
 _UPGRADED_ROWS = 500
 
 _KEPT = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
@@ -66,7 +63,7 @@ def open_sqlite(path: Path) -> Store:
     dialect = Dialect(
         name=str(path),
         faults=partial(ledger_faults, path),
-        lock=_lock,
+        lock=begin_writing,
         entries=_SELECT,
         row=lambda found: Row(*found),
         corrupt=partial(corrupt, path),
@@ -75,12 +72,7 @@ def open_sqlite(path: Path) -> Store:
     )
     with ledger_faults(path):
         _create_file(path)
-        engine = create_engine(
-            "sqlite+pysqlite://",
-            creator=lambda: _connect(path),
-            poolclass=QueuePool,
-            hide_parameters=True,
-        )
+        engine = file_engine(path, _PRAGMAS)
         store = Store(engine, dialect)
         try:
             with engine.connect() as connection:
@@ -89,10 +81,6 @@ def open_sqlite(path: Path) -> Store:
             engine.dispose()
             raise
     return store
-
-
-def _lock(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _create_file(path: Path) -> None:
@@ -104,27 +92,15 @@ def _create_file(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # isolation_level None: the driver begins nothing by itself. mode=rw: SQLite creates nothing by itself.
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
-    try:
-        for pragma in ("synchronous = FULL", "fullfsync = ON", "trusted_schema = OFF", "cell_size_check = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _prepare(connection: Connection, path: Path, store: Store) -> None:
-    if _pragma(connection, "user_version") == 0:
+    if pragma(connection, "user_version") == 0:
         _refuse_foreign(connection, path)
-        _use_wal(connection, path)
+        if not use_wal(connection):
+            raise unwritable(path, "its file system does not allow SQLite's write-ahead log")
         _create_schema(connection)
-    if _pragma(connection, "application_id") != APPLICATION_ID:
+    if pragma(connection, "application_id") != APPLICATION_ID:
         raise corrupt(path, "it is another program's database")
-    version = _pragma(connection, "user_version")
+    version = pragma(connection, "user_version")
     if _EARLIEST_VERSION <= version < SCHEMA_VERSION:
         _upgrade(connection, store)
     elif version != SCHEMA_VERSION:
@@ -135,30 +111,14 @@ def _refuse_foreign(connection: Connection, path: Path) -> None:
     objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
     connection.rollback()
     # A ledger that another process is creating this moment has its version and its tables from one transaction.
-    if objects and _pragma(connection, "user_version") == 0:
+    if objects and pragma(connection, "user_version") == 0:
         raise corrupt(path, "it is another program's database")
-
-
-def _use_wal(connection: Connection, path: Path) -> None:
-    """Switch the journal mode, which stays with the file. SQLite does not wait for this lock by itself."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar_one()
-            break
-        except OperationalError as error:
-            if not is_busy(error) or time.monotonic() > deadline:
-                raise
-            connection.rollback()
-            time.sleep(0.01)
-    if mode != "wal":
-        raise unwritable(path, "its file system does not allow SQLite's write-ahead log")
 
 
 def _create_schema(connection: Connection) -> None:
     connection.rollback()
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    if _pragma(connection, "user_version") == 0:
+    begin_writing(connection)
+    if pragma(connection, "user_version") == 0:
         METADATA.create_all(connection)
         for trigger in (*_ENTRY_TRIGGERS, *_TREE_TRIGGERS):
             connection.exec_driver_sql(trigger)
@@ -170,8 +130,8 @@ def _create_schema(connection: Connection) -> None:
 def _upgrade(connection: Connection, store: Store) -> None:
     """Make what earlier versions did not have: the tree of the entries that are there."""
     connection.rollback()
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    if _pragma(connection, "user_version") < _FIRST_WITH_TREE:
+    begin_writing(connection)
+    if pragma(connection, "user_version") < _FIRST_WITH_TREE:
         for table in (TREE, CHECKPOINTS):
             table.create(connection)
         KEYS_INDEX.create(connection)
@@ -188,7 +148,3 @@ def _pages(connection: Connection) -> Iterator[list[Row]]:
     found = (Row(*row) for row in connection.execute(_SELECT.order_by(ENTRIES.c.seq)))
     while page := list(islice(found, _UPGRADED_ROWS)):
         yield page
-
-
-def _pragma(connection: Connection, name: str) -> int:
-    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())

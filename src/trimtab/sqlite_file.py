@@ -1,0 +1,77 @@
+"""How our SQLite files are reached by SQLAlchemy: sessions that begin nothing by themselves, and wait for one another.
+
+What is in a file, how durable a commit is, and what a fault means, is for the store to say.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""The primary codes that say that another process holds what was wanted."""
+_BUSY_SECONDS = 30.0
+
+
+def file_engine(path: Path, pragmas: Sequence[str]) -> Engine:
+    """Return an engine over a file that is there; each of its sessions is given the pragmas, as "name = value"."""
+    return create_engine(
+        "sqlite+pysqlite://", creator=partial(_connect, path, pragmas), poolclass=QueuePool, hide_parameters=True
+    )
+
+
+def begin_writing(connection: Connection) -> None:
+    """Take SQLite's write lock at the start of a transaction: what it reads first is still so when it writes."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def pragma(connection: Connection, name: str) -> int:
+    """Return a pragma that is a number."""
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+
+
+def use_wal(connection: Connection) -> bool:
+    """Switch to the write-ahead log, which stays with the file; False where the file system does not allow it.
+
+    SQLite does not wait for this lock by itself.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return bool(connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar_one() == "wal")
+        except OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
+            connection.rollback()
+            time.sleep(0.01)
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Return True when another process holds the lock that was wanted."""
+    return primary_code(error.orig) in BUSY
+
+
+def primary_code(fault: BaseException | None) -> int:
+    """Return SQLite's primary code of a fault, which its extended codes carry in their low byte."""
+    code = getattr(fault, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else sqlite3.SQLITE_ERROR
+
+
+def _connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
+    # isolation_level None: the driver begins nothing by itself. mode=rw: SQLite creates nothing by itself.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        for each in (*pragmas, "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {each}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
+from trimtab.cli.extras import require_extra
 from trimtab.cli.text import printable, say
-from trimtab.errors import UsageError
 
 _WHY_SHUT = "this process serves agents, which change nothing"
 
@@ -31,12 +30,7 @@ class Asked:
 
 def serve(asked: Asked, *, as_json: bool) -> None:
     """Serve agents until the input ends, or a signal comes; with `tools` print what they would be offered."""
-    if find_spec("mcp") is None:
-        raise UsageError(
-            "the protocol of agents is not installed",
-            code="mcp.not_installed",
-            next_step="pip install 'trimtab[agents]'",
-        )
+    require_extra("trimtab mcp", "agents", "mcp", code="mcp.not_installed")
     from trimtab.apply.shut import shut
     from trimtab.mcp.desk import Desk
     from trimtab.mcp.server import agents_server

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.cli.collecting import ALL, history_of, targets_of
 from trimtab.cli.commands import ledger_of, load, print_json
+from trimtab.cli.extras import require_extra
 from trimtab.cli.text import printable, say
 from trimtab.cli.watching import parse_duration
 from trimtab.errors import LedgerError, UsageError
@@ -112,14 +113,12 @@ def _history(loaded: Config) -> History | None:
 
 
 def _shown(looking: Looking) -> int:
-    try:
-        from trimtab.cli.monitor.app import MonitorApp
-    except ImportError:
-        raise UsageError(
-            "the screens were refused: the package textual is not installed",
-            code="monitor.extra",
-            next_step="pip install 'trimtab[monitor]'; or use --plain, --once or --json.",
-        ) from None
+    require_extra(
+        "the screens of trimtab monitor", "monitor", "textual",
+        code="monitor.extra", otherwise="; or use --plain, --once or --json",
+    )  # fmt: skip
+    from trimtab.cli.monitor.app import MonitorApp
+
     MonitorApp(looking, has_plain_bars=not _takes_bars()).run()
     if looking.collecting.fault is not None:
         raise looking.collecting.fault

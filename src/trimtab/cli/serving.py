@@ -5,17 +5,14 @@ Without names it can be reached from this machine alone. Beyond it there must be
 
 from __future__ import annotations
 
-import errno
-import importlib.util
-import ipaddress
 import re
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.cli.commands import ledger_of, load, print_json
+from trimtab.cli.extras import require_extra
 from trimtab.cli.text import printable, say
 from trimtab.errors import UsageError
 
@@ -42,10 +39,11 @@ class ServeOptions:
 
 def serve(asked: ServeOptions, *, as_json: bool) -> int:
     """Serve until Ctrl-C. Raises UsageError `web.not_installed`, `web.exposed`, `web.name`, `web.port`."""
-    _require_extra()
+    require_extra("trimtab serve", "web", *NEEDED, code="web.not_installed")
     import uvicorn
 
     from trimtab.web.app import web_app
+    from trimtab.web.listening import listening
     from trimtab.web.site import SiteOptions
 
     loaded = load(asked.config)
@@ -64,7 +62,7 @@ def serve(asked: ServeOptions, *, as_json: bool) -> int:
         is_local=not names,
         is_secure=asked.is_behind_tls,
     )
-    with _listening(asked.host, asked.port) as listener:
+    with listening(asked.host, asked.port, code="web.port") as listener:
         port = int(listener.getsockname()[1])
         address = f"http://{'[::1]' if ':' in asked.host else asked.host}:{port}/"
         if as_json:
@@ -119,21 +117,12 @@ def user(name: str | None, *, role: str, removes: bool, lists: bool, config: Pat
         print("nobody may log in: beyond this machine nothing is served")
 
 
-def _require_extra() -> None:
-    missing = [module for module in NEEDED if importlib.util.find_spec(module) is None]
-    if missing:
-        raise UsageError(
-            f"trimtab serve needs what is not installed: {', '.join(missing)}",
-            code="web.not_installed",
-            next_step="pip install 'trimtab[web]'",
-        )
-
-
 def _refuse_exposed(asked: ServeOptions, ledger_path: Path) -> None:
+    from trimtab.web.listening import is_loopback
     from trimtab.web.users import UserFile
 
     if not asked.names:
-        if not _is_loopback(asked.host):
+        if not is_loopback(asked.host):
             raise UsageError(
                 f"{asked.host} was refused: it can be reached from other machines, and no --name says by which name",
                 code="web.exposed",
@@ -154,13 +143,6 @@ def _refuse_exposed(asked: ServeOptions, ledger_path: Path) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _checked_name(name: str) -> str:
     lower = name.lower()
     if _NAME.fullmatch(lower) is None or len(lower) > 255:
@@ -174,27 +156,3 @@ def _checked_name(name: str) -> str:
 
 def _specification(asked: ServeOptions, loaded: Config) -> str | None:
     return asked.spec or loaded.defaults.spec
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises UsageError `web.port`, which says who else may have it."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(128)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        what = "another program has that port" if taken else str(error.strerror or error)
-        raise UsageError(
-            f"port {port} of {host} cannot be listened at: {what}",
-            code="web.port",
-            next_step="Give another with --port, or 0 for any that is free.",
-        ) from None
-    return listener

@@ -6,8 +6,6 @@ It encrypts nothing: beyond this machine a proxy with TLS stands before it. One 
 from __future__ import annotations
 
 import hmac
-import ipaddress
-import socket
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trimtab.errors import UsageError
 from trimtab.mcp.desk import Desk
 from trimtab.mcp.server import Agents
+from trimtab.web.listening import is_loopback, listening
 
 PATH = "/mcp"
 LEAST_TOKEN_CHARACTERS = 32
@@ -37,14 +36,6 @@ class Door:
     port: int = 8750
     names: tuple[str, ...] = ()
     token: str | None = None
-
-    @property
-    def is_loopback(self) -> bool:
-        """True when nobody else than this machine reaches it."""
-        try:
-            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
 
 
 def read_token(path: Path) -> str:
@@ -64,7 +55,7 @@ def read_token(path: Path) -> str:
 
 def refuse_open_door(door: Door) -> None:
     """Refuse to listen beyond loopback without a token: UsageError `mcp.open_door`."""
-    if door.is_loopback or door.token is not None:
+    if is_loopback(door.host) or door.token is not None:
         return
     raise UsageError(
         f"listening on {door.host} was refused: without a token anybody who reaches it could use it",
@@ -96,7 +87,7 @@ def app_of(agents: Agents, door: Door, desk: Desk) -> ASGIApp:
 def serve_http(agents: Agents, door: Door, desk: Desk, announce: Callable[[str], None]) -> None:
     """Serve until a signal ends it; `announce` is told the address. Raises UsageError `mcp.open_door`, `mcp.port`."""
     refuse_open_door(door)
-    listening = _listening(door)
+    listener = listening(door.host, door.port, code="mcp.port")
     config = uvicorn.Config(
         app_of(agents, door, desk),
         log_config=None,
@@ -105,21 +96,9 @@ def serve_http(agents: Agents, door: Door, desk: Desk, announce: Callable[[str],
         timeout_graceful_shutdown=_GRACE_SECONDS,
         limit_concurrency=4 * _MOST_SESSIONS,
     )
-    with listening:
-        announce(f"http://{door.host}:{listening.getsockname()[1]}{PATH}")
-        uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listening(door: Door) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
-        return socket.create_server((door.host, door.port), family=family)
-    except OSError as error:
-        raise UsageError(
-            f"port {door.port} of {door.host} cannot be listened on: {error.strerror or 'no such address'}",
-            code="mcp.port",
-            next_step="Choose another with --port, or end what listens there.",
-        ) from None
+    with listener:
+        announce(f"http://{door.host}:{listener.getsockname()[1]}{PATH}")
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 @dataclass(frozen=True, slots=True)

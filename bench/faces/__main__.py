@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-from importlib import import_module
+from bench.parts import run_parts
 
 PARTS = {
     "ingest": "bench.faces.ingest",
@@ -13,18 +12,6 @@ PARTS = {
     "store": "bench.faces.history",
     "web": "bench.faces.web",
 }
-"""The module of each part: its `measure` prints and writes what it saw."""
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all when none is named")
-    parts = parser.parse_args().parts or list(PARTS)
-    if unknown := set(parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    for name in parts:
-        import_module(PARTS[name]).measure()
-
 
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
-import psycopg
 import pytest
 
+from tests.databases import own_databases
 from tests.places import own_places
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.history.reading import open_history
 from trimtab.history.store import HistoryStore
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -30,18 +26,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def new_database(server: Server) -> Iterator[Callable[[], str]]:
     """Makes empty databases, gives their DSNs, and drops them."""
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(f"history_{next(_numbers)}")
-        with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
-            admin.execute(f"CREATE DATABASE {made[-1]}".encode())
-        return server.dsn(made[-1])
-
-    yield make
-    with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
-        for name in made:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with own_databases(server, "history") as make:
+        yield make
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.databases import own_databases
 from tests.places import own_places
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
@@ -19,7 +19,6 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.place import name_server, server_of
 
 TABLES = ("entries", "tree", "checkpoints")
-_numbers = itertools.count(1)
 
 
 @dataclass
@@ -49,18 +48,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def new_database(server: Server) -> Iterator[Callable[[], str]]:
     """Makes empty databases, gives their DSNs, and drops them."""
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(f"ledger_{next(_numbers)}")
-        with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
-            admin.execute(f"CREATE DATABASE {made[-1]}".encode())
-        return server.dsn(made[-1])
-
-    yield make
-    with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
-        for name in made:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with own_databases(server, "ledger") as make:
+        yield make
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])

@@ -14,6 +14,7 @@ from trimtab.errors import ConfigError, LedgerError, UsageError
 from trimtab.ledger.chain import BrokenRowError
 from trimtab.ledger.checkpoint import Checkpoint, read_checkpoint
 from trimtab.ledger.export import entry_document, export_lines
+from trimtab.ledger.faults import unknown_entry
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.offline import Verdict, verified_file
 from trimtab.ledger.pending import intents
@@ -197,11 +198,7 @@ def _signed(ledger: Ledger, *, at_least: int) -> Checkpoint:
     """Return a checkpoint of so many entries at least: a new one where it can be signed, else the last."""
     last = ledger.last()
     if last is None or last.seq < at_least:
-        raise UsageError(
-            f"entry {at_least} is not in the ledger: it has {0 if last is None else last.seq} entries",
-            code="ledger.unknown",
-            next_step="`trimtab ledger verify` says how many entries there are.",
-        )
+        raise unknown_entry(at_least, 0 if last is None else last.seq)
     signed = ledger.checkpoint()
     if signed is None or signed.size < at_least:
         raise LedgerError(

@@ -18,6 +18,7 @@ from trimtab.errors import LedgerError, SpecError, UsageError
 from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_lives
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
+from trimtab.report.document import run_document
 
 if TYPE_CHECKING:
     from trimtab.ledger.entry import Entry
@@ -122,7 +123,8 @@ def history(*, limit: int, config: Path | None, as_json: bool) -> None:
     with _ledger(config) as ledger:
         found = runs(ledger.entries())[::-1][:limit]
     if as_json:
-        print_json({"schema": "trimtab.history/v1", "runs": [_run_document(run) for run in found]})
+        documents = [{**run_document(run, _when), "measured_in": "lab"} for run in found]
+        print_json({"schema": "trimtab.history/v1", "runs": documents})
         return
     table = Table(pad_edge=False)
     for name in (
@@ -234,25 +236,6 @@ def _entry_document(entry: Entry) -> dict[str, object]:
         "run_id": entry.run_id,
         "body": dict(entry.body),
         "hash": entry.hash,
-    }
-
-
-def _run_document(run: RunSummary) -> dict[str, object]:
-    return {
-        "run_id": run.run_id,
-        "state": run.state.value,
-        "started": _when(run.started_ns),
-        "ended": _when(run.ended_ns) if run.ended_ns is not None else None,
-        "database": run.database,
-        "spec_id": run.spec_id,
-        "outcomes": dict(run.outcomes),
-        "applied": run.applied,
-        "reverted": run.reverted,
-        "before_ms": run.before_ms,
-        "after_ms": run.after_ms,
-        "error_code": run.error_code,
-        "measured_in": "lab",
-        "on_source": run.on_source.value,
     }
 
 

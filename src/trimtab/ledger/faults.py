@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from trimtab.errors import LedgerError
+from trimtab.errors import LedgerError, UsageError
 from trimtab.sqlite_file import BUSY, primary_code
 
 _UNWRITABLE = frozenset(
@@ -89,6 +89,15 @@ def forked(name: str, seen: int, witness: Path) -> LedgerError:
         f"the ledger {name} is not the one seen here before: one of its first {seen} entries is another",
         code="ledger.forked",
         next_step=f"Restore the ledger. If it was replaced on purpose, move {witness} and what is beside it away.",
+    )
+
+
+def unknown_entry(seq: int, entries: int) -> UsageError:
+    """Return the error for an entry that was asked for and is not there."""
+    return UsageError(
+        f"entry {seq} is not in the ledger: it has {entries} entries",
+        code="ledger.unknown",
+        next_step="`trimtab ledger verify` says how many entries there are.",
     )
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from trimtab.ledger.entry import Entry, Json, Kind
 from trimtab.ledger.pending import Intent, applied_changes, intents
 from trimtab.model.report import OnSource, on_source
+from trimtab.model.shares import saved_share
 from trimtab.model.strategy import Decision, Outcome
 
 _BY_OTHERS = (
@@ -59,9 +60,7 @@ class RunSummary:
     @property
     def improvement(self) -> float | None:
         """Share of the workload's time saved in the lab, None when nothing was measured."""
-        if self.before_ms is None or self.after_ms is None or self.before_ms <= 0:
-            return None
-        return 1.0 - self.after_ms / self.before_ms
+        return saved_share(self.before_ms, self.after_ms)
 
 
 @dataclass(frozen=True, slots=True)

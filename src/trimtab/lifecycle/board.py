@@ -13,6 +13,7 @@ from trimtab.ledger.entry import Entry, Json, Kind
 from trimtab.ledger.history import RunState, StrategyLife, runs, strategies
 from trimtab.lifecycle.approving import waiting_in
 from trimtab.lifecycle.stages import ENDINGS, Stage
+from trimtab.model.shares import saved_share
 from trimtab.model.strategy import Outcome
 
 STANDS_OPEN = "open"
@@ -70,9 +71,7 @@ class Card:
     @property
     def improvement(self) -> float | None:
         """Share of the time saved in the lab, None where it was not measured."""
-        if self.before_ms is None or self.after_ms is None or self.before_ms <= 0:
-            return None
-        return 1.0 - self.after_ms / self.before_ms
+        return saved_share(self.before_ms, self.after_ms)
 
 
 @dataclass(frozen=True, slots=True)

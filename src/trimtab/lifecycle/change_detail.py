@@ -17,6 +17,7 @@ from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.approving import Waiting
 from trimtab.lifecycle.board import Card
 from trimtab.model.change import Change, change_digest, change_from_dict
+from trimtab.model.shares import saved_share
 from trimtab.model.strategy import Prediction
 from trimtab.trial.gain_interval import GainInterval, gain_interval
 
@@ -99,7 +100,7 @@ class ToldTrial:
     @property
     def improvement(self) -> float | None:
         """Measured share of the time saved, None where nothing was measured."""
-        return 1.0 - self.after_ms / self.before_ms if self.before_ms > 0 and self.pairs else None
+        return saved_share(self.before_ms, self.after_ms) if self.pairs else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from trimtab.anchor.record import anchor_to_dict
+from trimtab.apply.asking import prediction_told
 from trimtab.apply.enforce import database_body
 from trimtab.errors import TrimtabError
 from trimtab.ledger.entry import Kind
@@ -67,19 +68,7 @@ class Journal:
 
     def predicted(self, strategy: Strategy, prediction: Prediction) -> None:
         """An interval was predicted."""
-        self._write(
-            Kind.STRATEGY_PREDICTED,
-            {
-                "strategy_id": strategy.id,
-                "low": round(prediction.low, 4),
-                "mid": round(prediction.mid, 4),
-                "high": round(prediction.high, 4),
-                "before": round(prediction.before, 4),
-                "unit": prediction.unit,
-                "confidence": prediction.confidence,
-                "method": prediction.method,
-            },
-        )
+        self._write(Kind.STRATEGY_PREDICTED, {"strategy_id": strategy.id, **prediction_told(prediction)})
 
     def tried(self, strategy: Strategy, trial: Trial) -> None:
         """A trial was measured."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.pending import intents
+from trimtab.model.shares import saved_share
 from trimtab.model.strategy import Decision, Outcome
 
 
@@ -75,9 +76,9 @@ def _gain(trial: Entry) -> float | None:
     before, after = trial.body.get("before_ms"), trial.body.get("after_ms")
     if trial.body.get("decision") != Decision.ACCEPTED.value:
         return None
-    if not isinstance(before, int | float) or not isinstance(after, int | float) or before <= 0:
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
         return None
-    return 1 - after / before
+    return saved_share(before, after)
 
 
 def _is_covered(prediction: Entry, trial: Entry) -> bool:

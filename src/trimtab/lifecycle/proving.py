@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.errors import UsageError
 from trimtab.ledger.export import entry_document
+from trimtab.ledger.faults import unknown_entry
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.proof import proof_document
 
@@ -40,11 +40,7 @@ def inclusion(ledger_path: Path, seq: int) -> Inclusion:
     with Ledger.open(ledger_path) as ledger:
         last, row = ledger.last(), ledger.row(seq)
         if last is None or row is None:
-            raise UsageError(
-                f"entry {seq} is not in the ledger: it has {0 if last is None else last.seq} entries",
-                code="ledger.unknown",
-                next_step="`trimtab ledger verify` says how many entries there are.",
-            )
+            raise unknown_entry(seq, 0 if last is None else last.seq)
         signed = ledger.last_checkpoint()
         if signed is None or signed.size < seq:
             hashes = ledger.inclusion(seq, last.seq)

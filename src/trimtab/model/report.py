@@ -14,6 +14,7 @@ from trimtab.model.anchor import Anchor
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity
 from trimtab.model.change import Change
+from trimtab.model.shares import saved_share
 from trimtab.model.strategy import Outcome, Prediction, QueryTrial, Strategy, Trial, Verdict
 from trimtab.model.workload import Workload
 
@@ -150,9 +151,7 @@ class Report:
     @property
     def improvement(self) -> float | None:
         """Share of the workload's time saved in the lab, None when nothing was measured."""
-        if self.before_ms is None or self.after_ms is None or self.before_ms <= 0:
-            return None
-        return 1.0 - self.after_ms / self.before_ms
+        return saved_share(self.before_ms, self.after_ms)
 
     def lives_with(self, *outcomes: Outcome) -> tuple[Life, ...]:
         """Return the lives that ended in one of these outcomes."""

@@ -1,4 +1,4 @@
-"""Reads shares as people write them: a percentage with its sign. It decides nothing."""
+"""Shares: of time that was saved, and as people write them, a percentage with its sign. It decides nothing."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def parse_share(text: str) -> float:
             next_step="Write a number and a percent sign, as in 10% or 2.5%.",
         )
     return float(found[1]) / 100
+
+
+def saved_share(before: float | None, after: float | None) -> float | None:
+    """Return the share of a time that was saved, None where it was not measured."""
+    return None if before is None or after is None or before <= 0 else 1.0 - after / before

@@ -5,9 +5,15 @@ It holds normalised query texts, never literals or parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from trimtab.model.change import Change
 from trimtab.model.report import Life, Report, SecurityKept
 from trimtab.model.strategy import QueryTrial, Trial, Violation
+
+if TYPE_CHECKING:
+    from trimtab.ledger.history import RunSummary
 
 SCHEMA = "trimtab.optimize/v1"
 
@@ -75,6 +81,25 @@ def _violation(violation: Violation) -> dict[str, object]:
         "actual": violation.actual,
         "severity": violation.severity,
         "evidence_ids": list(violation.evidence_ids),
+    }
+
+
+def run_document(run: RunSummary, moment: Callable[[int], str]) -> dict[str, object]:
+    """Return a run as documents hold it; `moment` writes nanoseconds since 1970 as the document writes them."""
+    return {
+        "run_id": run.run_id,
+        "state": run.state.value,
+        "started": moment(run.started_ns),
+        "ended": None if run.ended_ns is None else moment(run.ended_ns),
+        "database": run.database,
+        "spec_id": run.spec_id,
+        "outcomes": dict(run.outcomes),
+        "applied": run.applied,
+        "reverted": run.reverted,
+        "before_ms": run.before_ms,
+        "after_ms": run.after_ms,
+        "error_code": run.error_code,
+        "on_source": run.on_source.value,
     }
 
 

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from trimtab.report.analytics import analytics_document, figure_document, moment, window_document
+from trimtab.report.document import run_document
 
 if TYPE_CHECKING:
     from trimtab.anchor.force import Standing
     from trimtab.history.values import QueryPage, ServerHealth
-    from trimtab.ledger.history import RunSummary
     from trimtab.lifecycle.change_detail import ChangeDetail, ToldTrial
     from trimtab.lifecycle.evolving import Evolved
     from trimtab.lifecycle.reported import OnServer, OptimizationReport, WatchSeen
@@ -33,7 +33,7 @@ def report_document(report: OptimizationReport) -> dict[str, object]:
         "ledger": {"name": report.ledger_name, "entries": report.ledger_entries, "head": report.ledger_head},
         "history": report.history_name or None,
         "optimization_analytics": analytics_document(report),
-        "runs": [_run(run) for run in report.runs],
+        "runs": [run_document(run, moment) for run in report.runs],
         "changes": [_change(change) for change in report.changes],
         "on_servers": [_on_server(each) for each in report.on_servers],
         "costs": [{"name": figure.name, **figure_document(figure)} for figure in report.costs],
@@ -57,24 +57,6 @@ def report_document(report: OptimizationReport) -> dict[str, object]:
         "servers": [_server(server) for server in report.servers],
         "queries": [_queries(page) for page in report.queries],
         "notes": list(report.notes),
-    }
-
-
-def _run(run: RunSummary) -> dict[str, object]:
-    return {
-        "run_id": run.run_id,
-        "state": run.state.value,
-        "started": moment(run.started_ns),
-        "ended": None if run.ended_ns is None else moment(run.ended_ns),
-        "database": run.database,
-        "spec_id": run.spec_id,
-        "outcomes": dict(run.outcomes),
-        "applied": run.applied,
-        "reverted": run.reverted,
-        "before_ms": run.before_ms,
-        "after_ms": run.after_ms,
-        "error_code": run.error_code,
-        "on_source": run.on_source.value,
     }
 
 

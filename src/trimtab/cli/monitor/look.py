@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen
@@ -13,14 +14,13 @@ if TYPE_CHECKING:
 class Look(Screen[None]):
     """A screen that is drawn anew when there is something new."""
 
+    draw: Callable[[], None]
+    """Show what there is now: each screen says how."""
+
     @property
     def monitor(self) -> MonitorApp:
         """The program that it belongs to."""
         return cast("MonitorApp", self.app)
-
-    def draw(self) -> None:
-        """Show what there is now."""
-        raise NotImplementedError
 
     def on_screen_resume(self) -> None:
         """Draw when it comes to the front."""

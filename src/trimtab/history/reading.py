@@ -240,10 +240,6 @@ class History:
         )
         return [_event(each, names) for each in found]
 
-    def settings_changes(self, name: str, window: Window, *, limit: int = 100) -> Sequence[HistoryEvent]:
-        """Return which settings became others in a window, the newest first."""
-        return self.events(server=name, window=window, kinds=("setting_changed",), limit=limit)
-
     def _server(self, name: str) -> tuple[int, ServerFacts]:
         known = self._store.servers()
         for number, facts in known:

@@ -1,11 +1,12 @@
-"""How a schema of ours in somebody's PostgreSQL database is reached by SQLAlchemy: by sessions of the one door.
+"""How a schema of ours in somebody's PostgreSQL database is reached by SQLAlchemy, with sessions of the one door.
 
-What is in the schema, how durable a commit is, and what a fault means, is for the store to say.
+It opens none: who may write where stays in sight in the store that does. What is in the schema, how durable a commit
+is, and what a fault means, is for the store to say too.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -18,17 +19,32 @@ BUSY = frozenset({"55P03", "40P01"})
 """The SQLSTATEs that say that another session holds what was wanted."""
 
 
-def schema_engine(conninfo: str, schema: str, *, set_up: str, lock_timeout_ms: int) -> Engine:
-    """Return an engine whose tables without a schema are those of `schema`; `set_up` is run in each new session.
+def schema_engine(opened: Callable[[], psycopg.Connection[Any]], schema: str) -> Engine:
+    """Return an engine whose tables without a schema are those of `schema`; `opened` gives it its sessions.
 
-    What a session raises is SourceError; nothing is connected yet.
+    Nothing is connected yet.
     """
     return create_engine(
-        "postgresql+psycopg://",
-        creator=partial(_connect, conninfo, set_up, lock_timeout_ms),
-        poolclass=QueuePool,
-        hide_parameters=True,
+        "postgresql+psycopg://", creator=opened, poolclass=QueuePool, hide_parameters=True
     ).execution_options(schema_translate_map={None: schema})
+
+
+def made_fit(connection: psycopg.Connection[Any], set_up: str) -> psycopg.Connection[Any]:
+    """Return a session of the one door as SQLAlchemy needs it: transactions, and its placeholders.
+
+    `set_up` is run in it. The session is closed when that fails. Raises SourceError.
+    """
+    import psycopg
+
+    try:
+        connection.execute("select pg_catalog.set_config('search_path', 'pg_catalog', false)")
+        connection.execute(set_up.encode())
+        connection.cursor_factory = psycopg.Cursor
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def take_turn(connection: Connection, lock_class: int) -> None:
@@ -39,21 +55,3 @@ def take_turn(connection: Connection, lock_class: int) -> None:
 def sqlstate_of(fault: BaseException | None) -> str:
     """Return the SQLSTATE of a driver's fault, "" where the server said none."""
     return getattr(fault, "sqlstate", None) or ""
-
-
-def _connect(conninfo: str, set_up: str, lock_timeout_ms: int) -> psycopg.Connection[Any]:
-    """A session of the one door, made fit for SQLAlchemy: transactions, and its placeholders."""
-    import psycopg
-
-    from trimtab.db.connection import connect
-
-    connection = connect(conninfo, read_only=False, lock_timeout_ms=lock_timeout_ms)
-    try:
-        connection.execute("select pg_catalog.set_config('search_path', 'pg_catalog', false)")
-        connection.execute(set_up.encode())
-        connection.cursor_factory = psycopg.Cursor
-        connection.autocommit = False
-    except BaseException:
-        connection.close()
-        raise
-    return connection

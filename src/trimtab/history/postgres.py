@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from trimtab.db.schema_engine import BUSY, schema_engine, sqlstate_of, take_turn
+from trimtab.db.schema_engine import BUSY, made_fit, schema_engine, sqlstate_of, take_turn
 from trimtab.errors import SourceError
 from trimtab.history.faults import busy, newer, unwritable
 from trimtab.history.schema import METADATA, SCHEMA_VERSION
 from trimtab.history.store import Dialect, HistoryStore
 from trimtab.history.tiers import Retention
+
+if TYPE_CHECKING:
+    import psycopg
 
 SCHEMA = "trimtab_history"
 LOCK_CLASS = 0x54724873  # "TrHs" in ASCII
@@ -32,7 +36,7 @@ def open_postgres(conninfo: str, retention: Retention) -> HistoryStore:
 
     name = f"of {describe(conninfo)}"
     with _faults(name):
-        engine = schema_engine(conninfo, SCHEMA, set_up=_NOT_WAITED_FOR, lock_timeout_ms=_LOCK_TIMEOUT_MS)
+        engine = schema_engine(partial(_connect, conninfo), SCHEMA)
         try:
             with engine.connect() as connection:
                 _prepare(connection, name)
@@ -42,6 +46,12 @@ def open_postgres(conninfo: str, retention: Retention) -> HistoryStore:
     return HistoryStore(
         engine, Dialect(name, partial(_faults, name), partial(take_turn, lock_class=LOCK_CLASS)), retention
     )
+
+
+def _connect(conninfo: str) -> psycopg.Connection[Any]:
+    from trimtab.db.connection import connect
+
+    return made_fit(connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS), _NOT_WAITED_FOR)
 
 
 def _prepare(connection: Connection, name: str) -> None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from trimtab.db.schema_engine import BUSY, schema_engine, sqlstate_of, take_turn
+from trimtab.db.schema_engine import BUSY, made_fit, schema_engine, sqlstate_of, take_turn
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, moved, newer, unwritable
 from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION
 from trimtab.ledger.store import MOVED, Dialect, Store
+
+if TYPE_CHECKING:
+    import psycopg
 
 SCHEMA = "trimtab_ledger"
 LOCK_CLASS = 0x54724C64  # "TrLd" in ASCII: the first key of the writer's lock
@@ -72,7 +75,7 @@ def open_postgres(conninfo: str) -> Store:
         unfence=FENCE[1],
     )
     with _faults(name):
-        engine = schema_engine(conninfo, SCHEMA, set_up=_DURABLE, lock_timeout_ms=_LOCK_TIMEOUT_MS)
+        engine = schema_engine(partial(_connect, conninfo), SCHEMA)
         try:
             with engine.connect() as connection:
                 _prepare(connection, name)
@@ -80,6 +83,12 @@ def open_postgres(conninfo: str) -> Store:
             engine.dispose()
             raise
     return Store(engine, dialect)
+
+
+def _connect(conninfo: str) -> psycopg.Connection[Any]:
+    from trimtab.db.connection import connect
+
+    return made_fit(connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS), _DURABLE)
 
 
 def _row(found: Sequence[Any]) -> Row:

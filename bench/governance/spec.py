@@ -36,7 +36,7 @@ _DEAREST = "change.columns.all(a, change.columns.all(b, {body}))"
 
 
 def measure() -> None:
-    """Print the table and write bench/results/governance-spec.json."""
+    """Print the table and write bench/results/governance_spec.json."""
     plain, ruled = get_spec("DATABASE_OPTIMIZATION_SPEC_V4"), _ruled()
     facts, strategy = _facts(), _strategy()
     assert validate(strategy, ruled, facts).compliant
@@ -56,7 +56,7 @@ def measure() -> None:
     median = rows[f"{len(ruled.rules)} rules"]["median_ms"]
     print(f"limit {LIMIT_MS} ms: {'kept' if median <= LIMIT_MS else 'BROKEN'} ({median / LIMIT_MS:.2f} of it)")
     path = results_file.write(
-        "governance-spec",
+        "governance_spec",
         {
             "rules": len(ruled.rules),
             "tables": TABLES,

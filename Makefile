@@ -46,7 +46,7 @@ picture: .venv/.ready
 	$(RUN) python docs/picture.py
 
 web-picture: .venv/.ready
-	$(RUN) python docs/web_picture.py
+	$(RUN) python -m docs.web_picture
 
 .venv/.ready: pyproject.toml uv.lock $(if $(findstring .tools,$(UV)),.tools/bin/uv)
 	$(UV) sync --frozen --quiet

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import threading
 from pathlib import Path
 
-import uvicorn
-
+from bench.served_site import served
 from trimtab import api
 from trimtab.demo.shop import dsn_of, open_shop, specification_path
 from trimtab.demo.workload import run_workload
@@ -25,7 +22,6 @@ from trimtab.lifecycle.collect_server import Pace, Target
 from trimtab.lifecycle.collect_writing import HistoryWriter
 from trimtab.lifecycle.collecting import Collecting
 from trimtab.model.watch import Silent
-from trimtab.web.app import web_app
 from trimtab.web.site import SiteOptions
 
 PICTURE = Path(__file__).with_name("web.png")
@@ -69,23 +65,15 @@ def main() -> None:
 
 def _photograph(options: SiteOptions) -> None:
     assert _CHROMIUM is not None
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(web_app(options), log_level="warning", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}{PAGE}"
-        root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with served(options) as port:
         subprocess.run(
             [
                 _CHROMIUM, *root, "--headless=new", "--disable-gpu", "--hide-scrollbars", "--timeout=8000",
-                f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={PICTURE}", address,
+                f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={PICTURE}", f"http://127.0.0.1:{port}{PAGE}",
             ],
             check=True, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        server.should_exit = True
-        thread.join()
 
 
 if __name__ == "__main__":

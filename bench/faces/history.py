@@ -7,54 +7,87 @@ what a page asks for, from an opened store, median of five.
 from __future__ import annotations
 
 import argparse
-import tempfile
+import hashlib
+import json
+import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from bench.results_file import write
+from trimtab.history import sample, schema, slots, tiers
 from trimtab.history.facts import ServerFacts
+from trimtab.history.known import KnownStatement
 from trimtab.history.reading import History, open_history
 from trimtab.history.sample import Name, Sample
 from trimtab.history.slots import Slot, groups, joined
-from trimtab.history.store import PULSE, HistoryStore, KnownStatement
+from trimtab.history.store import PULSE, HistoryStore
 from trimtab.history.tiers import DAY, HOUR, KEPT_STATEMENTS, LENGTH_NS, MINUTE, RAW, SECOND_NS, Retention
 
 DAYS, QUERIES = 30, 5000
 GOAL_BYTES, GOAL_MS = 3e9, 300.0
 BEGIN_NS = 1_788_220_800 * SECOND_NS
+SYSTEM = "7301"
+DATA = Path(__file__).parents[1] / "data"
 _REPEATS = 5
 
 
-def measure(days: int = DAYS, queries: int = QUERIES, directory: Path | None = None) -> None:
+def measure(days: int = DAYS, queries: int = QUERIES) -> None:
     """Run it, print a table, and write the result."""
-    with tempfile.TemporaryDirectory(prefix="faces-store-", dir=directory) as name:
-        path = Path(name) / "history.db"
-        end_ns = BEGIN_NS + days * LENGTH_NS[DAY]
-        began = time.perf_counter()
-        with open_history(path, Retention()) as store:
-            fill(store, days, queries)
-        seconds = time.perf_counter() - began
-        size = sum(file.stat().st_size for file in Path(name).iterdir())
-        with History(open_history(path, Retention()), clock=lambda: end_ns) as history:
-            answers = {label: _median_ms(ask) for label, ask in asked(history, days).items()}
-    print(f"{days} days x {queries:,} queries by minutes: {size / 1e9:.2f} GB, written in {seconds:.0f} s")
+    found = filled(days, queries)
+    size = sum(file.stat().st_size for file in found.path.parent.glob(f"{found.path.name}*"))
+    with History(open_history(found.path, Retention()), clock=lambda: found.end_ns) as history:
+        answers = {label: _median_ms(ask) for label, ask in asked(history, days).items()}
+    print(f"{days} days x {queries:,} queries by minutes: {size / 1e9:.2f} GB, written in {found.seconds:.0f} s")
     print(f"  goals: {GOAL_BYTES / 1e9:g} GB, {GOAL_MS:g} ms")
-    for label, ms in answers.items():
-        print(f"  {label:<34} {ms:8.1f} ms")
+    for label, (ms, cpu_ms) in answers.items():
+        print(f"  {label:<34} {ms:8.1f} ms, {cpu_ms:8.1f} ms of CPU")
     write(
         "faces_store",
         {
             "days": days, "queries": queries, "bytes": size, "goal_bytes": GOAL_BYTES,
             "bytes_per_query_and_minute": round(size / (days * 1440 * queries), 2),
-            "written_seconds": round(seconds, 1), "answers_ms": {k: round(v, 2) for k, v in answers.items()},
-            "goal_ms": GOAL_MS,
+            "written_seconds": round(found.seconds, 1), "written_cpu_seconds": round(found.cpu_seconds, 1),
+            "answers_ms": {label: round(ms, 2) for label, (ms, _) in answers.items()},
+            "answers_cpu_ms": {label: round(ms, 2) for label, (_, ms) in answers.items()}, "goal_ms": GOAL_MS,
         },
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A history that was filled: where it is, when its last minute ends, and what it took to write it."""
+
+    path: Path
+    end_ns: int
+    seconds: float
+    cpu_seconds: float
+
+
+def filled(days: int, queries: int) -> Filled:
+    """Return the history of so many days and queries. It is written once, into `bench/data`, and is read alone.
+
+    It is written anew when what shapes it is changed: this file, or what packs and keeps the rows.
+    """
+    shaping = (Path(__file__), *(Path(module.__file__ or "") for module in (schema, slots, sample, tiers)))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in shaping)).hexdigest()[:12]
+    end_ns = BEGIN_NS + days * LENGTH_NS[DAY]
+    place = DATA / f"history-{days}x{queries}-{digest}"
+    told = place / "written.json"
+    if not told.exists():
+        for old in DATA.glob(f"history-{days}x{queries}-*"):
+            shutil.rmtree(old)
+        place.mkdir(parents=True)
+        began, cpu = time.perf_counter(), time.process_time()
+        with open_history(place / "history.db", Retention()) as store:
+            fill(store, days, queries)
+        took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
+        told.write_text(json.dumps(took), "utf-8")
+    return Filled(place / "history.db", end_ns, **json.loads(told.read_text("utf-8")))
 
 
 def fill(store: HistoryStore, days: int, queries: int) -> None:
@@ -65,7 +98,10 @@ def fill(store: HistoryStore, days: int, queries: int) -> None:
     mean = random.lognormal(0.5, 1.5, queries)
     with store.writing() as connection:
         server = store.server_id(connection, ServerFacts("bench"))
-        facts = ServerFacts("bench", is_up=True, tried_ns=BEGIN_NS, last_ns=BEGIN_NS)
+        end_ns = BEGIN_NS + days * LENGTH_NS[DAY]
+        facts = ServerFacts(
+            "bench", system_identifier=SYSTEM, is_up=True, tried_ns=end_ns, last_ns=end_ns, database="shop"
+        )
         store.put_facts(connection, server, facts)
         known = [
             KnownStatement(
@@ -140,19 +176,19 @@ def _sample(slot: Slot) -> Sample:
     return Sample(slot.start_ns, slot.seconds, sums, {("sessions",): 10.0}, {("sessions",): 12.0})
 
 
-def _median_ms(ask: Callable[[], object]) -> float:
+def _median_ms(ask: Callable[[], object]) -> tuple[float, float]:
+    """Return how long it takes, and how much of a processor, in ms."""
     taken = []
     for _ in range(_REPEATS):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         ask()
-        taken.append((time.perf_counter() - began) * 1000)
-    return median(taken)
+        taken.append(((time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000))
+    return median(ms for ms, _ in taken), median(ms for _, ms in taken)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--queries", type=int, default=QUERIES)
-    parser.add_argument("--directory", type=Path)
     given = parser.parse_args()
-    measure(given.days, given.queries, given.directory)
+    measure(given.days, given.queries)

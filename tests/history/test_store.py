@@ -11,10 +11,11 @@ import sqlalchemy.exc
 
 from trimtab.errors import LedgerError
 from trimtab.history.facts import ServerFacts
+from trimtab.history.known import KnownStatement
 from trimtab.history.reading import History, open_history
 from trimtab.history.sample import Sample
 from trimtab.history.slots import Slot
-from trimtab.history.store import PART, PULSE, HistoryStore, KnownStatement
+from trimtab.history.store import PART, PULSE, HistoryStore
 from trimtab.history.tiers import DAY, HOUR, MINUTE, RAW, SECOND_NS, Retention
 from trimtab.history.values import Ran, Window
 

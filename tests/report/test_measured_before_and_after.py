@@ -10,10 +10,11 @@ import pytest
 from tests.lifecycle.lives import write_lives
 from trimtab.api_report import optimization_report
 from trimtab.history.facts import ServerFacts
+from trimtab.history.known import KnownStatement
 from trimtab.history.reading import open_history
 from trimtab.history.sample import Name, Sample
 from trimtab.history.slots import Slot
-from trimtab.history.store import PULSE, KnownStatement
+from trimtab.history.store import PULSE
 from trimtab.history.tiers import HOUR
 from trimtab.lifecycle.reported import OptimizationReport
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from tests.lifecycle.lives import HOSTILE
 from trimtab.history.facts import ServerFacts
+from trimtab.history.known import KnownStatement
 from trimtab.history.reading import open_history
 from trimtab.history.sample import Name, Sample
 from trimtab.history.slots import Slot
-from trimtab.history.store import PULSE, RELATIONS, KnownStatement
+from trimtab.history.store import PULSE, RELATIONS
 from trimtab.history.tiers import RAW, SECOND_NS
 
 UP, DOWN = "shop", f"billing/{HOSTILE}"

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def executions_of(found: Sequence[Execution]) -> Executions:
     """Return executions as arrays, by their time."""
     names = {name: number for number, name in enumerate(sorted({each.query_id for each in found}))}
     shapes = {shape: number for number, shape in enumerate(sorted({each.plan_shape or "" for each in found}))}
-    rows = sorted(found, key=lambda each: each.time_ns)
+    rows = sorted(found, key=attrgetter("time_ns"))
     return Executions(
         tuple(names),
         tuple(shapes),

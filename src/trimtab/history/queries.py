@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from trimtab.history.executions import Executions, unpack_executions
+from trimtab.history.known import KnownStatement, Label
 from trimtab.history.sample import Sample
-from trimtab.history.slots import Slot
-from trimtab.history.store import KnownStatement
+from trimtab.history.slots import COLUMNS, Slot
 from trimtab.history.tiers import LENGTH_NS, SECOND_NS
 from trimtab.history.values import Latency, PlanSeen, Point, QueryPage, QueryTotals, Ran, Series, Window
 from trimtab.model.watched import BLOCKS, CALLS, ROWS, SQUARES, TEMPORARY_BLOCKS, TOTAL_MS
@@ -20,33 +21,12 @@ REST = "rest"
 """The id of all queries that are not kept one by one."""
 
 
-def query_totals(
-    slots: Sequence[Slot], known: Callable[[Iterable[int]], Mapping[int, KnownStatement]]
-) -> tuple[list[QueryTotals], QueryTotals | None]:
-    """Return what each query did, and all that is not kept one by one. Statements of one id are one query."""
-    numbers, counts = _sums(slots)
-    statements = known(numbers.tolist())
-    is_counted = [number not in statements or statements[number].is_workload for number in numbers.tolist()]
-    whole_ms = float(counts[np.array(is_counted, dtype=bool), TOTAL_MS].sum())
-    by_id: dict[str, QueryTotals] = {}
-    rest = None
-    for number, row in zip(numbers.tolist(), counts, strict=True):
-        statement = statements.get(number)
-        if statement is None:
-            rest = _added(rest, _totals(REST, "", row, whole_ms, 0, 0))
-            continue
-        query_id = statement.name or f"statement {statement.key[1]}"
-        seen = (statement.first_ns, statement.seen_ns)
-        found = _totals(query_id, statement.text, row, whole_ms, *seen, is_workload=statement.is_workload)
-        by_id[query_id] = _added(by_id.get(query_id), found)
-    return list(by_id.values()), rest
-
-
 def page_of(
     server: str,
     window: Window,
-    totals: Sequence[QueryTotals],
-    rest: QueryTotals | None,
+    slots: Sequence[Slot],
+    labels: Callable[[Iterable[int]], Mapping[int, Label]],
+    known: Callable[[Iterable[int]], Mapping[int, KnownStatement]],
     *,
     sort: str,
     limit: int,
@@ -54,21 +34,110 @@ def page_of(
     search: str,
     is_workload: bool | None,
 ) -> QueryPage:
-    """Return a page of queries, the most by `sort` first."""
+    """Return a page of the queries that ran, the most by `sort` first. Statements of one id are one query.
+
+    `labels` says in short who statements are, for all that ran; `known` all of them, for a page, or where words are
+    searched in their texts.
+    """
+    queries = _Queries.of_slots(slots, labels)
+    wanted = np.arange(len(queries.names))
+    if is_workload is not None:
+        wanted = wanted[queries.is_workload == is_workload]
     words = search.lower().split()
-    wanted = [
-        each
-        for each in totals
-        if is_workload in (None, each.is_workload)
-        and all(word in each.text.lower() or word in each.query_id.lower() for word in words)
-    ]
+    if words:
+        texts = queries.texts(known(queries.numbers.tolist()))
+        found = [f"{texts.get(place, '').lower()}\n{queries.names[place].lower()}" for place in wanted.tolist()]
+        wanted = wanted[np.array([all(word in each for word in words) for each in found], dtype=bool)]
+    order = queries.order(sort)
+    places = sorted(wanted.tolist(), key=lambda place: (-order[place], queries.names[place]))[offset : offset + limit]
+    page = queries.totals(places, known)
+    rest = None if queries.rest is None else _totals(REST, "", queries.rest, queries.whole_ms, 0, 0)
+    other_ms = float(queries.counts[~queries.is_workload, TOTAL_MS].sum())
+    return QueryPage(server, window, SOURCE, sort, len(wanted), offset, page, rest, other_ms)
 
-    def key(each: QueryTotals) -> tuple[float, str]:
-        value = getattr(each, sort)
-        return (float("inf") if value is None else -float(value), each.query_id)
 
-    page = sorted(wanted, key=key)[offset : offset + limit]
-    return QueryPage(server, window, SOURCE, sort, len(wanted), offset, page, rest)
+@dataclass(frozen=True, slots=True)
+class _Queries:
+    """What ran, by queries: of each its name, its counts, whether it is the workload's, and when it was seen first.
+
+    `numbers` are the statements' and `of` the place of the query that each belongs to. `rest` is what is not kept one
+    by one, and `whole_ms` the workload's time.
+    """
+
+    names: Sequence[str]
+    counts: np.ndarray
+    is_workload: np.ndarray
+    first_ns: np.ndarray
+    numbers: np.ndarray
+    of: np.ndarray
+    rest: np.ndarray | None
+    whole_ms: float
+
+    @classmethod
+    def of_slots(cls, slots: Sequence[Slot], labels: Callable[[Iterable[int]], Mapping[int, Label]]) -> _Queries:
+        numbers, counts = _sums(slots)
+        known = labels(numbers.tolist())
+        found = [known.get(number) for number in numbers.tolist()]
+        is_known = np.array([label is not None for label in found], dtype=bool)
+        kept = [label for label in found if label is not None]
+        names = {name: place for place, name in enumerate(dict.fromkeys(label.name for label in kept))}
+        of = np.array([names[label.name] for label in kept], dtype=np.int64)
+        is_workload = np.array([label.is_workload for label in kept], dtype=bool)
+        first_ns = np.full(len(names), np.iinfo(np.int64).max)
+        np.minimum.at(first_ns, of, np.array([label.first_ns for label in kept], dtype=np.int64))
+        of_known, rest = counts[is_known], counts[~is_known]
+        return cls(
+            tuple(names),
+            _added_up(of, of_known, len(names)),
+            np.bincount(of[is_workload], minlength=len(names)) > 0,
+            first_ns,
+            numbers[is_known],
+            of,
+            rest.sum(axis=0) if len(rest) else None,
+            float(of_known[is_workload, TOTAL_MS].sum() + rest[:, TOTAL_MS].sum()),
+        )
+
+    def texts(self, known: Mapping[int, KnownStatement]) -> Mapping[int, str]:
+        """Return the text of each query that has a statement among those known, by its place."""
+        found: dict[int, str] = {}
+        for place, number in zip(self.of.tolist(), self.numbers.tolist(), strict=True):
+            if number in known:
+                found[place] = found.get(place) or known[number].text
+        return found
+
+    def order(self, sort: str) -> list[float]:
+        """Return the value of each query by which pages are ordered; what did not run has the least."""
+        calls, total, squares = (self.counts[:, column] for column in (CALLS, TOTAL_MS, SQUARES))
+        if sort == "first_ns":
+            return self.first_ns.tolist()  # type: ignore[no-any-return]
+        if sort in ("mean_ms", "deviation_ms"):
+            ran = np.maximum(calls, np.finfo(float).tiny)
+            mean = total / ran
+            value = mean if sort == "mean_ms" else np.sqrt(np.maximum(squares / ran - mean**2, 0.0))
+            return np.where(calls > 0, value, -np.inf).tolist()  # type: ignore[no-any-return]
+        column = {
+            "total_ms": TOTAL_MS, "calls": CALLS, "rows": ROWS, "blocks": BLOCKS, "temporary_blocks": TEMPORARY_BLOCKS
+        }[sort]  # fmt: skip
+        return self.counts[:, column].tolist()  # type: ignore[no-any-return]
+
+    def totals(
+        self, places: Sequence[int], known: Callable[[Iterable[int]], Mapping[int, KnownStatement]]
+    ) -> list[QueryTotals]:
+        """Return the queries at these places, in this order."""
+        is_wanted = np.isin(self.of, np.array(places, dtype=np.int64))
+        statements = known(self.numbers[is_wanted].tolist())
+        texts = self.texts(statements)
+        seen: dict[int, int] = {}
+        for place, number in zip(self.of[is_wanted].tolist(), self.numbers[is_wanted].tolist(), strict=True):
+            if number in statements:
+                seen[place] = max(seen.get(place, 0), statements[number].seen_ns)
+        return [
+            _totals(
+                self.names[place], texts.get(place, ""), self.counts[place], self.whole_ms,
+                int(self.first_ns[place]), seen.get(place, 0), is_workload=bool(self.is_workload[place]),
+            )
+            for place in places
+        ]  # fmt: skip
 
 
 def life_series(
@@ -79,9 +148,9 @@ def life_series(
     by_start: dict[int, tuple[float, np.ndarray]] = {}
     for slot in sorted(slots, key=lambda slot: slot.start_ns):
         row = slot.counts[np.isin(slot.numbers, numbers)].sum(axis=0)
-        _, before = by_start.get(slot.start_ns, (0.0, np.zeros(6)))
+        _, before = by_start.get(slot.start_ns, (0.0, np.zeros(COLUMNS)))
         by_start[slot.start_ns] = (slot.seconds, before + row)
-    counts = sum((row for _, row in by_start.values()), np.zeros(6))
+    counts = sum((row for _, row in by_start.values()), np.zeros(COLUMNS))
     whole_ms = sum(sample.sums.get(("statement", "total_ms"), 0.0) for sample in busy)
     first = min((each.first_ns for each in statements), default=0)
     seen = max((each.seen_ns for each in statements), default=0)
@@ -162,13 +231,18 @@ def _of_query(chunks: Sequence[bytes], query_id: str, window: Window) -> Iterabl
 
 def _sums(slots: Sequence[Slot]) -> tuple[np.ndarray, np.ndarray]:
     if not any(len(slot.numbers) for slot in slots):
-        return np.zeros(0, dtype=np.int64), np.zeros((0, 6))
+        return np.zeros(0, dtype=np.int64), np.zeros((0, COLUMNS))
     of = np.concatenate([slot.numbers for slot in slots])
     rows = np.concatenate([slot.counts for slot in slots])
     # A store's numbers are dense: to count by them is quicker than to sort them.
     numbers = np.flatnonzero(np.bincount(of))
-    counts = np.column_stack([np.bincount(of, weights=rows[:, column])[numbers] for column in range(6)])
-    return numbers, counts
+    return numbers, _added_up(of, rows, int(numbers[-1]) + 1)[numbers]
+
+
+def _added_up(of: np.ndarray, rows: np.ndarray, places: int) -> np.ndarray:
+    """Return the sums of the rows of each place."""
+    sums = [np.bincount(of, weights=rows[:, column], minlength=places) for column in range(COLUMNS)]
+    return np.column_stack(sums) if places else np.zeros((0, COLUMNS))
 
 
 def _totals(
@@ -202,31 +276,6 @@ def _totals(
 
 def _deviation(calls: float, total: float, squares: float) -> float | None:
     return float(np.sqrt(max(squares / calls - (total / calls) ** 2, 0.0))) if calls else None
-
-
-def _added(before: QueryTotals | None, more: QueryTotals) -> QueryTotals:
-    if before is None:
-        return more
-    squares = sum(
-        (each.deviation_ms or 0.0) ** 2 * each.calls + (each.mean_ms or 0.0) ** 2 * each.calls
-        for each in (before, more)
-    )
-    calls, total = before.calls + more.calls, before.total_ms + more.total_ms
-    return QueryTotals(
-        query_id=before.query_id,
-        text=before.text or more.text,
-        is_workload=before.is_workload or more.is_workload,
-        calls=calls,
-        total_ms=total,
-        mean_ms=total / calls if calls else None,
-        deviation_ms=_deviation(calls, total, squares),
-        rows=before.rows + more.rows,
-        blocks=before.blocks + more.blocks,
-        temporary_blocks=before.temporary_blocks + more.temporary_blocks,
-        share=before.share + more.share,
-        first_ns=min(before.first_ns, more.first_ns),
-        seen_ns=max(before.seen_ns, more.seen_ns),
-    )
 
 
 def _over(row: list[float], column: int) -> float | None:

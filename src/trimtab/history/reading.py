@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -15,7 +16,7 @@ from trimtab.history.facts import ServerFacts
 from trimtab.history.measure import health_of, joined_window, metrics_of, series_of
 from trimtab.history.metrics import METRICS
 from trimtab.history.profiles import databases_of, index_page, io_profile, replication_of, table_page, wait_profile
-from trimtab.history.queries import latency_of, life_series, page_of, plans_of, query_totals, ran_by_id
+from trimtab.history.queries import latency_of, life_series, page_of, plans_of, ran_by_id
 from trimtab.history.sample import Sample
 from trimtab.history.slots import Slot
 from trimtab.history.store import PART, PULSE, RELATIONS, Event, HistoryStore, no_such_server
@@ -75,6 +76,10 @@ class History:
         """Return the window of the last so many seconds."""
         now_ns = self._clock()
         return Window(now_ns - int(seconds * SECOND_NS), now_ns)
+
+    def facts(self, name: str) -> ServerFacts:
+        """Return what is known of a server beside its numbers."""
+        return self._server(name)[1]
 
     def fleet(self, window: Window | None = None) -> Sequence[ServerHealth]:
         """Return all servers by name, with their metrics of a window (the last minute)."""
@@ -144,9 +149,8 @@ class History:
             raise _bad_page(f"there is no order {sort!r}", f"Known are: {', '.join(QUERY_SORTS)}.")
         server, _ = self._server(name)
         slots, measured = self._slots(server, window)
-        totals, rest = query_totals(slots, lambda numbers: self._store.statements(server, numbers))
         return page_of(
-            name, measured, totals, rest,
+            name, measured, slots, partial(self._store.labels, server), partial(self._store.statements, server),
             sort=sort, limit=limit, offset=offset, search=search, is_workload=is_workload,
         )  # fmt: skip
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_COLUMNS = 6
+COLUMNS = 6
+"""So many things are counted of a statement (`model/watched.py` names them)."""
 _SHUFFLED = b"\x02"
 """What bytes begin with whose columns were shuffled; older ones are a zlib stream, which begins with another byte."""
 _ROUNDED_COLUMNS = (1, 2)
@@ -47,10 +48,10 @@ def unpack(tier: int, start_ns: int, seconds: float, active: float, numbers: byt
     """Return the slot of a row, whose bytes `pack` has made, in this version or in the one before."""
     if not numbers.startswith(_SHUFFLED):
         of = np.frombuffer(zlib.decompress(numbers), dtype="<i8")
-        table = np.frombuffer(zlib.decompress(counts), dtype="<f4").reshape(len(of), _COLUMNS).astype(float)
+        table = np.frombuffer(zlib.decompress(counts), dtype="<f4").reshape(len(of), COLUMNS).astype(float)
         return Slot(tier, start_ns, seconds, active, of, table)
     steps = _unpacked(numbers, "<i8", 1)[:, 0]
-    return Slot(tier, start_ns, seconds, active, np.cumsum(steps), _unpacked(counts, "<f4", _COLUMNS).astype(float))
+    return Slot(tier, start_ns, seconds, active, np.cumsum(steps), _unpacked(counts, "<f4", COLUMNS).astype(float))
 
 
 def joined(tier: int, start_ns: int, parts: Sequence[Slot], most: int) -> Slot:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, sele
 
 from trimtab.errors import TrimtabError
 from trimtab.history.facts import ServerFacts, facts_of, facts_text
+from trimtab.history.known import KnownStatement, Label, query_name, statement_of
 from trimtab.history.sample import Sample, joined_samples, pack_sample, sample_groups, unpack_sample
 from trimtab.history.schema import EVENTS, EXECUTIONS, LOGS, SAMPLES, SERVERS, SLOTS, STATEMENTS
 from trimtab.history.slots import Slot, groups, joined, pack, unpack
@@ -29,6 +30,13 @@ PULSE, RELATIONS = range(2)
 PART = 256
 """So many statements stand together in one row."""
 _FIRST_TIER = {PULSE: MINUTE, RELATIONS: HOUR}
+_PAGE = 500
+"""So many statements are asked for by their numbers at once."""
+_LABELS = select(
+    STATEMENTS.c.number, STATEMENTS.c.name, STATEMENTS.c.query_id, STATEMENTS.c.is_workload, STATEMENTS.c.first_ns
+)
+_SLOT_KEY = ("server", "tier", "part", "start_ns")
+_SAMPLE_KEY = ("server", "kind", "tier", "start_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +46,6 @@ class Dialect:
     name: str
     faults: Callable[[], AbstractContextManager[None]]
     lock: Callable[[Connection], None]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownStatement:
-    """A statement that was seen: its number in this store, its id, its text without literals ("" where unknown)."""
-
-    number: int
-    key: StatementKey
-    name: str
-    text: str
-    is_workload: bool
-    first_ns: int
-    seen_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +120,21 @@ class HistoryStore:
 
     def statements(self, server: int, numbers: Iterable[int] | None = None) -> dict[int, KnownStatement]:
         """Return the statements of a server by number: all, or those asked for."""
-        query = select(STATEMENTS).where(STATEMENTS.c.server == server)
-        wanted = None if numbers is None else sorted({int(number) for number in numbers})
-        found: dict[int, KnownStatement] = {}
-        with self.reading() as connection:
-            pages = [None] if wanted is None else [wanted[at : at + 500] for at in range(0, len(wanted), 500)]
-            for page in pages:
-                rows = connection.execute(query if page is None else query.where(STATEMENTS.c.number.in_(page)))
-                found |= {row.number: _statement(row) for row in rows}
-        return found
+        return {row.number: statement_of(row) for row in self._statement_rows(select(STATEMENTS), server, numbers)}
+
+    def labels(self, server: int, numbers: Iterable[int]) -> dict[int, Label]:
+        """Return who statements of a server are, by number; those that are not there are left out."""
+        rows = self._statement_rows(_LABELS, server, numbers)
+        return {
+            number: Label(query_name(name, query_id), bool(is_workload), first_ns)
+            for number, name, query_id, is_workload, first_ns in rows
+        }
 
     def statements_named(self, server: int, name: str) -> list[KnownStatement]:
         """Return the statements of a server that have this id of ours."""
         query = select(STATEMENTS).where(STATEMENTS.c.server == server, STATEMENTS.c.name == name)
         with self.reading() as connection:
-            return [_statement(row) for row in connection.execute(query)]
+            return [statement_of(row) for row in connection.execute(query)]
 
     def add_statements(
         self, connection: Connection, server: int, found: Sequence[KnownStatement]
@@ -200,9 +195,7 @@ class HistoryStore:
                     "numbers": packed[0], "counts": packed[1],
                 }
             )  # fmt: skip
-        for row in rows:
-            self._replace(connection, SLOTS, {name: row[name] for name in ("server", "tier", "part", "start_ns")})
-        connection.execute(insert(SLOTS), rows)
+        self._replace(connection, SLOTS, _SLOT_KEY, rows)
 
     def slots(
         self, server: int, tier: int, begin_ns: int, end_ns: int, part: int | None = None, *,
@@ -227,8 +220,7 @@ class HistoryStore:
             "server": server, "kind": kind, "tier": tier, "start_ns": sample.start_ns, "seconds": sample.seconds,
             "body": pack_sample(sample),
         }  # fmt: skip
-        self._replace(connection, SAMPLES, {name: values[name] for name in ("server", "kind", "tier", "start_ns")})
-        connection.execute(insert(SAMPLES), values)
+        self._replace(connection, SAMPLES, _SAMPLE_KEY, [values])
 
     def samples(
         self, server: int, kind: int, tier: int, begin_ns: int, end_ns: int, *, connection: Connection | None = None
@@ -320,12 +312,20 @@ class HistoryStore:
             connection.execute(insert(LOGS), rows)
 
     @staticmethod
-    def _replace(connection: Connection, table: Any, key: Mapping[str, object]) -> None:
-        """Drop what stands under a key: a clock that was set back gives a time twice."""
-        query = delete(table)
-        for name, value in key.items():
-            query = query.where(table.c[name] == value)
-        connection.execute(query)
+    def _replace(connection: Connection, table: Any, key: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows in place of what stands under their keys: a clock that was set back gives a time twice."""
+        query = delete(table).where(*(table.c[name] == bindparam(f"of_{name}") for name in key))
+        connection.execute(query, [{f"of_{name}": row[name] for name in key} for row in rows])
+        connection.execute(insert(table), rows)
+
+    def _statement_rows(self, query: Any, server: int, numbers: Iterable[int] | None) -> list[Any]:
+        query = query.where(STATEMENTS.c.server == server)
+        if numbers is None:
+            return self._rows(query, None)
+        wanted = sorted({int(number) for number in numbers})
+        pages = [wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)]
+        with self.reading() as connection:
+            return [row for page in pages for row in self._rows(query.where(STATEMENTS.c.number.in_(page)), connection)]
 
     def _rows(self, query: Any, connection: Connection | None) -> list[Any]:
         if connection is not None:
@@ -375,11 +375,6 @@ def _whole(parts: Sequence[Slot]) -> list[Slot]:
         )
         for pieces in by_start.values()
     ]
-
-
-def _statement(row: Any) -> KnownStatement:
-    key = (row.role_oid, row.query_id, bool(row.is_top_level))
-    return KnownStatement(row.number, key, row.name, row.text, bool(row.is_workload), row.first_ns, row.seen_ns)
 
 
 def no_such_server(name: str, known: Sequence[str]) -> TrimtabError:

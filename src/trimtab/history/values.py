@@ -118,7 +118,10 @@ class QueryTotals:
 
 @dataclass(frozen=True, slots=True)
 class QueryPage:
-    """A page of queries; `total` is how many there are in all, `rest` what is not kept one by one."""
+    """A page of queries; `total` is how many there are in all, `rest` what is not kept one by one.
+
+    `other_ms` is the time of statements that are not the workload's: of Trimtab and of monitoring, on the page or not.
+    """
 
     server: str
     window: Window
@@ -128,6 +131,7 @@ class QueryPage:
     offset: int
     queries: Sequence[QueryTotals]
     rest: QueryTotals | None
+    other_ms: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ import numpy as np
 
 from trimtab.errors import LedgerError, TrimtabError
 from trimtab.history.facts import ServerFacts
+from trimtab.history.known import KnownStatement
 from trimtab.history.sample import Sample, joined_samples
 from trimtab.history.slots import Slot
-from trimtab.history.store import PULSE, RELATIONS, HistoryStore, KnownStatement
+from trimtab.history.store import PULSE, RELATIONS, HistoryStore
 from trimtab.history.tiers import LENGTH_NS, MINUTE, RAW, SECOND_NS
 from trimtab.lifecycle.collect_server import Event, Seen
 from trimtab.lifecycle.collecting import Remembered

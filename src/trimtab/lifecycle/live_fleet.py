@@ -15,13 +15,13 @@ import numpy as np
 
 from trimtab.errors import TrimtabError
 from trimtab.history.facts import ServerFacts
+from trimtab.history.known import KnownStatement, Label
 from trimtab.history.measure import health_of, joined_window
 from trimtab.history.metrics import METRICS
 from trimtab.history.profiles import wait_profile
-from trimtab.history.queries import page_of, query_totals
+from trimtab.history.queries import page_of
 from trimtab.history.sample import Sample, joined_samples
 from trimtab.history.slots import Slot
-from trimtab.history.store import KnownStatement
 from trimtab.history.tiers import RAW
 from trimtab.history.values import HistoryEvent, QueryPage, ServerHealth, WaitProfile, Window
 from trimtab.lifecycle.collect_server import Seen
@@ -122,10 +122,12 @@ class LiveFleet:
         """Return the queries that ran in the last minutes, the most first."""
         with self._turn:
             kept = self._servers[name]
-            totals, rest = query_totals(tuple(kept.slots), lambda _: kept.statements)
             begin = kept.slots[0].start_ns if kept.slots else self._clock()
             window = Window(begin, self._clock(), sum(slot.seconds for slot in kept.slots))
-        return page_of(name, window, totals, rest, sort=sort, limit=limit, offset=0, search=search, is_workload=True)
+            return page_of(
+                name, window, tuple(kept.slots), lambda numbers: _labels(kept, numbers), lambda _: kept.statements,
+                sort=sort, limit=limit, offset=0, search=search, is_workload=True,
+            )  # fmt: skip
 
     def query_trail(self, name: str, query_id: str) -> Sequence[tuple[int, float, float | None]]:
         """Return one query's intervals: when each began, its calls a second and their mean in milliseconds."""
@@ -196,3 +198,8 @@ class LiveFleet:
     def _health(self, kept: _Kept) -> ServerHealth:
         whole, window = self._window(kept)
         return health_of(kept.facts, whole, window, self._clock())
+
+
+def _labels(kept: _Kept, numbers: Iterable[int]) -> Mapping[int, Label]:
+    known = kept.statements
+    return {number: known[number].label for number in numbers if number in known}

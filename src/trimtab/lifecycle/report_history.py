@@ -53,7 +53,7 @@ class Looking:
             servers,
             queries,
             self._stretch(changes, servers),
-            (*self._own_load(names), *self._log_written(changes, servers)),
+            (*self._own_load(queries), *self._log_written(changes, servers)),
             tuple(self._on_servers(changes, servers)),
         )
 
@@ -89,16 +89,15 @@ class Looking:
             for query in self.history.top_queries(name, window, limit=MOST_ROWS).queries
         }
 
-    def _own_load(self, names: Sequence[str]) -> tuple[Measured, ...]:
+    def _own_load(self, pages: Sequence[QueryPage]) -> tuple[Measured, ...]:
         """Return what statements that are not the workload's took: those of Trimtab and of other monitoring."""
         window = self.window
-        found = [self.history.top_queries(name, window, limit=MOST_ROWS, is_workload=False) for name in names]
-        measured = sum(page.window.measured_seconds for page in found)
+        measured = sum(page.window.measured_seconds for page in pages)
         source = "pg_stat_statements: statements of Trimtab and of other monitoring"
         if not measured:
             why = "the history has no statements of this window"
             return (Measured("monitoring_load", "share", None, window, source, why),)
-        spent = sum(query.total_ms for page in found for query in page.queries) / 1000
+        spent = sum(page.other_ms for page in pages) / 1000
         return (
             Measured(
                 "monitoring_load", "share", spent / measured, window, source,

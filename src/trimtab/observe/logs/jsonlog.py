@@ -11,6 +11,8 @@ from trimtab.observe.logs.lines import Line
 from trimtab.observe.logs.times import Times
 
 _NO_ERROR = "00000"
+_WHITESPACE = " \t\r\n"
+_decode = json.JSONDecoder().raw_decode
 _TEXTS = (
     "error_severity", "timestamp", "session_id", "dbname", "user", "state_code", "message", "detail", "statement",
     "context", "backend_type",
@@ -42,16 +44,16 @@ class JsonEntries:
         yield from ()
 
     def _entry(self, content: bytes) -> Entry | None:
+        text = content.decode(errors="replace").strip(_WHITESPACE)
         try:
-            told = json.loads(content.decode(errors="replace"))
+            told, end = _decode(text)
         except (ValueError, RecursionError):
             return None
-        if not isinstance(told, dict):
+        if not isinstance(told, dict) or end != len(text):
             return None
-        get = told.get
-        severity, time, session, database, role, sqlstate, message, detail, statement, context, backend = (
-            value if isinstance(value := get(name), str) else "" for name in _TEXTS
-        )
+        severity, time, session, database, role, sqlstate, message, detail, statement, context, backend = [
+            value if isinstance(value, str) else "" for value in map(told.get, _TEXTS)
+        ]
         if not severity:
             return None
         return Entry(
@@ -59,7 +61,7 @@ class JsonEntries:
             session=session or None,
             database=database or None,
             role=role or None,
-            server_query_id=query_id_of(get("query_id")),
+            server_query_id=query_id_of(told.get("query_id")),
             severity=severity,
             sqlstate=sqlstate or _NO_ERROR,
             message=message,

@@ -56,21 +56,21 @@ def said_of(message: str, detail: str) -> Said | None:
         return Said(Kind.LASTED, duration_ms)
     if message.startswith(_PLAN, place):
         return Said(Kind.PLAN, duration_ms, message[place + len(_PLAN) :])
-    said = _statement(message, place, detail)
-    return said._replace(duration_ms=duration_ms) if said is not None else Said(Kind.LEFT_OUT, reason="localized")
+    said = _statement(message, place, detail, duration_ms)
+    return said if said is not None else Said(Kind.LEFT_OUT, reason="localized")
 
 
-def _statement(message: str, place: int, detail: str) -> Said | None:
+def _statement(message: str, place: int, detail: str, duration_ms: float = 0.0) -> Said | None:
     """Return which statement is told from `place` on."""
     if message.startswith(_STATEMENT, place):
         # EXECUTE of a statement that PREPARE made: its text is below.
         if detail.startswith(_PREPARED):
-            return Said(Kind.LASTED, text=detail.removeprefix(_PREPARED), is_prepared=True)
-        return Said(Kind.LASTED, text=message[place + len(_STATEMENT) :])
+            return Said(Kind.LASTED, duration_ms, detail.removeprefix(_PREPARED), is_prepared=True)
+        return Said(Kind.LASTED, duration_ms, message[place + len(_STATEMENT) :])
     if execute := _EXECUTE.match(message, place):
         if execute["fetch"]:
             return Said(Kind.LEFT_OUT, reason="cursor")
-        return Said(Kind.LASTED, text=message[execute.end() :], is_simple=False)
+        return Said(Kind.LASTED, duration_ms, message[execute.end() :], is_simple=False)
     reasons = (reason for word, reason in _LEFT_OUT.items() if message.startswith(word, place))
     reason = next(reasons, None)
     # Only a duration says so; "bind ..." may begin a message of its own.

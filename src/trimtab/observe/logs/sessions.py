@@ -7,7 +7,7 @@ Only ids of texts are kept between messages. Everything that makes no execution 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.model.execution import Execution
@@ -51,22 +51,23 @@ class Sessions:
         self._ids = TextIds()
         self._sessions: dict[str, _Session] = {}
 
-    def take(self, entry: Entry) -> Iterator[Execution]:
-        """Yield the executions that are whole, now that this entry is known."""
+    def take(self, entry: Entry) -> Sequence[Execution]:
+        """Return the executions that are whole, now that this entry is known."""
         is_error = entry.is_error
         said = said_of(entry.message, entry.detail) if not is_error else None
         reason = self._refusal(entry, said, is_error)
+        whole: Sequence[Execution] = ()
         if reason is not None:
             self._left_out[reason] += 1
         elif said is None:
-            yield from self._failed(entry)
+            whole = self._failed(entry)
         elif said.kind is Kind.BEGAN:
             self._begin(entry, said)
         elif said.kind is Kind.PLAN:
-            yield from self._planned(entry, said)
+            whole = self._planned(entry, said)
         else:
-            yield from self._lasted(entry, said)
-        yield from self._forgotten()
+            whole = self._lasted(entry, said)
+        return whole if len(self._sessions) <= _MOST_SESSIONS else (*whole, *self._forgotten())
 
     def look(self) -> Iterator[Execution]:
         """Yield what has waited since before the last look: its other half does not come."""
@@ -109,22 +110,24 @@ class Sessions:
             session.began, session.began_ns = self._ids.of(said.text), entry.time_ns or 0
             session.is_prepared, session.is_old = said.is_prepared, False
 
-    def _failed(self, entry: Entry) -> Iterator[Execution]:
+    def _failed(self, entry: Entry) -> list[Execution]:
         identity = self._ids.of(entry.statement)
         session = None if entry.session is None else self._session(entry.session)
-        duration_ms = None
+        duration_ms: float | None = None
+        whole: list[Execution] = []
         if session is not None:
             if session.held is not None:
-                yield session.held
+                whole.append(session.held)
             if session.began == identity:
                 duration_ms = ((entry.time_ns or 0) - session.began_ns) / _NS_PER_MS
             session.held = session.began = None
         if identity.query_id is None or identity.is_cursor or identity.is_prepare:
             self._left_out[identity.reason or "utility"] += 1
         else:
-            yield _execution(entry, identity.query_id, duration_ms, is_error=True)
+            whole.append(_execution(entry, identity.query_id, duration_ms, is_error=True))
+        return whole
 
-    def _lasted(self, entry: Entry, said: Said) -> Iterator[Execution]:
+    def _lasted(self, entry: Entry, said: Said) -> Sequence[Execution]:
         session = None if entry.session is None else self._session(entry.session)
         identity = self._ids.of(said.text) if said.text else self._begun(entry, said, session)
         is_prepared = said.is_prepared or (not said.text and session is not None and session.is_prepared)
@@ -140,7 +143,8 @@ class Sessions:
             # The server's id is that of the statement EXECUTE.
             own = entry._replace(server_query_id=None) if is_prepared else entry
             execution = _execution(own, identity.query_id, said.duration_ms)
-            yield from self._hold(session, execution, is_simple=said.is_simple and bool(said.text))
+            return self._hold(session, execution, is_simple=said.is_simple and bool(said.text))
+        return ()
 
     def _begun(self, entry: Entry, said: Said, session: _Session | None) -> TextIdentity | str:
         """Return which statement a duration without a text is of, or why that is not known."""
@@ -151,36 +155,33 @@ class Sessions:
             return "no_statement"
         return session.began
 
-    def _planned(self, entry: Entry, said: Said) -> Iterator[Execution]:
+    def _planned(self, entry: Entry, said: Said) -> Sequence[Execution]:
         told = explained(said.text)
         if told is None:
             self._left_out["plan_unread"] += 1
-            return
+            return ()
         identity = self._ids.of(told.text)
         if identity.query_id is None:
             self._left_out[identity.reason] += 1
-            return
+            return ()
         # A cursor is closed by another statement, whose id stands in the entry.
         own_id = told.server_query_id or (None if identity.is_cursor else entry.server_query_id)
         own = entry._replace(server_query_id=own_id)
         execution = _execution(own, identity.query_id, said.duration_ms, plan_shape=told.shape)
         session = None if entry.session is None else self._session(entry.session)
-        yield from self._hold(session, execution, is_simple=False)
+        return self._hold(session, execution, is_simple=False)
 
-    def _hold(self, session: _Session | None, execution: Execution, *, is_simple: bool) -> Iterator[Execution]:
+    def _hold(self, session: _Session | None, execution: Execution, *, is_simple: bool) -> Sequence[Execution]:
         """Bring an execution together with the one that waits, or let it wait in its place."""
         if session is None:
-            yield execution
-            return
+            return (execution,)
         held = session.held
         whole = None if held is None else _whole(held, execution, held_is_simple=session.is_simple)
         if whole is not None:
             session.held = None
-            yield whole
-            return
+            return (whole,)
         session.held, session.is_simple, session.is_old = execution, is_simple, False
-        if held is not None:
-            yield held
+        return () if held is None else (held,)
 
     def _session(self, name: str) -> _Session:
         session = self._sessions.get(name)
@@ -188,12 +189,10 @@ class Sessions:
             session = self._sessions[name] = _Session()
         return session
 
-    def _forgotten(self) -> Iterator[Execution]:
-        """Yield what the oldest session held, where there are too many."""
-        if len(self._sessions) > _MOST_SESSIONS:
-            oldest = self._sessions.pop(next(iter(self._sessions)))
-            if oldest.held is not None:
-                yield oldest.held
+    def _forgotten(self) -> Sequence[Execution]:
+        """Forget the oldest session, and return what it held."""
+        oldest = self._sessions.pop(next(iter(self._sessions)))
+        return () if oldest.held is None else (oldest.held,)
 
 
 def _whole(first: Execution, second: Execution, *, held_is_simple: bool) -> Execution | None:

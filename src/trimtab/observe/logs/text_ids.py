@@ -20,16 +20,18 @@ _FLOAT = r"float\s*+\(\s*+"
 # What begins with a letter and is no name; float is one only without a length.
 _PREFIX = rf"[eEbBxXnN]'|[uU]&['\"]|(?i:{_FLOAT})\d"
 _LEXEMES = re.compile(
-    rf"""(?P<string> [eE]'(?:[^'\\]|\\.|'')*+' | [bBxXnN]?'(?:[^']|'')*+'
-                   | [$](?P<tag>(?:{_LETTER}(?:{_LETTER}|\d)*+)?)[$].*?[$](?P=tag)[$] )
-      | (?P<comment> --[^\n\r]*+ | /\*(?:(?!/\*|\*/).)*+\*/ )
-      | (?P<odd> /\* | ' | "(?!(?:[^"]|"")*+") | [$](?!\d) | [uU]&(?=['"]) )
-      | (?P<kept> (?:"(?:[^"]|"")*+" | [$]\d++ | (?!{_PREFIX}){_LETTER}(?:{_LETTER}|[\d$])*+
-                   | \.(?!\d) | /(?!\*) | -(?!-) | [^A-Za-z0-9_\x80-\U0010ffff'"$./\-])++ | (?i:{_FLOAT})\d++ )
-      | (?P<number> (?:\d[\d_]*+(?:\.[\d_]*+)?|\.\d[\d_]*+)(?:[eE][+-]?\d++)? )
+    rf"""(?P<kept> (?:"(?:[^"]|"")*+" | [$]\d++ | (?!{_PREFIX}){_LETTER}(?:{_LETTER}|[\d$])*+
+                   | \.(?!\d) | /(?!\*) | -(?!-) | [^A-Za-z0-9_\x80-\U0010ffff'"$./\-] | (?i:{_FLOAT})\d++ )++ )?+
+      (?: (?P<string> [eE]'(?:[^'\\]|\\.|'')*+' | [bBxXnN]?'(?:[^']|'')*+'
+                    | [$](?P<tag>(?:{_LETTER}(?:{_LETTER}|\d)*+)?)[$].*?[$](?P=tag)[$] )
+        | (?P<comment> --[^\n\r]*+ | /\*(?:(?!/\*|\*/).)*+\*/ )
+        | (?P<odd> /\* | ' | "(?!(?:[^"]|"")*+") | [$](?!\d) | [uU]&(?=['"]) )
+        | (?P<number> (?:\d[\d_]*+(?:\.[\d_]*+)?|\.\d[\d_]*+)(?:[eE][+-]?\d++)? ) )?+
     """,
     re.VERBOSE | re.DOTALL,
 )
+# A lexeme and all that is kept before it are one match: of ten lexemes, nine are kept.
+_STRING, _COMMENT, _ODD, _NUMBER = (_LEXEMES.groupindex[name] for name in ("string", "comment", "odd", "number"))
 
 
 class _OddTextError(Exception):
@@ -66,10 +68,14 @@ def masked(text: str) -> str:
 
 
 def _mask(found: re.Match[str]) -> str:
-    if found["string"] is not None:
+    kept = found[1] or ""
+    kind = found.lastindex
+    if kind == _NUMBER:
+        return kept + "0"
+    if kind == _STRING:
         # Each kind of string stays itself: N'x' has a type, and only some kinds go on after a newline.
-        return found["string"].partition("'")[0].lower() + "''" if found["tag"] is None else "$$$$"
-    kind = found.lastgroup
-    if kind == "odd":
+        is_tagged = found["tag"] is not None
+        return kept + ("$$$$" if is_tagged else found[_STRING].partition("'")[0].lower() + "''")
+    if kind == _ODD:
         raise _OddTextError
-    return found[0] if kind == "kept" else " " if kind == "comment" else "0"
+    return kept + " " if kind == _COMMENT else kept

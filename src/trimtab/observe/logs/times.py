@@ -14,6 +14,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{3}))? (\S{1,40})")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
 _UTC = frozenset({"UTC", "GMT", "Z", "UCT"})
 _NS = 10**9
+_NS_PER_MS = 10**6
 
 
 class Times:
@@ -25,15 +26,17 @@ class Times:
 
     def read(self, text: str) -> int | None:
         """Return UTC nanoseconds, or None for what is no time or of an unknown zone."""
+        last_second, last_zone, seconds = self._last
+        # Most entries are of the same second as the one before.
+        if text[:19] == last_second and text[19:20] == "." and text[23:] == last_zone and text[20:23].isdecimal():
+            return None if seconds is None else seconds * _NS + int(text[20:23]) * _NS_PER_MS
         found = _TIME.fullmatch(text)
         if found is None:
             return None
         second, ms, zone = found.groups()
-        # Most entries are of the same second as the one before.
-        if self._last[:2] != (second, zone):
-            self._last = (second, zone, self._seconds(second, zone))
-        seconds = self._last[2]
-        return None if seconds is None else seconds * _NS + int(ms or 0) * 1_000_000
+        seconds = self._seconds(second, zone)
+        self._last = (second, f" {zone}", seconds)
+        return None if seconds is None else seconds * _NS + int(ms or 0) * _NS_PER_MS
 
     def _seconds(self, second: str, zone: str) -> int | None:
         try:
@@ -57,7 +60,9 @@ class Times:
 def epoch_ns(text: str) -> int | None:
     """Return UTC nanoseconds of what `%n` writes: seconds with milliseconds since 1970."""
     seconds, _, ms = text.partition(".")
-    return int(seconds) * _NS + int(ms) * 1_000_000 if seconds.isdecimal() and ms.isdecimal() and len(ms) == 3 else None
+    return (
+        int(seconds) * _NS + int(ms) * _NS_PER_MS if seconds.isdecimal() and ms.isdecimal() and len(ms) == 3 else None
+    )
 
 
 def _zone_of(name: str | None) -> ZoneInfo | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -35,6 +37,15 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 # Elsewhere they are new each time; how long one takes says more of the machine than of the code.
 settings.register_profile("developer", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+@pytest.fixture(scope="session")
+def cache_directory() -> Iterator[Path]:
+    """A cache of this session's own: no server's template is shared with the user's."""
+    path = Path(tempfile.mkdtemp(prefix="ttc-")).resolve()
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,6 @@ from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult
 
 from tests.cli.conftest import (  # noqa: F401 - fixtures
-    cache_directory,
     market,
     market_server,
     new_market,

@@ -19,14 +19,6 @@ from trimtab.embedded.processes import end_processes, processes_in
 SYSTEM_BIN = Path(os.environ.get("TRIMTAB_TEST_PG_BIN", "/usr/lib/postgresql/15/bin"))
 
 
-@pytest.fixture(scope="session")
-def cache_directory() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="ttc-"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path)
-
-
 @pytest.fixture
 def run_directory() -> Iterator[Path]:
     """A short path that the serving account can pass through, unlike pytest's own temporary directories."""

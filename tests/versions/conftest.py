@@ -47,13 +47,6 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def cache_directory() -> Iterator[Path]:
-    path = private_directory("ttc-")
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="session")
 def places(cache_directory: Path) -> Iterator[Path]:
     path = private_directory("tts-")
     with pytest.MonkeyPatch.context() as patch:

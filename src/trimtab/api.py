@@ -32,7 +32,7 @@ from trimtab.api_anchors import (
     verify_anchors,
 )
 from trimtab.api_approvals import apply_approved, waiting_approvals
-from trimtab.api_changes import change_detail, changes_board, changes_page, entry_proof, ledger_viewer
+from trimtab.api_changes import change_detail, changes_board, changes_page, entry_proof, kept_advice, ledger_viewer
 from trimtab.api_history import METRICS, QUERY_SORTS, history_place, open_history, query_marks, retention_of
 from trimtab.api_locks import lock_plan, plan_locks, review_locks, unlock_plan
 from trimtab.api_security import (
@@ -114,6 +114,7 @@ __all__ = [
     "export_anchor_key",
     "get_spec",
     "history_place",
+    "kept_advice",
     "ledger_viewer",
     "lock_plan",
     "open_history",

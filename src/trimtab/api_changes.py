@@ -13,6 +13,7 @@ from trimtab.errors import UsageError
 if TYPE_CHECKING:
     from trimtab.lifecycle.board import Board, CardPage
     from trimtab.lifecycle.change_detail import ChangeDetail
+    from trimtab.lifecycle.kept_advice import KeptAdvice
     from trimtab.lifecycle.ledger_view import LedgerView, LedgerViewer
     from trimtab.lifecycle.proving import Inclusion
 
@@ -105,6 +106,18 @@ def entry_proof(seq: int, *, ledger_path: Path | None = None) -> Inclusion:
     from trimtab.lifecycle.proving import inclusion
 
     return inclusion(_path(ledger_path), seq)
+
+
+def kept_advice(
+    *, database: str | None = None, limit: int = 20, ledger_path: Path | None = None
+) -> tuple[KeptAdvice, ...]:
+    """Return what is kept of the advices on indexes, the newest first: frontiers, chosen indexes, proofs.
+
+    `database` is what the server calls it. The newest twenty are kept; what cannot be read is left out.
+    """
+    from trimtab.lifecycle.kept_advice import kept_advice as kept
+
+    return kept(_path(ledger_path), database=database, limit=limit)
 
 
 def _view(view: LedgerView | None, ledger_path: Path | None) -> LedgerView:

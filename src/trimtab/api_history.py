@@ -42,6 +42,7 @@ from trimtab.history.values import (
 if TYPE_CHECKING:
     from trimtab.config import HistoryKept
     from trimtab.history.reading import History
+    from trimtab.lifecycle.ledger_view import LedgerView
     from trimtab.lifecycle.query_marks import Mark
 
 __all__ = [
@@ -84,16 +85,27 @@ def history_place(ledger_path: Path, store: str | None = None) -> Path | str:
     return store if store is not None else ledger_path.with_name(HISTORY_NAME)
 
 
-def query_marks(query_id: str, window: Window, *, ledger_path: Path | None = None) -> Sequence[Mark]:
-    """Return what to mark in one query's life: changes made and taken back, alarms, plans that became others.
+def query_marks(
+    query_id: str,
+    window: Window,
+    *,
+    ledger_path: Path | None = None,
+    system_identifier: str | None = None,
+    database: str = "",
+    view: LedgerView | None = None,
+) -> Sequence[Mark]:
+    """Return what to mark in one query's life: changes that touch it, made and taken back, anchors, alarms, plans.
 
-    Of changes those whose trial had the query; of what watchers saw what they say of it. The oldest first. Raises
-    LedgerError.
+    A change touches a query when its trial measured it, when a lock of its holds the query's plan, or when it was
+    proposed for it: each mark has that as its evidence. The oldest first; of one server and database where they are
+    given, by the server's own identifier and name. `view` is the ledger where it was read already. Raises LedgerError.
     """
-    from trimtab.lifecycle.query_marks import marks
+    from trimtab.lifecycle.query_marks import Where, marks
     from trimtab.paths import ledger_path as own_ledger
 
-    return marks(ledger_path or own_ledger(), query_id, window)
+    path = view.path if view is not None else ledger_path or own_ledger()
+    where = Where(system_identifier, database)
+    return marks(path, query_id, window, where=where, entries=None if view is None else view.entries)
 
 
 def retention_of(kept: HistoryKept) -> Retention:

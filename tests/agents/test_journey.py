@@ -70,6 +70,13 @@ async def test_a_whole_workload_is_searched_and_what_is_proven_waits(place: Plac
         advised = told(await client.call_tool("index_advise", {"database": "shop", "workload": "current"}))
         assert advised["indexes"]
         assert advised["cost_after"] < advised["cost_before"]
+        assert [point["cost"] for point in advised["frontier"]][-1] == pytest.approx(advised["cost_after"], rel=0.01)
+        kept = told(await client.call_tool("index_advise", {"database": "shop", "kept": True}))
+        assert kept["run_id"] == advised["run_id"]
+        costs, expected = ([point["cost"] for point in each["frontier"]] for each in (kept, advised))
+        assert costs == pytest.approx(expected, abs=1e-3)
+        assert [each["statement"] for each in kept["indexes"]] == [each["statement"] for each in advised["indexes"]]
+        assert kept["computed_at"] <= advised["computed_at"]
     assert place.market.definitions() == before
 
 

@@ -52,6 +52,7 @@ async def _fleet(client: Client) -> None:
         found = {each["now"]["database"]: each["now"]["why_not"] for each in monitored["databases"]}
         assert found == {"shop": "", "gone": "source.unreachable"}
         assert {each["collected"]["state"] for each in monitored["databases"]} == {"not collected"}
+        assert (monitored["applied_changes"], monitored["compliant_share"]) == (0, None)
     assert refused(await client.call_tool("health", {"database": "gone"})) == "source.unreachable"
 
 
@@ -88,6 +89,7 @@ async def _rules(client: Client) -> None:
 async def _records(client: Client) -> None:
     assert told(await client.call_tool("ledger_verify"))["verified"]
     assert told(await client.call_tool("change_status"))["changes"] == []
+    assert refused(await client.call_tool("index_advise", {"database": "shop", "kept": True})) == "mcp.not_advised"
     assert told(await client.call_tool("anchors_check", {"database": "shop"}))["anchors"] == []
     assert refused(await client.call_tool("security_diff", {"database": "shop"})) == "security.no_baseline"
     assert refused(await client.call_tool("change_status", {"change_id": "s-0123456789"})) == "approval.unknown"

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 import trimtab
-from trimtab.report.kept_advice import kept_advice
+from trimtab.lifecycle.kept_advice import kept_advice
 
 from .market import READS, SPECIFICATION, Market
 from .program import Program
@@ -59,7 +60,7 @@ def test_what_is_asked_for_bounds_the_choice(market: Market, program: Program, q
     assert {index["outcome"] for index in plain["indexes"]} == {"untried"}
     assert (plain["lower_bound"], plain["gap"], plain["unit"], plain["lab"]) == (None, None, "cost", "none")
     kept = kept_advice(program.ledger_path)[0]
-    assert kept.run_id == plain["run_id"]
+    assert (kept.run_id, kept.database) == (plain["run_id"], conninfo_to_dict(market.dsn)["dbname"])
     assert [index.strategy_id for index in kept.indexes] == [index["id"] for index in plain["indexes"]]
     assert [point.cost for point in kept.frontier] == pytest.approx([p["cost"] for p in plain["frontier"]], abs=0.001)
     tiny = program.succeed("indexes", market.dsn, *quick, "--no-trial", "--budget", "8kB", "--json").document

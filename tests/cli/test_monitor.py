@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.lifecycle.advised import write_advice
 from trimtab.cli.monitor.app import MonitorApp
 from trimtab.cli.monitor.looking import Looking
 from trimtab.cli.monitor.plain import document_of, text_of
@@ -156,6 +157,22 @@ def test_events_board_and_help_open_and_close(looking: Looking, size: tuple[int,
     assert "there is no ledger yet" in shown(looking, size, "b")
     assert "copy the row" in shown(looking, size, "question_mark")
     assert "servers up" in shown(looking, size, "question_mark", "escape", "e", "escape")
+
+
+@SIZES
+def test_what_storage_for_indexes_buys_is_shown_as_it_was_computed(looking: Looking, size: tuple[int, int]) -> None:
+    assert "not measured: no advice was computed yet" in shown(looking, size, "i")
+    write_advice(looking.reader.ledger_path, name=EVIL)
+    text = shown(looking, size, "i")
+    for told in (
+        "shop, 2001-09-09 01:46:40 UTC, run r-1",
+        "source: trimtab indexes, the planner",
+        "8192 bytes",
+        "9.5 to 1.5",
+    ):
+        assert told in text, told
+    assert "evil\\x1b[2J" in text
+    assert all(len(line) <= size[0] for line in text.splitlines())
 
 
 def test_servers_are_sorted_and_filtered(looking: Looking) -> None:

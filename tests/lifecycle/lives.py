@@ -137,12 +137,19 @@ def _end(run: Journal, ended: Strategy, outcome: Outcome, note: str = "") -> Non
     run.settled(Life(ended, outcome=outcome, note=note))
 
 
-def _apply(ledger: Ledger, made: Strategy, change: Change, intent: str, *, reverts: str | None = None) -> None:
+def intent_body(strategy_id: str, change: Change, intent: str) -> dict[str, object]:
+    """What the ledger is told before a change is made."""
     assert isinstance(change, CreateIndex | DropIndex)
     inverse = change.inverse(None)  # type: ignore[arg-type]  # an index's needs no snapshot
-    body: dict[str, object] = {"intent_id": intent, "strategy_id": made.id, "database": DATABASE, "session": {}}
-    body |= {"change": change_to_dict(change), "inverse": change_to_dict(inverse)}
-    body |= {"change_digest": change_digest(change), "spec_digest": SPEC_DIGEST}
+    return {
+        "intent_id": intent, "strategy_id": strategy_id, "database": DATABASE, "session": {},
+        "change": change_to_dict(change), "inverse": change_to_dict(inverse),
+        "change_digest": change_digest(change), "spec_digest": SPEC_DIGEST,
+    }  # fmt: skip
+
+
+def _apply(ledger: Ledger, made: Strategy, change: Change, intent: str, *, reverts: str | None = None) -> None:
+    body = intent_body(made.id, change, intent)
     intended, done = Kind.APPLY_INTENDED, Kind.APPLY_DONE
     if reverts is not None:
         body["reverts"] = reverts

@@ -1,4 +1,4 @@
-"""The six groups and one query's marks say what the ledger and the servers tell, and nothing else."""
+"""The six groups say what the ledger and the servers tell, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from trimtab import api
 from trimtab.history.facts import ServerFacts
 from trimtab.history.measure import health_of
 from trimtab.history.sample import Name, Sample
 from trimtab.history.values import ServerHealth, Window
+from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.dashboard import Figure, Watched, dashboard
 from trimtab.lifecycle.dashboard_reading import DashboardReader
 from trimtab.lifecycle.ledger_figures import LedgerFigures, ledger_figures
 
-from .lives import Lives, write_lives
+from .advised import write_advice
+from .lives import Lives, create, intent_body, write_lives
 
 NOW = 1_790_000_000 * 10**9
 WINDOW = Window(NOW - 10 * 10**9, NOW, 10.0)
@@ -55,17 +56,6 @@ def test_the_ledger_tells_what_stands_and_what_it_gained(lives: Lives) -> None:
     [gain] = found.gains
     assert gain == pytest.approx(1 - 1.25 / 9.5)
     assert (found.predicted, found.covered) == (5, 4)  # of one the trial was slower than was predicted
-    assert (found.intended, found.compliant) == (2, 2)
-
-
-def test_a_change_without_a_verdict_of_its_own_specification_is_not_compliant(lives: Lives) -> None:
-    with Ledger.open(lives.path) as ledger:
-        entries = tuple(ledger.entries())
-    other = [
-        replace(entry, body={**entry.body, "spec_digest": "6" * 64}) if entry.kind == "apply_intended" else entry
-        for entry in entries
-    ]
-    assert ledger_figures(other).compliant == 0
 
 
 def test_the_groups_are_six_and_every_figure_says_where_it_is_from_or_why_it_is_not_there(tmp_path: Path) -> None:
@@ -89,6 +79,39 @@ def test_the_reader_sees_the_ledger_and_reads_it_again_when_it_has_grown(lives: 
     board = reader.board(5)
     assert board is not None
     assert sum(column.total for column in board.columns) == 8
+
+
+def test_compliance_is_a_second_look_at_what_was_applied_and_says_of_how_many_the_rules_were_at_hand(
+    lives: Lives, tmp_path: Path
+) -> None:
+    def compliance(spec: Path | None = None) -> Figure:
+        board = DashboardReader(lives.path, spec).read([], calls_of_a_day=None, at_ns=NOW, window_seconds=10.0)
+        return next(figure for figure in board.groups[0].figures if figure.name == "compliance")
+
+    assert compliance().value == 1.0
+    assert "newest 2 judged again, for 0 the specification is at hand" in compliance().source
+    with Ledger.open(lives.path) as ledger:  # before which no verdict stands
+        ledger.append(Kind.APPLY_INTENDED, intent_body("s-0000000009", create("o9", "z"), "i9"), run_id="r-1")
+        ledger.append(Kind.APPLY_DONE, {"intent_id": "i9", "seconds": 0.5}, run_id="r-1")
+    assert compliance().value == pytest.approx(2 / 3)
+    nothing = DashboardReader(tmp_path / "none" / "ledger.db").read(
+        [], calls_of_a_day=None, at_ns=NOW, window_seconds=10.0
+    )
+    figure = next(figure for figure in nothing.groups[0].figures if figure.name == "compliance")
+    assert (figure.value, figure.why) == (None, "there is no ledger yet")
+
+
+def test_what_the_newest_advice_on_indexes_saves_is_told_with_its_time_and_source(lives: Lives) -> None:
+    def advised() -> Figure:
+        board = DashboardReader(lives.path).read([], calls_of_a_day=None, at_ns=NOW, window_seconds=10.0)
+        return next(figure for figure in board.groups[1].figures if figure.name == "index_advice")
+
+    assert advised().value is None
+    assert "`trimtab indexes`" in advised().why
+    write_advice(lives.path, at_ns=10**18, cost_after=4.75)
+    write_advice(lives.path, at_ns=10**18 + 1, cost_after=1.9)
+    assert advised().value == pytest.approx(0.8)
+    assert advised().source == "trimtab indexes, 2001-09-09 01:46 UTC, shop: the planner, on the statistics twin"
 
 
 def test_compliance_can_be_left_out(lives: Lives) -> None:
@@ -126,14 +149,3 @@ def test_watchers_that_do_not_run_say_nothing() -> None:
     assert found["sigma_level"].value is None
     steady = figures([], watched=(replace(running, looks=1_000_000), replace(running, looks=0, breaches=0)))
     assert steady["sigma_level"].value == pytest.approx(4.53, abs=0.01)
-
-
-def test_changes_are_marked_in_the_life_of_the_queries_that_they_were_tried_for(lives: Lives) -> None:
-    everything = Window(0, 1 << 62)
-    marks = api.query_marks("q1", everything, ledger_path=lives.path)
-    assert [(mark.kind, mark.strategy_id) for mark in marks] == [
-        ("applied", lives.kept), ("applied", lives.reverted), ("reverted", lives.reverted),
-    ]  # fmt: skip
-    assert {mark.database for mark in marks} == {"shop"}
-    assert api.query_marks("q2", everything, ledger_path=lives.path) == []
-    assert api.query_marks("q1", Window(0, 1), ledger_path=lives.path) == []

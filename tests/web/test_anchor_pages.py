@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.anchor.anchors import anchor, counted, level
+from tests.lifecycle.advised import write_advice
 from tests.lifecycle.lives import HOSTILE
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import keep, store_of
-from trimtab.report.kept_advice import DIRECTORY, FORMAT, kept_advice
+from trimtab.lifecycle.kept_advice import DIRECTORY, kept_advice
 from trimtab.web.site import SiteOptions
 
 from .conftest import Place
@@ -61,23 +61,21 @@ def test_the_api_has_the_same_anchors_and_says_nothing_of_where_they_are(anchore
 def test_kept_advice_is_shown_with_its_frontier_and_what_is_none_is_left_out(
     place: Place, browse: Callable[[SiteOptions], TestClient]
 ) -> None:
-    directory = place.lives.path.parent / DIRECTORY
-    directory.mkdir()
-    index = {
-        "strategy_id": place.lives.kept, "name": HOSTILE, "kind": "btree", "size_bytes": 8192, "value": 5.0,
-        "outcome": "proven",
-    }  # fmt: skip
-    points = [{"size_bytes": 0, "cost": 9.5, "indexes": 0}, {"size_bytes": 8192, "cost": 1.5, "indexes": 1}]
-    held = {
-        "format": FORMAT, "run_id": "r-1", "at_ns": str(10**18), "unit": "ms", "cost_before": 9.5, "cost_after": 1.5,
-        "size_bytes": 8192, "gap": 0.0, "health_score": 97.0, "frontier": points, "indexes": [index],
-    }  # fmt: skip
-    (directory / "1.json").write_text(json.dumps(held), "utf-8")
-    (directory / "2.json").write_text("no JSON", "utf-8")
-    assert [each.run_id for each in kept_advice(place.lives.path)] == ["r-1"]
     client = browse(place.options)
+    nothing = client.get("/indexes").text
+    assert "not measured" in nothing
+    assert "trimtab indexes --database NAME" in nothing
+    write_advice(place.lives.path, strategy_id=place.lives.kept, name=HOSTILE, database=HOSTILE)
+    write_advice(place.lives.path, run_id="r-0", at_ns=10**17, database=None)
+    (place.lives.path.parent / DIRECTORY / "2.json").write_text("no JSON", "utf-8")
+    assert [each.run_id for each in kept_advice(place.lives.path)] == ["r-1", "r-0"]
+    assert [each.run_id for each in kept_advice(place.lives.path, database=HOSTILE)] == ["r-1"]
+    listed = client.get("/api/v1/advice").json()
+    assert [(each["run_id"], each["at_ns"]) for each in listed] == [("r-1", str(10**18)), ("r-0", str(10**17))]
+    assert [point["cost"] for point in listed[0]["frontier"]] == [9.5, 1.5]
     page = client.get("/indexes").text
     assert "2001-09-09 01:46:40" in page
+    assert "the planner, on the statistics twin" in page
     assert "<script>alert" not in page
     picture = client.get("/indexes/frontier.svg?run=r-1")
     assert picture.status_code == 200

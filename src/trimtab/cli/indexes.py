@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,6 @@ from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
 from trimtab.model.index_wishes import NO_WISHES, IndexWishes
 from trimtab.report.indexes import indexes_document
-from trimtab.report.kept_advice import keep_advice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +84,6 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
             ledger_path=ledger_of(config),
             watcher=watcher,
         )
-    keep_advice(ledger_of(config), advice, time.time_ns())
     if options.period is not None:
         _tell_window(advice, options.period)
     if as_json:

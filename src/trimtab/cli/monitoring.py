@@ -93,7 +93,7 @@ def _looking(asked: Asked, loaded: Config, refresh: float) -> Looking:
     return Looking.at(
         targets_of(asked.databases, loaded),
         refresh_seconds=refresh,
-        reader=DashboardReader(ledger_of(loaded)),
+        reader=DashboardReader(ledger_of(loaded), loaded.defaults.spec),
         history=_history(loaded),
         shows_compliance=asked.shows_compliance,
     )

@@ -8,10 +8,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from trimtab.anchor.stability import LOOKS, stability
 from trimtab.history.values import Metric, ServerHealth
+from trimtab.lifecycle.complied import Complied
+from trimtab.lifecycle.kept_advice import SOURCE, KeptAdvice
 from trimtab.lifecycle.ledger_figures import LedgerFigures
+from trimtab.model.shares import saved_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,20 @@ def dashboard(
     at_ns: int,
     window_seconds: float,
     shows_compliance: bool = True,
+    complied: Complied | None = None,
+    advice: KeptAdvice | None = None,
 ) -> Dashboard:
-    """Return the six groups. `ledger` None is that there is none that can be read."""
+    """Return the six groups. `ledger` None is that there is none that can be read, and so is `complied`.
+
+    `advice` is the newest one on indexes.
+    """
     groups = (
-        Group("status", "Status and compliance", _status(servers, ledger, shows_compliance=shows_compliance)),
-        Group("optimization", "Query optimisation", _optimization(ledger, calls_of_a_day)),
+        Group(
+            "status",
+            "Status and compliance",
+            [*_status(servers, ledger), *([_compliance(complied)] if shows_compliance else ())],
+        ),
+        Group("optimization", "Query optimisation", _optimization(ledger, calls_of_a_day, advice)),
         Group("anchors", "Performance anchors", _anchors(anchors, watched)),
         Group("resources", "Resources", _resources(servers)),
         Group("performance", "Query performance", _performance(servers)),
@@ -83,23 +96,34 @@ def dashboard(
     return Dashboard(at_ns, window_seconds, groups)
 
 
-def _status(servers: Sequence[ServerHealth], ledger: LedgerFigures | None, *, shows_compliance: bool) -> list[Figure]:
+def _status(servers: Sequence[ServerHealth], ledger: LedgerFigures | None) -> list[Figure]:
     up = sum(server.state == "up" for server in servers)
     gains = ledger.gains if ledger is not None else ()
-    figures = [
+    return [
         Figure("servers_up", f"Servers that answer, of {len(servers)}", "", float(up), "the collector"),
         _told(ledger, "databases_changed", "Databases with changes in place", "", lambda found: float(found.databases)),
         _told(ledger, "changes_standing", "Changes in place", "", lambda found: float(found.standing)),
         Figure("improvement", "Time saved by kept changes, average", "ratio", _mean(gains), "ledger: trials in the lab",
                "" if gains else "no change with a trial was kept yet"),
-        _told(ledger, "compliance", "Applied changes that the specification allows", "ratio",
-              lambda found: found.compliant / found.intended if found.intended else None,
-              "nothing was applied yet", "ledger: verdict and intent, same specification"),
     ]  # fmt: skip
-    return [each for each in figures if shows_compliance or each.name != "compliance"]
 
 
-def _optimization(ledger: LedgerFigures | None, calls: float | None) -> list[Figure]:
+def _compliance(complied: Complied | None) -> Figure:
+    """A second evaluation of what was applied, by the specification that governed it; not what was recorded then."""
+    share = None if complied is None else complied.share
+    return Figure(
+        "compliance",
+        "Applied changes that comply, judged again",
+        "ratio",
+        share,
+        "ledger, judged again"
+        if complied is None
+        else f"ledger: the newest {complied.looked} judged again, for {complied.whole} the specification is at hand",
+        "" if share is not None else "there is no ledger yet" if complied is None else "nothing was applied yet",
+    )
+
+
+def _optimization(ledger: LedgerFigures | None, calls: float | None, advice: KeptAdvice | None) -> list[Figure]:
     return [
         Figure("queries_of_a_day", "Executions seen in 24 h", "", calls, "pg_stat_statements, history",
                "" if calls is not None else "no history was written: `trimtab collect` does"),
@@ -112,7 +136,22 @@ def _optimization(ledger: LedgerFigures | None, calls: float | None) -> list[Fig
         _told(ledger, "prediction_coverage", "Trials within their prediction", "ratio",
               lambda found: found.covered / found.predicted if found.predicted else None,
               "no trial had a prediction yet", "ledger: predictions and trials"),
+        _advised(advice),
     ]  # fmt: skip
+
+
+def _advised(advice: KeptAdvice | None) -> Figure:
+    """What the newest advice on indexes promises, as it was computed then: nothing is computed for a look at it."""
+    saved = saved_share(advice.cost_before, advice.cost_after) if advice is not None else None
+    when = "" if advice is None else f"{datetime.fromtimestamp(advice.at_ns / 1e9, UTC):%Y-%m-%d %H:%M} UTC"
+    return Figure(
+        "index_advice",
+        "Cost that the newest index advice saves",
+        "ratio",
+        saved,
+        SOURCE if advice is None else f"trimtab indexes, {when}, {advice.database}: {SOURCE}",
+        "" if saved is not None else "no advice was computed yet: `trimtab indexes` does",
+    )
 
 
 def _anchors(anchors: int | None, watched: Sequence[Watched]) -> list[Figure]:

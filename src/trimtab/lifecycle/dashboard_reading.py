@@ -17,7 +17,9 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.place import server_of
 from trimtab.lifecycle.anchor_chain import standings_of, store_of
 from trimtab.lifecycle.board import Board
+from trimtab.lifecycle.complied import Complied, SecondLooks
 from trimtab.lifecycle.dashboard import Dashboard, Watched, dashboard
+from trimtab.lifecycle.kept_advice import KeptAdvice, kept_advice
 from trimtab.lifecycle.ledger_figures import LedgerFigures, ledger_figures
 from trimtab.lifecycle.ledger_view import LedgerView, LedgerViewer
 from trimtab.lifecycle.watch_file import runs_now
@@ -27,12 +29,17 @@ from trimtab.lifecycle.watch_store import WatchStore
 
 @dataclass(slots=True)
 class DashboardReader:
-    """Reads for one state directory; the ledger is read again only when its last entry is another one."""
+    """Reads for one state directory; the ledger is read again only when its last entry is another one.
+
+    `spec` is the configured specification, by which what was applied under it is judged again.
+    """
 
     ledger_path: Path
+    spec: str | Path | None = None
     _viewer: LedgerViewer | None = None
     _head: str = ""
     _figures: LedgerFigures | None = None
+    _complied: Complied | None = None
     _anchors: int | None = None
 
     def read(
@@ -55,7 +62,13 @@ class DashboardReader:
             at_ns=at_ns,
             window_seconds=window_seconds,
             shows_compliance=shows_compliance,
+            complied=self._complied,
+            advice=next(iter(self.advice(1)), None),
         )
+
+    def advice(self, limit: int) -> Sequence[KeptAdvice]:
+        """Return the newest advices on indexes that are kept."""
+        return kept_advice(self.ledger_path, limit=limit)
 
     def board(self, limit: int) -> Board | None:
         """Return all strategies by the stage that each has reached; None without a ledger. Raises LedgerError."""
@@ -79,6 +92,7 @@ class DashboardReader:
         if view is None or view.head == self._head:
             return
         self._figures = ledger_figures(view.entries)
+        self._complied = SecondLooks(self.ledger_path, self.spec).of(view)
         self._anchors = None
         with suppress(AnchorError), Ledger.open(self.ledger_path) as ledger:  # a level that nobody vouches for is none
             standings = standings_of(store_of(self.ledger_path), ledger)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from trimtab.lifecycle.examine import Examination
 from trimtab.lifecycle.index_limits import index_limits
 from trimtab.lifecycle.journal import opening
+from trimtab.lifecycle.kept_advice import keep_advice
 from trimtab.lifecycle.left_out import with_left_out
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.stages import Stage
@@ -67,6 +68,7 @@ class Advice:
     """
 
     run_id: str
+    database: str
     workload: Workload
     indexes: tuple[ChosenIndex, ...]
     drops: tuple[Life, ...]
@@ -115,16 +117,19 @@ class Advice:
 def advise(request: Request, watcher: Watcher) -> Advice:
     """Return the best set of indexes for the source's workload, within the specification and the request's wishes.
 
-    Raises TrimtabError; UsageError `usage.must_keep` and `usage.must_not` for a name that nothing has.
+    It is kept beside the ledger for whoever looks later. Raises TrimtabError; UsageError `usage.must_keep` and
+    `usage.must_not` for a name that nothing has.
     """
     with ExitStack() as stack:
         workshop = open_workshop(request, watcher, stack)
         workshop.journal.started(opening(workshop.specification, request, workshop.look_again()()))
         try:
-            return _advise(workshop)
+            advice = _advise(workshop)
         except BaseException as error:
             workshop.journal.broke_off(error)
             raise
+    keep_advice(request.ledger_path, advice, time.time_ns())
+    return advice
 
 
 def _advise(workshop: Workshop) -> Advice:
@@ -176,6 +181,7 @@ def _advise(workshop: Workshop) -> Advice:
     selection = choice.selection
     return Advice(
         run_id=workshop.run_id,
+        database=snapshot.server.database,
         workload=with_left_out(workload, trials, is_applying=False),
         indexes=tuple(_chosen(choice, known, lives)),
         drops=tuple(tidying),

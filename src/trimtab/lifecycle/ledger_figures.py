@@ -1,8 +1,8 @@
-"""What the ledger tells of all changes together: what stands, what it gained, whether rules held. Pure."""
+"""What the ledger tells of all changes together: what stands, what it gained, how predictions did. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trimtab.ledger.entry import Entry, Kind
@@ -26,8 +26,6 @@ class LedgerFigures:
     gains: Sequence[float] = ()
     predicted: int = 0
     covered: int = 0
-    intended: int = 0
-    compliant: int = 0
 
 
 def ledger_figures(entries: Iterable[Entry]) -> LedgerFigures:
@@ -36,7 +34,6 @@ def ledger_figures(entries: Iterable[Entry]) -> LedgerFigures:
     settled: dict[tuple[str | None, str], str] = {}
     trials: dict[tuple[str | None, str], Entry] = {}
     predictions: dict[tuple[str | None, str], Entry] = {}
-    verdicts: dict[tuple[str | None, str], Entry] = {}
     for entry in known:
         strategy_id = entry.body.get("strategy_id")
         if not isinstance(strategy_id, str):
@@ -49,8 +46,6 @@ def ledger_figures(entries: Iterable[Entry]) -> LedgerFigures:
                 trials[key] = entry
             case Kind.STRATEGY_PREDICTED:
                 predictions[key] = entry
-            case Kind.STRATEGY_VALIDATED:
-                verdicts[key] = entry
             case _:
                 pass
     made = [each for each in intents(known) if not each.is_revert and each.is_done]
@@ -67,8 +62,6 @@ def ledger_figures(entries: Iterable[Entry]) -> LedgerFigures:
         gains=[gain for key in kept if key in trials and (gain := _gain(trials[key])) is not None],
         predicted=len(measured),
         covered=sum(_is_covered(predictions[key], trials[key]) for key in measured),
-        intended=len(made),
-        compliant=sum(_is_compliant(each.intended, verdicts) for each in made),
     )
 
 
@@ -85,14 +78,3 @@ def _is_covered(prediction: Entry, trial: Entry) -> bool:
     low, high, after = prediction.body.get("low"), prediction.body.get("high"), trial.body.get("after_ms")
     numbers = [each for each in (low, high, after) if isinstance(each, int | float)]
     return len(numbers) == 3 and numbers[0] <= numbers[2] <= numbers[1]
-
-
-def _is_compliant(intended: Entry, verdicts: Mapping[tuple[str | None, str], Entry]) -> bool:
-    """Return whether a verdict by the intent's own specification, written before it, allowed the strategy."""
-    verdict = verdicts.get((intended.run_id, intended.text("strategy_id")))
-    return (
-        verdict is not None
-        and verdict.seq < intended.seq
-        and verdict.body.get("compliant") is True
-        and verdict.body.get("spec_digest") == intended.body.get("spec_digest")
-    )

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from trimtab.anchor.force import Standing
 from trimtab.anchor.stability import LOOKS, stability
-from trimtab.errors import AnchorError, LedgerError, TrimtabError
+from trimtab.errors import AnchorError, LedgerError
 from trimtab.history.reading import History
 from trimtab.history.values import Window
 from trimtab.ledger.entry import Entry, Kind
@@ -20,8 +20,8 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.place import server_of
 from trimtab.lifecycle.anchor_chain import standings_of, store_of
 from trimtab.lifecycle.change_detail import ChangeDetail, detail
+from trimtab.lifecycle.complied import at_hand
 from trimtab.lifecycle.evolving import Evolved, evolutions
-from trimtab.lifecycle.governing import governing
 from trimtab.lifecycle.ledger_view import LedgerView, LedgerViewer
 from trimtab.lifecycle.report_figures import Stretch, analytics, costs
 from trimtab.lifecycle.report_history import Looking, Seen
@@ -30,7 +30,6 @@ from trimtab.lifecycle.second_look import second_look
 from trimtab.lifecycle.watch_identity import DIRECTORY
 from trimtab.lifecycle.watch_store import WatchStore
 from trimtab.model.strategy import Outcome
-from trimtab.spec.specification import Specification
 
 _T = TypeVar("_T")
 
@@ -89,8 +88,8 @@ class _Gathering:
             runs=runs,
             changes=changes,
             looks=second_look(
-                entries, self._specifications(entries), begin_ns=window.begin_ns, end_ns=window.end_ns + 1,
-                database=request.database,
+                entries, at_hand(entries, request.ledger_path, request.spec),
+                begin_ns=window.begin_ns, end_ns=window.end_ns + 1, database=request.database,
             ),
             costs=(*costs(window, changes, ends), *seen.costs),
             on_servers=seen.on_servers,
@@ -120,18 +119,6 @@ class _Gathering:
     def _is_told(self, at_ns: int, database: str) -> bool:
         window = self.request.window
         return window.begin_ns <= at_ns <= window.end_ns and self.request.database in (None, database)
-
-    def _specifications(self, entries: Sequence[Entry]) -> dict[str, Specification]:
-        """Return the specifications that the ledger's runs name and that are at hand as they were, by their digest."""
-        named = {str(entry.body.get("spec_id")) for entry in entries if entry.kind is Kind.RUN_STARTED}
-        found = {}
-        for reference in (self.request.spec, *sorted(named)):
-            try:
-                specification = governing(reference, self.request.ledger_path)
-            except TrimtabError:  # what is not at hand is told as such
-                continue
-            found[specification.digest] = specification
-        return found
 
     def _anchors(self) -> tuple[tuple[Standing, ...], tuple[Evolved, ...]]:
         """Return the anchors of the database, and how it evolved since the first of them."""

@@ -7,6 +7,7 @@ frozen; and where the specification is at hand, what needs no catalog is judged 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,13 +57,21 @@ def second_look(
     begin_ns: int = 0,
     end_ns: int = 1 << 62,
     database: str | None = None,
+    limit: int | None = None,
 ) -> tuple[LookedAt, ...]:
-    """Return every change that was applied in the window, judged again. `specifications` are by their digest."""
+    """Return every change that was applied in the window, judged again; the newest `limit` of them where it is given.
+
+    `specifications` are by their digest.
+    """
     known = _Known(entries)
-    return tuple(
-        _looked_at(intent, known, specifications.get(_text(intent.intended.body.get("spec_digest"))))
+    wanted = [
+        intent
         for intent in known.made
         if begin_ns <= intent.intended.at_ns < end_ns and database in (None, _name(intent))
+    ]
+    return tuple(
+        _looked_at(intent, known, specifications.get(_text(intent.intended.body.get("spec_digest"))))
+        for intent in wanted[-limit if limit else 0 :]
     )
 
 
@@ -71,6 +80,9 @@ class _Known:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.made = [each for each in intents(entries) if not each.is_revert and each.is_done]
+        self.times: dict[tuple[object, ...], list[int]] = {}
+        for each in sorted(self.made, key=lambda made: made.intended.at_ns):
+            self.times.setdefault(_place(each), []).append(each.intended.at_ns)
         self.verdicts: dict[tuple[str | None, str], list[Entry]] = {}
         self.proposed: dict[str, set[str]] = {}
         self.freezes: list[Entry] = []
@@ -98,8 +110,8 @@ class _Known:
 
     def on_the_day_of(self, intent: Intent) -> int:
         """Return how many changes were made of its database in the 24 hours that end with it."""
-        at_ns, database = intent.intended.at_ns, intent.intended.mapping("database")
-        return sum(at_ns - _DAY_NS < each.intended.at_ns <= at_ns and each.is_on(database) for each in self.made)
+        at_ns, times = intent.intended.at_ns, self.times[_place(intent)]
+        return bisect_right(times, at_ns) - bisect_right(times, at_ns - _DAY_NS)
 
 
 def _looked_at(intent: Intent, known: _Known, specification: Specification | None) -> LookedAt:
@@ -200,6 +212,13 @@ def _listed(raw: Json) -> list[Json]:
 def _digests(raw: Json) -> Iterable[str]:
     found = [_change(each) for each in _listed(raw)]
     return [change_digest(each) for each in found if each is not None]
+
+
+def _place(intent: Intent) -> tuple[object, ...]:
+    """Return what tells its database from others: a name counts only where the server has no identifier."""
+    database = intent.intended.mapping("database")
+    system = database.get("system_identifier")
+    return (system, database.get("database_oid")) if system else tuple(map(str, sorted(database.items())))
 
 
 def _name(intent: Intent) -> str:

@@ -97,9 +97,14 @@ class Monitored(Answer):
     read_at: str
     databases: list[MonitoredDatabase]
     spec_id: str
-    applied_changes: int = Field(description="Changes of the ledger that were applied, on all databases.")
+    applied_changes: int = Field(
+        description="Changes that were applied, on all databases, and judged again: the newest 5,000 of the ledger."
+    )
     compliant_share: float | None = Field(
-        description="Share of applied changes whose ledger entries name a compliant verdict; null without any."
+        description="Share of them that comply, by a second evaluation of the ledger's entries; null without any."
+    )
+    judged_by_specification: int = Field(
+        description="Of how many the specification that governed them is at hand: its rules were evaluated anew too."
     )
     next_cursor: str | None
 

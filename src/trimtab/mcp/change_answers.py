@@ -83,11 +83,22 @@ class IndexGone(Answer):
     outcome: str
 
 
+class FrontierPoint(Answer):
+    """What so many bytes of new indexes bring the workload's cost to; no other set of that size does better."""
+
+    size_bytes: int
+    indexes: int
+    cost: float
+
+
 class IndexesAdvised(Answer):
     """The best set of indexes for the workload, with the proof of how good it is. Nothing was applied."""
 
     run_id: str
     database: str
+    computed_at: str
+    source: str
+    frontier: list[FrontierPoint]
     indexes: list[IndexAdvised]
     tidying: list[IndexGone]
     cost_before: float

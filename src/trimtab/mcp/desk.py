@@ -13,6 +13,7 @@ from trimtab.cli.commands import ledger_of
 from trimtab.cli.passwords import conninfo_of
 from trimtab.config import Config, Database, load_config
 from trimtab.errors import ConfigError, UsageError
+from trimtab.lifecycle.complied import SecondLooks
 from trimtab.lifecycle.ledger_view import LedgerViewer
 from trimtab.mcp.bounds import Bounds
 from trimtab.mcp.kept_anchors import KeptAnchors
@@ -26,13 +27,14 @@ CONFIGURED = "configured"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that the tools share. `agent` is told of in what they write; `viewer` and `anchors` read what is new."""
+    """All that the tools share. `agent` is told of in what they write; `viewer`, `anchors`, `looks` read news."""
 
     config: Config
     ledger_path: Path
     agent: Agent
     viewer: LedgerViewer
     anchors: KeptAnchors
+    looks: SecondLooks
     allows_sql: bool = False
     bounds: Bounds = field(default_factory=Bounds)
 
@@ -56,7 +58,8 @@ class Desk:
             ) from None
         path = ledger_of(config)
         viewer = LedgerViewer(path)
-        return cls(config, path, agent, viewer, KeptAnchors(path, viewer), allows_sql)
+        looks = SecondLooks(path, config.defaults.spec)
+        return cls(config, path, agent, viewer, KeptAnchors(path, viewer), looks, allows_sql)
 
     def offering(self, tools_digest: str) -> Desk:
         """Return the desk of an agent that is offered the tools of that digest."""

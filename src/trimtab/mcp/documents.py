@@ -6,10 +6,12 @@ Long lists are cut; what is left out is counted, and is in the run's evidence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from trimtab.api_spec import Compliance, RuleViolation
 from trimtab.lifecycle.approving import Waiting
+from trimtab.lifecycle.kept_advice import SOURCE, KeptAdvice
 from trimtab.mcp import change_answers as told
 from trimtab.mcp.answers import BrokenRule
 from trimtab.model.strategy import Outcome, Strategy
@@ -116,13 +118,51 @@ def trial_told(trial: Mapping[str, Any]) -> told.TrialTold:
     return told.TrialTold(**{key: trial[key] for key in told.TrialTold.model_fields})
 
 
-def indexes_advised(document: Mapping[str, Any], database: str) -> told.IndexesAdvised:
+def kept_advised(
+    advice: KeptAdvice, statements: Mapping[str, Sequence[str]], database: str, computed_at: str
+) -> told.IndexesAdvised:
+    """Return an advice that is kept, as it was computed then; `statements` are those of its strategies, by their id."""
+    return told.IndexesAdvised(
+        run_id=advice.run_id,
+        database=database,
+        computed_at=computed_at,
+        source=SOURCE,
+        frontier=[told.FrontierPoint(**asdict(point)) for point in advice.frontier],
+        indexes=[
+            told.IndexAdvised(
+                strategy_id=index.strategy_id,
+                statement=next((sql for sql in statements.get(index.strategy_id, ()) if index.name in sql), ""),
+                size_bytes=index.size_bytes,
+                value=index.value,
+                write_cost=None,
+                outcome=index.outcome,
+                queries=[],
+            )
+            for index in advice.indexes[:MOST_STRATEGIES]
+        ],
+        tidying=[],
+        cost_before=advice.cost_before,
+        cost_after=advice.cost_after,
+        unit=advice.unit,
+        lower_bound=None,
+        gap=advice.gap,
+        size_bytes=advice.size_bytes,
+        health_score=advice.health_score,
+        problems=[],
+        next_step="It was kept: index_advise with kept false computes one for the database as it is now.",
+    )
+
+
+def indexes_advised(document: Mapping[str, Any], database: str, computed_at: str) -> told.IndexesAdvised:
     """Return the advice of `indexes`."""
     kinds = (("drops", "drop"), ("merges", "merge"), ("rebuilds", "rebuild"))
     tidying = [_gone(each, what) for key, what in kinds for each in document[key]]
     return told.IndexesAdvised(
         run_id=document["run_id"],
         database=database,
+        computed_at=computed_at,
+        source=SOURCE,
+        frontier=[told.FrontierPoint(**point) for point in document["frontier"]],
         indexes=[_index(each) for each in document["indexes"][:MOST_STRATEGIES]],
         tidying=tidying[:MOST_STRATEGIES],
         cost_before=document["cost_before"],

@@ -14,8 +14,7 @@ from typing import Any
 
 from trimtab.apply.switch import KillSwitch
 from trimtab.errors import TrimtabError
-from trimtab.ledger.entry import Kind
-from trimtab.ledger.pending import applied_changes, intents
+from trimtab.ledger.pending import applied_changes
 from trimtab.lifecycle.ledger_view import LedgerView, LedgerViewer
 from trimtab.mcp.answers import Alarm
 from trimtab.report.watching import status_document, stores
@@ -65,18 +64,6 @@ class Noted:
     def is_frozen(self, database: str) -> bool:
         """Return whether changes are frozen there."""
         return any(freeze.database in (None, database) for freeze in self.switch.frozen())
-
-    def applied(self) -> tuple[int, float | None]:
-        """Return how many changes were applied, and the share of them whose strategies were found compliant."""
-        done = [each for each in intents(self.view.entries) if each.is_done and not each.is_revert]
-        verdicts = {
-            (entry.run_id, entry.body.get("strategy_id")): entry.body.get("compliant") is True
-            for entry in self.view.entries
-            if entry.kind is Kind.STRATEGY_VALIDATED
-        }
-        told = {strategy_id: compliant for (_, strategy_id), compliant in verdicts.items()}
-        found = [told.get(each.intended.text("strategy_id"), False) for each in done]
-        return len(done), sum(found) / len(found) if found else None
 
 
 def _alarm(told: Mapping[str, Any]) -> Alarm:

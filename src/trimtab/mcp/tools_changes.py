@@ -6,7 +6,9 @@ proven waits until people have signed it, and a person applies it on the command
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -19,7 +21,7 @@ from pydantic import Field
 from trimtab import api, api_agents
 from trimtab.anchor.force import Standing, reference
 from trimtab.api_spec import Compliance
-from trimtab.errors import AnchorError
+from trimtab.errors import AnchorError, UsageError
 from trimtab.lifecycle.approving import Waiting, find
 from trimtab.mcp import change_answers as told
 from trimtab.mcp.answering import Offer
@@ -27,7 +29,7 @@ from trimtab.mcp.answers import AnchorEntry, AnchorsChecked, JudgedQuery
 from trimtab.mcp.arguments import Budget, Cursor, Database, Limit, Workload
 from trimtab.mcp.bounds import Flood
 from trimtab.mcp.desk import CONFIGURED, Desk
-from trimtab.mcp.documents import indexes_advised, optimized, proposed, refused, trial_told
+from trimtab.mcp.documents import indexes_advised, kept_advised, optimized, proposed, refused, trial_told
 from trimtab.mcp.job import run_job
 from trimtab.mcp.noted import Noted
 from trimtab.mcp.paging import page
@@ -93,14 +95,24 @@ class ChangeTools:
     ) -> told.IndexesAdvised:
         """Choose the best set of indexes, prove how good it is, build and measure it in a lab. Takes minutes."""
         document = await self._job("indexes", ctx, database=database, workload=workload, budget=budget, trial=True)
-        return indexes_advised(document, database)
+        return indexes_advised(document, database, _now())
 
     async def index_advise(
-        self, database: Database, ctx: AnyContext, workload: Workload = None, budget: Budget = None
+        self,
+        database: Database,
+        ctx: AnyContext,
+        workload: Workload = None,
+        budget: Budget = None,
+        kept: Annotated[bool, Field(description="The newest advice that was computed already, at once.")] = False,
     ) -> told.IndexesAdvised:
-        """Choose the best set of indexes by the planner on a statistics twin, without measuring. Takes a minute."""
+        """Choose the best set of indexes by the planner on a statistics twin, without measuring. Takes a minute.
+
+        With kept nothing is computed: the newest advice of the database is told, with when and how it was computed.
+        """
+        if kept:
+            return await anyio.to_thread.run_sync(self._kept_advice, database)
         document = await self._job("indexes", ctx, database=database, workload=workload, budget=budget, trial=False)
-        return indexes_advised(document, database)
+        return indexes_advised(document, database, _now())
 
     async def anchor_performance(
         self,
@@ -230,6 +242,26 @@ class ChangeTools:
             next_cursor=None,
         )
 
+    def _kept_advice(self, database: str) -> told.IndexesAdvised:
+        """Return the newest advice that is kept. Raises UsageError `mcp.not_advised`."""
+        name = self.desk.name_on_server(database) or database
+        found = api.kept_advice(database=name, limit=1, ledger_path=self.desk.ledger_path)
+        if not found:
+            raise UsageError(
+                "not measured: no advice on indexes was computed for this database yet",
+                code="mcp.not_advised",
+                next_step="Call index_advise with kept false, or a person runs `trimtab indexes --database NAME`.",
+            )
+        [advice] = found
+        statements = {index.strategy_id: self._statements_of(index.strategy_id) for index in advice.indexes}
+        return kept_advised(advice, statements, database, _at(advice.at_ns))
+
+    def _statements_of(self, strategy_id: str) -> list[str]:
+        """Return the statements of a strategy, as far as the ledger has them."""
+        with suppress(UsageError):
+            return [change.sql for change in api.change_detail(strategy_id, view=self.desk.viewer.view()).changes]
+        return []
+
     async def _job(self, kind: str, context: AnyContext, *, database: str, **arguments: object) -> dict[str, Any]:
         self.desk.database(database)
         workload = arguments.get("workload")
@@ -287,6 +319,10 @@ def _anchor_entry(standing: Standing, *, is_reference: bool) -> AnchorEntry:
         queries=len(anchor.queries),
         is_reference=is_reference,
     )
+
+
+def _now() -> str:
+    return _at(time.time_ns())
 
 
 def _at(at_ns: int) -> str:

@@ -229,13 +229,14 @@ class DatabaseTools:
         databases, following = page(
             names or self.desk.names, lambda name: self._now(name, view), of=of, cursor=cursor, limit=limit
         )
-        applied, compliant = view.applied()
+        complied = self.desk.looks.of(view.view)
         return Monitored(
             read_at=datetime.now(UTC).isoformat(timespec="seconds"),
             databases=databases,
             spec_id=specification.id,
-            applied_changes=applied,
-            compliant_share=compliant,
+            applied_changes=complied.looked,
+            compliant_share=complied.share,
+            judged_by_specification=complied.whole,
             next_cursor=following,
         )
 

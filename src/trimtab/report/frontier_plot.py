@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from trimtab.lifecycle.kept_advice import KeptAdvice
 from trimtab.report.axes import ValueAxis
 from trimtab.report.figures import printable, size
-from trimtab.report.kept_advice import KeptAdvice
 from trimtab.report.series_plot import STYLE
 
 WIDTH, HEIGHT = 640, 300

@@ -20,6 +20,7 @@ from trimtab.history.values import (
     TablePage,
 )
 from trimtab.lifecycle.board import Board, CardPage
+from trimtab.lifecycle.kept_advice import KeptAdvice
 from trimtab.lifecycle.proving import Inclusion
 from trimtab.version import __version__
 from trimtab.web import reading, reading_fleet
@@ -73,7 +74,7 @@ OPERATIONS = (
         "/query",
         "query",
         reading_fleet.query,
-        reading_fleet.QueryWithChanges,
+        reading_fleet.QueryWithMarks,
         (SERVER, reading_fleet.QUERY, SECONDS),
     ),
     Operation(
@@ -82,6 +83,7 @@ OPERATIONS = (
     Operation(
         "/indexes", "indexes", reading_fleet.indexes, IndexPage, (SERVER, SECONDS, reading_fleet.INDEX_SORT, *_PAGE)
     ),
+    Operation("/advice", "advice", reading_fleet.advice, Sequence[KeptAdvice], (reading_fleet.OF_SERVER,)),
     Operation(
         "/events", "events", reading_fleet.events, Sequence[HistoryEvent], (reading_fleet.OF_SERVER, SECONDS, *_PAGE)
     ),

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
+from trimtab import api
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.history.metrics import METRICS
 from trimtab.history.values import QUERY_SORTS, HistoryEvent
-from trimtab.report.kept_advice import KeptAdvice, kept_advice
+from trimtab.lifecycle.kept_advice import SOURCE
 from trimtab.report.series_plot import Plot, PlotMark, PlotPoint, in_words, series_plot
 from trimtab.web import reading_fleet
 from trimtab.web.asked import SECONDS, SERVER, Parameter
 from trimtab.web.context import Context
 from trimtab.web.pages import picture
-from trimtab.web.reading_fleet import QueryWithChanges
+from trimtab.web.reading_fleet import QueryWithMarks
 
 WINDOWS = ((900, "15 minutes"), (3600, "1 hour"), (86400, "1 day"), (7 * 86400, "7 days"), (30 * 86400, "30 days"))
 FLEET_METRICS = (
@@ -37,7 +38,8 @@ _LETTERS = {
     "counters_reset": "Z",
     "statements_gap": "Z",
 }
-_PLAN, _APPLIED, _TAKEN_BACK = "P", "C", "R"
+_PLAN = "P"
+_MARKS = {"applied": "C", "reverted": "R", "anchored": "N", "alarm": "!", "plan_changed": _PLAN, "plan_back": _PLAN}
 
 
 def fleet(context: Context) -> Response:
@@ -113,7 +115,7 @@ def query(context: Context) -> Response:
 
 
 def query_plot(context: Context) -> Response:
-    """One series of a query, with its plans, the changes, and what happened."""
+    """One series of a query, with its plans, its marks, and what happened to its server."""
     found = reading_fleet.query(context.site, context.asked)
     return picture(series_plot(_query_plot(found, context.asked.text(QUERY_SERIES))))
 
@@ -138,8 +140,8 @@ def server_plot(context: Context) -> Response:
 
 
 def indexes(context: Context) -> Response:
-    """How the indexes of a server are used, and the last advice of `trimtab indexes`: what size buys which cost."""
-    advice = kept_advice(context.site.options.ledger_path)
+    """How the indexes of a server are used, and the advices that are kept: what size buys which cost."""
+    advice = reading_fleet.advice(context.site, context.asked)
     servers: Sequence[object] = []
     page = None
     if context.asked.query.get(SERVER.name):
@@ -151,6 +153,7 @@ def indexes(context: Context) -> Response:
         title="Indexes",
         section="indexes",
         advice=advice,
+        advice_source=SOURCE,
         servers=servers,
         page=page,
         sorts=reading_fleet.INDEX_SORTS,
@@ -163,7 +166,7 @@ def frontier_plot(context: Context) -> Response:
     """The frontier of a kept advice: its number counts from the newest."""
     from trimtab.report.frontier_plot import frontier_plot as drawn
 
-    advice = kept_advice(context.site.options.ledger_path)
+    advice = api.kept_advice(ledger_path=context.site.options.ledger_path)
     run = context.asked.text(Parameter("run", "The run of an advice.", is_needed=True))
     found = next((each for each in advice if each.run_id == run), None)
     if found is None:
@@ -173,7 +176,7 @@ def frontier_plot(context: Context) -> Response:
     return picture(drawn(found))
 
 
-def _query_plot(found: QueryWithChanges, name: str) -> Plot:
+def _query_plot(found: QueryWithMarks, name: str) -> Plot:
     series = found.life.series.get(name)
     if series is None:
         raise UsageError(
@@ -183,8 +186,8 @@ def _query_plot(found: QueryWithChanges, name: str) -> Plot:
         )
     marks = [PlotMark(plan.first_ns, _PLAN, f"plan {plan.shape[:12]} seen first") for plan in found.life.plans]
     marks += [
-        PlotMark(each.at_ns, _APPLIED if each.what == "applied" else _TAKEN_BACK, f"{each.strategy_id} {each.what}")
-        for each in found.changes
+        PlotMark(each.at_ns, _MARKS[each.kind], f"{each.kind.replace('_', ' ')} {each.strategy_id or each.text}")
+        for each in found.marks
     ]
     return Plot(
         f"{name.replace('_', ' ')} of {found.life.totals.query_id} ({series.source})",
@@ -210,7 +213,6 @@ def _detail(detail: Mapping[str, object]) -> str:
 
 
 __all__ = [
-    "KeptAdvice",
     "fleet",
     "frontier_plot",
     "indexes",

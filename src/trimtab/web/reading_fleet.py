@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trimtab import api
 from trimtab.history.metrics import METRICS
 from trimtab.history.values import (
     QUERY_SORTS,
@@ -20,7 +21,8 @@ from trimtab.history.values import (
     ServerStatus,
     TablePage,
 )
-from trimtab.ledger.entry import Kind
+from trimtab.lifecycle.kept_advice import KeptAdvice
+from trimtab.lifecycle.query_marks import Mark
 from trimtab.web.asked import LIMIT, OFFSET, SERVER, Asked, Parameter
 from trimtab.web.site import Site
 
@@ -36,21 +38,11 @@ INDEX_SORT = Parameter("sort", "By what it is ordered, the most first.", otherwi
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeMark:
-    """A change of ours at a moment. `what` is applied or taken back."""
-
-    at_ns: int
-    what: str
-    strategy_id: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueryWithChanges:
-    """A query over time, and the changes of ours that are for it: when each was applied and taken back."""
+class QueryWithMarks:
+    """A query over time, and what happened to it: changes that touch it, anchors that hold it, alarms, plans."""
 
     life: QueryLife
-    changes: Sequence[ChangeMark]
+    marks: Sequence[Mark]
 
 
 def fleet(site: Site, _asked: Asked) -> Sequence[ServerHealth]:
@@ -81,35 +73,16 @@ def queries(site: Site, asked: Asked) -> QueryPage:
     )
 
 
-def query(site: Site, asked: Asked) -> QueryWithChanges:
+def query(site: Site, asked: Asked) -> QueryWithMarks:
     """One query of a server over time."""
     window = asked.window(site.now_ns())
     life = site.history.query(asked.text(SERVER), asked.text(QUERY), window)
-    marks = [mark for mark in change_marks(site, life.totals.query_id) if mark.at_ns >= window.begin_ns]
-    return QueryWithChanges(life, marks)
-
-
-def change_marks(site: Site, query_id: str) -> list[ChangeMark]:
-    """Return when changes that are for a query were applied and taken back, by the ledger. Raises LedgerError."""
-    told = {Kind.APPLY_DONE: "applied", Kind.REVERT_DONE: "taken back"}
-    view = site.ledger()
-    for_query = {
-        entry.text("strategy_id"): str(entry.body.get("title", ""))
-        for entry in view.entries
-        if entry.kind is Kind.STRATEGY_PROPOSED and query_id in _listed(entry.body.get("query_ids"))
-    }
-    marks = {
-        entry.seq: ChangeMark(entry.at_ns, told[entry.kind], life.strategy_id, for_query[life.strategy_id])
-        for life in view.lives
-        if life.strategy_id in for_query
-        for entry in life.entries
-        if entry.kind in told
-    }
-    return [marks[seq] for seq in sorted(marks)]
-
-
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+    facts = site.history.facts(asked.text(SERVER))
+    marks = api.query_marks(
+        life.totals.query_id, window,
+        system_identifier=facts.system_identifier, database=facts.database, view=site.ledger(),
+    )  # fmt: skip
+    return QueryWithMarks(life, marks)
 
 
 def tables(site: Site, asked: Asked) -> TablePage:
@@ -132,6 +105,13 @@ def indexes(site: Site, asked: Asked) -> IndexPage:
         limit=asked.number(LIMIT),
         offset=asked.number(OFFSET),
     )
+
+
+def advice(site: Site, asked: Asked) -> Sequence[KeptAdvice]:
+    """The advices on indexes that are kept, the newest first: of a server's database, or of all. None is computed."""
+    name = asked.optional(OF_SERVER)
+    database = None if name is None else site.history.facts(name).database or None
+    return api.kept_advice(database=database, ledger_path=site.options.ledger_path)
 
 
 def events(site: Site, asked: Asked) -> Sequence[HistoryEvent]:

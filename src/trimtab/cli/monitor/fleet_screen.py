@@ -12,6 +12,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 from trimtab.api_history import ServerHealth
 from trimtab.cli.monitor.board_screen import BoardScreen, EventsScreen
 from trimtab.cli.monitor.groups import group_lines
+from trimtab.cli.monitor.indexes_screen import IndexesScreen
 from trimtab.cli.monitor.look import Look
 from trimtab.cli.monitor.rows import FLEET, FLEET_SORTS, server_cells, sorted_servers
 from trimtab.cli.monitor.server_screen import ServerScreen
@@ -33,6 +34,7 @@ class FleetScreen(Look):
         Binding("d", "groups", "Groups"),
         Binding("b", "board", "Board"),
         Binding("e", "events", "Events"),
+        Binding("i", "indexes", "Indexes"),
     ]
 
     def __init__(self) -> None:
@@ -98,6 +100,10 @@ class FleetScreen(Look):
     def action_events(self) -> None:
         """Open what happened."""
         self.app.push_screen(EventsScreen())
+
+    def action_indexes(self) -> None:
+        """Open what storage for indexes buys."""
+        self.app.push_screen(IndexesScreen())
 
     def action_filter(self) -> None:
         """Ask for words."""

@@ -21,6 +21,7 @@ HELP = """\
   d       the six groups instead of the servers (80 columns)
   b       the lifecycle as a board
   e       what happened
+  i       what storage for indexes buys, as it was computed last
   y       copy the row under the cursor
   + -     look more often, less often
   ?       this help

@@ -76,14 +76,19 @@ class Looking:
         self._board, self._board_due = found, self.tick() + _DASHBOARD_SECONDS
         return found
 
-    def marks(self, query_id: str) -> Sequence[str]:
-        """Return what the ledger and the watchers tell of a query, a line each, the newest first."""
+    def marks(self, server: str, query_id: str) -> Sequence[str]:
+        """Return what the ledger and the watchers tell of a query of a server, a line each, the newest first."""
+        health = self.live.health(server)
         try:
-            found = query_marks(query_id, Window(0, 1 << 62), ledger_path=self.reader.ledger_path)
+            found = query_marks(
+                query_id, Window(0, 1 << 62), ledger_path=self.reader.ledger_path,
+                system_identifier=health.system_identifier, database=health.database,
+            )  # fmt: skip
         except TrimtabError as error:
             return [f"{error} [{error.code}]"]
         return [
-            f"{utc_time(mark.at_ns)} {mark.kind} {mark.text} {mark.strategy_id} ({mark.source}, {mark.database})"
+            f"{utc_time(mark.at_ns)} {mark.kind.replace('_', ' ')} {mark.strategy_id or mark.text}: {mark.evidence}"
+            f" ({mark.source})"
             for mark in reversed(found[-_MOST_MARKS:])
         ]
 

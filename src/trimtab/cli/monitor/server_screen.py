@@ -169,7 +169,7 @@ class QueryScreen(Look):
 
     def on_mount(self) -> None:
         """Read once what the ledger and the watchers tell of it."""
-        self._marks = self.monitor.looking.marks(self.query_id)
+        self._marks = self.monitor.looking.marks(self.server, self.query_id)
 
     def draw(self) -> None:
         """Show the query."""
@@ -196,7 +196,7 @@ class QueryScreen(Look):
             "",
             cut(query.text if query is not None and query.text else "its text is not known", 20_000),
             "",
-            "changes, alarms and plans:",
+            "changes, anchors, alarms and plans:",
             *(cut(mark, width - 4) for mark in self._marks or ("none is known",)),
         ]
         self.query_one("#life", Static).update("\n".join(lines))

@@ -1,4 +1,4 @@
-"""What is kept of an advice of `trimtab indexes` for whoever looks later: its frontier, its indexes, and its proof.
+"""What is kept of an advice on indexes for whoever looks later: its frontier, its indexes, and its proof.
 
 Kept are the newest twenty, in the state directory beside the ledger. It holds names of indexes, sizes and numbers; no
 text of a query, no literal and no row.
@@ -7,9 +7,10 @@ text of a query, no literal and no row.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = "advice"
 FORMAT = "trimtab.advice.kept/v1"
+SOURCE = "the planner, on the statistics twin"
 MOST = 20
 _MOST_BYTES = 1 << 20
 
@@ -50,11 +52,12 @@ class KeptAdvice:
     """One advice. Costs are of the whole workload in `unit`, as the planner sees them on the twin.
 
     `gap` is how far any set of indexes could be better at most, None where it was not proven. `at_ns` is UTC
-    nanoseconds.
+    nanoseconds. `database` is what the server calls it, "" in what an earlier version kept.
     """
 
     run_id: str
     at_ns: int
+    database: str
     unit: str
     cost_before: float
     cost_after: float
@@ -70,6 +73,7 @@ def keep_advice(ledger_path: Path, advice: Advice, at_ns: int) -> None:
     found = KeptAdvice(
         advice.run_id,
         at_ns,
+        advice.database,
         advice.unit,
         advice.cost_before,
         advice.cost_after,
@@ -98,14 +102,22 @@ def keep_advice(ledger_path: Path, advice: Advice, at_ns: int) -> None:
             old.unlink()
 
 
-def kept_advice(ledger_path: Path) -> tuple[KeptAdvice, ...]:
-    """Return what is kept, the newest first. What cannot be read is left out."""
-    found = []
+def kept_advice(ledger_path: Path, *, database: str | None = None, limit: int = MOST) -> tuple[KeptAdvice, ...]:
+    """Return what is kept, the newest first; of one database, or of all. What cannot be read is left out."""
+    return tuple(islice((each for each in _kept(ledger_path) if database in (None, each.database)), limit))
+
+
+def _kept(ledger_path: Path) -> Iterator[KeptAdvice]:
+    paths: list[Path] = []
     with suppress(OSError):
-        for path in sorted((ledger_path.parent / DIRECTORY).glob("*.json"), reverse=True)[:MOST]:
-            with suppress(OSError, ValueError, KeyError, TypeError, RecursionError), path.open("rb") as file:
-                found.append(_read(json.loads(file.read(_MOST_BYTES))))
-    return tuple(found)
+        paths = sorted((ledger_path.parent / DIRECTORY).glob("*.json"), reverse=True)
+    for path in paths[:MOST]:
+        try:
+            with path.open("rb") as file:
+                found = _read(json.loads(file.read(_MOST_BYTES)))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+        yield found
 
 
 def _read(held: Mapping[str, object]) -> KeptAdvice:
@@ -118,6 +130,7 @@ def _read(held: Mapping[str, object]) -> KeptAdvice:
     return KeptAdvice(
         str(held["run_id"]),
         int(str(held["at_ns"])),
+        str(held.get("database", "")),
         str(held["unit"]),
         float(str(held["cost_before"])),
         float(str(held["cost_after"])),

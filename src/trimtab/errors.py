@@ -8,6 +8,7 @@
     │   ├── SecurityError     a security baseline is missing, or not what was signed
     │   ├── SpecError         a specification cannot be used
     │   └── WorkloadError     no usable workload
+    │       └── EmptyWorkloadError  nothing of it can be used, each statement for a reason of its own
     ├── SourceError         the source server cannot be used               exit 3
     ├── LabError            the lab or the twin cannot be used             exit 4
     │   └── EmbeddedError     an embedded server cannot be started or kept
@@ -24,6 +25,8 @@ Exit 0 is success, 1 an internal fault, 130 an interrupt (Ctrl-C), 143 a SIGTERM
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class TrimtabError(Exception):
@@ -42,7 +45,7 @@ class TrimtabError(Exception):
         self.next_step = next_step
         self.done: object = None
 
-    def as_dict(self) -> dict[str, str | int]:
+    def as_dict(self) -> dict[str, object]:
         """Return the error as the `--json` faces print it."""
         return {
             "code": self.code,
@@ -80,6 +83,22 @@ class SpecError(UsageError):
 
 class WorkloadError(UsageError):
     """There is no workload to work on."""
+
+
+class EmptyWorkloadError(WorkloadError):
+    """Nothing of a workload can be used; the code is `workload.empty`.
+
+    `left_out` has the name of each of its statements, the code of why it was left out, and the reason in words.
+    """
+
+    def __init__(self, message: str, *, next_step: str, left_out: Iterable[tuple[str, str, str]]) -> None:
+        super().__init__(message, code="workload.empty", next_step=next_step)
+        self.left_out = tuple(left_out)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error, and what was left out, as the `--json` faces print it."""
+        named = [{"name": name, "code": code, "reason": reason} for name, code, reason in self.left_out]
+        return {**super().as_dict(), "skipped": named}
 
 
 class SourceError(TrimtabError):

@@ -297,6 +297,37 @@ def test_queries_that_cannot_be_planned_are_left_out_and_the_others_are_explaine
     program.assert_nothing_left()
 
 
+def test_a_workload_of_which_nothing_can_be_planned_ends_with_the_reason_of_each(
+    market: Market, program: Program, tmp_path: Path
+) -> None:
+    workload = tmp_path / "bad.sql"
+    workload.write_text(
+        f"-- name: no function\nSELECT absent('{CANARY}') FROM orders;\n-- name: no table\nSELECT * FROM gone;\n"
+    )
+    file = tmp_path / "market.twin"
+    program.succeed("twin", "export", market.dsn, "--out", file)
+    explain = ("twin", "explain", "--workload", workload, "--set", "work_mem=1MB")
+    for command in (
+        ("twin", "check", market.dsn, "--workload", workload),
+        (*explain, market.dsn),
+        (*explain, "--from", file),
+    ):
+        told = program.run(*command)
+        _refused(told, 2, "workload.empty")
+        assert "left out: no function: " in told.stderr
+        assert "left out: no table: " in told.stderr
+        error = program.run(*command, "--json").document["error"]
+        assert (error["code"], error["exit_code"]) == ("workload.empty", 2)
+        assert [(one["name"], one["code"]) for one in error["skipped"]] == [
+            ("no function", "query.unplannable"),
+            ("no table", "query.unplannable"),
+        ]
+        assert "42883" in error["skipped"][0]["reason"]
+        assert "42P01" in error["skipped"][1]["reason"]
+        assert CANARY not in told.stdout + told.stderr + json.dumps(error)
+    program.assert_nothing_left()
+
+
 def test_names_that_are_taken_are_told_and_nothing_counts_as_used(
     market: Market, program: Program, workload: Path, tmp_path: Path
 ) -> None:

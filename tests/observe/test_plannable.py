@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from trimtab.db.connection import Connection
-from trimtab.errors import WorkloadError
+from trimtab.errors import EmptyWorkloadError
 from trimtab.model.workload import Query, QueryKind, Workload
 from trimtab.observe.plannable import check_plannable
 
@@ -57,10 +57,18 @@ def test_a_role_without_the_right_to_write_keeps_the_writes_of_tables_it_may_rea
     assert all("42501" in skipped.reason for skipped in found.skipped)
 
 
-def test_a_workload_of_which_nothing_is_left_is_refused(conn: Connection) -> None:
-    with pytest.raises(WorkloadError) as caught:
-        check(conn, query("SELECT * FROM gone"))
+def test_a_workload_of_which_nothing_is_left_is_refused_with_the_reason_of_each(conn: Connection) -> None:
+    texts = ("SELECT * FROM gone", "SELECT absent('Sesame')")
+    with pytest.raises(EmptyWorkloadError) as caught:
+        check(conn, *map(query, texts))
     assert caught.value.code == "workload.empty"
+    assert [(name, code) for name, code, _ in caught.value.left_out] == [(text, "query.unplannable") for text in texts]
+    for (_, _, reason), found in zip(caught.value.left_out, ("42P01", "42883"), strict=True):
+        assert found in reason
+        assert "Sesame" not in reason
+    assert [skipped["reason"] for skipped in caught.value.as_dict()["skipped"]] == [  # type: ignore[attr-defined]
+        reason for _, _, reason in caught.value.left_out
+    ]
 
 
 def test_progress_counts_every_query(conn: Connection) -> None:

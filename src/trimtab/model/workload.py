@@ -67,6 +67,11 @@ class Skipped:
     code: str
     reason: str
 
+    @property
+    def why(self) -> tuple[str, str, str]:
+        """Its name, the code, and the reason in words."""
+        return self.name, self.code, self.reason
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:

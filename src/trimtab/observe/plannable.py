@@ -6,14 +6,14 @@ long as it may read the tables: it is planned on the twin and run in the lab. No
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from trimtab.db.connection import Connection
 from trimtab.db.explain import explain
 from trimtab.db.failures import ServerError
 from trimtab.db.parser import UnreadableSqlError, parse
-from trimtab.errors import SourceError, WorkloadError
+from trimtab.errors import EmptyWorkloadError, SourceError, WorkloadError
 from trimtab.model.workload import Query, Skipped, Workload
 from trimtab.observe.names import relations_of
 from trimtab.observe.reading import read
@@ -31,7 +31,7 @@ def check_plannable(
 
     As `query.timeout` where they waited too long, for the lock of another session mostly. `progress` is told (done,
     total). The connection's statement_timeout limits each. Raises SourceError when the server
-    is lost, and WorkloadError `workload.empty` when nothing is left.
+    is lost, and EmptyWorkloadError when nothing is left.
     """
     kept: list[Query] = []
     skipped: list[Skipped] = []
@@ -43,9 +43,10 @@ def check_plannable(
             kept.append(planned)
         else:
             skipped.append(_skipped(query, planned))
+    every = (*workload.skipped, *skipped)
     if not kept:
-        raise _empty(skipped)
-    return replace(workload, queries=tuple(kept), skipped=(*workload.skipped, *skipped))
+        raise _empty(len(skipped), every)
+    return replace(workload, queries=tuple(kept), skipped=every)
 
 
 def _planned(conn: Connection, query: Query) -> Query | SourceError | WorkloadError:
@@ -87,10 +88,10 @@ def _skipped(query: Query, error: SourceError | WorkloadError) -> Skipped:
     return Skipped(query.name, query.normalized_text, query.weight, code, str(error))
 
 
-def _empty(skipped: list[Skipped]) -> WorkloadError:
-    found = f"; the first: {skipped[0].reason}" if skipped else ""
-    return WorkloadError(
-        f"there is no workload: none of its {len(skipped)} queries can be planned on this database{found}",
-        code="workload.empty",
+def _empty(unplanned: int, every: Sequence[Skipped]) -> EmptyWorkloadError:
+    found = f"; the first: {every[-unplanned].reason}" if unplanned else ""
+    return EmptyWorkloadError(
+        f"there is no workload: none of its {unplanned} queries can be planned on this database{found}",
         next_step="Check the database, its search_path and this role's rights, then run again.",
+        left_out=[one.why for one in every],
     )

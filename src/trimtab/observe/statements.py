@@ -21,7 +21,7 @@ from psycopg.rows import DictRow
 from trimtab.db.connection import Connection, source_error
 from trimtab.db.queries import load
 from trimtab.db.sql import Statement, split
-from trimtab.errors import SourceError, WorkloadError
+from trimtab.errors import EmptyWorkloadError, SourceError, WorkloadError
 from trimtab.model.change import quote_identifier
 from trimtab.model.workload import Query, QueryKind, Skipped, Workload
 from trimtab.observe.identity import QueryIds
@@ -65,7 +65,7 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     """Return at most `limit` queries of this database, by total time; their weights are calls.
 
     Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
-    source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old; WorkloadError workload.empty.
+    source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old; EmptyWorkloadError.
     """
     ran, skipped, schema = _ran(conn, limit * _ROWS_PER_QUERY)
     queries = tuple(heavy.query for heavy in _heaviest(ran))[:limit]
@@ -270,13 +270,13 @@ def _unusable(row: DictRow, code: str, reason: str, normalized_text: str = "") -
     return Skipped(name=name, normalized_text=normalized_text, weight=row["calls"], code=code, reason=reason)
 
 
-def _empty(skipped: list[Skipped]) -> WorkloadError:
+def _empty(skipped: list[Skipped]) -> EmptyWorkloadError:
     hidden = sum(item.code == "query.hidden" for item in skipped)
     next_step = f"Let the application run for a while, {_FILE_INSTEAD}."
     if hidden:
         next_step = f"GRANT pg_read_all_stats to this role, {_FILE_INSTEAD}."
-    return WorkloadError(
+    return EmptyWorkloadError(
         f"there is no workload: pg_stat_statements holds no usable query of this database, {len(skipped)} are left out",
-        code="workload.empty",
         next_step=next_step,
+        left_out=[one.why for one in skipped],
     )

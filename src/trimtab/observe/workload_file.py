@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trimtab.db.parser import MAX_FILE_BYTES
 from trimtab.db.sql import Statement, split
-from trimtab.errors import WorkloadError
+from trimtab.errors import EmptyWorkloadError, WorkloadError
 from trimtab.model.workload import Query, QueryKind, Skipped, Workload
 from trimtab.observe.identity import QueryIds
 
@@ -37,7 +37,7 @@ def workload_from_file(path: Path) -> Workload:
     """Return the workload of a file; equal statements add up their weights, 1 unless `-- weight: N` stands above.
 
     Raises WorkloadError: workload.unreadable, workload.not_utf8, workload.too_large, workload.bad_weight,
-    workload.bad_name, workload.empty (no statement that can be used).
+    workload.bad_name; EmptyWorkloadError when there is no statement that can be used.
     """
     return _workload_of(_text_of(path), f"workload file {path}")
 
@@ -160,12 +160,12 @@ def _skipped(entry: _Entry) -> Skipped:
     )
 
 
-def _empty(name: str, skipped: tuple[Skipped, ...]) -> WorkloadError:
+def _empty(name: str, skipped: tuple[Skipped, ...]) -> EmptyWorkloadError:
     found = "it holds no statement"
     if skipped:
         found = f"none of its {len(skipped)} statements can be used; the first, {skipped[0].reason}"
-    return WorkloadError(
+    return EmptyWorkloadError(
         f"{name} is refused: {found}",
-        code="workload.empty",
         next_step="Write the SELECT, INSERT, UPDATE and DELETE statements of the workload, each ended by a semicolon.",
+        left_out=[one.why for one in skipped],
     )

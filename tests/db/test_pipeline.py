@@ -10,6 +10,7 @@ from contextlib import closing
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from trimtab.db.connection import Connection, connect
 from trimtab.db.pipeline import Pipeline, Statement
@@ -42,6 +43,31 @@ def test_what_fails_is_raised_and_undoes_the_rest(conn: Connection) -> None:
     assert conn.execute("select to_regclass('never')").fetchone() == (None,)
     with pytest.raises(psycopg.errors.UndefinedColumn):
         pipeline.prepare("select nothing")
+
+
+def test_each_result_is_taken_in_order_until_one_fails(conn: Connection) -> None:
+    pipeline = Pipeline(conn)
+    taken: list[tuple[int, bytes | None]] = []
+
+    def take(place: int, result: PGresult) -> None:
+        taken.append((place, result.get_value(0, 0)))
+
+    pipeline.run([Statement(f"select {n}") for n in range(40)], take)
+    assert taken == [(n, str(n).encode()) for n in range(40)]
+    taken.clear()
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        pipeline.run([Statement("select 1"), Statement("select 1 / 0"), Statement("select 3")], take)
+    assert taken == [(0, b"1")]
+
+
+def test_an_error_of_who_takes_a_result_leaves_the_session_usable(conn: Connection) -> None:
+    def take(_place: int, _result: PGresult) -> None:
+        raise LookupError
+
+    pipeline = Pipeline(conn)
+    with pytest.raises(LookupError):
+        pipeline.run([Statement("select 1"), Statement("select pg_sleep(60)"), Statement("select 3")], take)
+    assert values(pipeline, Statement("select 5")) == [b"5"]
 
 
 @pytest.mark.parametrize("text", ["select 1; drop table shipment", "select '\0'", "select '\ud800'"])

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trimtab.db.connection import connect
-from trimtab.db.failures import ServerError
 from trimtab.embedded.server import Server
 from trimtab.errors import SourceError
 from trimtab.model.change import Change, CreateIndex
@@ -177,9 +176,71 @@ def test_a_server_without_the_extension_is_told(source: Server) -> None:
     assert "CREATE EXTENSION hypopg" in caught.value.next_step
 
 
-def test_a_lost_session_is_told(hypopg: HypoPG, hypopg_source: Server) -> None:
-    with closing(connect(hypopg_source.dsn(DATABASE), read_only=False)) as other:
-        other.execute("select pg_terminate_backend($1)", (hypopg._connection.info.backend_pid,))
-    with pytest.raises(ServerError) as caught:
+def _end(server: Server, engine: HypoPG) -> None:
+    with closing(connect(server.dsn(DATABASE), read_only=False)) as other:
+        # It waits until the session is gone.
+        other.execute("select pg_terminate_backend($1, 10000)", (engine._connection.info.backend_pid,))
+
+
+def test_a_session_that_was_ended_is_opened_again_without_what_it_held(hypopg: HypoPG, hypopg_source: Server) -> None:
+    asked: list[tuple[Change, ...]] = [(ZIP,), (), (CITY, ZIP)]
+    before = hypopg.what_if([BY_ZIP], asked)
+    sizes = hypopg.size_bytes([ZIP, CITY])
+    for use in (lambda: hypopg.what_if([BY_ZIP], asked), lambda: hypopg.size_bytes([OPEN_CITY])):
+        _end(hypopg_source, hypopg)
+        hypopg._cache.clear()
+        use()
+        assert hypopg.is_alive
+    hypopg._cache.clear()
+    assert [[plan.cost for plan in plans if isinstance(plan, Plan)] for plans in hypopg.what_if([BY_ZIP], asked)] == [
+        [plan.cost for plan in plans if isinstance(plan, Plan)] for plans in before
+    ]
+    assert hypopg.size_bytes([ZIP, CITY]) == sizes
+    text = "select count(*) from pg_stat_activity where application_name = 'trimtab' and pid <> pg_backend_pid()"
+    with closing(connect(hypopg_source.dsn(DATABASE), read_only=True)) as other:
+        assert other.execute(text.encode()).fetchone() == (1,)
+
+
+def test_only_the_query_that_ends_the_session_is_not_planned(hypopg: HypoPG, hypopg_source: Server) -> None:
+    deadly = query("SELECT * FROM orders WHERE zip = deadly()")
+    with closing(connect(hypopg_source.dsn(DATABASE), read_only=False)) as owner:
+        owner.execute(
+            b"CREATE FUNCTION deadly() RETURNS int IMMUTABLE LANGUAGE plpgsql"
+            b" AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN 1; END'"
+        )
+        try:
+            answers = hypopg.what_if([BY_ZIP, deadly, ASKED[0]], [(), (ZIP,)])
+        finally:
+            owner.execute(b"DROP FUNCTION deadly()")
+    for fine, failure, other in answers:
+        assert isinstance(fine, Plan)
+        assert isinstance(failure, PlanFailure)
+        assert (failure.sqlstate, "ended" in failure.reason) == ("57P02", True)
+        assert isinstance(other, Plan)
+    with_it = answers[1][0]
+    assert isinstance(with_it, Plan)
+    assert with_it.indexes == {"orders_zip"}
+
+
+def test_a_session_that_ends_again_and_again_is_told(hypopg: HypoPG, hypopg_source: Server) -> None:
+    for _ in range(3):
+        _end(hypopg_source, hypopg)
+        hypopg._cache.clear()
+        hypopg.what_if([query("SELECT 1")], [()])
+    _end(hypopg_source, hypopg)
+    with pytest.raises(SourceError) as caught:
         hypopg.what_if([BY_ZIP], [(ZIP,)])
     assert caught.value.code == "source.unreachable"
+    assert "3 times" in str(caught.value)
+
+
+def test_a_server_that_is_gone_is_told(hypopg_source: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trimtab.twin.hypopg._REVIVAL_SECONDS", 0.0)
+    with HypoPG.connect(hypopg_source.dsn(DATABASE)) as engine:
+        engine.what_if([BY_ZIP], [()])
+        monkeypatch.setattr(engine, "_open_session", lambda: (connect("host=/nowhere", read_only=True), ""))
+        _end(hypopg_source, engine)
+        with pytest.raises(SourceError) as caught:
+            engine.what_if([BY_ZIP], [(ZIP,)])
+        assert caught.value.code == "source.unreachable"
+        assert not engine.is_alive

@@ -27,6 +27,8 @@ __all__ = ["QueryTimeout", "ServerError", "explain", "explain_statements", "text
 _GENERIC_PLAN_SINCE = 160000
 _PREPARED = '"trimtab generic plan"'
 _OPTIONS = "FORMAT JSON, VERBOSE"
+_BRIEF = "FORMAT JSON"
+"""Writing the outputs of each node takes the server longer than all else beside planning."""
 
 GENERIC_SETTING = Statement("select pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)")
 GENERIC_FORGET = Statement(f"DEALLOCATE {_PREPARED}")
@@ -77,18 +79,20 @@ def planned_generic(query: Query, generic: bool | None) -> bool:
     return is_generic
 
 
-def explain_statements(query: Query, *, is_generic: bool) -> list[Statement]:
+def explain_statements(query: Query, *, is_generic: bool, is_brief: bool = False) -> list[Statement]:
     """Return what to send in a pipeline for the query's plan, in a transaction that is rolled back.
 
     A generic plan needs GENERIC_SETTING in force, and leaves GENERIC_FORGET to be sent when the pipeline fails.
+    `is_brief` leaves out what each node returns, and the schemas of its relations.
     """
+    options = _BRIEF if is_brief else _OPTIONS
     if not is_generic:
-        return [Statement(f"EXPLAIN ({_OPTIONS}) {query.text}", query.parameters)]
+        return [Statement(f"EXPLAIN ({options}) {query.text}", query.parameters)]
     # The extended protocol, which a pipeline is, wants values for what GENERIC_PLAN leaves open, and plans for them.
     nulls = ", ".join(["NULL"] * query.parameter_count)
     return [
         Statement(f"PREPARE {_PREPARED} AS {query.text}"),
-        Statement(f"EXPLAIN ({_OPTIONS}) EXECUTE {_PREPARED}({nulls})"),
+        Statement(f"EXPLAIN ({options}) EXECUTE {_PREPARED}({nulls})"),
         GENERIC_FORGET,
     ]
 

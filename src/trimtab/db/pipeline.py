@@ -6,9 +6,9 @@ The statements must not depend on each other's results. Decides nothing about wh
 from __future__ import annotations
 
 import select
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import psycopg
 from psycopg.errors import error_from_result
@@ -17,7 +17,10 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from trimtab.db.connection import Connection
 
+Take: TypeAlias = Callable[[int, PGresult], None]
+
 _ABANDON_SECONDS = 10.0
+_SENT_AT_ONCE = 8
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED, ExecStatus.BAD_RESPONSE)
 
 
@@ -45,25 +48,28 @@ class Pipeline:
                 raise _error(self._connection, result)
             self._prepared[text] = name
 
-    def run(self, statements: Sequence[Statement]) -> list[PGresult]:
+    def run(self, statements: Sequence[Statement], take: Take | None = None) -> list[PGresult]:
         """Return the results, one for each statement. The first that fails ends the run, and is raised.
 
-        Without a BEGIN among them they are one transaction. Raises psycopg.Error, and ValueError for a text that no
-        server can be sent; an interrupt cancels what runs.
+        `take` is given each statement's place and its result as soon as this is there, while the server goes on with
+        the others; after a failure no more. Without a BEGIN among them they are one transaction. Raises psycopg.Error,
+        and ValueError for a text that no server can be sent; an interrupt cancels what runs.
         """
         sent = [(self._prepared.get(s.text), _encoded(s.text), [_value(v) for v in s.values]) for s in statements]
         link = self._connection.pgconn
         is_complete = False
         try:
             link.enter_pipeline_mode()
-            for name, text, values in sent:
+            for number, (name, text, values) in enumerate(sent, 1):
                 if name is None:
                     link.send_query_params(text, values or None)
                 else:
                     link.send_query_prepared(name, values or None)
+                if number % _SENT_AT_ONCE == 0:
+                    link.flush()  # So that the server begins.
             link.pipeline_sync()
             is_complete = True
-            results = _read(link)
+            results = _read(link, take)
             link.exit_pipeline_mode()
         except BaseException:
             self._abandon(is_complete)
@@ -100,10 +106,10 @@ def _value(value: str | None) -> bytes | None:
     return None if value is None else _encoded(value)
 
 
-def _read(link: PGconn, *, seconds: float | None = None) -> list[PGresult]:
+def _read(link: PGconn, take: Take | None = None, *, seconds: float | None = None) -> list[PGresult]:
     """Return all results up to the end of the pipeline, whose next part must come in so many seconds.
 
-    Never holds the interpreter's lock while it waits.
+    `take` is as in `run`. Never holds the interpreter's lock while it waits.
     """
     limit = None if seconds is None else seconds * 1000
     wait = select.poll()
@@ -125,6 +131,10 @@ def _read(link: PGconn, *, seconds: float | None = None) -> list[PGresult]:
         if result is not None and result.status == ExecStatus.PIPELINE_SYNC:
             return results
         if result is not None:
+            if result.status in _FAILED:
+                take = None
+            if take is not None:
+                take(len(results), result)
             results.append(result)
         elif link.status == ConnStatus.BAD:
             _lost()

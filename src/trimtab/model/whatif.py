@@ -120,7 +120,11 @@ class WhatIf(Protocol):
     def what_if_each(
         self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
     ) -> list[list[Plan | PlanFailure]]:
-        """Return, per group, the plan of each of its queries under its changes; as `what_if` without `generic`."""
+        """Return, per group, the plan of each of its queries under its changes; as `what_if` without `generic`.
+
+        Plans may be told in brief, for they are many: costs, rows, nodes and indexes as they are, but neither schemas
+        of relations nor what a node returns ("Output").
+        """
         ...
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:

@@ -52,17 +52,21 @@ class Relations:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Questions to be planned with these changes in force. `states` are what the answers are kept under."""
+    """Questions to be planned with these changes in force. `states` are what the answers are kept under.
+
+    Where it `is_brief`, plans need not tell schemas and what nodes return.
+    """
 
     changes: tuple[Hypothesis, ...]
     questions: tuple[Question, ...]
     states: tuple[_State, ...]
+    is_brief: bool = False
 
     def pieces(self, size: int) -> Iterator[Task]:
         """Yield tasks of at most `size` questions that together are this one."""
         for start in range(0, len(self.questions), size):
             end = start + size
-            yield Task(self.changes, self.questions[start:end], self.states[start:end])
+            yield Task(self.changes, self.questions[start:end], self.states[start:end], self.is_brief)
 
 
 class PlanCache:
@@ -70,6 +74,7 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._answers: dict[tuple[Question, _State], Answer] = {}
+        self._brief: dict[tuple[Question, _State], Answer] = {}  # what is told in full is not in here
         self._shared: dict[tuple[Question, str], Plan] = {}
         self._relations: dict[Question, Relations] = {}
         self.planner_calls = 0
@@ -85,13 +90,15 @@ class PlanCache:
             relations = Relations()
         if relations is not None:
             self._relations[question] = relations
-            self._keep(question, _UNCHANGED, answer)
+            self._keep(self._answers, question, _UNCHANGED, answer)
 
     def relations(self, question: Question) -> Relations:
         """Return the relations that the planner looked at; none where that is not known."""
         return self._relations.get(question, Relations())
 
-    def missing(self, groups: Iterable[tuple[Sequence[Question], Configuration]]) -> list[Task]:
+    def missing(
+        self, groups: Iterable[tuple[Sequence[Question], Configuration]], *, is_brief: bool = False
+    ) -> list[Task]:
         """Return what must be asked before `answers_to` can tell: each question once, with what is relevant to it."""
         asked: set[tuple[Question, _State]] = set()
         tasks = []
@@ -101,44 +108,63 @@ class PlanCache:
             for question in questions:
                 relevant = configuration.relevant(self._relations.get(question))
                 key = question, configuration.state(relevant)
-                if key not in self._answers and key not in asked:
+                if self._found(key, is_brief=is_brief) is None and key not in asked:
                     asked.add(key)
                     found[question] = key[1]
                     needed.update(relevant)
             if found:
                 changes = tuple(configuration.changes[number] for number in sorted(needed))
-                tasks.append(Task(changes, tuple(found), tuple(found.values())))
+                tasks.append(Task(changes, tuple(found), tuple(found.values()), is_brief))
         return tasks
 
     def keep(self, task: Task, answers: Sequence[Answer]) -> None:
         """Keep the planner's answers."""
         self.planner_calls += len(answers)
+        kept = self._brief if task.is_brief else self._answers
         for question, state, answer in zip(task.questions, task.states, answers, strict=True):
-            self._keep(question, state, answer)
+            self._keep(kept, question, state, answer)
 
-    def answers_to(self, asked: Sequence[Question | PlanFailure], configuration: Configuration) -> list[Answer]:
+    def answers_to(
+        self, asked: Sequence[Question | PlanFailure], configuration: Configuration, *, is_brief: bool = False
+    ) -> list[Answer]:
         """Return the answers under these changes; what failed before it was asked answers itself. Raises KeyError."""
-        return [one if isinstance(one, PlanFailure) else self._answer(one, configuration) for one in asked]
+        return [
+            one if isinstance(one, PlanFailure) else self._answer(one, configuration, is_brief=is_brief)
+            for one in asked
+        ]
 
     def forget(self, change: Hypothesis) -> None:
         """Forget what was answered with this change in force."""
         digest = hypothesis_digest(change)
-        self._answers = {key: answer for key, answer in self._answers.items() if digest not in (*key[1][0], *key[1][1])}
+        for kept in (self._answers, self._brief):
+            for key in [key for key in kept if digest in (*key[1][0], *key[1][1])]:
+                del kept[key]
 
     def clear(self) -> None:
         """Forget everything."""
         self._answers.clear()
+        self._brief.clear()
         self._shared.clear()
         self._relations.clear()
 
-    def _answer(self, question: Question, configuration: Configuration) -> Answer:
-        return self._answers[question, configuration.state(configuration.relevant(self._relations.get(question)))]
+    def _answer(self, question: Question, configuration: Configuration, *, is_brief: bool) -> Answer:
+        key = question, configuration.state(configuration.relevant(self._relations.get(question)))
+        found = self._found(key, is_brief=is_brief)
+        if found is None:
+            raise KeyError(key)
+        return found
 
-    def _keep(self, question: Question, state: _State, answer: Answer) -> None:
+    def _found(self, key: tuple[Question, _State], *, is_brief: bool) -> Answer | None:
+        found = self._answers.get(key)
+        return self._brief.get(key) if found is None and is_brief else found
+
+    def _keep(
+        self, kept: dict[tuple[Question, _State], Answer], question: Question, state: _State, answer: Answer
+    ) -> None:
         if isinstance(answer, Plan) and answer.text is not None:
             # Most changes leave most plans as they were: one object serves for all.
             answer = self._shared.setdefault((question, answer.text), answer)
-        self._answers[question, state] = answer
+        kept[question, state] = answer
 
 
 class Configuration:

@@ -9,14 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
-
-import psycopg
 
 from trimtab.db.connection import Connection
 from trimtab.db.pipeline import Statement
 from trimtab.embedded.server import Server
-from trimtab.errors import EmbeddedError, SourceError, TrimtabError
+from trimtab.errors import EmbeddedError, SourceError
 from trimtab.model.change import (
     CreateStatistics,
     DropStatistics,
@@ -29,13 +26,12 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure, StatisticsTarget
 from trimtab.twin.build import restate
 from trimtab.twin.cache import Answer, Question, Relations, Task
+from trimtab.twin.endings import Result, answered, learned, steadily
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.privileges import SWITCHING, lent
 from trimtab.twin.session import Session, setting_statement
 from trimtab.twin.source import Source
-
-Result = TypeVar("Result")
 
 ENDED = PlanFailure("57P02", "the twin's server ended, twice, while it planned this")
 _MOST_REVIVALS = 20
@@ -93,46 +89,18 @@ class Engine:
 
     def learn(self, question: Question) -> tuple[Answer, Relations | None]:
         """Return the plan as things are, and the relations that the planner looked at; None when it failed."""
-        try:
-            return self.steadily(lambda: self._session.learn(question))
-        except (psycopg.Error, TrimtabError):
-            if self.is_alive:
-                raise
-        self.revive()
-        return ENDED, None
+        return learned(self, lambda: self._session.learn(question), ENDED)
 
     def ask(self, task: Task, statistics: HypotheticalStatistics) -> list[Answer]:
         """Return the plans with the task's changes in force. A change that cannot be made fails all of them.
 
         Raises LabError when the server ends and cannot be brought back.
         """
-        try:
-            return self._ask(task, statistics)
-        except (psycopg.Error, TrimtabError):
-            if self.is_alive:
-                raise
-        answers: list[Answer] = []
-        self.revive()
-        for piece in task.pieces(1):
-            try:
-                answers += self._ask(piece, statistics)
-            except (psycopg.Error, TrimtabError):
-                if self.is_alive:
-                    raise
-                answers.append(ENDED)
-                self.revive()
-        return answers
+        return answered(self, task, lambda some: self._ask(some, statistics), ENDED)
 
     def steadily(self, work: Callable[[], Result]) -> Result:
         """Do this work of the engine; where the server ends meanwhile, bring it back and do it once more."""
-        self.revive()
-        try:
-            return work()
-        except (psycopg.Error, TrimtabError):
-            if self.is_alive:
-                raise
-        self.revive()
-        return work()
+        return steadily(self, work)
 
     def revive(self) -> None:
         """Bring server and sessions back where one of them ended. Raises LabError, SourceError or psycopg.Error.
@@ -196,8 +164,8 @@ class Engine:
             # What they do is done by ANALYZE, and there are no rows; a target can be thought as a StatisticsTarget.
             return [PlanFailure("", f"{beyond[0]} cannot be thought on a twin: it has no rows")] * len(task.questions)
         if any(isinstance(c, DropStatistics) or statistics.is_in_force(c, task.changes) for c in task.changes):
-            return self._session.ask_singly(task.questions, lambda: self._set_up(task.changes, statistics))
-        return self._session.ask(task.questions, [*self.indexes.switches(task.changes), *_settings(task.changes)])
+            return self._session.ask_singly(task, lambda: self._set_up(task.changes, statistics))
+        return self._session.ask(task, [*self.indexes.switches(task.changes), *_settings(task.changes)])
 
     def _set_up(self, changes: Sequence[Hypothesis], statistics: HypotheticalStatistics) -> None:
         with lent(self.connection, self._secret):

@@ -1,15 +1,18 @@
 """What-if on a server that has HypoPG: the other engine behind the port, for who has the extension and wants no twin.
 
-Its hypothetical indexes live in one session and go with it; the server's catalog and data are never touched. It knows
-no GIN, GiST, SP-GiST or partitioned index, hides nothing, and estimates sizes and costs by its own rules.
+Its hypothetical indexes live in one session and go with it; the server's catalog and data are never touched. A session
+that ends is opened again, three times at most: others use this server. It knows no GIN, GiST, SP-GiST or partitioned
+index, hides nothing, and estimates sizes and costs by its own rules.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 
 import psycopg
@@ -22,7 +25,8 @@ from trimtab.model.change import CreateIndex, SetSetting, quote_identifier
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure, hypothesis_digest
 from trimtab.model.workload import Query
-from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Task
+from trimtab.twin.cache import Answer, Configuration, PlanCache, Question, Relations, Task
+from trimtab.twin.endings import answered, learned, steadily
 from trimtab.twin.roles import asked_as, settings_of
 from trimtab.twin.session import Session, question_of, setting_statement
 
@@ -32,19 +36,28 @@ _INDEX = re.compile(r'"Index Name": "<(\d+)>(?:[^"\\]|\\.)*"')
 _OWN_WORDS = re.compile(r'hypopg: (?:access method|column) "[^"]*" (?:is not supported|does not exist)')
 """What HypoPG says, under the SQLSTATE of an internal fault, that holds nothing but names."""
 
+ENDED = PlanFailure("57P02", "the session on the server ended, twice, while this was planned")
+_MOST_REVIVALS = 3
+"""A query that ends its session may end the server, which is not ours."""
+_REVIVAL_SECONDS, _PAUSE_SECONDS = 20.0, 0.2
+_PASSING = ("source.unreachable", "source.busy")
+"""What a server is while it starts again."""
+
 
 class HypoPG:
     """A session on the source, pinned. Use it as a context manager."""
 
-    def __init__(self, connection: Connection, schema: str, role: str | None = None) -> None:
-        self._connection = connection
-        self._schema = quote_identifier(schema)
-        self._session = Session(connection, read=self._read, role=role)
+    def __init__(self, open_session: Callable[[], tuple[Connection, str]], role: str | None = None) -> None:
+        """Take over a session, and the schema that HypoPG is in, from `open_session`, and another where it ends."""
+        self._open_session = open_session
+        self._role = role
+        self._revivals = 0
         self._cache = PlanCache()
-        self._shown: dict[str, int] = {}  # oids by digest
+        self._shown: dict[str, int] = {}  # oids by digest, in this session
         self._names: dict[int, str] = {}  # what the changes call them
         self._sizes: dict[str, int] = {}
         self._refused: dict[str, str] = {}
+        self._begin()
 
     @classmethod
     def connect(cls, conninfo: str, *, statement_timeout_ms: int = 60_000, role: str | None = None) -> HypoPG:
@@ -53,21 +66,23 @@ class HypoPG:
         With `role` it plans as that one, of which the connecting role has to be a member. Raises SourceError: those of
         `connect`, `source.no_hypopg`, and what `asked_as` raises.
         """
-        connection = connect(conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
-        try:
-            schema = _schema(connection)
-            if role is not None:
-                with asked_as(connection, role):
-                    pass
-                for setting in settings_of(connection, role):
-                    connection.execute("select pg_catalog.set_config($1, $2, false)", setting)
-            return cls(connection, schema, role)
-        except psycopg.Error as error:
-            connection.close()
-            raise source_error(error) from None
-        except BaseException:
-            connection.close()
-            raise
+
+        def open_session() -> tuple[Connection, str]:
+            connection = connect(conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
+            try:
+                schema = _schema(connection)
+                if role is not None:
+                    with asked_as(connection, role):
+                        pass
+                    for setting in settings_of(connection, role):
+                        connection.execute("select pg_catalog.set_config($1, $2, false)", setting)
+            except BaseException:
+                connection.close()
+                raise
+            return connection, schema
+
+        with _told():
+            return cls(open_session, role)
 
     def __enter__(self) -> HypoPG:
         return self
@@ -80,6 +95,35 @@ class HypoPG:
     def close(self) -> None:
         """End the session, and its hypothetical indexes with it."""
         self._connection.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its session can be used."""
+        return not self._connection.closed
+
+    def revive(self) -> None:
+        """Open another session where this one ended; it has no hypothetical index yet. Raises SourceError.
+
+        A server that starts again, or has no free connection, is waited for, twenty seconds at most.
+        """
+        if self.is_alive:
+            return
+        self._revivals += 1
+        if self._revivals > _MOST_REVIVALS:
+            raise SourceError(
+                f"the session with HypoPG was opened again {_MOST_REVIVALS} times, and ended again",
+                code="source.unreachable",
+                next_step="Look into the server's log for why; `--engine twin` asks nothing of the server.",
+            )
+        self._connection.close()
+        deadline = time.monotonic() + _REVIVAL_SECONDS
+        while not self.is_alive:
+            try:
+                self._begin()
+            except SourceError as error:
+                if error.code not in _PASSING or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     @property
     def planner_calls(self) -> int:
@@ -96,36 +140,57 @@ class HypoPG:
         """Return, per configuration, the plan of each query, as `WhatIf` has it.
 
         An index that HypoPG refuses is as if it were not there; a change that it cannot imagine, as a drop, fails the
-        queries that it could matter to. Raises ServerError when the session is lost.
+        queries that it could matter to. A query that ends the session, twice, fails alone. Raises SourceError when no
+        session can be had, or the fourth one ended.
         """
         asked = [question_of(query, generic) for query in queries]
         questions = [question for question in asked if isinstance(question, Question)]
         sorted_changes = [Configuration(changes) for changes in configurations]
-        with self._told():
+        with _told():
             for question in self._cache.unknown(questions):
-                self._show({})
-                self._cache.learn(question, *self._session.learn(question))
+                self._cache.learn(question, *self._learned(question))
             for task in self._cache.missing((questions, configuration) for configuration in sorted_changes):
-                self._cache.keep(task, self._ask(task))
+                self.revive()
+                self._cache.keep(task, answered(self, task, self._ask, ENDED))
         return [self._cache.answers_to(asked, configuration) for configuration in sorted_changes]
 
     def what_if_each(
         self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
     ) -> list[list[Plan | PlanFailure]]:
-        """Return, per group, the plan of each of its queries under its changes. Raises ServerError."""
+        """Return, per group, the plan of each of its queries under its changes. Raises SourceError."""
         return [self.what_if(queries, [changes])[0] for queries, changes in groups]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
-        """Return HypoPG's estimates of their sizes; None for one that it refuses. Raises ServerError."""
-        with self._told():
-            self._measure(changes)
+        """Return HypoPG's estimates of their sizes; None for one that it refuses. Raises SourceError."""
+        with _told():
+            steadily(self, partial(self._measure, changes))
         return [self._sizes.get(hypothesis_digest(change)) for change in changes]
 
     def refusal(self, change: CreateIndex, among: Sequence[Hypothesis] = ()) -> str | None:
-        """Return why HypoPG refuses the index, None when it does not. Raises ServerError."""
-        with self._told():
-            self._measure([change])
+        """Return why HypoPG refuses the index, None when it does not. Raises SourceError."""
+        with _told():
+            steadily(self, partial(self._measure, [change]))
         return self._refused.get(hypothesis_digest(change))
+
+    def _begin(self) -> None:
+        """Open a session; hypothetical indexes of another one are none of its."""
+        self._connection, schema = self._open_session()
+        try:
+            self._session = Session(self._connection, read=self._read, role=self._role)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._schema = quote_identifier(schema)
+        self._shown, self._names = {}, {}
+
+    def _learned(self, question: Question) -> tuple[Answer, Relations | None]:
+        """Return the plan as things are, and the relations; a query that ends the session is not asked again."""
+        answer, relations = learned(self, partial(self._learn, question), ENDED)
+        return answer, Relations() if answer is ENDED else relations
+
+    def _learn(self, question: Question) -> tuple[Answer, Relations | None]:
+        self._show({})
+        return self._session.learn(question)
 
     def _ask(self, task: Task) -> list[Answer]:
         beyond = [c.kind for c in task.changes if not isinstance(c, CreateIndex | SetSetting)]
@@ -135,7 +200,7 @@ class HypoPG:
             return [PlanFailure("0A000", f"HypoPG cannot imagine {told}")] * len(task.questions)
         self._show(indexes)
         settings = [setting_statement(c) for c in task.changes if isinstance(c, SetSetting)]
-        return self._session.ask(task.questions, settings)
+        return self._session.ask(task, settings)
 
     def _measure(self, changes: Sequence[CreateIndex]) -> None:
         known = self._sizes.keys() | self._refused.keys()
@@ -180,12 +245,13 @@ class HypoPG:
         """Return the plan with the changes' own names of the indexes: HypoPG's have an oid and the columns."""
         return Plan.unread(_INDEX.sub(lambda found: f'"Index Name": {json.dumps(self._names[int(found[1])])}', text))
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
-            raise source_error(error) from None
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise source_error(error) from None
 
 
 def _schema(connection: Connection) -> str:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
@@ -21,7 +22,7 @@ from trimtab.model.change import SetSetting, quote_identifier
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
-from trimtab.twin.cache import Answer, Question, Relations
+from trimtab.twin.cache import Answer, Question, Relations, Task
 
 _BEGIN, _ROLLBACK = Statement("BEGIN"), Statement("ROLLBACK")
 _SAVEPOINT, _ROLLBACK_TO = Statement("SAVEPOINT trimtab"), Statement("ROLLBACK TO SAVEPOINT trimtab")
@@ -85,25 +86,28 @@ class Session:
         )
         return self._answer(question, text_of(results[1 + len(setting) :])), relations
 
-    def ask(self, questions: Sequence[Question], set_up: Sequence[Statement]) -> list[Answer]:
+    def ask(self, task: Task, set_up: Sequence[Statement]) -> list[Answer]:
         """Return the plans with `set_up` in force. What cannot be set up fails all of them."""
-        setting = [*self._become, *([GENERIC_SETTING] if any(q.is_generic for q in questions) else [])]
-        explains = [explain_statements(q.query, is_generic=q.is_generic) for q in questions]
-        together = [_BEGIN, *set_up, *setting, *(s for statements in explains for s in statements), _ROLLBACK]
+        setting = [*self._become, *([GENERIC_SETTING] if any(q.is_generic for q in task.questions) else [])]
+        before = [_BEGIN, *set_up, *setting]
+        explains = [_explains(question, is_brief=task.is_brief) for question in task.questions]
+        asked = [question for question, several in zip(task.questions, explains, strict=True) for _ in several]
+        answers: list[Answer] = []
+
+        def take(place: int, result: PGresult) -> None:
+            """Read a plan while the server makes the next one."""
+            if len(before) <= place < len(before) + len(asked) and result.nfields:
+                answers.append(self._answer(asked[place - len(before)], text_of([result])))
+
         self.be_idle()
         try:
-            results = self._pipeline.run(together)
+            self._pipeline.run([*before, *(s for several in explains for s in several), _ROLLBACK], take)
         except (psycopg.Error, ValueError) as error:
             self._failure(error, _ROLLBACK)
-            return self.ask_singly(questions, lambda: self._run(set_up))
-        answers = []
-        place = 1 + len(set_up) + len(setting)
-        for question, statements in zip(questions, explains, strict=True):
-            answers.append(self._answer(question, text_of(results[place : place + len(statements)])))
-            place += len(statements)
+            return self.ask_singly(task, lambda: self._run(set_up))
         return answers
 
-    def ask_singly(self, questions: Sequence[Question], set_up: Callable[[], None]) -> list[Answer]:
+    def ask_singly(self, task: Task, set_up: Callable[[], None]) -> list[Answer]:
         """Return the plans with what `set_up` does in force, so that what fails spoils nothing else."""
         self.be_idle()
         with self.connection.transaction(force_rollback=True):
@@ -113,14 +117,13 @@ class Session:
             except (psycopg.Error, ValueError) as error:
                 if self.connection.closed:
                     raise
-                return [_failed(error)] * len(questions)
-            return [self._ask_one(question) for question in questions]
+                return [_failed(error)] * len(task.questions)
+            return [self._ask_one(question, is_brief=task.is_brief) for question in task.questions]
 
-    def _ask_one(self, question: Question) -> Answer:
-        explain = explain_statements(question.query, is_generic=question.is_generic)
+    def _ask_one(self, question: Question, *, is_brief: bool) -> Answer:
         self._run([_SAVEPOINT])
         try:
-            results = self._pipeline.run([*explain, _ROLLBACK_TO])
+            results = self._pipeline.run([*_explains(question, is_brief=is_brief), _ROLLBACK_TO])
         except (psycopg.Error, ValueError) as error:
             return self._failure(error, _ROLLBACK_TO)
         return self._answer(question, text_of(results))
@@ -149,6 +152,10 @@ class Session:
             return self._read(text)
         except ValueError:
             return PlanFailure("", str(no_plan(question.query)))
+
+
+def _explains(question: Question, *, is_brief: bool) -> list[Statement]:
+    return explain_statements(question.query, is_generic=question.is_generic, is_brief=is_brief)
 
 
 def _failed(error: psycopg.Error | ValueError) -> PlanFailure:

@@ -189,21 +189,20 @@ class Twin:
         others. Raises LabError `twin.lost` when it cannot be.
         """
         asked = [question_of(query, generic) for query in queries]
-        return self._answers([(asked, changes) for changes in configurations])
+        return self._answers([(asked, changes) for changes in configurations], is_brief=False)
 
     def what_if_each(
         self, groups: Sequence[tuple[Sequence[Query], tuple[Hypothesis, ...]]]
     ) -> list[list[Plan | PlanFailure]]:
-        """Return, per group, the plan of each of its queries under its changes. All of it is shared out to the engines.
+        """Return, per group, the plan of each of its queries under its changes, in brief, shared out to the engines.
 
         Raises LabError `twin.lost` when the twin ended.
         """
-        return self._answers(
-            [([question_of(query, None) for query in queries], changes) for queries, changes in groups]
-        )
+        asked = [([question_of(query, None) for query in queries], changes) for queries, changes in groups]
+        return self._answers(asked, is_brief=True)
 
     def _answers(
-        self, groups: Sequence[tuple[Sequence[Question | PlanFailure], tuple[Hypothesis, ...]]]
+        self, groups: Sequence[tuple[Sequence[Question | PlanFailure], tuple[Hypothesis, ...]]], *, is_brief: bool
     ) -> list[list[Plan | PlanFailure]]:
         sorted_changes = [Configuration(changes) for _, changes in groups]
         questions = [[question for question in asked if isinstance(question, Question)] for asked, _ in groups]
@@ -212,7 +211,7 @@ class Twin:
             groups = [([self._unless_incomplete(one) for one in asked], changes) for asked, changes in groups]
             questions = [[question for question in asked if isinstance(question, Question)] for asked, _ in groups]
             self._ensure(list(dict.fromkeys(c for _, changes in groups for c in changes if isinstance(c, CreateIndex))))
-            tasks = self._cache.missing(zip(questions, sorted_changes, strict=True))
+            tasks = self._cache.missing(zip(questions, sorted_changes, strict=True), is_brief=is_brief)
             for task in tasks:
                 self._told(task.changes)
             self._engines.spread(
@@ -221,7 +220,7 @@ class Twin:
                 self._cache.keep,
             )
             pairs = zip(groups, sorted_changes, strict=True)
-            return [self._cache.answers_to(asked, configuration) for (asked, _), configuration in pairs]
+            return [self._cache.answers_to(asked, changed, is_brief=is_brief) for (asked, _), changed in pairs]
 
     def size_bytes(self, changes: Sequence[CreateIndex]) -> list[int | None]:
         """Return the estimated sizes of indexes that do not exist yet; None for one that the server would refuse."""

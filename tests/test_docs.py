@@ -63,7 +63,10 @@ SCHEMA_MODULES = (
     "cli/ingesting.py",
     "cli/reporting.py",
     "cli/monitor/plain.py",
+    "lifecycle/attribution_document.py",
     "lifecycle/watch_alarms.py",
+    "lifecycle/watch_proofs.py",
+    "lifecycle/watch_why.py",
     "anchor/guard.py",
     "lifecycle/guarding.py",
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from trimtab.anchor.counted import counted_between
+from trimtab.anchor.counted import LEAST_PARTS, Parts, counted_between, parts_of, with_deviations
 from trimtab.model.traffic import Counter, Counters, StatementKey
 
 A, B = [(10, number, True) for number in (1, 2)]
@@ -33,3 +34,21 @@ def test_where_resets_are_not_told_one_smaller_counter_makes_all_of_them_unknown
 def test_counters_that_begin_from_nothing_count_whole() -> None:
     found = counted_between(_counters(""), _counters("", a=3), QUERIES)
     assert found.by_query["a"].calls == 3
+
+
+def test_the_scatter_of_one_calls_blocks_is_told_by_parts_of_the_window() -> None:
+    rng = np.random.default_rng(4)
+    parts: Parts = {"a": [(n, float(rng.normal(40.0, 8.0, n).sum())) for n in rng.integers(50, 200, 400).tolist()]}
+    window = counted_between(_counters("r"), _counters("r", a=9, b=9), QUERIES)
+    found = with_deviations(window, {**parts, "b": parts["a"][: LEAST_PARTS - 1], "gone": parts["a"]})
+    assert found.by_query["a"].blocks_deviation == pytest.approx(8.0, rel=0.1)
+    assert found.by_query["a"].blocks_parts == 400
+    assert found.by_query["b"] == window.by_query["b"], "too few parts say nothing"
+    # Calls that are like their neighbours are worth fewer.
+    drifting: Parts = {"a": [(100.0, 100.0 * (40.0 + n)) for n in range(20)]}
+    assert (with_deviations(window, drifting).by_query["a"].blocks_deviation or 0.0) > 50
+
+
+def test_parts_are_those_between_readings_that_can_be_differenced() -> None:
+    readings = [_counters("r", a=n, b=9 - n) for n in range(4)]
+    assert dict(parts_of([*readings, _counters("s", a=9)], QUERIES)) == {"a": [(1.0, 0.0)] * 3}

@@ -17,6 +17,7 @@ from trimtab.anchor.guard import (
     candidates,
     is_slow_still,
     judged,
+    made_it,
     refusal,
     tables_of,
     touches,
@@ -34,6 +35,7 @@ from trimtab.model.change import (
     LeaveIndex,
     RebuildIndex,
     SetSetting,
+    SetStatisticsTarget,
     change_to_dict,
     role_in_database,
 )
@@ -44,6 +46,7 @@ ELSEWHERE = {**DATABASE, "database_oid": 6}
 LIMITS = Guard(auto_revert=True, max_reverts_per_day=3, window_hours=24.0, verify_rounds=20)
 SECOND = 10**9
 KEY = (10, -(2**60), True)
+INDEX = CreateIndex("public", "orders", "trimtab_i", "USING btree (at)", ("at",))
 
 
 class Book:
@@ -231,3 +234,26 @@ def test_a_revert_that_changes_nothing_is_seldom_called_a_help() -> None:
         proven += judged(slow, [draw.lognormvariate(0.0, 0.5) for _ in range(120)]).is_faster
     # At 1 % twelve of 400 or more have a probability below 0.001.
     assert proven < 12
+
+
+@pytest.mark.parametrize(
+    ("change", "cause", "is_made"),
+    [
+        (INDEX, ("index", "public", "orders", "trimtab_i", ""), True),
+        (INDEX, ("index", "public", "orders", "other", ""), False),
+        (INDEX, ("statistics", "public", "orders", "", ""), False),
+        (INDEX, ("schema", "public", "orders", "", ""), True),
+        (SetSetting("role", "app", "work_mem", "1MB"), ("setting of role", "", "", "work_mem", "app"), True),
+        (SetSetting("role", "app", "work_mem", "1MB"), ("setting of role", "", "", "work_mem", "web"), False),
+        (SetSetting("role", "app", "work_mem", "1MB"), ("setting of database", "", "", "work_mem", "app"), False),
+        (SetSetting("database", "shop", "plan_cache_mode", "auto"), ("generic plan", "", "", "", ""), True),
+        (SetStatisticsTarget("public", "orders", "at", 10), ("statistics", "public", "orders", "", ""), True),
+        (SetStatisticsTarget("public", "orders", "at", 10), ("statistics", "public", "visits", "", ""), False),
+    ],
+)
+def test_a_proven_cause_is_a_change_of_ours_where_it_is_of_the_same_object(
+    change: Change, cause: tuple[str, str, str, str, str], is_made: bool
+) -> None:
+    objects = [dict(zip(("what", "schema", "table", "name", "scope"), cause, strict=True))]
+    assert made_it((change,), objects) is is_made
+    assert not made_it((change,), [])

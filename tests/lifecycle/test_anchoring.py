@@ -108,6 +108,15 @@ def test_two_readings_count_what_ran_in_between_alone(busy: Application) -> None
     assert {level.counted.calls for level in signed.anchor.queries if level.counted} == {7}
 
 
+def test_parts_of_the_window_tell_by_how_much_blocks_scatter(busy: Application) -> None:
+    signed = anchoring.create(_request(busy, seconds=6.0), Silent(), sleep=lambda _seconds: _work(busy, 7))
+    for counted in (level.counted for level in signed.anchor.queries if level.counted is not None):
+        assert (counted.calls, counted.blocks_parts) == (7 * 7, 6)
+        assert counted.blocks_deviation is not None
+        assert counted.blocks_deviation <= counted.blocks
+    assert anchoring.create(_request(busy), Silent()).anchor.queries[0].counted is not None
+
+
 def test_executions_of_the_servers_log_are_taken_where_it_holds_all_of_them(
     busy: Application,
 ) -> None:

@@ -291,6 +291,24 @@ def test_each_dimension_has_a_level_a_band_and_a_test_of_its_own(
             assert dimension.smallest_effect > 1.1
 
 
+def test_blocks_scatter_as_was_seen_and_not_as_times_do_where_it_was_seen() -> None:
+    def drawn(blocks: float, deviation: float | None, time_ns: int = 10**18) -> Anchor:
+        one = replace(counted(20_000, 40.0, deviation_ms=1.0), blocks=blocks)
+        one = replace(one, blocks_deviation=deviation, blocks_parts=0 if deviation is None else 12)
+        return _in_window([level(f"b{n}", count=one) for n in range(6)], 600.0, time_ns)
+
+    def of_blocks(deviation: float | None) -> DimensionComparison:
+        later = replace(drawn(130.0, deviation, 2 * 10**18), since="2026-11-01T00:00:01+00:00")
+        found = compare(drawn(100.0, deviation), later, error_rate=0.01, margin=0.1)
+        return next(each for each in found.dimensions if each.name == "resource_efficiency")
+
+    assumed, steady, wild = of_blocks(None), of_blocks(50.0), of_blocks(20_000.0)
+    assert "those of 6 of 6 queries are taken to scatter as their times do" in assumed.test
+    assert "taken to scatter" not in steady.test
+    assert [each.judgement for each in (assumed, steady, wild)] == [Level.HIGHER, Level.HIGHER, Level.SAME]
+    assert (wild.smallest_effect or 0.0) > (steady.smallest_effect or 0.0)
+
+
 def test_over_many_unchanged_windows_no_dimension_is_called_another() -> None:
     called = 0
     for seed in range(60):

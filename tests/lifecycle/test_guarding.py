@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +209,38 @@ def test_when_the_newest_was_not_it_the_one_before_is_tried(world: Guarded, tmp_
     assert told == [(plain.id, "undone"), (slow.id, "confirmed")]
     assert world.indexes() == {PLAIN_INDEX.name}
     assert pending(world.entries()).is_empty
+
+
+def _prove(world: Guarded, **cause: str) -> None:
+    """Write into the alarm's record what a watcher would have proven of its plan."""
+    [path] = (world.ledger_path.parent / "watch").glob("*.db")
+    with WatchStore.writer(path) as store:
+        [kept] = [kept for kept in store.alarms(is_open=True) if kept.alarm.subject == WRITES]
+        found = {"kind": "index", "objects": [{"schema": "", "table": "", "name": "", "scope": "", **cause}]}
+        told = {"state": "found", "anchor_id": "", "reason": "", "found": found}
+        with store.writing():
+            store.put_evidence(replace(kept.alarm, evidence={**kept.alarm.evidence, "attribution": told}))
+
+
+def test_what_is_proven_to_have_changed_the_plan_goes_before_what_is_newer(world: Guarded) -> None:
+    made: list[Strategy] = []
+    world.watch_until("alarm", lambda: made.extend([world.apply(SLOW_INDEX), world.apply(PLAIN_INDEX)]))
+    _prove(world, what="index", schema="public", table="ticket", name=SLOW_INDEX.name)
+    world.watch_until("guard_confirmed", acts=True)
+    [act] = world.acts()
+    assert (act["strategy_id"], act["note"]) == (made[0].id, "confirmed")
+    assert "proven" in act["reason"]
+    assert world.indexes() == {PLAIN_INDEX.name}
+
+
+def test_what_is_proven_to_be_nobodys_change_of_ours_is_not_answered_by_taking_one_back(world: Guarded) -> None:
+    world.watch_until("alarm", lambda: world.apply(SLOW_INDEX))
+    _prove(world, what="statistics", schema="public", table="ticket")
+    world.watch_until("guard_none", acts=True)
+    [act] = world.acts()
+    assert "no change of ours of that time did it: statistics public ticket" in act["reason"]
+    assert world.indexes() == {SLOW_INDEX.name}
+    assert world.notes() == ["none"]
 
 
 def test_without_being_asked_it_changes_nothing(world: Guarded) -> None:

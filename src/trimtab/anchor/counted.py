@@ -6,12 +6,19 @@ Counters that began anew, or went backwards, are told and never differenced.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import sqrt
+from typing import TypeAlias
 
 from trimtab.model.anchor import Counted
 from trimtab.model.traffic import Counter, Counters, StatementKey
+
+Parts: TypeAlias = dict[str, list[tuple[float, float]]]
+"""By query, calls and blocks of each part of a window in which it ran."""
+LEAST_PARTS = 5
+"""Of fewer parts nothing is said: their scatter is that of chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,41 @@ def counted_between(begin: Counters, end: Counters, queries: Mapping[StatementKe
         elif step.calls:
             of_query[query_id].append((key, step))
     return CountedWindow({query_id: _counted(found, total_ms) for query_id, found in of_query.items()}, begun_anew)
+
+
+def parts_of(readings: Sequence[Counters], queries: Mapping[StatementKey, str]) -> Parts:
+    """Return what each query did between each reading and the next: calls and blocks, of those in which it ran."""
+    found: Parts = defaultdict(list)
+    for begin, end in pairwise(readings):
+        if begin.reset != end.reset:
+            continue
+        steps: dict[str, list[Counter | None]] = defaultdict(list)
+        for key, query_id in queries.items():
+            if key in end.by_statement:
+                steps[query_id].append(_step(begin, end, key))
+        for query_id, counters in steps.items():
+            known = [step for step in counters if step is not None]
+            calls = sum(step.calls for step in known)
+            if calls and len(known) == len(counters):
+                found[query_id].append((float(calls), float(sum(step.blocks for step in known))))
+    return found
+
+
+def with_deviations(window: CountedWindow, parts: Parts) -> CountedWindow:
+    """Return the window that tells by how much the blocks of one call scatter, of queries that ran in enough parts.
+
+    It is the deviation of independent calls whose sums would scatter as those of the parts do: calls that are like
+    their neighbours, as after a cache was filled or a table grew, count with what they are worth (batch means).
+    """
+    told = dict(window.by_query)
+    for query_id, each in parts.items():
+        if query_id not in told or len(each) < LEAST_PARTS:
+            continue
+        mean = sum(blocks for _, blocks in each) / sum(calls for calls, _ in each)
+        squares = sum((blocks - calls * mean) ** 2 / calls for calls, blocks in each)
+        deviation = round(sqrt(squares / (len(each) - 1)), 4)
+        told[query_id] = replace(told[query_id], blocks_deviation=deviation, blocks_parts=len(each))
+    return replace(window, by_query=told)
 
 
 def _has_forgotten(begin: Counters, end: Counters) -> bool:

@@ -17,7 +17,20 @@ from trimtab.anchor.limits import Direction, limits_of
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.applied import Applied
-from trimtab.model.change import Change, LeaveIndex, SetSetting, touched_table
+from trimtab.model.change import (
+    Change,
+    CreateIndex,
+    CreateStatistics,
+    DropIndex,
+    DropStatistics,
+    LeaveIndex,
+    RebuildIndex,
+    RestoreStatistics,
+    SetDistinct,
+    SetSetting,
+    SetStatisticsTarget,
+    touched_table,
+)
 from trimtab.model.traffic import StatementKey
 from trimtab.spec.limits import Guard
 
@@ -197,6 +210,30 @@ def touches(
         if isinstance(change, SetSetting) and _holds_for(change, subject.role):
             return f"the setting {change.name} of a {change.scope.replace('_', ' ')} holds for it"
     return ""
+
+
+def made_it(changes: Sequence[Change], objects: Iterable[Mapping[str, str]]) -> bool:
+    """Return whether these changes made a proven cause of another plan; `objects` are those of an attribution."""
+    return any(_made(change, each) for change in changes for each in objects)
+
+
+def _made(change: Change, cause: Mapping[str, str]) -> bool:
+    what, name, table = cause["what"], cause["name"], (cause["schema"], cause["table"])
+    match change:
+        case SetSetting():
+            # `plan_cache_mode` is what decides between a generic plan and a custom one.
+            if what == "generic plan":
+                return change.name == "plan_cache_mode"
+            is_there = change.scope not in ("database", "role") or cause["scope"] == change.scope_name
+            return what == f"setting of {change.scope.replace('_', ' ')}" and name == change.name and is_there
+        case CreateIndex() | DropIndex() | RebuildIndex() | LeaveIndex():
+            of_index = what == "index" and name == change.name
+            return (of_index or what == "schema") and table == (change.schema, change.table)
+        case CreateStatistics() | DropStatistics():
+            of_object = what == "extended statistics" and name == change.name
+            return (of_object or what == "statistics") and table == (change.schema, change.table)
+        case SetStatisticsTarget() | SetDistinct() | RestoreStatistics():
+            return what in ("statistics", "size", "extended statistics") and table == (change.schema, change.table)
 
 
 def tables_of(changes: Sequence[Change]) -> frozenset[tuple[str, str]]:

@@ -238,10 +238,8 @@ def _show(document: Mapping[str, Any]) -> None:
     for alarm in document["open_alarms"]:
         evidence = alarm["evidence"]
         line(f"  ALARM {alarm['id']} {alarm['at']} {alarm['subject']}: {evidence.get('factor')} times as long")
-        if cause := evidence.get("cause"):
-            line(f"    {cause['kind'] or 'no cause found'}: {cause['reason']}")
-            for proof in cause["proof"]:
-                line(f"      {proof}")
+        for text in (*_cause_lines(evidence.get("cause")), *_attribution_lines(evidence.get("attribution"))):
+            line(f"    {text}")
     if document["acts_on_alarms"] or document["acts"]:
         line(f"  acts on alarms: {'yes' if document['acts_on_alarms'] else 'no'}")
     for act in document["acts"][-5:]:
@@ -249,6 +247,24 @@ def _show(document: Mapping[str, Any]) -> None:
         line(f"  {act['note'].upper()} {act['at']} {act['query_id']}{what}: {act['reason']}")
     for event in document["events"][:5]:
         line(f"  {event['at']} {_event_line(event['kind'], event['detail'])}")
+
+
+def _cause_lines(cause: Mapping[str, Any] | None) -> list[str]:
+    if not cause:
+        return []
+    return [f"{cause['kind'] or 'no cause found'}: {cause['reason']}", *(f"  {proof}" for proof in cause["proof"])]
+
+
+def _attribution_lines(told: Mapping[str, Any] | None) -> list[str]:
+    """Say what was found out of a plan that changed, in words; the whole proof is in the JSON document."""
+    if told is None:
+        return []
+    found = told["found"]
+    if found is None:
+        what = "is being looked into" if told["state"] == "waiting" else f"is not known: {told['reason']}"
+        return [f"why its plan is another one {what}"]
+    kind = "not proven" if found["kind"] is None else f"proven: {found['kind']}"
+    return [f"{kind}: {found['reason']}", f"  by {len(found['proof'])} plans of PostgreSQL {found['engine_version']}"]
 
 
 def _dimension_line(dimension: Mapping[str, Any]) -> str:

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     ANCHOR_RELEASED = "anchor_released"
     LEASE_NOTED = "lease_noted"
     WATCH_ALARMED = "watch_alarmed"
+    WATCH_EXPLAINED = "watch_explained"
     GUARD_NOTED = "guard_noted"
     SECURITY_BASELINED = "security_baselined"
     SECURITY_COMPARED = "security_compared"

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from trimtab.anchor.counted import CountedWindow, counted_between
+from trimtab.anchor.counted import CountedWindow, counted_between, parts_of, with_deviations
 from trimtab.anchor.dimensions import dimensions
 from trimtab.anchor.document import SignedAnchor
 from trimtab.anchor.logged import LogWindow, logged_latencies, why_selective
@@ -26,7 +26,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.errors import LabError
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import in_force, keep, put_back_names, store_of
-from trimtab.lifecycle.arrivals import arrival_profile
+from trimtab.lifecycle.arrivals import arrival_profile, watched_rounds
 from trimtab.lifecycle.governing import named
 from trimtab.lifecycle.watch_identity import identity_of
 from trimtab.model.anchor import Permanence, QueryLevel
@@ -48,6 +48,8 @@ from trimtab.twin.image import save
 
 READ_TIMEOUT_MS = 60_000
 _LONGEST_RUNS_SECONDS = 600.0
+_PARTS = 20
+"""In so many parts a window is counted, each of a second at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
             seed=request.seed,
             progress=lambda done, total, what: watcher.progress(what, done, total),
         )
-        window, snapshot, problems = _counted(source, snapshot, request.seconds, watcher, sleep)
+        window, snapshot, problems = _counted(source, snapshot, request.seconds, request.ledger_path, watcher, sleep)
         names = put_back_names(request.ledger_path, snapshot.server)
         levels = _levels(source, snapshot, request.runs, window, names, watcher)
         levels, problem = _with_logs(source, levels, request, snapshot, watcher)
@@ -137,9 +139,17 @@ def _left_out(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def _counted(
-    source: Connection, snapshot: Snapshot, seconds: float, watcher: Watcher, sleep: Callable[[float], None]
+    source: Connection,
+    snapshot: Snapshot,
+    seconds: float,
+    ledger_path: Path,
+    watcher: Watcher,
+    sleep: Callable[[float], None],
 ) -> tuple[CountedWindow | None, Snapshot, tuple[str, ...]]:
-    """Return what was counted, the snapshot with the window in which that was, and what could not be told."""
+    """Return what was counted, the snapshot with the window in which that was, and what could not be told.
+
+    By how much blocks scatter is told by parts of the window, or by the rounds of a watcher.
+    """
     keys = statements_of(source, snapshot.workload.queries)
     begin = read_counters(source)
     if begin is None:
@@ -147,16 +157,22 @@ def _counted(
     since = snapshot.workload.since
     if seconds > 0:
         since = read_clock(source)
+        readings = [begin]
+        every = max(int(seconds) // _PARTS, 1)
         for second in range(int(seconds)):
             watcher.progress("counting the application's statements", second, int(seconds))
             sleep(1.0)
+            if (second + 1) % every == 0 and (between := read_counters(source)) is not None:
+                readings.append(between)
         sleep(seconds - int(seconds))
         end = read_counters(source)
+        parts = parts_of(readings, keys)
     else:
         begin, end = Counters(begin.reset, {}), begin
+        parts = watched_rounds(ledger_path, identity_of(snapshot.server, source))
     if end is None:
         return None, snapshot, ("pg_stat_statements does not tell any more",)
-    window = counted_between(begin, end, keys)
+    window = with_deviations(counted_between(begin, end, keys), parts)
     until = read_clock(source)  # the server's clock, as `since` is: ours can be another one
     snapshot = replace(snapshot, taken_at=until, workload=replace(snapshot.workload, since=since))
     problems = (

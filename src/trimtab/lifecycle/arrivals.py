@@ -1,4 +1,4 @@
-"""Tells what a watcher has kept of a database by the hour: when statements arrive, and how long each took.
+"""Tells what a watcher has kept of a database: when statements arrive, how long each took, and what its rounds did.
 
 Reads one file, and judges nothing; what cannot be read is as if nobody had watched.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 from trimtab.errors import TrimtabError
 from trimtab.history.slots import Slot
 from trimtab.lifecycle.watch_identity import store_path
-from trimtab.lifecycle.watch_store import HOUR, LENGTH_NS, WatchStore
+from trimtab.lifecycle.watch_store import HOUR, LENGTH_NS, ROUND, WatchStore
 from trimtab.model.evolution import Point
-from trimtab.model.watched import CALLS, TOTAL_MS
+from trimtab.model.watched import BLOCKS, CALLS, TOTAL_MS
 
 HOURS = 168
 
@@ -26,7 +26,7 @@ def arrival_profile(ledger_path: Path, identity: Mapping[str, object]) -> tuple[
     watcher's: system identifier, database, oid.
     """
     calls, seconds = [0.0] * HOURS, [0.0] * HOURS
-    slots, _ = _hours(ledger_path, identity)
+    slots, _ = _slots(ledger_path, identity, HOUR)
     for slot in slots:
         began = datetime.fromtimestamp(slot.start_ns / 1e9, UTC)
         hour = began.weekday() * 24 + began.hour
@@ -39,7 +39,7 @@ def arrival_profile(ledger_path: Path, identity: Mapping[str, object]) -> tuple[
 
 def watched_hours(ledger_path: Path, identity: Mapping[str, object]) -> dict[str, list[Point]]:
     """Return, by query id, the mean of each hour in which the query ran, at the hour's end; empty as above."""
-    slots, names = _hours(ledger_path, identity)
+    slots, names = _slots(ledger_path, identity, HOUR)
     found: dict[str, list[Point]] = {}
     for slot in slots:
         sums: dict[str, list[float]] = {}
@@ -54,12 +54,29 @@ def watched_hours(ledger_path: Path, identity: Mapping[str, object]) -> dict[str
     return found
 
 
-def _hours(ledger_path: Path, identity: Mapping[str, object]) -> tuple[list[Slot], dict[int, str]]:
+def watched_rounds(ledger_path: Path, identity: Mapping[str, object]) -> dict[str, list[tuple[float, float]]]:
+    """Return, by query id, calls and blocks of each of the newest rounds in which the query ran; empty as above."""
+    slots, names = _slots(ledger_path, identity, ROUND)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for slot in slots:
+        sums: dict[str, list[float]] = {}
+        for number, counts in zip(slot.numbers.tolist(), slot.counts, strict=True):
+            if number in names:
+                both = sums.setdefault(names[number], [0.0, 0.0])
+                both[0] += float(counts[CALLS])
+                both[1] += float(counts[BLOCKS])
+        for name, (calls, blocks) in sums.items():
+            if calls > 0:
+                found.setdefault(name, []).append((calls, blocks))
+    return found
+
+
+def _slots(ledger_path: Path, identity: Mapping[str, object], tier: int) -> tuple[list[Slot], dict[int, str]]:
     path = store_path(ledger_path, identity)
     if not path.is_file():
         return [], {}
     try:
         with WatchStore.reader(path) as store:
-            return store.slots(HOUR), {known.number: known.name for known in store.statements().values()}
+            return store.slots(tier), {known.number: known.name for known in store.statements().values()}
     except TrimtabError:
         return [], {}

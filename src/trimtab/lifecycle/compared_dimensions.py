@@ -7,11 +7,12 @@ What was not counted is not judged, and says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, sqrt
 from statistics import NormalDist
 
 from trimtab.anchor.binomial import binomial_tail
+from trimtab.anchor.counted import LEAST_PARTS
 from trimtab.anchor.dimensions import COHERENCE, CONCURRENCY, EFFICIENCY, LATENCY, NAMES, THROUGHPUT
 from trimtab.lifecycle.compared_queries import NOTHING_IN_COMMON, Pair, judge_runs, runs_of
 from trimtab.model.anchor import Anchor, Counted, Dimension
@@ -22,10 +23,11 @@ from trimtab.settle.traffic import LEAST_CALLS, Runs
 TESTS = {
     THROUGHPUT: "exact binomial test of two Poisson counts in windows of their lengths",
     LATENCY: "Fieller's bound of the ratio of the mix's means",
-    EFFICIENCY: "Fieller's bound; blocks are taken to scatter about their mean as the times do",
+    EFFICIENCY: "Fieller's bound; blocks scatter as in the parts of the anchors' windows",
     CONCURRENCY: "Fieller's bound; time and busy sessions are of the same executions",
     COHERENCE: "the queries' own tests; that a plan is another one is no chance",
 }
+_LEAST_VARIANCE = 1e-12
 _LEVELS = {Judgement.SLOWER: Level.HIGHER, Judgement.FASTER: Level.LOWER, Judgement.SAME: Level.SAME}
 
 
@@ -37,6 +39,7 @@ class _Found:
     later: float | None = None
     judgement: Level = Level.UNJUDGED
     smallest_effect: float | None = None
+    test: str = ""
 
 
 _NOTHING = _Found()
@@ -61,8 +64,11 @@ def compared_dimensions(
     ]
     found = {
         THROUGHPUT: _throughput(earlier, later, seconds, each, margin),
-        LATENCY: _mixed(both, lambda c: c.mean_ms, each, margin),
-        EFFICIENCY: _mixed(both, lambda c: c.blocks, each, margin),
+        LATENCY: _mixed(both, lambda c: c.mean_ms, _scatter_of_times, each, margin),
+        EFFICIENCY: replace(
+            _mixed(both, lambda c: c.blocks, _scatter_of_blocks, each, margin, least=LEAST_PARTS),
+            test=_test_of_blocks(both),
+        ),
         CONCURRENCY: _concurrency(earlier, later, seconds, each, margin),
         COHERENCE: _coherence(pairs, judged),
     }
@@ -94,35 +100,70 @@ def _throughput(
     return _Found(before / was_seconds, after / now_seconds, level, least)
 
 
+def _scatter_of_times(counted: Counted) -> tuple[float, int]:
+    """Return the variance of one call, and its degrees of freedom."""
+    return runs_of(counted).variance, counted.calls - 1
+
+
+def _scatter_of_blocks(counted: Counted) -> tuple[float, int]:
+    """Return that of one call's blocks; where nobody has seen them scatter, that of the times, relative to the mean."""
+    if counted.blocks_deviation is not None:
+        least = _LEAST_VARIANCE * counted.blocks**2
+        return max(counted.blocks_deviation**2, least), min(counted.blocks_parts, counted.calls) - 1
+    variance, freedom = _scatter_of_times(counted)
+    return variance / runs_of(counted).mean_ms ** 2 * counted.blocks**2, freedom
+
+
+def _test_of_blocks(both: Sequence[tuple[Counted, Counted]]) -> str:
+    assumed = sum(None in (was.blocks_deviation, now.blocks_deviation) for was, now in both)
+    if not assumed:
+        return TESTS[EFFICIENCY]
+    return f"{TESTS[EFFICIENCY]}; those of {assumed} of {len(both)} queries are taken to scatter as their times do"
+
+
 def _mixed(
-    both: Sequence[tuple[Counted, Counted]], of: Callable[[Counted], float], error_rate: float, margin: float
+    both: Sequence[tuple[Counted, Counted]],
+    of: Callable[[Counted], float],
+    scatter: Callable[[Counted], tuple[float, int]],
+    error_rate: float,
+    margin: float,
+    *,
+    least: int = LEAST_CALLS,
 ) -> _Found:
-    """Compare a mean over the earlier one's mix. The weights are given, so that only the means scatter."""
+    """Compare a mean over the earlier one's mix. The weights are given, so that only the means scatter.
+
+    Of executions of one kind whose mean would scatter as this does there have to be `least`.
+    """
     calls = sum(was.calls for was, _ in both)
     if not calls:
         return _NOTHING
     weights = [was.calls / calls for was, _ in both]
-    before = _mean([was for was, _ in both], weights, of)
-    after = _mean([now for _, now in both], weights, of)
-    if before.mean_ms <= 0 or after.mean_ms <= 0 or min(before.calls, after.calls) < LEAST_CALLS:
+    before = _mean([was for was, _ in both], weights, of, scatter)
+    after = _mean([now for _, now in both], weights, of, scatter)
+    ran = min(sum(each.calls for each in counts) for counts in zip(*both, strict=True))
+    if before.mean_ms <= 0 or after.mean_ms <= 0 or ran < LEAST_CALLS or min(before.calls, after.calls) < least:
         return _Found(before.mean_ms, after.mean_ms)
-    judgement, _, _, least = judge_runs(before, after, NOTHING_IN_COMMON, error_rate, margin)
-    return _Found(before.mean_ms, after.mean_ms, _LEVELS[judgement], least)
+    judgement, _, _, effect = judge_runs(before, after, NOTHING_IN_COMMON, error_rate, margin)
+    return _Found(before.mean_ms, after.mean_ms, _LEVELS[judgement], effect)
 
 
-def _mean(counts: Sequence[Counted], weights: Sequence[float], of: Callable[[Counted], float]) -> Runs:
+def _mean(
+    counts: Sequence[Counted],
+    weights: Sequence[float],
+    of: Callable[[Counted], float],
+    scatter: Callable[[Counted], tuple[float, int]],
+) -> Runs:
     """Return a weighted mean as one that so many executions of one kind would have (Welch & Satterthwaite, 1946)."""
     mean = sum(weight * of(count) for count, weight in zip(counts, weights, strict=True))
     parts = []
     for count, weight in zip(counts, weights, strict=True):
-        runs = runs_of(count)
-        relative = runs.variance / runs.mean_ms**2
-        parts.append((weight**2 * relative * of(count) ** 2 / count.calls, count.calls - 1))
+        variance, freedom = scatter(count)
+        parts.append((weight**2 * variance / count.calls, freedom))
     squares = sum(part**2 / freedom for part, freedom in parts)
     whole = sum(part for part, _ in parts)
-    freedom = whole**2 / squares if squares > 0 else float(sum(count.calls for count in counts) - 1)
-    calls = int(freedom) + 1
-    return Runs(calls, mean, max(whole * calls, 1e-12 * mean**2))
+    free = whole**2 / squares if squares > 0 else float(sum(count.calls for count in counts) - 1)
+    calls = int(free) + 1
+    return Runs(calls, mean, max(whole * calls, _LEAST_VARIANCE * mean**2))
 
 
 def _concurrency(
@@ -180,5 +221,5 @@ def _told(dimension: Dimension, found: _Found, error_rate: float) -> DimensionCo
     least = None if found.smallest_effect is None or judgement is Level.UNJUDGED else round(found.smallest_effect, 4)
     return DimensionComparison(
         dimension.name, dimension.unit, rounded[0], rounded[1], is_within, note, judgement, error_rate, least,
-        TESTS[dimension.name],
+        found.test or TESTS[dimension.name],
     )  # fmt: skip

@@ -20,6 +20,8 @@ from trimtab.anchor.store import AnchorStore
 from trimtab.db.connection import Connection, connect, source_error
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import AnchorError, LabError
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import put_back_names, store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.attribution import why_flipped
@@ -47,7 +49,7 @@ class ExplainRequest:
 
     `workload` has the texts, which the anchor has not: a file, statements, or None for pg_stat_statements. `query_ids`
     are those to explain, None for all whose plan changed; `role` is whose settings they are planned with, "" for our
-    own; at most `MOST`, the heaviest first.
+    own; at most `MOST`, the heaviest first. With `only_plans` nobody is asked which queries are slower.
     """
 
     conninfo: str
@@ -58,6 +60,7 @@ class ExplainRequest:
     pg_bin: Path | None = None
     seed: int = 1
     role: str = ""
+    only_plans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ class ExplainedPlan:
 class ExplainedAnchor:
     """What became of an anchor's plans: how many are as they were, how many cannot be compared, and of others why.
 
-    `slowing` are the queries that take longer, whatever their plan is, and by what; None of another server.
+    `slowing` are the queries that take longer, whatever their plan is, and by what; None of another server. `alarms`
+    are what a watcher has found out of these queries since the anchor, the newest last, as the ledger has it.
     """
 
     anchor_id: str
@@ -84,6 +88,7 @@ class ExplainedAnchor:
     missing: tuple[str, ...]
     is_other_server: bool = False
     slowing: Slowing | None = None
+    alarms: tuple[Mapping[str, object], ...] = ()
 
 
 def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
@@ -114,7 +119,7 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
         )
         version = source.info.server_version
         is_other = is_of_another_server(anchor, snapshot.server)
-        later = None if is_other else level_now(source, snapshot, levels, now_ns=time.time_ns())
+        later = None if is_other or request.only_plans else level_now(source, snapshot, levels, now_ns=time.time_ns())
     queries = {query.id: query for query in snapshot.workload.queries}
     pairs = [(was, levels[was.query_id]) for was in wanted if was.query_id in levels]
     changed = [(was, now) for was, now in pairs if _flip(was, now, queries[was.query_id]) is not None]
@@ -137,7 +142,19 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
     unknown = sum(not _is_known(was, now, queries[was.query_id]) for was, now in pairs)
     same = len(pairs) - len(changed) - unknown
     slower = None if later is None else slowing(anchor, later, only={was.query_id for was in wanted})
-    return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, is_other, slower)
+    told = () if request.only_plans else explained_alarms(request.ledger_path, anchor.id, {w.query_id for w in wanted})
+    return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, is_other, slower, told)
+
+
+def explained_alarms(ledger_path: Path, anchor_id: str, query_ids: Collection[str]) -> tuple[Mapping[str, object], ...]:
+    """Return what a watcher has found out of alarms of these queries against an anchor. Raises LedgerError."""
+    with Ledger.open(ledger_path) as ledger:
+        found = [
+            entry.body
+            for entry in ledger.entries(Kind.WATCH_EXPLAINED)
+            if entry.text("anchor_id") == anchor_id and entry.text("query_id") in query_ids
+        ]
+    return tuple(found[-MOST:])
 
 
 def _index_names(old: Image, source: Connection, stand_for: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from trimtab.anchor.guard import (
     candidates,
     is_slow_still,
     judged,
+    made_it,
     noted,
     refusal,
     tables_of,
@@ -49,6 +50,7 @@ from trimtab.lifecycle.guard_changes import (
 )
 from trimtab.lifecycle.watch_alarms import at_ns_of, at_text
 from trimtab.lifecycle.watch_plans import PlanChecks
+from trimtab.lifecycle.watch_proofs import is_waited_for, proven_objects
 from trimtab.lifecycle.watch_round import Memory
 from trimtab.model.traffic import StatementKey
 from trimtab.model.watched import Alarm
@@ -66,6 +68,7 @@ _MOST_TRACES = 32
 _FACT = "guard"
 NOTHING_MADE = "no change of ours was made in the time before it became slower"
 TOO_SMALL = "it is slower by so little that guard.verify_rounds looks could not show that a revert helped"
+NOT_OURS = "it is proven why its plan is another one, and no change of ours of that time did it"
 NOTHING_CONCERNS = "no change of ours of that time concerns it"
 
 
@@ -161,6 +164,8 @@ class Guard:
             is_answered = done is not None and done.note is not Note.UNDONE
             if alarm.key is None or kept.ledger_seq is None or is_answered or alarm.at_ns < earliest_ns:
                 continue
+            if is_waited_for(alarm):  # why its plan changed decides which change is taken back
+                continue
             if self._answer(scene, alarm, alarm.key, done):
                 return
 
@@ -191,10 +196,12 @@ class Guard:
             if reason:
                 self._note(ledger, replace(act, reason=reason), memory)
                 return True
+        # What was reverted for a proven cause and did not help was not proven well enough: the rest goes by time.
+        proven = proven_objects(alarm) if done is None else ()
         relations = scene.checks.relations(scene.conn, scene.source, key)
         subject = Subject(alarm.subject, _role(scene.conn, key), relations)
         with self._opened(scene) as desk:
-            act = self._chosen(desk, act, self._timely(desk.entries, known_ns, alarm.subject), subject)
+            act = self._chosen(desk, act, self._timely(desk.entries, known_ns, alarm.subject), subject, proven)
             if act.note is Note.REVERTING:
                 act = replace(act, reference_ms=tuple(round(value, 6) for value in reference))
                 act = self._note(desk.ledger, act, memory, desk.enforcer.run_id)
@@ -217,20 +224,34 @@ class Guard:
             reason = "it ran too seldom within a day to tell"
             self._note_alone(replace(act, note=Note.UNVERIFIED, evidence=found.evidence, reason=reason), memory)
 
-    def _chosen(self, desk: Desk, act: Act, found: tuple[Candidate, ...], subject: Subject) -> Act:
-        """Return the act with the newest strategy that concerns the statement: `reverting`, or why it is not done."""
+    def _chosen(
+        self,
+        desk: Desk,
+        act: Act,
+        found: tuple[Candidate, ...],
+        subject: Subject,
+        proven: tuple[Mapping[str, str], ...],
+    ) -> Act:
+        """Return the act with the newest strategy that concerns the statement: `reverting`, or why it is not done.
+
+        Where it is proven what made its plan another one, only a strategy that made that concerns it.
+        """
         for candidate in found:
             changes = [applied.change for applied in candidate.applied]
             query_ids = strategy_of(desk.entries, candidate.strategy_id).query_ids
             tables = tables_of(changes)
             families = family_of(desk.enforcer.connection, tables) if tables else frozenset()
-            why = touches(changes, query_ids, families, subject)
+            why = touches(changes, query_ids, families, subject) if not proven else ""
+            if proven and made_it(changes, proven):
+                why = "it is proven that the plan is another one because of it"
             if not why:
                 continue
             lease = lease_of(desk, candidate.strategy_id)
             act = replace(act, strategy_id=candidate.strategy_id, lease_id=lease.id if lease is not None else "")
             against = reason_against(desk, act)
             return replace(act, reason=against) if against else replace(act, note=Note.REVERTING, reason=why)
+        if proven:
+            return replace(act, note=Note.NONE, reason=f"{NOT_OURS}: {', '.join(map(_words, proven))}")
         unknown = "" if subject.relations is not None else "; which tables it uses is not known: it cannot be planned"
         return replace(act, note=Note.NONE, reason=NOTHING_CONCERNS + unknown)
 
@@ -303,6 +324,10 @@ def _normal_ms(memory: Memory, key: StatementKey) -> list[float]:
     factors = vigil.baseline.factors[row].astype(float)
     known = factors[~np.isnan(factors)] * float(vigil.baseline.mean_ms[row])
     return [float(value) for value in known]
+
+
+def _words(cause: Mapping[str, str]) -> str:
+    return " ".join(part for part in (cause["what"], cause["name"], cause["schema"], cause["table"]) if part)
 
 
 def _role(conn: Connection, key: StatementKey) -> str:

@@ -25,6 +25,8 @@ from trimtab.lifecycle.watch_alarms import to_ledger
 from trimtab.lifecycle.watch_causes import Surroundings
 from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
+from trimtab.lifecycle.watch_proofs import Proofs
+from trimtab.lifecycle.watch_proofs import Scene as ProofScene
 from trimtab.lifecycle.watch_round import BLIND, Memory, Told, open_count
 from trimtab.lifecycle.watch_store import KEPT_SLOTS, ROUND, WatchStore
 from trimtab.model.anchor import Anchor
@@ -102,6 +104,7 @@ class _Watch:
     listener: Listener
     checks: PlanChecks
     link: _Link | None
+    proofs: Proofs
     guard: Guard | None = None
     failures: int = 0
     _ledger_failed: bool = field(default=False)
@@ -148,6 +151,7 @@ class _Watch:
         elif not self._has_seen:
             raise _blind(self.memory)
         self._to_ledger()
+        told = replace(told, events=[*told.events, *self._explain(told, self.link)])
         if self.guard is not None:
             told = replace(told, events=[*told.events, *self._act(self.guard, self.link)])
         self.listener.told(self.clocks.wall(), told)
@@ -179,6 +183,16 @@ class _Watch:
                 self.listener.trouble(self.clocks.wall(), error, 0.0)
             self._ledger_failed = True
 
+    def _explain(self, told: Told, link: _Link) -> list[tuple[str, Mapping[str, object]]]:
+        """Have alarms explained, beside the rounds; where there is only one, it waits for that."""
+        scene = ProofScene(
+            self.memory.store,
+            link.conn,
+            self.clocks.wall(),
+            lambda key: self.checks.query_of(link.conn, link.source, key),
+        )
+        return (self.proofs.finish if self.request.once else self.proofs.go_on)(scene, told.alarms)
+
     def _act(self, guard: Guard, link: _Link) -> list[tuple[str, Mapping[str, object]]]:
         from trimtab.lifecycle.guarding import Scene
 
@@ -186,6 +200,7 @@ class _Watch:
 
     def close(self) -> None:
         """Leave what a next watcher needs; a session that is lost needs no closing."""
+        self.proofs.end()
         if self.link is not None:
             with suppress(Exception):
                 self.link.conn.close()
@@ -224,7 +239,9 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
                 names = put_back_names(request.ledger_path, server)
             checks = PlanChecks(link.system, names)
             guard = _guard(request, server, memory) if request.acts else None
-            watching = _Watch(request, store, memory, identity, clocks, listener, checks, link, guard)
+            proofs = Proofs(request.conninfo, request.ledger_path, identity, clocks.tick)
+            proofs.begin(store)
+            watching = _Watch(request, store, memory, identity, clocks, listener, checks, link, proofs, guard)
             try:
                 return watching.run()
             finally:
@@ -312,7 +329,7 @@ def _take_reference(memory: Memory, ledger_path: Path, server: ServerIdentity, n
     """Hold the database to the anchor in force, if there is one. Another anchor than before is learnt anew."""
     found = anchored(ledger_path, server)
     if found is not None:
-        memory.references, memory.level_of = references_of(found), found.id
+        memory.shapes.references, memory.level_of = references_of(found), found.id
         rows = {name: table.rows for name, table in found.state.tables.items()}
         memory.anchored = Surroundings(found.state.host, rows)
     kept = memory.store.fact("baseline")

@@ -36,14 +36,15 @@ def alarms_of(
     level_of: str,
     unjudged: Sequence[Unjudged],
     causes: Mapping[int, Mapping[str, object]],
+    attributions: Mapping[int, Mapping[str, object] | None],
     effects: Mapping[int, tuple[float, float] | None],
     now_ns: int,
 ) -> dict[int, Alarm]:
     """Return the alarms by row; dimensions have negative rows, -1 the first.
 
     `names` and `plans` are by the baseline's rows: what each statement is called, and how its plan stands. `level_of`
-    is where the level comes from. `causes` say what made each, by row, where anything is known; `effects` are bounds of
-    the statements' factors.
+    is where the level comes from. `causes` say what made each, by row, where anything is known; `attributions` whether
+    the statements' plans are to be explained; `effects` are bounds of their factors.
     """
     shared = {
         "margin": sensitivity.margin,
@@ -63,7 +64,7 @@ def alarms_of(
         low, high = effects.get(row) or (None, None)
         bounds = {"factor_low": _rounded(low), "factor_high": _rounded(high)}
         body = {**shared, **_of_statement(seen, sensitivity, row), **bounds, "cause": causes.get(row)}
-        body |= {"plan": plans[row], "level_of": level_of}
+        body |= {"plan": plans[row], "level_of": level_of, "attribution": attributions.get(row)}
         found[row] = _alarm(seen, names[row], row, body, now_ns)
     for row in seen.shown_dimensions:
         if row == RATE:

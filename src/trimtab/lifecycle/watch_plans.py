@@ -74,13 +74,17 @@ class PlanChecks:
         self._read_texts(conn, source, turn, chosen)
         return [self._one(conn, key) for key in dict.fromkeys(chosen)]
 
+    def query_of(self, conn: Connection, source: Source, key: StatementKey) -> Query | None:
+        """Return what EXPLAIN takes of a statement, None where it has no plan. Raises SourceError."""
+        self._read_texts(conn, source, [], [key])
+        return self._queries.get(key)
+
     def relations(self, conn: Connection, source: Source, key: StatementKey) -> frozenset[tuple[str, str]] | None:
         """Return the tables, with their schemas, that a statement's plan reads or writes; None where it has no plan.
 
         Raises SourceError when the connection is lost.
         """
-        self._read_texts(conn, source, [], [key])
-        query = self._queries.get(key)
+        query = self.query_of(conn, source, key)
         if query is None:
             return None
         try:

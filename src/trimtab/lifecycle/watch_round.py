@@ -20,8 +20,10 @@ from trimtab.anchor.watched_dimensions import ROWS, unknown_dimensions, watched_
 from trimtab.db.connection import Connection
 from trimtab.lifecycle.watch_alarms import alarms_of, cause_word, effect_bounds, since_rising
 from trimtab.lifecycle.watch_causes import Surroundings, causes_of, read_surroundings
-from trimtab.lifecycle.watch_facts import HIDDEN, not_judged, round_facts
+from trimtab.lifecycle.watch_facts import not_judged, round_facts
 from trimtab.lifecycle.watch_plans import Checked, PlanChecks
+from trimtab.lifecycle.watch_proofs import to_be_explained
+from trimtab.lifecycle.watch_shapes import Shapes
 from trimtab.lifecycle.watch_slots import interval_of
 from trimtab.lifecycle.watch_state import (
     pack_baseline,
@@ -31,13 +33,13 @@ from trimtab.lifecycle.watch_state import (
     unpack_reading,
     unpack_vigil,
 )
+from trimtab.lifecycle.watch_statements import describe_new, heaviest_first, hidden_events, is_blind, of_workload
 from trimtab.lifecycle.watch_store import ROUND, KnownStatement, WatchStore
 from trimtab.model.traffic import StatementKey
-from trimtab.model.watched import TOTAL_MS, Alarm, Gap, Interval, Reading, References, Unjudged, Watched
+from trimtab.model.watched import Alarm, Gap, Interval, Reading, Unjudged, Watched
 from trimtab.observe.own_statements import SystemNames
-from trimtab.observe.watched import Described, Source, describe, read_round, read_texts
+from trimtab.observe.watched import Source, read_round
 
-DESCRIBED_PER_ROUND = 100
 CHECKPOINT_SECONDS = 60.0
 GROWN_EVERY_ROUNDS = 360
 FORGOTTEN_AFTER_NS = 7 * 86400 * 10**9
@@ -61,7 +63,7 @@ class Told:
 
 @dataclass(slots=True)
 class Memory:
-    """What one watcher knows. `references` is the level of an anchor, `level_of` its id or "learnt".
+    """What one watcher knows. `shapes` has the levels of an anchor, `level_of` is its id or "learnt".
 
     `anchored` are the surroundings of that anchor; without one those of when the level was learnt are kept.
     """
@@ -69,7 +71,7 @@ class Memory:
     store: WatchStore
     sensitivity: Sensitivity
     learn_rounds: int
-    references: References = field(default_factory=dict)
+    shapes: Shapes = field(default_factory=Shapes)
     level_of: str = "learnt"
     anchored: Surroundings | None = None
     reading: Reading | None = None
@@ -80,7 +82,6 @@ class Memory:
     _checkpoint_ns: int = 0
     _since_growth: int = 0
     _hidden: int = 0
-    _plan_words: dict[StatementKey, str] = field(default_factory=dict)
     _mends: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
 
     def resume(self, now_ns: int) -> None:
@@ -132,18 +133,18 @@ class Memory:
         """Read once and judge what ran since the last reading. Raises SourceError, LedgerError."""
         reading = read_round(conn, source, wall_ns=clock(), tick=tick())
         events = [*self._mends]
-        new = self._describe(conn, source, system, reading)
+        names = describe_new(conn, source, system, reading, self.known)
         step = interval_between(self.reading, reading) if self.reading is not None else NEVER
         if isinstance(step, Gap) and step is not NEVER:
             events.append(("gap", {"why": step.value, "code": step.name.lower()}))
-        names = {key: (found.name, found.is_workload) for key, found in new.items()}
-        events += self._hidden_events(reading)
-        is_blind = self._is_blind(reading, names)
+        events += hidden_events(self._hidden, reading)
+        self._hidden = reading.hidden
+        blind = is_blind(reading, self.known, names)
         vigil, seen, alarms = self.vigil, None, {}
         learnt_in = None
         if vigil is not None and self._then() is None:
             learnt_in = read_surroundings(conn)
-        interval = self._workload(step, names) if isinstance(step, Interval) else None
+        interval = of_workload(step, self.known, names) if isinstance(step, Interval) else None
         if vigil is not None and interval is not None:
             seen = observe(vigil, interval, self.sensitivity)
             alarms = self._alarms(seen, interval, reading.wall_ns, conn, source, checks)
@@ -153,7 +154,7 @@ class Memory:
                 events.append(("throughput_fell", {"calls_per_second": round(seen.now.rate, 3)}))
         checked = self._check_plans(conn, source, checks, reading)
         if vigil is not None:
-            vigil, found = self._with_plans(vigil, checked)
+            vigil, found = self.shapes.held_against(vigil, checked, self.known)
             events += found
         with self.store.writing():
             self.known |= self.store.add_statements(names, reading.wall_ns)
@@ -173,9 +174,7 @@ class Memory:
             vigil, learnt = self._learnt(vigil, reading.wall_ns)
             events += learnt
             dimensions = self._dimensions(seen, vigil)
-            told = Told(
-                self._state(vigil, is_blind=is_blind), events, list(alarms.values()), dimensions, self._open(vigil)
-            )
+            told = Told(self._state(vigil, blind=blind), events, list(alarms.values()), dimensions, self._open(vigil))
             for kind, detail in events:
                 self.store.add_event(reading.wall_ns, kind, detail)
             self._put_status(told, reading, interval, seen, vigil, checks)
@@ -209,56 +208,13 @@ class Memory:
             self.known = self.store.statements()
         self._checkpoint_ns = reading.wall_ns
 
-    def _describe(
-        self, conn: Connection, source: Source, system: SystemNames, reading: Reading
-    ) -> dict[StatementKey, KnownStatement]:
-        """Read what new statements are, the heaviest first, so many a round that it is not felt."""
-        order = np.argsort(-reading.counts[:, TOTAL_MS], kind="stable").tolist()
-        wanted = [reading.keys[row] for row in order if reading.keys[row] not in self.known][:DESCRIBED_PER_ROUND]
-        if not wanted:
-            return {}
-        texts = read_texts(conn, source, wanted)
-        by_id = {query_id: describe(text, system) for query_id, text in texts.items()}
-        # A text that is lost is the workload's: to ask for it again each round would cost the server each time.
-        lost = Described("", True)
-        found = {}
-        for key in wanted:
-            described = by_id.get(key[1], lost)
-            found[key] = KnownStatement(0, described.name or f"statement {key[1]}", described.is_workload)
-        return found
-
-    def _hidden_events(self, reading: Reading) -> list[tuple[str, Mapping[str, object]]]:
-        """Tell that statements are hidden when that begins and when it ends; how many, the status says."""
-        before, self._hidden = self._hidden, reading.hidden
-        if bool(before) == bool(reading.hidden):
-            return []
-        if not reading.hidden:
-            return [("statements_shown", {})]
-        share = round(reading.hidden_share, 4)
-        return [("statements_hidden", {"statements": reading.hidden, "share_of_time": share, "why": HIDDEN})]
-
-    def _is_blind(self, reading: Reading, new: Mapping[StatementKey, tuple[str, bool]]) -> bool:
-        """Return whether others' statements are hidden, and none of the workload is seen beside them."""
-        return reading.hidden > 0 and not any(
-            self.known[key].is_workload if key in self.known else new.get(key, ("", True))[1] for key in reading.keys
-        )
-
-    def _workload(self, interval: Interval, new: Mapping[StatementKey, tuple[str, bool]]) -> Interval:
-        """Leave out what Trimtab and monitoring send, and what is not described yet: that is told as unread."""
-        rows = [
-            row
-            for row, key in enumerate(interval.keys)
-            if (self.known[key].is_workload if key in self.known else new.get(key, ("", False))[1])
-        ]
-        return replace(interval, keys=tuple(interval.keys[row] for row in rows), counts=interval.counts[rows])
-
     def _learnt(self, vigil: Vigil | None, now_ns: int) -> tuple[Vigil | None, list[tuple[str, Mapping[str, object]]]]:
         since = self.store.fact("learning_since_ns")
         begin = since if isinstance(since, int) else 0
         if vigil is None:
             if self.store.slot_count(ROUND, begin) < self.learn_rounds:
                 return None, []
-            base = learn(self.intervals(begin), self.sensitivity, self.references)
+            base = learn(self.intervals(begin), self.sensitivity, self.shapes.references)
             self.store.put_blob("baseline", pack_baseline(base))
             self.store.put_fact("baseline", {"at_ns": now_ns, "level_of": self.level_of})
             judged = int(base.is_judged().sum())
@@ -268,7 +224,8 @@ class Memory:
         if self._since_growth < max(self.learn_rounds, GROWN_EVERY_ROUNDS):
             return vigil, []
         self._since_growth = 0
-        more = learn(self.intervals(0), self.sensitivity, self.references, leave_out=frozenset(vigil.baseline.keys))
+        known = frozenset(vigil.baseline.keys)
+        more = learn(self.intervals(0), self.sensitivity, self.shapes.references, leave_out=known)
         # The new ones' levels are learnt late, and only those that can be judged are worth a row.
         after = grown(vigil, only_judged(more), unseen_since_ns=now_ns - FORGOTTEN_AFTER_NS)
         self.store.put_blob("baseline", pack_baseline(after.baseline))
@@ -296,8 +253,7 @@ class Memory:
             rows = np.argsort(-evidence, kind="stable")[:1].tolist()
             suspects = [self.vigil.baseline.keys[row] for row in rows if evidence[row] > IDLE]
         else:
-            order = np.argsort(-reading.counts[:, TOTAL_MS], kind="stable").tolist()
-            known = (reading.keys[row] for row in order)
+            known = heaviest_first(reading)
             heaviest = [key for key in known if key in self.known and self.known[key].is_workload]
         return checks.check(conn, source, heaviest, suspects)
 
@@ -309,37 +265,6 @@ class Memory:
                 self.store.put_shape(known.number, each.shape)
                 self.known[each.key] = replace(known, shape=each.shape)
 
-    def _with_plans(
-        self, vigil: Vigil, checked: Sequence[Checked]
-    ) -> tuple[Vigil, list[tuple[str, Mapping[str, object]]]]:
-        place, changed = vigil.place, vigil.plan_changed.copy()
-        events: list[tuple[str, Mapping[str, object]]] = []
-        for each in checked:
-            row, known = place.get(each.key), self.known.get(each.key)
-            if row is None or known is None:
-                continue
-            self._plan_words[each.key] = self._plan_word(each)
-            if not each.shape:
-                continue
-            first = self._first_shape(each.key)
-            is_changed = first not in ("", each.shape)
-            if is_changed != changed[row]:
-                kind = "plan_changed" if is_changed else "plan_back"
-                events.append((kind, {"subject": known.name, "from": first, "to": each.shape}))
-            changed[row] = is_changed
-        return replace(vigil, plan_changed=changed), events
-
-    def _first_shape(self, key: StatementKey) -> str:
-        """Return the shape of the baseline: an anchor's, else the first that was seen; "" where there is none yet."""
-        reference, known = self.references.get(key[1]), self.known.get(key)
-        of_anchor = reference.plan_shape if reference is not None else ""
-        return of_anchor or (known.shape if known is not None else "")
-
-    def _plan_word(self, checked: Checked) -> str:
-        if not checked.shape:
-            return checked.why
-        return "changed" if self._first_shape(checked.key) not in ("", checked.shape) else "unchanged"
-
     def _alarms(
         self, seen: Seen, interval: Interval, now_ns: int, conn: Connection, source: Source, checks: PlanChecks
     ) -> dict[int, Alarm]:
@@ -348,8 +273,9 @@ class Memory:
         keys = seen.vigil.baseline.keys
         # The plan of what is told now is looked at now.
         for each in checks.check(conn, source, [], [keys[row] for row in seen.shown][:4]):
-            self._plan_words[each.key] = self._plan_word(each)
+            self.shapes.note(each, self.known.get(each.key))
         then = self._then()
+        words = [self.shapes.word(key) for key in keys]
         tables = {row: checks.relations(conn, source, keys[row]) or frozenset() for row in seen.shown}
         causes = (
             causes_of(
@@ -357,7 +283,7 @@ class Memory:
                 then,
                 lambda wanted: read_surroundings(conn, wanted),
                 tables=tables,
-                plans={row: self._plan_words.get(keys[row], "not checked") for row in seen.shown},
+                plans={row: words[row] for row in seen.shown},
             )
             if then is not None
             else {}
@@ -376,10 +302,11 @@ class Memory:
             interval,
             self.sensitivity,
             names=[self.known[key].name if key in self.known else str(key[1]) for key in keys],
-            plans=[self._plan_words.get(key, "not checked") for key in keys],
+            plans=words,
             level_of=self.level_of,
             unjudged=self._unjudged(seen, interval, None),
             causes=causes,
+            attributions={row: to_be_explained(self.level_of, causes.get(row), words[row]) for row in seen.shown},
             effects=effects,
             now_ns=now_ns,
         )
@@ -446,10 +373,10 @@ class Memory:
         )
 
     @staticmethod
-    def _state(vigil: Vigil | None, *, is_blind: bool) -> str:
+    def _state(vigil: Vigil | None, *, blind: bool) -> str:
         if vigil is not None and open_count(vigil):
             return "alarm"
-        if is_blind:
+        if blind:
             return BLIND
         return "learning" if vigil is None else "watching"
 

@@ -257,6 +257,11 @@ class WatchStore:
             (MOST_ALARMS,),
         )
 
+    def put_evidence(self, alarm: Alarm) -> None:
+        """Put what is known of an alarm now in place of what was. Within `writing`."""
+        evidence = json.dumps(dict(alarm.evidence))
+        self._connection.execute("UPDATE alarms SET evidence = ? WHERE id = ?", (evidence, alarm.id))
+
     def end_alarm(self, alarm_id: str, at_ns: int, because: str) -> None:
         """Note that an alarm is over. Within `writing`."""
         self._connection.execute(
@@ -273,6 +278,10 @@ class WatchStore:
         where = {None: "1", True: "ended_ns IS NULL", False: "ended_ns IS NOT NULL"}[is_open]
         return self._alarms(where, limit)
 
+    def alarm(self, alarm_id: str) -> KeptAlarm | None:
+        """Return an alarm by its id, None where there is none of it any more."""
+        return next(iter(self._alarms("id = ?", 1, alarm_id)), None)
+
     def unrecorded_alarms(self) -> list[KeptAlarm]:
         """Return the alarms that the ledger does not have yet, the oldest first."""
         return self._alarms("ledger_seq IS NULL", 1000)[::-1]
@@ -282,12 +291,12 @@ class WatchStore:
         names = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(path.stat().st_size for path in names if path.exists())
 
-    def _alarms(self, where: str, limit: int) -> list[KeptAlarm]:
+    def _alarms(self, where: str, limit: int, *values: str) -> list[KeptAlarm]:
         with faults(self.path):
             rows = self._connection.execute(
                 "SELECT id, at_ns, subject, key, evidence, ledger_seq, ended_ns, ended_because FROM alarms"  # noqa: S608
                 f" WHERE {where} ORDER BY at_ns DESC, id DESC LIMIT ?",
-                (limit,),
+                (*values, limit),
             ).fetchall()
         return [
             KeptAlarm(Alarm(id, at_ns, subject, _key(key), json.loads(evidence)), seq, ended_ns, because)

@@ -31,7 +31,9 @@ class Counted:
     """What pg_stat_statements counted of a query in the anchor's window, over roles.
 
     `server_ids` are the server's own ids of it, as texts; times are in ms; `deviation_ms` is of one execution; the
-    others are per call. `share` is that of the time that all queries took.
+    others are per call. `share` is that of the time that all queries took. `blocks_deviation` is by how much one call's
+    blocks scatter, as `blocks_parts` parts of a window have shown: the server does not count it. None where there were
+    too few.
     """
 
     server_ids: tuple[str, ...]
@@ -42,6 +44,8 @@ class Counted:
     rows: float
     blocks: float
     temporary_blocks: float
+    blocks_deviation: float | None = None
+    blocks_parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from trimtab.lifecycle.attribution_document import attribution_document
+
 if TYPE_CHECKING:
     from trimtab.lifecycle.evolving import Evolved
     from trimtab.lifecycle.explaining import ExplainedAnchor, ExplainedPlan
     from trimtab.model.evolution import Recommendation
-    from trimtab.model.flip import Attribution
 
 
 def explained_document(found: ExplainedAnchor) -> dict[str, object]:
@@ -24,6 +25,7 @@ def explained_document(found: ExplainedAnchor) -> dict[str, object]:
         "missing": list(found.missing),
         "is_other_server": found.is_other_server,
         "slowing": None if found.slowing is None else asdict(found.slowing),
+        "alarms": [dict(alarm) for alarm in found.alarms],
     }
 
 
@@ -37,29 +39,7 @@ def _plan(plan: ExplainedPlan) -> dict[str, object]:
         "query_id": plan.query_id,
         "share": plan.share,
         "note": plan.note,
-        "attribution": None if plan.attribution is None else _attribution(plan.attribution),
-    }
-
-
-def _attribution(found: Attribution) -> dict[str, object]:
-    return {
-        "kind": None if found.kind is None else found.kind.value,
-        "causes": [str(cause) for cause in found.causes],
-        "reason": found.reason,
-        "was": list(found.old.lines),
-        "now": list(found.new.lines),
-        "proof": [
-            {
-                "without": [str(cause) for cause in plan.without],
-                "is_generic": plan.is_generic,
-                "shape": plan.shape,
-                "cost": plan.cost,
-                "is_old_shape": plan.is_old_shape,
-                "reason": plan.reason,
-            }
-            for plan in found.proof
-        ],
-        "engine_version": found.engine_version,
+        "attribution": None if plan.attribution is None else attribution_document(plan.attribution),
     }
 
 

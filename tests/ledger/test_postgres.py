@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from trimtab.embedded.server import Server
 from trimtab.errors import LedgerError
@@ -28,6 +31,10 @@ from .written import Written, change_a_database, written
 pytestmark = pytest.mark.server
 
 NewDatabase = Callable[[], str]
+WAITING = (
+    "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    " and database = (select oid from pg_database where datname = current_database())"
+)
 
 
 @pytest.fixture
@@ -97,6 +104,42 @@ def test_a_second_writer_waits_and_in_the_end_is_told(kept: Path, monkeypatch: p
         timer.start()
         assert ledger.append(Kind.RUN_STARTED, {}).seq == 7
         timer.join()
+
+
+def test_who_waited_follows_what_was_written_meanwhile_whatever_isolation_the_database_gives(kept: Path) -> None:
+    """By a snapshot from before the wait the other's entry would not be there."""
+    conninfo = server_of(kept)
+    assert conninfo is not None
+    with closing(psycopg.connect(conninfo, autocommit=True)) as holder:
+        name = sql.Identifier(holder.info.dbname)
+        holder.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'serializable'").format(name))
+        holder.execute("select pg_advisory_lock(%s, 1)", (postgres.LOCK_CLASS,))
+        with Ledger.open(kept) as one, Ledger.open(kept) as another, ThreadPoolExecutor(2) as threads:
+            written = [threads.submit(each.append, Kind.RUN_STARTED, {}) for each in (one, another)]
+            try:
+                while holder.execute(WAITING).fetchone() != (2,):
+                    time.sleep(0.01)
+            finally:
+                holder.execute("select pg_advisory_unlock_all()")
+            assert {each.result(30).seq for each in written} == {7, 8}
+
+
+def test_many_may_make_it_at_once(new_database: NewDatabase, tmp_path: Path) -> None:
+    """All find nothing there, one makes it, and who waited sees that it is made."""
+    conninfo = new_database()
+    paths = [tmp_path / f"machine{n}" / "ledger.db" for n in range(3)]
+    for path in paths:
+        path.parent.mkdir()
+        name_server(path, conninfo)
+    with closing(psycopg.connect(conninfo, autocommit=True)) as holder, ThreadPoolExecutor(3) as threads:
+        holder.execute("select pg_advisory_lock(%s, 1)", (postgres.LOCK_CLASS,))
+        made = [threads.submit(append, path) for path in paths]
+        try:
+            while holder.execute(WAITING).fetchone() != (3,):
+                time.sleep(0.01)
+        finally:
+            holder.execute("select pg_advisory_unlock_all()")
+        assert {each.result(30) for each in made} == {1, 2, 3}
 
 
 def test_two_machines_write_one_chain_and_each_remembers_it(kept: Path, tmp_path: Path) -> None:

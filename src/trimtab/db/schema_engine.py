@@ -38,6 +38,8 @@ def made_fit(connection: psycopg.Connection[Any], set_up: str) -> psycopg.Connec
 
     try:
         connection.execute("select pg_catalog.set_config('search_path', 'pg_catalog', false)")
+        # What is read after a turn was waited for must be what is there then, whatever the role's default is.
+        connection.execute("select pg_catalog.set_config('default_transaction_isolation', 'read committed', false)")
         connection.execute(set_up.encode())
         connection.cursor_factory = psycopg.Cursor
         connection.autocommit = False
@@ -50,6 +52,19 @@ def made_fit(connection: psycopg.Connection[Any], set_up: str) -> psycopg.Connec
 def take_turn(connection: Connection, lock_class: int) -> None:
     """Take the writers' advisory lock of this class, to the end of the transaction."""
     connection.exec_driver_sql("select pg_catalog.pg_advisory_xact_lock(%s, 1)", (lock_class,))
+
+
+def has_table(connection: Connection, schema: str, name: str) -> bool:
+    """Return True when the table is there, for who has waited too.
+
+    `to_regclass` says that it is not, after another session has made it, until this one takes notice of that: it
+    remembers what it did not find.
+    """
+    query = (
+        "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = %s and c.relname = %s)"
+    )
+    return bool(connection.exec_driver_sql(query, (schema, name)).scalar_one())
 
 
 def sqlstate_of(fault: BaseException | None) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from trimtab.db.schema_engine import BUSY, made_fit, schema_engine, sqlstate_of, take_turn
+from trimtab.db.schema_engine import BUSY, has_table, made_fit, schema_engine, sqlstate_of, take_turn
 from trimtab.errors import SourceError
 from trimtab.history.faults import busy, newer, unwritable
 from trimtab.history.schema import METADATA, SCHEMA_VERSION
@@ -55,10 +55,9 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
 
 
 def _prepare(connection: Connection, name: str) -> None:
-    is_there = "select to_regclass(%s)"
-    if connection.exec_driver_sql(is_there, (f"{SCHEMA}.version",)).scalar_one() is None:
+    if not has_table(connection, SCHEMA, "version"):
         take_turn(connection, LOCK_CLASS)
-        if connection.exec_driver_sql(is_there, (f"{SCHEMA}.version",)).scalar_one() is None:
+        if not has_table(connection, SCHEMA, "version"):
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             METADATA.create_all(connection, checkfirst=False)
             connection.exec_driver_sql(f"CREATE TABLE {SCHEMA}.version (version integer NOT NULL)")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from trimtab.db.schema_engine import BUSY, made_fit, schema_engine, sqlstate_of, take_turn
+from trimtab.db.schema_engine import BUSY, has_table, made_fit, schema_engine, sqlstate_of, take_turn
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, moved, newer, unwritable
@@ -100,9 +100,9 @@ def _row(found: Sequence[Any]) -> Row:
 def _prepare(connection: Connection, name: str) -> None:
     if connection.exec_driver_sql("show server_encoding").scalar_one() != "UTF8":
         raise unwritable(name, "its database's encoding is not UTF8")
-    if connection.exec_driver_sql("select to_regclass(%s)", (f"{SCHEMA}.version",)).scalar_one() is None:
+    if not has_table(connection, SCHEMA, "version"):
         take_turn(connection, LOCK_CLASS)
-        if connection.exec_driver_sql("select to_regclass(%s)", (f"{SCHEMA}.version",)).scalar_one() is None:
+        if not has_table(connection, SCHEMA, "version"):
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             METADATA.create_all(connection, checkfirst=False)
             for statement in _DDL:

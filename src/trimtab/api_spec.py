@@ -47,7 +47,8 @@ class Compliance(Keyed):
     """What a specification says of a strategy. `score` (0 to 100, None when no rule applied) ranks and never gates.
 
     `warnings` are of rules that do not block. `document` is the verdict in its one form (RFC 8785): the same strategy,
-    specification and facts always give the same bytes.
+    specification and facts always give the same bytes. `not_applicable` are the ids of rules that had nothing to say,
+    `errors` of those that could not be judged, each of which is a violation too.
     """
 
     compliant: bool
@@ -58,6 +59,8 @@ class Compliance(Keyed):
     spec_digest: str
     engine_version: str
     document: bytes
+    not_applicable: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 def get_spec(spec_id: str | Path = BASE_SPEC, *, ledger_path: Path | None = None) -> Specification:
@@ -173,6 +176,8 @@ def compliance_of(verdict: Verdict) -> Compliance:
         spec_id=verdict.spec_id,
         spec_digest=verdict.spec_digest,
         engine_version=verdict.engine_version,
+        not_applicable=verdict.not_applicable,
+        errors=verdict.errors,
         document=verdict_bytes(verdict),
     )
 

@@ -63,6 +63,14 @@ def test_what_cannot_be_judged_blocks_whatever_the_severity(severity: str) -> No
     verdict = validate(strategy(create("status", "total")), spec, facts())
     assert [v.rule_id for v in verdict.violations] == ["t.r0"]
     assert "could not be judged" in verdict.violations[0].message
+    assert verdict.errors == ("t.r0",)
+
+
+def test_which_rules_had_nothing_to_say_is_told() -> None:
+    spec = with_rules({"assert": "false", "when": "change.kind == 'drop_index'"}, {"assert": "true"})
+    verdict = validate(strategy(create("status", "total")), spec, facts())
+    assert [rule_id for rule_id in verdict.not_applicable if rule_id.startswith("t.")] == ["t.r0"]
+    assert verdict.errors == ()
 
 
 def test_a_rule_is_asked_of_every_change_and_of_none_that_is_done() -> None:

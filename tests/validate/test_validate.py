@@ -45,8 +45,17 @@ def test_the_engine_has_a_version_that_its_rules_are_known_by() -> None:
     """Whoever edits the rules raises `ENGINE_VERSION` and this digest together."""
     ids = "\n".join(rule.id for rule in RULES)
     known = (hashlib.sha256(ids.encode()).hexdigest()[:16], ENGINE_VERSION)
-    assert known == ("7b09f3f3b55d0d6a", "1")
+    assert known == ("7b09f3f3b55d0d6a", "2")
     assert judge(create("status")).engine_version == ENGINE_VERSION
+
+
+def test_every_rule_has_found_something_been_kept_or_had_nothing_to_say() -> None:
+    verdict = judge(create("status"))
+    assert set(verdict.not_applicable) < {rule.id for rule in RULES}
+    assert {"drops.allow", "settings.never", "specification.expired"} <= set(verdict.not_applicable)
+    assert not {"indexes.max_size", "indexes.definition", "changes.allowed_kinds"} & set(verdict.not_applicable)
+    assert not {violation.rule_id for violation in verdict.violations} & set(verdict.not_applicable)
+    assert verdict.errors == ()
 
 
 def test_the_score_does_not_save_a_strategy() -> None:

@@ -70,6 +70,8 @@ class Verdict:
 
     `violations` block; `warnings` are what rules of a lower severity found; `waived` would block, were it not for a
     waiver. `engine_version` is of the rules as they are programmed: the same one gives the same verdict.
+    `not_applicable` are the ids of rules that had nothing to say here, so that what was asked can be told from what was
+    kept; `errors` of those that could not be judged, which are among the violations.
     """
 
     compliant: bool
@@ -80,6 +82,8 @@ class Verdict:
     warnings: tuple[Violation, ...] = ()
     waived: tuple[Waived, ...] = ()
     engine_version: str = ""
+    not_applicable: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

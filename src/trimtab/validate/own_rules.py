@@ -19,12 +19,17 @@ from trimtab.validate.rule_facts import rule_facts
 
 @dataclass(frozen=True, slots=True)
 class OwnRules:
-    """What the specification's own rules found. Weights are summed over the rules that applied to any change."""
+    """What the specification's own rules found. Weights are summed over the rules that applied to any change.
+
+    `not_applicable` are the ids of those that applied to none, `errors` of those that could not be judged of one.
+    """
 
     violations: tuple[Violation, ...] = ()
     warnings: tuple[Violation, ...] = ()
     kept_weight: float = 0.0
     applied_weight: float = 0.0
+    not_applicable: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 def judged(case: Case) -> OwnRules:
@@ -34,21 +39,27 @@ def judged(case: Case) -> OwnRules:
     violations: list[Violation] = []
     warnings: list[Violation] = []
     kept = applied = 0.0
+    silent: list[str] = []
+    failed: list[str] = []
     for number, rule in enumerate(rules):
-        is_applied = is_broken = False
+        is_applied = is_broken = is_failed = False
         for path, facts, told in asked:
             answer, error = told[number]
             if answer is Answer.NOT_APPLICABLE:
                 continue
             is_applied = True
             if answer is not Answer.KEPT:
-                is_broken = True
+                is_broken, is_failed = True, is_failed or bool(error)
                 found = _violation(rule, path, facts, error)
                 (violations if found.severity == "block" else warnings).append(found)
         if is_applied:
             applied += rule.weight
             kept += 0.0 if is_broken else rule.weight
-    return OwnRules(tuple(violations), tuple(warnings), kept, applied)
+        else:
+            silent.append(rule.id)
+        if is_failed:
+            failed.append(rule.id)
+    return OwnRules(tuple(violations), tuple(warnings), kept, applied, tuple(silent), tuple(failed))
 
 
 def _violation(rule: SpecRule, path: str, facts: dict[str, FactValue | None], error: str) -> Violation:

@@ -16,7 +16,7 @@ from trimtab.validate.rights import RIGHTS
 from trimtab.validate.seen_in import with_evidence
 from trimtab.validate.waiving import waived_by
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 """Of the rules below as they are programmed: raised with every edit by which a verdict could become another one."""
 
 RULES: tuple[Rule, ...] = (
@@ -84,7 +84,8 @@ def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
     Those above weigh 1; those of the specification itself what it says. What a waiver covers was broken all the same.
     """
     case = Case(strategy, spec, facts)
-    results = [found for rule in RULES if (found := rule.check(case)) is not None]
+    asked = [(rule.id, rule.check(case)) for rule in RULES]
+    results = [found for _, found in asked if found is not None]
     own = judged(case) if spec.rules else OwnRules()
     broken = (*(with_evidence(case, violation) for found in results for violation in found), *own.violations)
     violations, waived = waived_by(case, broken)
@@ -99,4 +100,6 @@ def validate(strategy: Strategy, spec: Specification, facts: Facts) -> Verdict:
         warnings=own.warnings,
         waived=waived,
         engine_version=ENGINE_VERSION,
+        not_applicable=(*(rule_id for rule_id, found in asked if found is None), *own.not_applicable),
+        errors=own.errors,
     )

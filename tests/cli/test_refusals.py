@@ -71,6 +71,14 @@ def test_options_that_mean_nothing_are_refused_before_any_server_is_asked(
     refused(5, "trial.required", "optimize", nowhere, "--lab", "none", "--apply")
     refused(2, "usage.revert", "revert")
     refused(2, "usage.revert", "revert", "s-1", nowhere, "--all")
+    for given, told in (
+        (nowhere, "a database was given, and no strategy"),
+        (f"postgresql://me:{SECRET}@host/shop", "a database was given, and no strategy"),
+        ("shop", "'shop' is not the id of a strategy"),
+        ("r-0123456789", "is not the id of a strategy"),
+    ):
+        ended = refused(2, "usage.revert", "revert", given, found=told)
+        assert "trimtab revert --all" in ended.stderr
     refused(2, "show.unknown", "show", "s-1")
     refused(2, "config.unreadable", "status", "--config", tmp_path / "none.toml")
     refused(2, "config.unreadable", "status", "--config", "/dev/zero", found="larger than 256 KiB")

@@ -106,11 +106,27 @@ def revert(
             code="usage.revert",
             next_step="See `trimtab status` for what stands applied.",
         )
+    if strategy_id is not None and not strategy_id.startswith("s-"):
+        raise _not_a_strategy(strategy_id)
     loaded = load(config)
     source = source_of(dsn, database, loaded)
     with _what_was_done_told(as_json=as_json):
         recovery = api.revert(strategy_id, dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
     _tell_recovery(recovery, "trimtab.revert/v1", as_json=as_json)
+
+
+def _not_a_strategy(given: str) -> UsageError:
+    """Return the refusal of what stands where the strategy belongs. A DSN is not repeated: it may hold a password."""
+    from trimtab.db.dsn import redact
+
+    is_dsn = "=" in given or "://" in given
+    found = "a database was given, and no strategy" if is_dsn else f"{redact(given)!r} is not the id of a strategy"
+    return UsageError(
+        f"revert was refused: {found}; nothing was taken back",
+        code="usage.revert",
+        next_step="Name the strategy first, as in `trimtab revert s-3f9c2a10bd service=shop`, or take back all with "
+        "`trimtab revert --all service=shop`; `trimtab status` lists what stands applied.",
+    )
 
 
 def resume(*, dsn: str | None, database: str | None, spec: str | None, config: Path | None, as_json: bool) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import getpass
 import os
 import shlex
-import subprocess
 import sys
 
+from trimtab.cli.secret_command import NoSecretError, printed_secret
 from trimtab.errors import KeyFileError, UsageError
 
 COMMAND = "TRIMTAB_PASSPHRASE_COMMAND"
@@ -41,17 +41,11 @@ def ask_passphrase(prompt: str) -> str:
 def _of_command(command: str) -> str:
     """Run it without a shell. What it prints is the passphrase, and is shown nowhere."""
     try:
-        ended = subprocess.run(
-            shlex.split(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            timeout=_COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-        said = ended.stdout.decode("utf-8").rstrip("\r\n") if ended.returncode == 0 else ""
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        said = ""
-    if not said:
+        return printed_secret(shlex.split(command), _COMMAND_SECONDS)
+    except (NoSecretError, ValueError) as error:
+        found = error if isinstance(error, NoSecretError) else "it is no command line"
         raise KeyFileError(
-            f"nothing was signed: the program of {COMMAND} gave no passphrase",
+            f"nothing was signed: the program of {COMMAND} gave no passphrase: {found}",
             code="key.passphrase",
             next_step="Try it by itself: it must end with 0 and print one line.",
-        )
-    return said
+        ) from None

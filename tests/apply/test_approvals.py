@@ -14,6 +14,7 @@ from trimtab.apply.enforce import Enforcer
 from trimtab.errors import HeldError, LedgerError, RefusedError, UnapprovedError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.required import Required
 from trimtab.lifecycle import approving
 from trimtab.lifecycle.approving import approval_document, find, signed, statement
 from trimtab.model.approval import Approval, ApprovalRequest
@@ -152,10 +153,17 @@ def test_an_approval_is_spent_by_the_intent_and_by_none_that_was_refused(
     desk.approve(CREATE_INDEX)
     append = Ledger.append
 
-    def full(ledger: Ledger, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+    def full(
+        ledger: Ledger,
+        kind: Kind,
+        body: Mapping[str, object],
+        *,
+        run_id: str | None = None,
+        require: Required | None = None,
+    ) -> Entry:
         if kind is Kind.APPLY_INTENDED:
             raise LedgerError("no room", code="ledger.unwritable", next_step="")
-        return append(ledger, kind, body, run_id=run_id)
+        return append(ledger, kind, body, run_id=run_id, require=require)
 
     with monkeypatch.context() as broken:
         broken.setattr(Ledger, "append", full)
@@ -310,6 +318,44 @@ def test_it_expires_by_its_own_word_and_by_the_specifications(desk: Desk) -> Non
     desk.refused(CREATE_INDEX, enforcer=brief)
     desk.approve(CREATE_INDEX, hours=24.0)
     assert desk.refused(CREATE_INDEX, enforcer=brief) == "approval.expired"
+
+
+def test_a_clock_that_is_set_back_revives_none(desk: Desk) -> None:
+    """The ledger has seen a later moment: what had ended by then stays ended."""
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX, hours=1.0)
+    now_ns = desk.now_ns
+    with Ledger.open(desk.shop.ledger_path, clock=lambda: now_ns + 2 * HOUR_NS) as ledger:
+        ledger.append(Kind.RUN_FAILED, {"code": "none"})
+    with pytest.raises(UnapprovedError) as refused:
+        desk.enforcer.apply(strategy(CREATE_INDEX))
+    assert refused.value.code == "approval.expired"
+    assert "the ledger's last entry, which is 2 hours ahead of this machine's clock" in str(refused.value)
+    desk.approve(CREATE_INDEX, hours=3.0)
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+
+
+def test_one_that_a_clock_ahead_has_signed_does_not_hold_yet(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    ahead_ns = desk.now_ns + HOUR_NS
+    times = {"issued_ns": str(ahead_ns), "expires_ns": str(ahead_ns + HOUR_NS)}
+    desk.approve(CREATE_INDEX, change=lambda said: said.update(times))
+    assert desk.refused(CREATE_INDEX) == "approval.expired"
+
+
+def test_what_was_applied_before_it_was_asked_for_again_is_not_taken_for_it(desk: Desk) -> None:
+    """All of these entries bear one time, since the last one before them is ahead."""
+    now_ns = desk.now_ns
+    with Ledger.open(desk.shop.ledger_path, clock=lambda: now_ns + HOUR_NS // 2) as ledger:
+        ledger.append(Kind.RUN_FAILED, {"code": "none"})
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX, hours=2.0)
+    [applied] = desk.enforcer.apply(strategy(CREATE_INDEX))
+    assert find(desk.shop.ledger_path, strategy(CREATE_INDEX).id).state == "applied"
+    desk.enforcer.revert(applied)
+    desk.shop.run("ALTER TABLE orders ADD COLUMN more int")  # other facts: it is another request
+    desk.refused(CREATE_INDEX)
+    assert find(desk.shop.ledger_path, strategy(CREATE_INDEX).id).state == "waiting"
 
 
 def test_what_was_applied_by_us_beside_it_is_no_drift(desk: Desk) -> None:

@@ -11,6 +11,7 @@ from trimtab.apply.enforce import Enforcer
 from trimtab.errors import ApplyError, LedgerError, RefusedError, TrimtabError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.required import Required
 from trimtab.model.change import (
     Change,
     CreateIndex,
@@ -56,10 +57,17 @@ class _BrokenLedger(Ledger):
 
     broken_at: Kind
 
-    def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+    def append(
+        self,
+        kind: Kind,
+        body: Mapping[str, object],
+        *,
+        run_id: str | None = None,
+        require: Required | None = None,
+    ) -> Entry:
         if kind is self.broken_at:
             raise LedgerError("no", code="ledger.unwritable")
-        return super().append(kind, body, run_id=run_id)
+        return super().append(kind, body, run_id=run_id, require=require)
 
 
 def _with_broken_ledger(shop: Shop, kind: Kind) -> Enforcer:

@@ -18,6 +18,7 @@ from trimtab.embedded.signals import cleanup_on_signals
 from trimtab.errors import ApplyError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.required import Required
 from trimtab.lifecycle.recover import recover
 from trimtab.model.change import Change, CreateIndex, DropIndex, SetSetting
 
@@ -104,10 +105,17 @@ def test_what_a_lock_keeps_half_done_stays_open_until_resume_ends_it(any_shop: S
         other.execute("ROLLBACK")
 
         class Witness(Ledger):
-            def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+            def append(
+                self,
+                kind: Kind,
+                body: Mapping[str, object],
+                *,
+                run_id: str | None = None,
+                require: Required | None = None,
+            ) -> Entry:
                 other.execute("BEGIN")
                 other.execute(WRITE.encode())
-                return super().append(kind, body, run_id=run_id)
+                return super().append(kind, body, run_id=run_id, require=require)
 
         ledger = any_shop.stack.enter_context(Witness.open(any_shop.ledger_path))
         specification = quick_specification(attempts=1, lock_timeout_ms=1000)
@@ -173,11 +181,18 @@ def test_an_interrupt_after_the_act_takes_the_change_back(shop: Shop) -> None:
     arrived: list[Kind] = []
 
     class Interrupted(Ledger):
-        def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+        def append(
+            self,
+            kind: Kind,
+            body: Mapping[str, object],
+            *,
+            run_id: str | None = None,
+            require: Required | None = None,
+        ) -> Entry:
             if kind is Kind.APPLY_DONE and not arrived:
                 arrived.append(kind)
                 raise KeyboardInterrupt
-            return super().append(kind, body, run_id=run_id)
+            return super().append(kind, body, run_id=run_id, require=require)
 
     enforcer = shop.enforcer(ledger=shop.stack.enter_context(Interrupted.open(shop.ledger_path)))
     with pytest.raises(KeyboardInterrupt):

@@ -17,6 +17,7 @@ from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import intents, pending
 from trimtab.ledger.place import name_server
+from trimtab.ledger.required import Required
 from trimtab.lifecycle.recover import resume
 
 from .shop import CREATE_INDEX, Shop, strategy
@@ -41,8 +42,15 @@ class OneEntryMore(Ledger):
 
     filled: Callable[[], object]
 
-    def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
-        entry = super().append(kind, body, run_id=run_id)
+    def append(
+        self,
+        kind: Kind,
+        body: Mapping[str, object],
+        *,
+        run_id: str | None = None,
+        require: Required | None = None,
+    ) -> Entry:
+        entry = super().append(kind, body, run_id=run_id, require=require)
         type(self).filled()
         return entry
 

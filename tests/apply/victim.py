@@ -25,6 +25,7 @@ from trimtab.db.locks import hold_database
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes
+from trimtab.ledger.required import Required
 from trimtab.model.change import change_from_dict
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Workload
@@ -40,10 +41,17 @@ class MortalLedger(Ledger):
     killed_at: str
     is_between: bool = False  # the intent is written, and its result is not
 
-    def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+    def append(
+        self,
+        kind: Kind,
+        body: Mapping[str, object],
+        *,
+        run_id: str | None = None,
+        require: Required | None = None,
+    ) -> Entry:
         MortalLedger.is_between = kind in (Kind.APPLY_INTENDED, Kind.REVERT_INTENDED)
         self._die_at(f"before {kind.value}")
-        entry = super().append(kind, body, run_id=run_id)
+        entry = super().append(kind, body, run_id=run_id, require=require)
         self._die_at(f"after {kind.value}")
         return entry
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,28 @@ def test_a_ledger_without_a_key_says_that_nothing_is_signed(program: Program) ->
     for command in (("checkpoint",), ("prove", "1"), ("export", "--change", "s-1")):
         assert program.run("ledger", *command).code in (2, 7)
     assert program.run("ledger", "checkpoint").reason == "ledger.unsigned"
+
+
+def test_a_ledger_that_is_ahead_of_the_clock_is_told_by_every_command_that_looks_at_it(kept: Program) -> None:
+    def told(*arguments: str) -> tuple[str, Any]:
+        plain, document = kept.succeed(*arguments).stdout, kept.succeed(*arguments, "--json").document
+        return plain, document.get("ledger", document)
+
+    with Ledger.open(kept.ledger_path) as ledger:
+        first = ledger.verify().entries + 1
+    here: list[tuple[str, ...]] = [("status",), ("ledger", "verify")]
+    for command in here:
+        plain, found = told(*command)
+        assert "bear times" not in plain
+        assert (found["first_ahead"], found["ahead_seconds"]) == (None, 0.0)
+    with Ledger.open(kept.ledger_path, clock=lambda: time.time_ns() + 49 * 3600 * 10**9) as ledger:
+        ledger.append(Kind.RECONCILED, {})
+    kept.succeed("ledger", "export", "--out", "ahead.jsonl")
+    for command in (*here, ("ledger", "verify", "ahead.jsonl", "--key", "ledger.pub")):
+        plain, found = told(*command)
+        assert f"entries from {first} on bear times ahead of this machine's clock, the last by 2 days" in plain
+        assert found["first_ahead"] == first
+        assert found["ahead_seconds"] > 48 * 3600
 
 
 def test_where_nothing_was_seen_before_that_is_told_until_something_was(kept: Program) -> None:

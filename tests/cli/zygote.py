@@ -38,6 +38,7 @@ import trimtab.twin.twin
 from trimtab.cli.main import main
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.required import Required
 from trimtab.spec.load import load_spec
 
 
@@ -95,14 +96,21 @@ def _poll(pid: int) -> str:
 def _strike(number: int, when: str, kind: str, nth: int) -> None:
     append, seen = Ledger.append, 0
 
-    def struck(self: Ledger, written: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+    def struck(
+        self: Ledger,
+        written: Kind,
+        body: Mapping[str, object],
+        *,
+        run_id: str | None = None,
+        require: Required | None = None,
+    ) -> Entry:
         nonlocal seen
         is_meant = kind in (written.value, f"{written.value} {body.get('outcome')}")
         seen += is_meant
         is_now = is_meant and seen == nth
         if is_now and when == "before":
             os.kill(os.getpid(), number)
-        entry = append(self, written, body, run_id=run_id)
+        entry = append(self, written, body, run_id=run_id, require=require)
         if is_now and when == "after":
             os.kill(os.getpid(), number)
         return entry

@@ -1,6 +1,7 @@
 """A bundle is taken into force whole, signed, in its time, and never in place of a newer one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,20 @@ def test_a_newer_one_takes_its_place_and_an_older_one_never_does(state: Path, tm
     assert _keys(state) == 3
 
 
+def test_a_mark_that_is_lost_lets_nothing_older_in(state: Path, tmp_path: Path) -> None:
+    """The ledger tells what was in force."""
+    ledger_path, seventh = state / "ledger.db", bundle(tmp_path / "seventh", revision=7)
+    install_bundle(ledger_path, seventh, NOW)
+    (state / "spec-bundles" / "SHOP_RULES" / "mark.json").unlink()
+    for revision, what in ((6, "older"), (7, "another")):
+        limit = {"shop.yaml": SPECIFICATION % (revision - 4)}
+        with pytest.raises(SpecError) as refused:
+            install_bundle(ledger_path, bundle(tmp_path / what, revision=revision, files=limit), NOW)
+        assert refused.value.code == "bundle.rollback"
+    install_bundle(ledger_path, seventh, NOW)
+    assert _keys(state) == 4
+
+
 def test_who_is_not_trusted_for_bundles_signs_none(state: Path, tmp_path: Path) -> None:
     _refused("spec.signature", state, bundle(tmp_path / "e", EVE, revision=6))
     _refused("spec.signature", state, bundle(tmp_path / "w", ANN, revision=6, purpose="waivers"))
@@ -95,14 +110,27 @@ def test_when_it_has_expired_nothing_is_applied_and_everything_else_goes_on(tmp_
     believe(tmp_path / "state")
     bundles.install(tmp_path / "state", bundle(tmp_path / "b", expires_at="2026-01-01T00:00:01Z"), NOW)
     specification = governing(REFERENCE, tmp_path / "state" / "ledger.db")
-    from dataclasses import replace
-
     change = strategy(create("status", "total"))
     assert validate(change, specification, facts()).compliant
     for late in (replace(facts(), read_unix=NOW + 1), replace(facts(), read_unix=None)):
         verdict = validate(change, specification, late)
         assert [v.rule_id for v in verdict.violations] == ["specification.expired"]
         assert validate(change, specification, replace(late, is_applying=False)).compliant
+
+
+def test_a_clock_that_is_set_back_revives_none(state: Path, tmp_path: Path) -> None:
+    specification = governing(REFERENCE, state / "ledger.db")
+    change, ends = strategy(create("status", "total")), specification.expires_unix
+    assert ends is not None
+    for latest_unix, rules in ((ends - 1, []), (ends, ["specification.expired"])):
+        verdict = validate(change, specification, replace(facts(), read_unix=NOW, latest_unix=latest_unix))
+        assert [violation.rule_id for violation in verdict.violations] == rules
+    with Ledger.open(state / "ledger.db", clock=lambda: ends * 10**9) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+    with pytest.raises(SpecError) as refused:
+        install_bundle(state / "ledger.db", bundle(tmp_path / "c", revision=6), NOW)
+    assert refused.value.code == "bundle.expired"
+    _refused("bundle.not_yet", state, bundle(tmp_path / "b", revision=6, not_before="2026-02-01T00:00:00Z"))
 
 
 @pytest.mark.parametrize("what", ["file", "manifest", "mark"])

@@ -16,6 +16,7 @@ from trimtab.errors import ApplyError, LedgerError, RefusedError, TrimtabError, 
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
+from trimtab.ledger.required import Required
 from trimtab.lifecycle import recover as recovery
 from trimtab.lifecycle.approving import find, record, signed, statement
 from trimtab.lifecycle.lock_look import looked_at
@@ -289,10 +290,17 @@ class _Mortal(Ledger):
 
     dies_at: str
 
-    def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+    def append(
+        self,
+        kind: Kind,
+        body: Mapping[str, object],
+        *,
+        run_id: str | None = None,
+        require: Required | None = None,
+    ) -> Entry:
         if self.dies_at in (kind.value, body.get("note")):
             raise LedgerError("no", code="ledger.unwritable")
-        return super().append(kind, body, run_id=run_id)
+        return super().append(kind, body, run_id=run_id, require=require)
 
 
 @pytest.mark.parametrize(

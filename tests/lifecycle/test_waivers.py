@@ -66,6 +66,32 @@ def test_outside_of_its_time_and_scope_it_does_nothing(
     assert not validate(WIDE, specification, replace(facts(), read_unix=read_unix)).compliant
 
 
+@pytest.mark.parametrize(
+    ("read_unix", "latest_unix", "holds"),
+    [
+        (NOW, NOW - 99 * 86_400, True),
+        (NOW, NOW + 31 * 86_400, False),  # the clock was set back, and the ledger has seen its end
+        (NOW - 18 * 86_400, NOW, False),  # an entry from the future begins nothing early
+        (NOW, None, True),
+    ],
+)
+def test_it_begins_by_the_clock_and_ends_by_the_last_entry_as_well(
+    state: Path, tmp_path: Path, read_unix: int, latest_unix: int | None, holds: bool
+) -> None:
+    waivers.install(state, waiver(tmp_path / "w", ANN), SHIPPED, NOW)
+    known = replace(facts(), read_unix=read_unix, latest_unix=latest_unix)
+    assert validate(WIDE, governing(None, state / "ledger.db"), known).compliant is holds
+
+
+def test_one_that_has_ended_for_the_ledger_is_not_taken_into_force(state: Path, tmp_path: Path) -> None:
+    with Ledger.open(state / "ledger.db", clock=lambda: (NOW + 40 * 86_400) * 10**9) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+    with pytest.raises(SpecError) as refused:
+        waive(state / "ledger.db", waiver(tmp_path / "w", ANN), None, NOW)
+    assert refused.value.code == "waiver.expired"
+    assert waivers.installed(state) == ()
+
+
 def test_everyone_whom_it_names_must_have_signed(state: Path, tmp_path: Path) -> None:
     both = {"approvers": "[dba.ann, owner.bob]"}
     _refused("spec.signature", state, waiver(tmp_path / "a", ANN, **both))

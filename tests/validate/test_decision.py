@@ -1,11 +1,13 @@
 """Decisions that are kept can be made again, in another process, to the same bytes."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import rfc8785
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -80,6 +82,18 @@ def test_evidence_and_history_are_part_of_a_record() -> None:
     assert again.facts == on
     assert again.strategy == decision.strategy
     assert again.specification.digest == decision.specification.digest
+
+
+def test_a_record_from_before_a_fact_was_kept_is_read_as_without_it() -> None:
+    document = record(Decision(strategy(create("status", "total")), SPECS[0], facts()))
+    assert isinstance(document["facts"], dict)
+    del document["facts"]["latest_unix"]
+    document["facts_digest"] = hashlib.sha256(rfc8785.dumps(document["facts"])).hexdigest()
+    decision, written = recorded(document)
+    assert (decision.facts, verdict_bytes(decision.verdict())) == (facts(), written)
+    del document["facts"]["read_unix"]
+    with pytest.raises(SpecError):
+        recorded(document)
 
 
 def test_an_altered_record_comes_to_another_verdict() -> None:

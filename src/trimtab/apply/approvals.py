@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from trimtab.errors import KeyFileError, UnapprovedError
 from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.moment import span_told
 from trimtab.model.approval import Approval
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import SetSetting, change_digest, touched_table
@@ -36,7 +37,8 @@ class Moment:
 
     `database` is how the ledger names it. `is_begun`: earlier changes of the strategy have been made, so that the facts
     are other ones by our own hand. `attempt` is the application that this is part of. `asked` are the requests of this
-    ledger, by their id: the digest of what each says, and the hash of its entry.
+    ledger, by their id: the digest of what each says, and the hash of its entry. `latest_ns` is the time of its last
+    entry: what has expired by it has expired, whatever the clock says.
     """
 
     strategy: Strategy
@@ -48,6 +50,7 @@ class Moment:
     ours: frozenset[tuple[str, str]] = frozenset()
     is_begun: bool = False
     asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    latest_ns: int = 0
 
 
 def facts_digest(strategy: Strategy, snapshot: Snapshot, ours: frozenset[tuple[str, str]]) -> str:
@@ -202,8 +205,18 @@ def _stale(said: Mapping[str, object], name: str, moment: Moment) -> tuple[str, 
     except (KeyError, ValueError, TypeError):
         return "approval.invalid", f"the approval of {name} lacks what it must say"
     longest_ns = int(moment.specification.approvals.max_age_hours * _HOUR_NS)
-    if not (issued_ns - _SKEW_NS <= moment.now_ns < min(expires_ns, issued_ns + longest_ns)):
+    ends_ns = min(expires_ns, issued_ns + longest_ns)
+    if moment.now_ns < issued_ns - _SKEW_NS:
+        return "approval.expired", f"the approval of {name} was signed by a clock that is ahead of this machine's"
+    if moment.now_ns >= ends_ns:
         return "approval.expired", f"the approval of {name} has expired"
+    if moment.latest_ns >= ends_ns:
+        span = span_told((moment.latest_ns - moment.now_ns) / 1e9)
+        return (
+            "approval.expired",
+            f"the approval of {name} has expired by the time of the ledger's last entry, which is {span} ahead of this "
+            "machine's clock",
+        )
     expected = {
         "strategy_id": moment.strategy.id,
         "changes": [change_digest(change) for change in moment.strategy.changes],

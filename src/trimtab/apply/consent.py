@@ -51,6 +51,7 @@ class Consent:
         entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
         asked = [request for request in requests(entries) if request.strategy.id == strategy.id]
         own = {request.proposed_by for request in asked}
+        last = self.ledger.last()
         moment = Moment(
             strategy,
             self.specification,
@@ -61,6 +62,7 @@ class Consent:
             ours(self.ledger.entries(), database),
             is_begun,
             {request.id: (request_digest(request), request.entry_hash) for request in asked},
+            0 if last is None else last.at_ns,
         )
         try:
             return refuse_unapproved(moment, needed, entries, own)

@@ -20,7 +20,7 @@ from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.disk import predicted_bytes
 from trimtab.apply.execute import Execution, UnfinishedError
 from trimtab.apply.gate import Gate
-from trimtab.apply.pace import refuse_pace
+from trimtab.apply.pace import paced
 from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
 from trimtab.apply.preserve import Preservation
@@ -43,12 +43,13 @@ from trimtab.errors import ApplyError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
+from trimtab.ledger.required import Required
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
 from trimtab.model.change import Change, RestoreStatistics, SetSetting, change_digest, change_to_dict, touched_table
 from trimtab.model.strategy import Strategy, Verdict
 from trimtab.spec.specification import Specification
-from trimtab.validate.facts import NO_EVIDENCE, Evidence
+from trimtab.validate.facts import NO_EVIDENCE, Evidence, unix_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,15 @@ class Enforcer:
         def recheck() -> tuple[Snapshot, Verdict, tuple[str, ...]]:
             found = self.look()
             refuse_standby(found.server)
+            last = self.ledger.last()
             verdict = refuse_forbidden(
-                strategy, self.specification, found, accepted=accepted, done=changes_done, evidence=evidence
+                strategy,
+                self.specification,
+                found,
+                accepted=accepted,
+                done=changes_done,
+                evidence=evidence,
+                latest_ns=None if last is None else last.at_ns,
             )
             if self.observed is not None:
                 refuse_other_table(change, self.observed, found)
@@ -169,7 +177,7 @@ class Enforcer:
         snapshot, verdict, approvals = recheck()
         gate = self.gate(snapshot.server, is_revert=False)
         gate()
-        self._refuse_pace(strategy.changes[len(done) :], snapshot.server)
+        pace = self._paced(strategy.changes[len(done) :], snapshot)
         refuse_partitioned(change, snapshot)
         refuse_not_absent(self.connection, change)
         if self.preservation is not None:
@@ -177,7 +185,9 @@ class Enforcer:
         inverse = self._inverse(change, snapshot)
         body = {"intent_id": uuid.uuid4().hex}
         spends = {} if done else consent.spent(approvals)
-        with self._intended(_APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict, spends=spends):
+        with self._intended(
+            _APPLY, body, strategy.id, change, inverse, snapshot, verdict=verdict, spends=spends, require=pace
+        ):
             seconds, made = self._carry_out(_APPLY, body, change, gate, recheck, predicted_bytes(strategy, change))
         if self.preservation is not None:
             self.preservation.made(change, body)
@@ -197,10 +207,12 @@ class Enforcer:
         switch = KillSwitch(self.ledger.path.parent)
         return Gate(switch, self.specification.windows, server.database, is_revert, self.now_ns)
 
-    def _refuse_pace(self, changes: Sequence[Change], server: ServerIdentity) -> None:
-        kinds = (Kind.APPLY_INTENDED, Kind.APPLY_DONE, Kind.APPLY_FAILED)
-        entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
-        refuse_pace(changes, entries, database_body(server), self.specification.rates, self.now_ns())
+    def _paced(self, changes: Sequence[Change], snapshot: Snapshot) -> Required:
+        """Refuse more than the rates allow, by the earlier of two clocks: one that is set forward ends no day early."""
+        now_ns, server_unix = self.now_ns(), unix_of(snapshot.taken_at)
+        if server_unix is not None:
+            now_ns = min(now_ns, (server_unix + 1) * 10**9)
+        return paced(changes, self.ledger, database_body(snapshot.server), self.specification.rates, now_ns)
 
     def _inverse(self, change: Change, snapshot: Snapshot) -> Change:
         """Return the change that takes this one back exactly; what cannot be put back so is forbidden (`drops`)."""
@@ -238,6 +250,7 @@ class Enforcer:
         object_oid: int | None = None,
         verdict: Verdict | None = None,
         spends: Mapping[str, object] | None = None,
+        require: Required | None = None,
     ) -> Iterator[None]:
         """Write the intent, which spends approvals; within it the change is made. What is not answered stays open."""
         intent: dict[str, object] = {
@@ -259,7 +272,7 @@ class Enforcer:
             intent["waived"] = [f"{one.violation.rule_id} by {one.waiver_id}" for one in verdict.waived]
         is_intended = False
         try:
-            self._append(kinds.intended, intent)
+            self.ledger.append(kinds.intended, intent, run_id=self.run_id, require=require)
             is_intended = True
             yield
         except (UnfinishedError, LedgerError):

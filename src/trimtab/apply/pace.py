@@ -1,17 +1,20 @@
-"""How fast and how often a source may be changed: limits over any 24 hours, and of making the same thing again. Pure.
+"""How fast and how often a source may be changed: limits over any 24 hours, and of making the same thing again.
 
 Counts what the ledger says was applied, or was intended and never answered, by whatever run. What was taken back since
-counts all the same: it did change the source. It never looks at the server.
+counts all the same: it did change the source. So does what bears a time that is still to come: nobody knows when it was
+made. It never looks at the server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import assert_never
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, assert_never
 
 from trimtab.errors import HeldError, RefusedError
 from trimtab.ledger.entry import Entry, Kind
+from trimtab.ledger.moment import seconds_ahead, span_told
 from trimtab.ledger.pending import Intent, applied_from, intents
+from trimtab.ledger.required import Required
 from trimtab.model.change import (
     Change,
     CreateIndex,
@@ -28,7 +31,40 @@ from trimtab.model.change import (
 )
 from trimtab.spec.limits import Rates
 
+if TYPE_CHECKING:
+    from trimtab.ledger.ledger import Ledger
+
 _DAY_NS = 24 * 3600 * 10**9
+_KINDS = (Kind.APPLY_INTENDED, Kind.APPLY_DONE, Kind.APPLY_FAILED)
+
+
+def paced(
+    changes: Sequence[Change],
+    ledger: Ledger,
+    database: Mapping[str, object],
+    limits: Rates,
+    now_ns: int,
+) -> Required:
+    """Refuse the changes as `refuse_pace` does, by the ledger as it is; return what their intent has to require.
+
+    Two runs on two databases of a server may both have room left, for one change: whoever writes the second intent is
+    refused, since it is counted again with all that was written meanwhile, where no third can come between.
+    """
+    last = ledger.last()
+    known = [] if last is None else _of_changes(ledger, until=last.seq)
+    refuse_pace(changes, known, database, limits, now_ns)
+
+    def judge(newer: Iterator[Entry]) -> None:
+        more = [entry for entry in newer if entry.kind in _KINDS]
+        if more:
+            refuse_pace(changes, [*known, *more], database, limits, now_ns)
+
+    return Required(judge, after=0 if last is None else last.seq)
+
+
+def _of_changes(ledger: Ledger, *, until: int) -> list[Entry]:
+    found = (entry for kind in _KINDS for entry in ledger.entries(kind) if entry.seq <= until)
+    return sorted(found, key=lambda entry: entry.seq)
 
 
 def refuse_pace(
@@ -40,18 +76,19 @@ def refuse_pace(
 ) -> None:
     """Refuse the changes, which are still to be made, when they would be too many: `apply.rate`, `apply.oscillation`.
 
-    `database` is how intents name the database; `now_ns` is UTC nanoseconds.
+    `database` is how intents name the database; `now_ns` is UTC nanoseconds, by the clock: an entry that is ahead of it
+    moves no limit on, and counts until a day after its own time.
     """
     made = [intent for intent in intents(entries) if not intent.is_revert and not _is_failed(intent)]
     today = [intent for intent in made if intent.intended.at_ns > now_ns - _DAY_NS]
-    _refuse_rates(changes, today, database, limits)
+    _refuse_rates(changes, today, database, limits, now_ns)
     since_ns = now_ns - limits.repeat_days * _DAY_NS
     here = [intent for intent in made if intent.intended.at_ns > since_ns and intent.is_on(database)]
     _refuse_repeats(changes, [applied_from(intent).change for intent in here], limits)
 
 
 def _refuse_rates(
-    changes: Sequence[Change], today: Sequence[Intent], database: Mapping[str, object], limits: Rates
+    changes: Sequence[Change], today: Sequence[Intent], database: Mapping[str, object], limits: Rates, now_ns: int
 ) -> None:
     server = database.get("system_identifier")
     on_server = [intent for intent in today if intent.intended.mapping("database").get("system_identifier") == server]
@@ -68,10 +105,21 @@ def _refuse_rates(
     for name, count, limit in counted:
         if count > limit:
             raise HeldError(
-                f"nothing was changed: it would be {count} within 24 hours, and rates.{name} allows {limit}",
+                f"nothing was changed: it would be {count} within 24 hours, and rates.{name} allows {limit}"
+                + _ahead_told(today, now_ns),
                 code="apply.rate",
                 next_step="Wait, or have the specification's owner raise the limit; `trimtab history` tells the runs.",
             )
+
+
+def _ahead_told(today: Sequence[Intent], now_ns: int) -> str:
+    """Say that some of what was counted bears a time that is still to come, "" when none does."""
+    ahead = [seconds for each in today if (seconds := seconds_ahead(each.intended.at_ns, now_ns))]
+    if not ahead:
+        return ""
+    span = span_told(max(ahead))
+    clock = "the earlier clock, this machine's or the server's"
+    return f"; {len(ahead)} of them bear times up to {span} ahead of {clock}, and count until a day after"
 
 
 def _refuse_repeats(changes: Sequence[Change], made: Sequence[Change], limits: Rates) -> None:

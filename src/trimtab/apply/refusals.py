@@ -52,9 +52,15 @@ def refuse_forbidden(
     accepted: tuple[Strategy, ...],
     done: tuple[Change, ...],
     evidence: Evidence,
+    latest_ns: int | None = None,
 ) -> Verdict:
-    """Refuse what the specification forbids on fresh facts: `apply.specification`. Return what it allowed it by."""
-    facts = facts_from(snapshot, accepted=accepted, done=done, is_enforcing=True, evidence=evidence)
+    """Refuse what the specification forbids on fresh facts: `apply.specification`. Return what it allowed it by.
+
+    `latest_ns` is the time of the ledger's last entry: by it, too, waivers and bundles end.
+    """
+    facts = facts_from(
+        snapshot, accepted=accepted, done=done, is_enforcing=True, evidence=evidence, latest_ns=latest_ns
+    )
     verdict = validate(strategy, specification, facts)
     if not verdict.compliant:
         told = [f"{violation.rule_id}: {violation.message}" for violation in verdict.violations]

@@ -17,6 +17,8 @@ from trimtab.errors import ApplyError, TrimtabError, UsageError
 from trimtab.paths import approver_key_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trimtab.lifecycle.approving import Waiting
     from trimtab.model.approval import Approval, ApprovalRequest
     from trimtab.spec.specification import Specification
@@ -89,6 +91,8 @@ def approve(options: ApproveOptions, *, as_json: bool) -> None:
     approver = options.approver or actor()
     _show(request, options.config, is_on_stderr=True)
     said = approving.statement(request, approver, hours=options.hours, now_ns=time.time_ns())
+    if ledger_path is not None:
+        _warn_of_clock(ledger_path, said)
     key = options.key or approver_key_path(approver)
     _warn_of_own_key(key, request)
     passphrase = ask_passphrase(f"Passphrase of {printable(approver)}, to approve {request.strategy.id}: ")
@@ -231,6 +235,19 @@ def _warn_of_own_key(path: Path, request: ApprovalRequest) -> None:
     with suppress(OSError, KeyError):
         if pwd.getpwuid(path.stat().st_uid).pw_name == request.proposed_by:
             say(f"warning: {path} belongs to the account {request.proposed_by}, which proposed this itself")
+
+
+def _warn_of_clock(ledger_path: Path, said: Mapping[str, object]) -> None:
+    """What ends before the time of the ledger's last entry has ended, whatever this clock says."""
+    from trimtab.ledger.ledger import Ledger
+    from trimtab.ledger.moment import span_told
+
+    with Ledger.open(ledger_path) as ledger:
+        last = ledger.last()
+    issued_ns, expires_ns = (int(str(said[key])) for key in ("issued_ns", "expires_ns"))
+    if last is not None and last.at_ns >= expires_ns:
+        span = span_told((last.at_ns - issued_ns) / 1e9)
+        say(f"warning: it will not count: the ledger's last entry is {span} ahead of this clock, and after its end")
 
 
 def _warn_of_unnamed(approval: Approval, found: Waiting, options: ApproveOptions) -> None:

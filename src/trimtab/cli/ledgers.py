@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ def verify(
     known = public_keys(keys)
     kept = [_checkpoint(path) for path in pinned]
     if file is not None:
-        verdict = verified_file(file, known, kept, _state_if_any(config))
+        verdict = verified_file(file, known, kept, _state_if_any(config), time.time_ns())
     else:
         with _ledger(config) as ledger:
             verdict = Verdict.of_ledger(ledger.verify(known, kept), ledger.name)

@@ -57,6 +57,8 @@ def status(*, config: Path | None, as_json: bool) -> int:
             "first_bad": verification.first_bad,
             "head": head,
             "signed_entries": verification.signed_entries,
+            "first_ahead": verification.first_ahead,
+            "ahead_seconds": round(verification.ahead_seconds, 3),
         },
     }
     if as_json:
@@ -78,6 +80,9 @@ def status(*, config: Path | None, as_json: bool) -> int:
         signed = f"{verification.signed_entries} signed" if verification.signed_entries else "not signed"
         text = f"ledger: {verification.entries} entries, {state}, {signed}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+        if verification.ahead_told:
+            text = f"CLOCK: {verification.ahead_told}: daily rates count them, and approvals, waivers and bundles end"
+            console.print(f"{text} by the last one's time", highlight=False, markup=False, soft_wrap=True)
     if verification.verified:
         return 0
     broken = LedgerError(

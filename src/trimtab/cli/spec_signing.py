@@ -87,16 +87,17 @@ def waive(file: Path | None, *, spec: str | None, remove: str | None, config: Pa
     if remove is not None and not standing_rules.unwaive(ledger, remove):
         raise _usage("no waiver of that id is in force here")
     known = waivers.installed(ledger.parent)
+    latest = standing_rules.latest_unix(ledger) if known else None
     if as_json:
-        listed = [{**waiver.document(), "holds": waiver.holds_at(now)} for waiver in known]
+        listed = [{**waiver.document(), "holds": waiver.holds_at(now, latest)} for waiver in known]
         print_json({"schema": "trimtab.spec.waive/v1", "waivers": listed})
         return
     console = stdout_console()
     for waiver in known:
         told = waiver.document()
         where = f"tables {', '.join(waiver.tables)} of {', '.join(waiver.databases)}"
-        until = f"until {told['not_after']}" if waiver.holds_at(now) else f"not now ({told['not_before']} on)"
-        if now >= waiver.not_after_unix:
+        until = f"until {told['not_after']}" if waiver.holds_at(now, latest) else f"not now ({told['not_before']} on)"
+        if max(now, latest or 0) >= waiver.not_after_unix:
             until = f"expired at {told['not_after']}"
         show_line(
             console, f"{waiver.id}: {waiver.rule} on {where}, {until}; {', '.join(waiver.approvers)}: {waiver.reason}"
@@ -141,14 +142,15 @@ def install(file: Path | None, *, config: Path | None, as_json: bool) -> None:
     if file is not None:
         standing_rules.install_bundle(ledger, file, now)
     known = bundles.in_force(ledger.parent)
+    latest = max(now, standing_rules.latest_unix(ledger) or 0) if known else now
     if as_json:
-        listed = [{**_bundle(each), "expired": now >= each.expires_unix} for each in known]
+        listed = [{**_bundle(each), "expired": latest >= each.expires_unix} for each in known]
         print_json({"schema": "trimtab.spec.install/v1", "bundles": listed})
         return
     console = stdout_console()
     for each in known:
         told = _bundle(each)
-        state = "expired: nothing is applied by it" if now >= each.expires_unix else "in force"
+        state = "expired: nothing is applied by it" if latest >= each.expires_unix else "in force"
         show_line(console, f"{each.id} revision {each.revision}, {state}, until {told['expires_at']}")
         for name in sorted(each.files):
             show_line(console, f"    --spec bundle:{each.id}/{name}")

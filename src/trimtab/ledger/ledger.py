@@ -24,6 +24,7 @@ from trimtab.ledger.faults import forked, truncated
 from trimtab.ledger.merkle import GrowingTree, consistency_proof, inclusion_proof, leaf_hash
 from trimtab.ledger.place import server_of
 from trimtab.ledger.redaction import refuse_secrets
+from trimtab.ledger.required import Required
 from trimtab.ledger.seen import Seen, SeenFiles
 from trimtab.ledger.signer import KeyFiles, key_body, key_set
 from trimtab.ledger.sqlite import open_sqlite
@@ -115,8 +116,17 @@ class Ledger:
         last = self.last()
         return GENESIS if last is None else last.hash
 
-    def append(self, kind: Kind, body: Mapping[str, object], *, run_id: str | None = None) -> Entry:
+    def append(
+        self,
+        kind: Kind,
+        body: Mapping[str, object],
+        *,
+        run_id: str | None = None,
+        require: Required | None = None,
+    ) -> Entry:
         """Write an entry after the last one and return it, durable. Its time is never before the last entry's.
+
+        `require` is judged in the same transaction: what it raises is raised, and then nothing is written.
 
         An intent is refused while the key in force is here and cannot be used. A key that fails only then, between the
         intent and its result, leaves the result unsigned, and `unsigned` in its body says why: it is recorded first.
@@ -134,7 +144,7 @@ class Ledger:
             if flaw is not None:
                 canonical = canonical_body({**body, "unsigned": flaw})
                 written = parse_body(canonical)
-            tip = self._append(connection, kind, canonical, written, run_id)
+            tip = self._append(connection, kind, canonical, written, run_id, require)
             is_due = kind in _RESULTS or tip.entry.seq % EVERY_ENTRIES == 0
             if is_due and key is None and flaw is None:
                 with suppress(KeyFileError):  # the entry stands without; a later checkpoint covers it
@@ -273,6 +283,7 @@ class Ledger:
                 seen=seen,
                 keys=(*keys, *own),
                 needs_signature=bool(keys),
+                now_ns=self._clock(),
             )
             found = check(counted(entries), evidence)
         except LedgerError as error:
@@ -285,11 +296,20 @@ class Ledger:
         return found
 
     def _append(
-        self, connection: Connection, kind: Kind, canonical: bytes, body: Mapping[str, Json], run_id: str | None
+        self,
+        connection: Connection,
+        kind: Kind,
+        canonical: bytes,
+        body: Mapping[str, Json],
+        run_id: str | None,
+        require: Required | None = None,
     ) -> _Tip:
         tip = self._last_tip(connection)
         last = None if tip is None else tip.entry
         self._require_as_seen(connection, last)
+        if require is not None:
+            rows = self._store.rows(after=require.after, within=connection)
+            require.judge(self._believed_row(row) for row in rows)
         seq, prev_hash, earliest = (1, GENESIS, 0) if last is None else (last.seq + 1, last.hash, last.at_ns)
         at_ns = max(self._clock(), earliest)
         whole = canonical_entry(seq, at_ns, kind.value, run_id, canonical, prev_hash)

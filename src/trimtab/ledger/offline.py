@@ -61,6 +61,8 @@ class Verdict:
             "signed_entries": self._shown("signed_entries") if found is None else found.signed_entries,
             "signer": self._shown("signer") if found is None else found.signer,
             "witnesses": None if found is None else found.witnesses,
+            "first_ahead": None if found is None else found.first_ahead,
+            "ahead_seconds": None if found is None else round(found.ahead_seconds, 3),
             "shown": self.shown,
         }
 
@@ -83,14 +85,21 @@ class Verdict:
             lines.append(
                 "seen: nothing of it was seen here before; compare with a checkpoint kept elsewhere (--checkpoint)"
             )
+        if found.ahead_told:
+            lines.append(f"clock: {found.ahead_told}")
+            lines.append("  next: set this clock right, or find who wrote them with a clock that was ahead")
         return lines
 
     def _shown(self, name: str) -> object:
         return "" if self.shown is None else self.shown.get(name, "")
 
 
-def verified_file(path: Path, keys: Sequence[PublicKey], pinned: Sequence[Checkpoint], state: Path | None) -> Verdict:
+def verified_file(
+    path: Path, keys: Sequence[PublicKey], pinned: Sequence[Checkpoint], state: Path | None, now_ns: int | None = None
+) -> Verdict:
     """Return the verdict on a file of any of the three kinds. `state` is where what was seen is kept, None for nowhere.
+
+    `now_ns` is the clock, UTC nanoseconds, ahead of which no entry of an export should be; None does not ask.
 
     Raises UsageError `ledger.file` when there is no such file, or when a proof is given without a key.
     """
@@ -102,7 +111,7 @@ def verified_file(path: Path, keys: Sequence[PublicKey], pinned: Sequence[Checkp
             document = None if is_export else read_document(file.read(_MOST_PROOF_BYTES))
             if document is None:
                 file.seek(0)
-                return _verified_export(path, file.readlines(), keys, pinned, state)
+                return _verified_export(path, file.readlines(), keys, pinned, state, now_ns)
     except OSError as error:
         raise _refused(path, str(error.strerror)) from None
     if not keys:
@@ -111,7 +120,12 @@ def verified_file(path: Path, keys: Sequence[PublicKey], pinned: Sequence[Checkp
 
 
 def _verified_export(
-    path: Path, lines: Sequence[bytes], keys: Sequence[PublicKey], pinned: Sequence[Checkpoint], state: Path | None
+    path: Path,
+    lines: Sequence[bytes],
+    keys: Sequence[PublicKey],
+    pinned: Sequence[Checkpoint],
+    state: Path | None,
+    now_ns: int | None,
 ) -> Verdict:
     try:
         export = read_export(lines)
@@ -126,6 +140,7 @@ def _verified_export(
         seen=files.head() if files is not None and keys else None,
         keys=keys,
         needs_signature=bool(keys),
+        now_ns=now_ns,
     )
     found = check(export.rows, evidence)
     if found.verified and export.origin != found.origin:

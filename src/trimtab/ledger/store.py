@@ -7,7 +7,7 @@ what its faults are called. Every commit is durable when it returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,11 +197,18 @@ class Store:
             after = (found[-1][0], found[-1][1])
 
     def rows(
-        self, kind: str | None = None, run_id: str | None = None, *, after: int | None = None, until: int | None = None
+        self,
+        kind: str | None = None,
+        run_id: str | None = None,
+        *,
+        after: int | None = None,
+        until: int | None = None,
+        within: Connection | None = None,
     ) -> Iterator[Row]:
         """Yield the rows in order, page by page; no transaction stays open between two of them.
 
-        `after` leaves out those up to that number, `until` those beyond it.
+        `after` leaves out those up to that number, `until` those beyond it. `within` is the connection of `writing`:
+        then they are those of its transaction.
         """
         query = self._dialect.entries.order_by(ENTRIES.c.seq).limit(_PAGE_ROWS)
         if kind is not None:
@@ -212,7 +219,7 @@ class Store:
             query = query.where(ENTRIES.c.run_id == run_id)
         while True:
             page = query if after is None else query.where(ENTRIES.c.seq > after)
-            with self.reading() as connection:
+            with self.reading() if within is None else nullcontext(within) as connection:
                 found = connection.execute(page).all()
             if not found:
                 return

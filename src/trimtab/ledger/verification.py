@@ -17,6 +17,7 @@ from trimtab.ledger.chain import Row, follows
 from trimtab.ledger.checkpoint import Checkpoint, checkpoint_signer, origin_of, read_checkpoint
 from trimtab.ledger.entry import GENESIS, Entry, Kind
 from trimtab.ledger.merkle import GrowingTree, leaf_hash
+from trimtab.ledger.moment import seconds_ahead, span_told
 from trimtab.ledger.seen import Seen
 from trimtab.ledger.signer import KeySet, key_set, trusted_keys
 from trimtab.signing.keys import PublicKey
@@ -36,6 +37,7 @@ class Evidence:
     `notes` are the checkpoints that came with it, with the sizes that they are kept under. `pinned` are checkpoints
     that were kept elsewhere. `keys` are the signers that are believed; without any, checkpoints must be of those that
     the ledger itself names. With `needs_signature` a ledger without a checkpoint of a believed one is refused.
+    `now_ns` is the clock, UTC nanoseconds: entries that are ahead of it are told, and are no flaw.
     """
 
     nodes: Iterable[Node] | None = None
@@ -44,6 +46,7 @@ class Evidence:
     seen: Seen | None = None
     keys: Sequence[PublicKey] = ()
     needs_signature: bool = False
+    now_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Verification:
     `reason` says what is wrong. `signed_entries` is the size of the last checkpoint whose signatures were verified,
     `signer` its key's id; what comes after it is chained and not signed yet. `checkpoints` counts all that there are.
     `witnesses` counts what was kept apart from it and agrees: what was seen here before, and the checkpoints given.
+    `first_ahead` is the number of the first entry that bears a later time than this machine's clock, None when there is
+    none, and `ahead_seconds` by how much the last one does.
     """
 
     entries: int
@@ -67,6 +72,16 @@ class Verification:
     signed_entries: int = 0
     signer: str = ""
     witnesses: int = 0
+    first_ahead: int | None = None
+    ahead_seconds: float = 0.0
+
+    @property
+    def ahead_told(self) -> str:
+        """Return in words that entries are ahead of the clock, "" when none is."""
+        if self.first_ahead is None:
+            return ""
+        span = span_told(self.ahead_seconds)
+        return f"entries from {self.first_ahead} on bear times ahead of this machine's clock, the last by {span}"
 
 
 class _Flaw(Exception):  # noqa: N818  # a finding, not a fault
@@ -101,6 +116,8 @@ def check(rows: Iterable[Row], evidence: Evidence) -> Verification:
         signed_entries=reading.signed_entries if evidence.keys else 0,
         signer=reading.signer if evidence.keys else "",
         witnesses=len(evidence.pinned) + (evidence.seen is not None),
+        first_ahead=reading.first_ahead,
+        ahead_seconds=0.0 if evidence.now_ns is None else seconds_ahead(reading.at_ns, evidence.now_ns),
     )
 
 
@@ -115,6 +132,7 @@ class _Reading:
     origin: str = ""
     signed_entries: int = 0
     signer: str = ""
+    first_ahead: int | None = None
     _nodes: Iterator[Node] | None = None
     _key_sets: list[KeySet] = field(default_factory=list)
     _checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -143,6 +161,9 @@ class _Reading:
         entry, canonical = found
         made = self.tree.append(leaf_hash(canonical))
         self.head, self.at_ns = entry.hash, entry.at_ns
+        now_ns = self.evidence.now_ns
+        if self.first_ahead is None and now_ns is not None and seconds_ahead(entry.at_ns, now_ns):
+            self.first_ahead = entry.seq
         self.origin = self.origin or origin_of(entry.hash)
         if self._nodes is not None:
             for level, _, digest in made:

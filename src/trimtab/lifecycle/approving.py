@@ -209,8 +209,7 @@ def reject(ledger_path: Path, name: str, reason: str, *, by: Callable[[], str] =
 
 
 def _stands(request: ApprovalRequest, entries: tuple[Entry, ...]) -> Waiting:
-    asked_ns = request.at_ns
-    later = [entry for entry in entries if entry.at_ns >= asked_ns]
+    later = entries_after(request, entries)
     given = [each for each in approvals_of(later, request.strategy.id) if signature_flaw(each) is None]
     names = tuple(dict.fromkeys(str(each.statement.get("approver")) for each in given))
     rejected = any(e.kind is Kind.APPROVAL_REJECTED and e.body.get("request_id") == request.id for e in later)
@@ -227,6 +226,14 @@ def _stands(request: ApprovalRequest, entries: tuple[Entry, ...]) -> Waiting:
     elif len(names) >= request.needed:
         state = "approved"
     return Waiting(request, names, state)
+
+
+def entries_after(request: ApprovalRequest, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Return the entries from the request's own on: by their order, since several may bear the same time."""
+    for position, entry in enumerate(entries):
+        if entry.hash == request.entry_hash:
+            return entries[position:]
+    return ()
 
 
 def _document(path: Path) -> dict[str, object]:

@@ -52,13 +52,21 @@ def verified(state: Path, manifest: Path) -> tuple[Bundle, Mapping[str, bytes]]:
     return bundle, contents
 
 
-def install(state: Path, manifest: Path, now_unix: int) -> Bundle:
+def install(
+    state: Path,
+    manifest: Path,
+    now_unix: int,
+    latest_unix: int | None = None,
+    noted: Mapping[str, Mark] | None = None,
+) -> Bundle:
     """Take a bundle into force. Raises as `verified`; SpecError `bundle.not_yet`, `bundle.expired`, `bundle.rollback`;
-    and as loading does when one of its specifications cannot be used.
+    and as loading does when one of its specifications cannot be used. `latest_unix` is the time of the ledger's last
+    entry, and `noted` what it tells was accepted of each id: a mark that was lost lets nothing older in.
     """
     bundle, contents = verified(state, manifest)
-    refuse_moment(bundle, now_unix)
+    refuse_moment(bundle, now_unix, latest_unix)
     refuse_rollback(bundle, mark_of(state, bundle.id))
+    refuse_rollback(bundle, (noted or {}).get(bundle.id))
     with TemporaryDirectory(prefix="trimtab-bundle-") as scratch:
         for name, content in contents.items():
             (Path(scratch) / name).write_bytes(content)

@@ -73,7 +73,13 @@ class Examination:
 
     def _validate(self, life: Life) -> Life:
         is_applying = self.workshop.request.apply
-        facts = facts_from(self.snapshot, accepted=tuple(self.proven), is_applying=is_applying)
+        last = self.workshop.ledger.last()
+        facts = facts_from(
+            self.snapshot,
+            accepted=tuple(self.proven),
+            is_applying=is_applying,
+            latest_ns=None if last is None else last.at_ns,
+        )
         verdict = validate(life.strategy, self.workshop.specification, facts)
         self.workshop.journal.validated(life.strategy, verdict)
         life = replace(life, verdict=verdict)

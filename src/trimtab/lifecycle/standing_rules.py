@@ -5,6 +5,7 @@ A refusal is told too: somebody tried to change what governs, and what governed 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,19 +16,22 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import bundles, waivers
 from trimtab.lifecycle.governing import governing
-from trimtab.spec.bundle import Bundle
+from trimtab.spec.bundle import Bundle, Mark
 from trimtab.spec.waiver import Waiver
 
 
 def waive(ledger_path: Path, path: Path, spec: str | Path | None, now_unix: int) -> Waiver:
     """Take a signed waiver into force, for a specification that has the rule. Raises SpecError, LedgerError."""
     try:
-        waiver = waivers.install(ledger_path.parent, path, governing(spec, ledger_path), now_unix)
+        waiver = waivers.install(
+            ledger_path.parent, path, governing(spec, ledger_path), now_unix, latest_unix(ledger_path)
+        )
     except SpecError as error:
-        _note(ledger_path, Kind.WAIVER_NOTED, {"note": "refused", "by": actor(), "code": error.code})
+        _note(ledger_path, Kind.WAIVER_NOTED, {"note": "refused", "by": actor(), "code": error.code}, now_unix)
         raise
     try:
-        _note(ledger_path, Kind.WAIVER_NOTED, {"note": "in_force", "by": actor(), "waiver": waiver.document()})
+        told = {"note": "in_force", "by": actor(), "waiver": waiver.document()}
+        _note(ledger_path, Kind.WAIVER_NOTED, told, now_unix)
     except TrimtabError:  # what the ledger cannot tell of does not hold
         waivers.withdraw(ledger_path.parent, waiver.id)
         raise
@@ -45,15 +49,38 @@ def unwaive(ledger_path: Path, waiver_id: str) -> bool:
 def install_bundle(ledger_path: Path, manifest: Path, now_unix: int) -> Bundle:
     """Take a bundle into force, or leave the one before there. Raises SpecError, LedgerError."""
     try:
-        bundle = bundles.install(ledger_path.parent, manifest, now_unix)
+        bundle = bundles.install(
+            ledger_path.parent, manifest, now_unix, latest_unix(ledger_path), _accepted(ledger_path)
+        )
     except SpecError as error:
-        _note(ledger_path, Kind.BUNDLE_NOTED, {"note": "refused", "by": actor(), "code": error.code})
+        _note(ledger_path, Kind.BUNDLE_NOTED, {"note": "refused", "by": actor(), "code": error.code}, now_unix)
         raise
     told = {"bundle_id": bundle.id, "revision": bundle.revision, "digest": bundle.digest}
-    _note(ledger_path, Kind.BUNDLE_NOTED, {"note": "in_force", "by": actor(), **told})
+    _note(ledger_path, Kind.BUNDLE_NOTED, {"note": "in_force", "by": actor(), **told}, now_unix)
     return bundle
 
 
-def _note(ledger_path: Path, kind: Kind, body: Mapping[str, object]) -> None:
+def latest_unix(ledger_path: Path) -> int | None:
+    """Return the time of the ledger's last entry, in seconds since 1970; None without any. Raises LedgerError."""
     with closing(Ledger.open(ledger_path)) as ledger:
+        last = ledger.last()
+    return None if last is None else last.at_ns // 10**9
+
+
+def _accepted(ledger_path: Path) -> dict[str, Mark]:
+    """Return the newest bundle of each id that the ledger tells was taken into force."""
+    found: dict[str, Mark] = {}
+    with closing(Ledger.open(ledger_path)) as ledger:
+        for entry in ledger.entries(Kind.BUNDLE_NOTED):
+            if entry.body.get("note") != "in_force":
+                continue
+            bundle_id, revision = entry.text("bundle_id"), entry.number("revision") or 0
+            if bundle_id not in found or revision > found[bundle_id].revision:
+                found[bundle_id] = Mark(revision, entry.text("digest"))
+    return found
+
+
+def _note(ledger_path: Path, kind: Kind, body: Mapping[str, object], now_unix: int | None = None) -> None:
+    clock = time.time_ns if now_unix is None else lambda: now_unix * 10**9
+    with closing(Ledger.open(ledger_path, clock=clock)) as ledger:
         ledger.append(kind, body)

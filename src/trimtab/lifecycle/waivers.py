@@ -43,8 +43,10 @@ def _verified(state: Path, path: Path) -> tuple[Waiver, str]:
     return read_waiver(payload, str(path)), hashlib.sha256(payload).hexdigest()
 
 
-def install(state: Path, path: Path, specification: Specification, now_unix: int) -> Waiver:
-    """Take a waiver into force.
+def install(
+    state: Path, path: Path, specification: Specification, now_unix: int, latest_unix: int | None = None
+) -> Waiver:
+    """Take a waiver into force. `latest_unix` is the time of the ledger's last entry.
 
     Raises as `verified`, and SpecError `waiver.rule`, `waiver.expired`, `waiver.rollback`, `waiver.mark`.
     """
@@ -55,7 +57,7 @@ def install(state: Path, path: Path, specification: Specification, now_unix: int
             code="waiver.rule",
             next_step="Name a field of the specification, or one of its own rules; what protects data stays.",
         )
-    if now_unix >= waiver.not_after_unix:
+    if max(now_unix, latest_unix or 0) >= waiver.not_after_unix:
         raise SpecError(
             f"the waiver {waiver.id} was refused: it has expired",
             code="waiver.expired",

@@ -262,7 +262,7 @@ class SecurityDiff(Answer):
 
 
 class LedgerVerified(Answer):
-    """Whether the ledger is as it was written and signed."""
+    """Whether the ledger is as it was written and signed; and from which entry on its times are ahead of the clock."""
 
     entries: int
     verified: bool
@@ -271,6 +271,8 @@ class LedgerVerified(Answer):
     head: str
     signed_entries: int
     witnesses: int
+    first_ahead: int | None
+    ahead_seconds: float
 
 
 class Spec(Answer):

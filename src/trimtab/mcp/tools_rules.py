@@ -123,6 +123,8 @@ class RuleTools:
             head=head,
             signed_entries=found.signed_entries,
             witnesses=found.witnesses,
+            first_ahead=found.first_ahead,
+            ahead_seconds=round(found.ahead_seconds, 3),
         )
 
     def _spec(self, spec_id: str) -> Any:

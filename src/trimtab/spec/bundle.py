@@ -77,11 +77,14 @@ def read_bundle(text: bytes, name: str) -> Bundle:
     return Bundle(read.metadata.id, read.metadata.revision, read.not_before, read.expires_at, dict(read.files), digest)
 
 
-def refuse_moment(bundle: Bundle, now_unix: int) -> None:
-    """Refuse a bundle that does not hold yet (`bundle.not_yet`), or not any more (`bundle.expired`)."""
+def refuse_moment(bundle: Bundle, now_unix: int, latest_unix: int | None = None) -> None:
+    """Refuse a bundle that does not hold yet (`bundle.not_yet`), or not any more (`bundle.expired`).
+
+    It begins by the clock, and ends by the later of the clock and `latest_unix`, the ledger's last entry.
+    """
     if now_unix < bundle.not_before_unix:
         raise _refused(bundle.id, f"it holds from {text_of(bundle.not_before_unix)} on", "bundle.not_yet")
-    if now_unix >= bundle.expires_unix:
+    if max(now_unix, latest_unix or 0) >= bundle.expires_unix:
         raise _refused(bundle.id, f"it expired at {text_of(bundle.expires_unix)}", "bundle.expired")
 
 

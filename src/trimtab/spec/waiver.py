@@ -81,9 +81,14 @@ class Waiver:
     not_before_unix: int
     not_after_unix: int
 
-    def holds_at(self, unix: int | None) -> bool:
-        """True while it holds; never when the moment is not known."""
-        return unix is not None and self.not_before_unix <= unix < self.not_after_unix
+    def holds_at(self, unix: int | None, latest_unix: int | None = None) -> bool:
+        """True while it holds; never when the moment is not known.
+
+        It begins by the clock, and ends by the later of the clock and `latest_unix`, the ledger's last entry.
+        """
+        if unix is None or unix < self.not_before_unix:
+            return False
+        return max(unix, latest_unix or 0) < self.not_after_unix
 
     def covers(self, rule: str, database: str, tables: Iterable[str]) -> bool:
         """True when it is of that rule and database, and of all these tables."""

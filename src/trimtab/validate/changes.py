@@ -60,7 +60,7 @@ def expired(case: Case) -> Findings:
     ends = case.spec.expires_unix
     if ends is None or not case.facts.is_applying:
         return None
-    now = case.facts.read_unix
+    now = case.facts.ended_by_unix
     if now is not None and now < ends:
         return []
     what = "the bundle that the specification is from has expired"

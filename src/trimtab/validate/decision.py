@@ -59,6 +59,8 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
             }
             for waived in verdict.waived
         ],
+        "not_applicable": list(verdict.not_applicable),
+        "errors": list(verdict.errors),
         "spec_id": verdict.spec_id,
         "spec_digest": verdict.spec_digest,
         "engine_version": verdict.engine_version,
@@ -173,7 +175,9 @@ def facts_from_dict(raw: Mapping[str, object]) -> Facts:
     """Return the facts of a document. Raises KeyError, TypeError or ValueError for what is none."""
     tables = [_TABLE.validate_python(table) for table in _list(raw["tables"])]
     settings = [_SETTING.validate_python(setting) for setting in _list(raw["settings"])]
-    plain = {name: adapter.validate_python(raw[name]) for name, adapter in _adapters().items()}
+    plain = {name: adapter.validate_python(raw[name]) for name, adapter in _adapters().items() if name in raw}
+    for name in _adapters().keys() - plain.keys() - _LATER:
+        raise KeyError(name)
     return Facts(
         tables={(table.schema, table.name): table for table in tables},
         settings={setting.name: setting for setting in settings},
@@ -186,6 +190,8 @@ def facts_from_dict(raw: Mapping[str, object]) -> Facts:
     )
 
 
+_LATER = frozenset({"latest_unix"})
+"""Facts that records of earlier versions do not have: those were decided on what is meant where they are missing."""
 _TABLE, _SETTING = TypeAdapter(Table), TypeAdapter(Setting)
 _WAIVERS, _EXPIRES = TypeAdapter(tuple[Waiver, ...]), TypeAdapter(int | None)
 

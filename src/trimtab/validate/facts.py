@@ -29,7 +29,8 @@ class Facts:
     `accepted` are the strategies that this run has accepted before; `done` are those of the strategy itself that
     have been carried out already. `is_applying` says that the changes are to be made, not only considered: then the
     session's rights and the server's role count too. `is_enforcing`: the statement comes next. `read_unix` is when they
-    were read, in seconds since 1970, None where that is not known.
+    were read, in seconds since 1970, None where that is not known. `latest_unix` is the time of the last entry of the
+    ledger, which is later than `read_unix` where a clock was set back, or somebody else's was ahead.
     """
 
     server_version: int
@@ -49,6 +50,12 @@ class Facts:
     read_unix: int | None = None
     is_enforcing: bool = False
     evidence: Evidence = NO_EVIDENCE
+    latest_unix: int | None = None
+
+    @property
+    def ended_by_unix(self) -> int | None:
+        """The latest moment that is known of, by which all that ends before it has ended; None when none is known."""
+        return None if self.read_unix is None else max(self.read_unix, self.latest_unix or 0)
 
     def table(self, schema: str, name: str) -> Table | None:
         """Return the table of that name, or None."""
@@ -68,8 +75,9 @@ def facts_from(
     is_applying: bool = True,
     is_enforcing: bool = False,
     evidence: Evidence = NO_EVIDENCE,
+    latest_ns: int | None = None,
 ) -> Facts:
-    """Return the facts that the snapshot holds."""
+    """Return the facts that the snapshot holds. `latest_ns` is the time of the ledger's last entry, if any."""
     relations = {(table.schema, table.name) for table in snapshot.tables}
     relations |= {(index.schema, index.name) for table in snapshot.tables for index in table.indexes}
     return Facts(
@@ -87,13 +95,15 @@ def facts_from(
         relation_names=frozenset(relations),
         role=snapshot.server.user,
         is_superuser=snapshot.server.is_superuser,
-        read_unix=_unix(snapshot.taken_at),
+        read_unix=unix_of(snapshot.taken_at),
         is_enforcing=is_enforcing,
         evidence=evidence,
+        latest_unix=None if latest_ns is None else latest_ns // 10**9,
     )
 
 
-def _unix(taken_at: str) -> int | None:
+def unix_of(taken_at: str) -> int | None:
+    """Return when a snapshot was taken, in seconds since 1970; None where that cannot be read."""
     try:
         moment = datetime.fromisoformat(taken_at)
     except ValueError:

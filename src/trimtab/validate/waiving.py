@@ -1,6 +1,7 @@
-"""Takes the violations out that a waiver covers, and keeps them in the verdict. Pure; the moment is that of the facts.
+"""Takes the violations out that a waiver covers, and keeps them in the verdict. Pure.
 
-A waiver lets one rule go, of the tables that it names. What no specification can switch off no waiver can either.
+A waiver lets one rule go, of the tables that it names. What no specification can switch off no waiver can either. The
+moment is that of the facts; it ends by the ledger's last entry too, where that is later.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def waived_by(case: Case, violations: Sequence[Violation]) -> tuple[tuple[Violat
     """Return what still stands, and what was waived."""
     if not case.spec.waivers:
         return tuple(violations), ()
-    holding = [waiver for waiver in case.spec.waivers if waiver.holds_at(case.facts.read_unix)]
+    moment = case.facts.read_unix, case.facts.ended_by_unix
+    holding = [waiver for waiver in case.spec.waivers if waiver.holds_at(*moment)]
     standing: list[Violation] = []
     waived: list[Waived] = []
     for violation in violations:

@@ -149,7 +149,10 @@ class LedgerPage:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Whether the ledger is what was written, signed and seen here before; else the first bad entry, and why."""
+    """Whether the ledger is what was written, signed and seen here before; else the first bad entry, and why.
+
+    `ahead` says which entries bear times ahead of this machine's clock, "" when none does.
+    """
 
     entries: int
     verified: bool
@@ -159,6 +162,7 @@ class Verified:
     signed_entries: int
     signer: str
     witnesses: int
+    ahead: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,10 +122,8 @@ def _is_begun(context: Context, waiting: Waiting) -> bool:
     """What was applied, or is being applied, waits for nobody's word any more."""
     strategy_id = waiting.request.strategy.id
     return any(
-        not intent.is_revert
-        and intent.intended.at_ns >= waiting.request.at_ns
-        and intent.intended.text("strategy_id") == strategy_id
-        for intent in intents(context.site.ledger().entries)
+        not intent.is_revert and intent.intended.text("strategy_id") == strategy_id
+        for intent in intents(approving.entries_after(waiting.request, context.site.ledger().entries))
         if intent.is_on(waiting.request.database)
     )
 

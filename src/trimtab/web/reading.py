@@ -143,6 +143,7 @@ def verified(site: Site, _asked: Asked) -> Verified:
         found.signed_entries,
         found.signer,
         found.witnesses,
+        found.ahead_told,
     )
 
 

@@ -88,6 +88,21 @@ REVOKE EXECUTE ON FUNCTION guarded() FROM PUBLIC;
 ALTER DATABASE vault SET app.token = '{CANARY}';
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'h', dbname 'd');
 CREATE USER MAPPING FOR app SERVER elsewhere OPTIONS (user 'u', password '{CANARY}');
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE FUNCTION rank(mood) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION same(mood, mood) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1::text = $2::text';
+CREATE CAST (mood AS int) WITH FUNCTION rank(mood);
+CREATE OPERATOR === (LEFTARG = mood, RIGHTARG = mood, FUNCTION = same);
+CREATE OPERATOR FAMILY moods USING hash;
+CREATE OPERATOR CLASS mood_hash FOR TYPE mood USING hash FAMILY moods AS OPERATOR 1 ===, FUNCTION 1 rank(mood);
+CREATE AGGREGATE total(int) (SFUNC = int4pl, STYPE = int);
+CREATE COLLATION spoken (LOCALE = 'C');
+CREATE CONVERSION turned FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+CREATE TEXT SEARCH DICTIONARY plainly (TEMPLATE = simple, ACCEPT = true);
+CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+CREATE FOREIGN TABLE far (id int) SERVER elsewhere OPTIONS (table_name '{CANARY}');
+CREATE STATISTICS together (dependencies) ON id, label FROM open_table;
+SELECT lo_create(4242);
 """
 _INVOKER = re.compile(r", security_invoker = \w+")  # came with 15
 _clock = itertools.count(1)

@@ -132,6 +132,20 @@ function_volatility | what a function is said to depend on | |
 function_strict | whether a function is called with NULL | |
 function_arguments | names and defaults of a function's arguments | |
 system_function | what one of PostgreSQL's own functions does | |
+system_object | what one of PostgreSQL's own operators, casts, operator classes, access methods or aggregates is | |
+cast | a cast, as a whole, or what it calls | |
+cast_context | whether a cast is made by itself, on assignment, or where it is written | |
+operator_function | which function an operator calls | |
+operator_planning | which functions estimate an operator, and so see statistics; what it commutes with | |
+operator_class_changed | what an operator class is, or that it is the default of its type | |
+operator_family | which operators and functions are in an operator family | |
+type_definition | which functions read and write a type | |
+collation_changed | by what texts are compared, so which are equal | |
+conversion_changed | what a conversion between encodings calls, or that it is the default | |
+text_search_changed | what a text search configuration or dictionary is made of | |
+access_method | an access method: code in the server's process | |
+transform | by which functions values of a type reach a language | |
+foreign_table | on which server a foreign table is, and what is read there | |
 rewrite_rule | a rule that makes another statement of one | |
 trigger_disabled | a trigger that fires less than before | |
 trigger_removed | a trigger that is gone | |
@@ -224,6 +238,15 @@ schema | a schema, as a whole | |
 database | a database, as a whole | |
 relation | a table, view or sequence, as a whole | |
 function | a function, as a whole | |
+operator | an operator, as a whole | |
+operator_class | an operator class or family, as a whole | |
+type | a type, as a whole | |
+collation | a collation, as a whole | |
+conversion | a conversion between encodings, as a whole | |
+text_search | a text search configuration, dictionary, parser or template, as a whole | |
+tablespace | a tablespace, as a whole | |
+statistics_object | an extended statistics object, as a whole | |
+large_object | a large object, as a whole | |
 domain | a domain, as a whole | |
 index | another index | |
 index_changed | what an index that guards nothing is | |

@@ -19,16 +19,17 @@ def server(change: RowChange, _both: Both) -> Iterator[Difference]:
             case "version":
                 yield change.of(name, "posture.server_version", _W if int(str(new)) < int(str(old)) else _S)
             case "system_functions":
-                is_other_major = change.before is not None and change.after is not None and _major(change)
-                yield change.of(name, "posture.system_function", _N if is_other_major else _U)
+                yield change.of(name, "posture.system_function", _N if _is_other_major(change) else _U)
+            case "system_objects":
+                yield change.of(name, "posture.system_object", _N if _is_other_major(change) else _U)
             case "has_fixed_statistics_view":
                 yield change.of(name, "posture.statistics_view", _S if new else _W)
             case _:
                 yield change.of(name, "posture.server", _N)
 
 
-def _major(change: RowChange) -> bool:
-    """True when the server is of another major version: then its functions are other ones."""
+def _is_other_major(change: RowChange) -> bool:
+    """True when the server is of another major version: then its functions and operators are other ones."""
     old, new = ((row or {}).get("version") for row in (change.before, change.after))
     return int(str(old)) // 10000 != int(str(new)) // 10000
 
@@ -127,7 +128,7 @@ def language(change: RowChange, _both: Both) -> Iterator[Difference]:
         if name == "is_trusted":  # "trusted" means that anybody may use it
             yield change.of(name, "posture.language", _W if new else _S)
         else:
-            yield change.of(name, "posture.owner", _U)
+            yield change.of(name, "posture.owner" if name == "owner" else "posture.language", _U)
 
 
 def foreign_wrapper(change: RowChange, _both: Both) -> Iterator[Difference]:

@@ -62,7 +62,11 @@ def _read(connection: Connection, now_ns: int) -> SecuritySnapshot:
             continue
         try:
             with connection.transaction():  # a savepoint: what is denied does not end the rest
-                sections[section.name] = _rows(connection, section, text)
+                rows = _rows(connection, section, text)
+            if section.most is not None and len(rows) > section.most:
+                unreadable[section.name] = f"in part: there are more than {section.most}"
+                rows = dict(list(rows.items())[: section.most])
+            sections[section.name] = rows
         except _DENIED:
             unreadable[section.name] = f"needs {section.needs or 'a right that this role does not have'}"
     ((reads_settings, _),) = connection.execute(queries.load("security_rights", version).encode()).fetchall()

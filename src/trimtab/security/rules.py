@@ -9,6 +9,7 @@ from trimtab.security import access_rules as access
 from trimtab.security import column_rules as columns
 from trimtab.security import data_rules as data
 from trimtab.security import door_rules as doors
+from trimtab.security import object_rules as objects
 from trimtab.security import setting_rules as settings
 from trimtab.security.difference import Both, Difference, Effect, RowChange
 
@@ -46,6 +47,21 @@ RULES: dict[str, Rule] = {
     "user_mappings": doors.user_mapping,
     "hba": doors.hba,
     "ident": doors.ident,
+    "casts": objects.cast,
+    "operators": objects.operator,
+    "operator_classes": objects.operator_class,
+    "operator_families": objects.operator_family,
+    "types": objects.type_,
+    "aggregates": objects.aggregate,
+    "collations": objects.collation,
+    "conversions": objects.conversion,
+    "text_search": objects.text_search,
+    "access_methods": objects.access_method,
+    "transforms": objects.transform,
+    "tablespaces": objects.tablespace,
+    "foreign_tables": objects.foreign_table,
+    "statistics_objects": objects.statistics_object,
+    "large_objects": objects.large_object,
     "labels": doors.label,
     "personal_columns": doors.personal_column,
 }

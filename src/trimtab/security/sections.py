@@ -32,6 +32,9 @@ OWN_SESSION_SETTINGS = (
 )
 """What every session of ours sets for itself: its value there says nothing of the server."""
 
+MOST_LARGE_OBJECTS = 10_000
+"""There can be millions of them; those that others than their owners may use are read first."""
+
 SECRETS = (list(SECRET_SETTINGS), PLAIN_PREFIXES)
 
 
@@ -44,6 +47,8 @@ class Section:
     parameters: tuple[object, ...] = ()
     is_plain: bool = False
     """True when a key is shown as it is, not as a quoted name."""
+    most: int | None = None
+    """How many rows are kept; where there are more, the section is read in part."""
 
     @property
     def query(self) -> str:
@@ -88,6 +93,21 @@ SECTIONS = (
     Section("user_mappings"),
     Section("hba", "a superuser, or SELECT on pg_hba_file_rules and EXECUTE on pg_hba_file_rules()", is_plain=True),
     Section("ident", "a superuser, or SELECT on pg_ident_file_mappings and EXECUTE on pg_ident_file_mappings()"),
+    Section("casts"),
+    Section("operators"),
+    Section("operator_classes"),
+    Section("operator_families"),
+    Section("types"),
+    Section("aggregates", is_plain=True),
+    Section("collations"),
+    Section("conversions"),
+    Section("text_search"),
+    Section("access_methods"),
+    Section("transforms"),
+    Section("tablespaces"),
+    Section("foreign_tables"),
+    Section("statistics_objects"),
+    Section("large_objects", parameters=(MOST_LARGE_OBJECTS,), most=MOST_LARGE_OBJECTS),
     Section("labels"),
     Section("personal_columns"),
 )

@@ -100,7 +100,8 @@ def test_what_is_read_is_exactly_what_rfc_8785_would_write(body: dict[str, objec
 
 @pytest.mark.parametrize(
     "text",
-    ['{"a":NaN}', '{"a":-Infinity}', '{"a":1.0}', '{"a":1E2}', '{"a":-0}', '{"a":1,"a":1}',
+    ['{"a":NaN}', '{"a":-Infinity}', '{"a":1.0}', '{"a":1E2}', '{"a":-0}', '{"a":1,"a":1}', '{"a":[2.5,1.0]}',
+     '{"a":1e-05}', '{"a":1.50}', '{"a":1.5E+300}', '{"a":-0.0}', '{"a":0.10000000000000001}', '{"a":1e22}',
      '{"\U00010000":1,"\uffff":2}', '{"a":"\\ud800"}', '{"a":"\\u0041"}', '{"a":9007199254740993}'],
 )  # fmt: skip
 def test_json_that_is_not_canonical_is_no_body(text: str) -> None:
@@ -113,3 +114,13 @@ def test_json_that_is_not_canonical_is_no_body(text: str) -> None:
     else:
         with pytest.raises(ValueError, match=r"canonical|deeply"):
             parse_body(text.encode())
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e4, 1e4), max_size=8))
+def test_numbers_are_read_as_rfc_8785_writes_them_and_not_as_python_does(numbers: list[float]) -> None:
+    canonical = rfc8785.dumps({"a": numbers})
+    assert parse_body(canonical) == {"a": numbers}
+    python = json.dumps({"a": numbers}, separators=(",", ":")).encode()
+    if python != canonical:
+        with pytest.raises(ValueError):  # noqa: PT011 - its subclasses are json's and Unicode's
+            parse_body(python)

@@ -131,8 +131,7 @@ def parse_body(canonical: bytes) -> dict[str, Json]:
         raise ValueError("nested too deeply") from None
     if not isinstance(body, dict):
         raise ValueError("not an object")
-    # Python writes floats otherwise than RFC 8785: where one may be, the body is written by its rules.
-    if _MAYBE_FLOAT.search(text) is None and _is_plain(text) and _dumped(body) == text:
+    if _DOUBTFUL_FLOAT.search(text) is None and _is_plain(text) and _dumped(body) == text:
         return body
     try:
         is_canonical = canonical_body(body) == canonical
@@ -171,7 +170,7 @@ def _plain(value: object, depth: int) -> object:
 
 
 def _is_plain(text: str) -> bool:
-    """Return True where Python's own writer, which is much faster, writes what RFC 8785 wants, but for floats.
+    """Return True where Python's own writer, which is much faster, writes what RFC 8785 wants, but for some floats.
 
     Both order keys alike while no character is beyond U+FFFF; it knows no bound of depth, and writes NaN and Infinity.
     """
@@ -188,4 +187,5 @@ def _number(digits: str) -> int | float:
 # Made once: to make them takes longer than to read or write an entry by them.
 _READER = json.JSONDecoder(parse_int=_number)
 _dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
-_MAYBE_FLOAT = re.compile(r"[:\[,]-?[0-9]+[.eE]")
+_DOUBTFUL_FLOAT = re.compile(r"[:\[,]-?[0-9]+(?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE])")
+"""What Python may write and RFC 8785 would not: whole floats (1.0), and exponents. It writes all others alike."""

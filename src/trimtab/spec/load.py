@@ -1,7 +1,7 @@
 """Finds specifications, by id or by file, follows `extends`, and returns what is to be enforced.
 
-The shipped documents lie beside this file in `defaults/`, one per id. Nothing is fetched, and nothing is cached across
-calls: a file that was edited is read again.
+The shipped documents lie beside this file in `defaults/`, one per id. Nothing is fetched. A file is read at each call,
+so that one that was edited counts; what the same bytes say is worked out once.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NoReturn, TypeAlias
 
 import yaml
@@ -39,8 +40,9 @@ class Document:
         return None
 
 
+@lru_cache(maxsize=64)
 def read_document(text: bytes, name: str) -> Document:
-    """Return what the text says. Raises SpecError `spec.syntax` with the line."""
+    """Return what the text says, read once while it is the same. Raises SpecError `spec.syntax` with the line."""
     if len(text) > MAX_BYTES:
         _refuse(name, None, f"it is larger than {MAX_BYTES // 1024} KiB", "Split it with extends, or shorten it.")
     try:

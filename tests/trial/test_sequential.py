@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from math import log, log1p
 
 import numpy as np
@@ -139,6 +140,17 @@ def test_the_evidence_is_always_finite_and_never_negative(gains: list[float], ra
         test = test.observe(gain)
     assert 0 <= test.e_value <= test.peak < float("inf")
     assert test.pairs == len(gains)
+
+
+@given(
+    st.lists(st.floats(-2, 2), max_size=40), st.lists(st.floats(-2, 2), max_size=5), st.floats(0.001, 0.2),
+    st.floats(-0.5, 0.5),
+)  # fmt: skip
+def test_what_many_gains_would_prove_is_what_they_prove_one_by_one(
+    gains: list[float], before: list[float], rate: float, margin: float
+) -> None:
+    begun = reduce(PairedTest.observe, before, PairedTest(rate, 0.1, margin))
+    assert begun.is_proven_by(gains) == reduce(PairedTest.observe, gains, begun).is_proven
 
 
 @given(st.floats(0, 1e7), st.floats(0, 1e7))

@@ -67,9 +67,7 @@ class PairedTest:
     def observe(self, gain: float, scale: float | None = None) -> PairedTest:
         """Return the test after one more pair with this log gain; `scale` where the pair's noise is not the test's."""
         score = self.score(gain, scale)
-        wealth = tuple(
-            min(held * (1.0 + bet * score), _LARGEST_WEALTH) for held, bet in zip(self.wealth, BETS, strict=True)
-        )
+        wealth = tuple(_grown(self.wealth, score))
         return replace(
             self,
             pairs=self.pairs + 1,
@@ -78,6 +76,20 @@ class PairedTest:
             score_sum=self.score_sum + score,
             score_square_sum=self.score_square_sum + score * score,
         )
+
+    def is_proven_by(self, gains: Sequence[float]) -> bool:
+        """Return whether it would be proven once these gains were observed, one after the other.
+
+        It keeps nothing but the evidence: for who asks of many margins.
+        """
+        enough, peak = 1.0 / self.error_rate, self.peak
+        wealth: Sequence[float] = self.wealth
+        for gain in gains:
+            if peak >= enough:
+                break
+            wealth = _grown(wealth, self.score(gain))
+            peak = max(peak, _mean(wealth))
+        return peak >= enough
 
     def score(self, gain: float, scale: float | None = None) -> float:
         """Return what a log gain is worth: -1 to 1."""
@@ -114,6 +126,10 @@ class PairedTest:
         mean = self.score_sum / self.pairs
         variance = max(self.score_square_sum / self.pairs - mean * mean, 0.0)
         return min(mean + 2.0 * sqrt(variance / self.pairs), 1.0)
+
+
+def _grown(wealth: Sequence[float], score: float) -> list[float]:
+    return [min(held * (1.0 + bet * score), _LARGEST_WEALTH) for held, bet in zip(wealth, BETS, strict=True)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -46,12 +46,7 @@ def _largest_refuted(gains: Sequence[float], scale: float, error_rate: float) ->
     """Return the largest log gain up to which a constant one is refuted by these; None where none is."""
 
     def is_refuted(log_margin: float) -> bool:
-        test = PairedTest(error_rate, scale, expm1(log_margin))
-        for gain in gains:
-            test = test.observe(gain)
-            if test.is_proven:  # which it stays: the highest point counts
-                return True
-        return False
+        return PairedTest(error_rate, scale, expm1(log_margin)).is_proven_by(gains)
 
     low, high = -_LARGEST_LOG_GAIN, _LARGEST_LOG_GAIN
     if not is_refuted(low):

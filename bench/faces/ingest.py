@@ -45,7 +45,8 @@ def measure(executions: int = EXECUTIONS) -> None:
     print(
         f"  ingested and stored in {seconds:.1f} s ({cpu:.1f} s of CPU), {stored / 1e6:.1f} MB; goal {GOAL_SECONDS:g} s"
     )
-    print(f"  pgBadger on the same file: {badger if badger is not None else 'not installed'}")
+    told = "not installed" if badger is None else f"{badger['seconds']} s ({badger['cpu_seconds']} s of CPU)"
+    print(f"  pgBadger on the same file: {told}")
     write(
         "faces_ingest",
         {
@@ -57,7 +58,7 @@ def measure(executions: int = EXECUTIONS) -> None:
             "stored_bytes": stored,
             "peak_memory_kib": after.ru_maxrss,
             "goal_seconds": GOAL_SECONDS,
-            "pgbadger_seconds": badger,
+            "pgbadger": badger,
         },
     )
 
@@ -87,13 +88,16 @@ def made(log: Path, executions: int) -> None:
             file.write(json.dumps(line) + "\n")
 
 
-def pgbadger(log: Path) -> float | None:
-    """Return how long pgBadger takes for the same file, where it is installed."""
+def pgbadger(log: Path) -> dict[str, object] | None:
+    """Return how long pgBadger takes for the same file, where it is installed: one process, as it is by itself."""
     program = shutil.which("pgbadger")
     if program is None:
         return None
-    began = time.perf_counter()
+    version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="faces-badger-") as out:
         command = [program, "-q", "-f", "jsonlog", "-o", f"{out}/out.html", str(log)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return round(time.perf_counter() - began, 2)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"version": version, "seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(cpu, 2)}

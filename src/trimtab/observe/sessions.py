@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trimtab.db.connection import Connection
-from trimtab.observe.logs.text_ids import masked
+from trimtab.observe.logs.text_ids import masked_for_sight
 from trimtab.observe.reading import read
 
 MOST_SESSIONS = 200
@@ -39,7 +39,7 @@ def read_sessions(conn: Connection, limit: int = MOST_SESSIONS) -> Sequence[Sess
     return [
         Session(
             row["pid"], row["role"], row["database"], row["application"], row["state"], row["wait"], row["seconds"],
-            tuple(row["blocked_by"]), " ".join(masked(row["text"] or "").split()),
+            tuple(row["blocked_by"]), " ".join(masked_for_sight(row["text"] or "").split()),
         )
         for row in read(conn, "monitor_sessions", (limit,))
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.observe.logs.text_ids import TextIds, masked
+from trimtab.observe.logs.text_ids import TextIds, masked, masked_for_sight
 from trimtab.observe.text_identity import identity_of
 
 _PIECES = st.sampled_from(
@@ -62,3 +62,18 @@ def test_literals_and_comments_are_masked_and_the_parser_is_asked_once() -> None
     assert len({TextIds().of(text) for text in texts}) == 1
     assert TextIds().of("SELECT 1 /* trimtab: x */").reason == "own"
     assert TextIds().of("SELECT '" + "x" * 300_000 + "'").reason == "unreadable_sql"
+
+
+def test_of_a_text_that_is_cut_off_anywhere_no_literal_is_seen() -> None:
+    """A server shows the beginning of a statement, and so perhaps of a literal."""
+    whole = (
+        "SELECT 1 /* secret */ FROM t WHERE a = 'secret' AND b = $$secret$$ AND c = E'\\'secret' AND d = U&'secret'"
+        " AND e = $q$secret$q$ -- secret"
+    )
+    for length in range(len(whole) + 1):
+        assert "se" not in masked_for_sight(whole[:length])
+
+
+@pytest.mark.parametrize("end", ["'my secr", "$$my secr", "$q$my secr", "E'my \\'secr", "U&'my secr", "/* my secr"])
+def test_what_begins_a_literal_without_an_end_is_not_seen(end: str) -> None:
+    assert masked_for_sight(f"SELECT a, 'one' FROM t WHERE b = {end}") == "SELECT a, '' FROM t WHERE b = …"

@@ -25,7 +25,7 @@ _LEXEMES = re.compile(
       (?: (?P<string> [eE]'(?:[^'\\]|\\.|'')*+' | [bBxXnN]?'(?:[^']|'')*+'
                     | [$](?P<tag>(?:{_LETTER}(?:{_LETTER}|\d)*+)?)[$].*?[$](?P=tag)[$] )
         | (?P<comment> --[^\n\r]*+ | /\*(?:(?!/\*|\*/).)*+\*/ )
-        | (?P<odd> /\* | ' | "(?!(?:[^"]|"")*+") | [$](?!\d) | [uU]&(?=['"]) )
+        | (?P<odd> /\* | ' | [eE](?=') | "(?!(?:[^"]|"")*+") | [$](?!\d) | [uU]&(?=['"]) )
         | (?P<number> (?:\d[\d_]*+(?:\.[\d_]*+)?|\.\d[\d_]*+)(?:[eE][+-]?\d++)? ) )?+
     """,
     re.VERBOSE | re.DOTALL,
@@ -35,7 +35,11 @@ _STRING, _COMMENT, _ODD, _NUMBER = (_LEXEMES.groupindex[name] for name in ("stri
 
 
 class _OddTextError(Exception):
-    """A text that is not masked."""
+    """A text that is not masked; `at` is where the doubt begins."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
 
 
 class TextIds:
@@ -67,6 +71,17 @@ def masked(text: str) -> str:
         return text
 
 
+def masked_for_sight(text: str) -> str:
+    """Return a text with its literals replaced, cut off where it is not sure to be read right.
+
+    A server shows the beginning of a long statement alone: a string that is cut has no end, and would be seen.
+    """
+    try:
+        return _LEXEMES.sub(_mask, text)
+    except _OddTextError as odd:
+        return masked_for_sight(text[: odd.at]) + "…"
+
+
 def _mask(found: re.Match[str]) -> str:
     kept = found[1] or ""
     kind = found.lastindex
@@ -77,5 +92,5 @@ def _mask(found: re.Match[str]) -> str:
         is_tagged = found["tag"] is not None
         return kept + ("$$$$" if is_tagged else found[_STRING].partition("'")[0].lower() + "''")
     if kind == _ODD:
-        raise _OddTextError
+        raise _OddTextError(found.start(_ODD))
     return kept + " " if kind == _COMMENT else kept

@@ -33,7 +33,10 @@ LIFECYCLE = (REPOSITORY / "docs" / "lifecycle.md").read_text("utf-8")
 SCHEMA_MODULES = (
     "anchor/record.py",
     "apply/enforce.py",
+    "apply/backend_answers.py",
+    "apply/backends.py",
     "cli/agents.py",
+    "cli/backends.py",
     "cli/commands.py",
     "cli/ledgers.py",
     "cli/records.py",

@@ -105,6 +105,50 @@ def test_whoever_opens_the_enforcement_point_refuses_an_overprivileged_role() ->
         assert called.index("refuse_overprivileged") < called.index("Enforcer"), path
 
 
+def test_backends_are_signalled_by_one_statement_which_one_module_sends() -> None:
+    signals = ("pg_cancel_backend(", "pg_terminate_backend(")
+    files = {
+        path.name
+        for path in (ROOT / "db" / "queries").glob("*.sql")
+        if any(signal in path.read_text("utf-8") for signal in signals)
+    }
+    assert files == {"signal_backend.sql"}
+    texts = [
+        (path, node.value)
+        for path, tree in _modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert {path for path, text in texts if text == "signal_backend"} == {"apply/backends.py"}
+    # What else names them tells people what they may do themselves.
+    named = {path for path, text in texts if any(signal in text for signal in signals)}
+    assert named == {"apply/reconcile.py"}
+
+
+def test_backends_are_ended_by_the_lifecycle_alone_and_never_by_an_overprivileged_role() -> None:
+    makers = {
+        (path, function)
+        for path, tree in _modules().items()
+        for function, call in _calls(tree)
+        if _name(call) == "BackendEnforcer"
+    }
+    assert makers == {("lifecycle/backends.py", "operating")}
+    tree = _modules()["lifecycle/backends.py"]
+    (function,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "operating")
+    called = [_name(call) for _, call in _calls(function)]
+    assert called.index("refuse_overprivileged") < called.index("BackendEnforcer")
+
+
+def test_a_backend_is_signalled_after_its_intent_and_after_the_switch_was_read_again() -> None:
+    tree = _modules()["apply/backends.py"]
+    (function,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "carry_out")
+    called = [_name(call) for _, call in _calls(function)]
+    first, sent = called.index("self.ledger.append"), called.index("self._signal")
+    assert called.count("self._signal") == 1
+    assert first < sent
+    assert "self._refuse_frozen" in called[first:sent]
+
+
 def test_no_statement_of_a_change_is_sent_without_the_gate() -> None:
     """In `execute.py` the gate is called before the first, and between, of those that write."""
     tree = _modules()["apply/execute.py"]

@@ -23,7 +23,7 @@ FILE_NAME = "trimtab.toml"
 MAX_BYTES = 256 * 1024
 OBJECTIVES = ("speed", "efficiency")
 _PART_KEYS = ("host", "port", "dbname", "user")
-_DATABASE_KEYS = ("dsn", *_PART_KEYS, "standbys", "indexes", "password_command")
+_DATABASE_KEYS = ("dsn", *_PART_KEYS, "standbys", "indexes", "password_command", "operator_dsn")
 _DEFAULT_KEYS = ("spec", "lab", "budget", "objectives", "pg_bin", "state")
 _PLACE = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 _T = TypeVar("_T")
@@ -34,7 +34,8 @@ class Database:
     """A database that the file names. `conninfo` is what libpq connects with: never holds a password.
 
     `standbys` are its replicas, by the same; `indexes` what is wanted of its indexes alone. `password_command` is
-    the program, with its arguments, that prints the password.
+    the program, with its arguments, that prints the password. `operator_dsn` is what backends are signalled by, where
+    that is another role's.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Database:
     standbys: tuple[str, ...] = ()
     indexes: IndexWishes = NO_WISHES
     password_command: tuple[str, ...] = ()
+    operator_dsn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ def render_default_config(
         '# password_command = ["keyring", "get", "shop", "trimtab_explain"]',
         "# Its replicas: what they use indexes for counts too.",
         '# standbys = ["service=production_replica"]',
+        "# The role by which statements and sessions of others are ended on your word (`trimtab backend`).",
+        '# operator_dsn = "service=production_operator"',
         "",
         "[defaults]",
         "# The specification that says what may change: an id that ships with Trimtab, or a file of yours.",
@@ -255,10 +259,13 @@ class _Reader:
         }
         if ("dsn" in table) == bool(parts):
             raise self._refused(where.rstrip("."), 'it has either dsn = "...", or some of host, port, dbname and user')
-        if "dsn" in table:
-            return Database(name, self._text(table, "dsn", where), standbys, wishes, command)
-        conninfo = " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
-        return Database(name, conninfo, standbys, wishes, command)
+        operator = self._text(table, "operator_dsn", where) if "operator_dsn" in table else None
+        conninfo = (
+            self._text(table, "dsn", where)
+            if "dsn" in table
+            else " ".join(f"{key}={_conninfo_value(value)}" for key, value in parts.items())
+        )
+        return Database(name, conninfo, standbys, wishes, command, operator)
 
     def _command(self, table: Mapping[str, object], where: str) -> tuple[str, ...]:
         value = table["password_command"]

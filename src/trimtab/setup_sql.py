@@ -64,9 +64,18 @@ END $$;                                       -- before PostgreSQL 14: as above
 --    d) Settings for a role, or for a function, which only locks of plans make: ADMIN on the role; membership in the
 --       role that owns the function.
 
+-- 4. Optional, for `trimtab backend` and the monitor's C and K: a role that ends statements and sessions of others on a
+--    person's word. It sees statistics and query texts, no row, and changes nothing else. No other role gets this
+--    right: `--apply` refuses one that has it. PostgreSQL lets it signal no superuser's session. Without it, cancelling
+--    is refused.
+-- CREATE ROLE trimtab_signal LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 4;
+-- ALTER ROLE trimtab_signal SET default_transaction_read_only = on;
+-- ALTER ROLE trimtab_signal SET statement_timeout = '10s';
+-- GRANT pg_read_all_stats, pg_signal_backend TO trimtab_signal;
+
 -- `trimtab init --hardening` prints SQL with which the server refuses the first two roles still more by itself.
 
--- 4. What runs: Trimtab reads the workload from pg_stat_statements unless it is given a file. It needs
+-- 5. What runs: Trimtab reads the workload from pg_stat_statements unless it is given a file. It needs
 --    shared_preload_libraries = 'pg_stat_statements' in postgresql.conf (a restart), and then, in each database:
 -- CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 """

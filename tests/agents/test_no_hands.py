@@ -19,6 +19,7 @@ HANDS = {
     *("apply", "apply_approved", "apply_waiting", "revert", "resume", "recover", "lock_plan", "unlock_plan"),
     *("review_locks", "approve", "reject", "signed", "sign", "record", "freeze", "thaw", "accept_anchor"),
     *("release_anchor", "security_baseline", "take_baseline", "install", "Enforcer", "watch", "connect"),
+    *("end_backend", "BackendEnforcer", "carry_out", "operating"),
     *("optimize_with_security_preservation", "unlocked_key", "make_locked_key", "migrate", "checkpoint"),
 }
 MAY_IMPORT_OF_APPLY = {"trimtab.apply.shut", "trimtab.apply.switch"}

@@ -17,6 +17,7 @@ import pytest
 from tests.lifecycle.advised import write_advice
 from trimtab.cli.monitor.app import MonitorApp
 from trimtab.cli.monitor.looking import Looking
+from trimtab.cli.monitor.operating import Operating
 from trimtab.cli.monitor.plain import document_of, text_of
 from trimtab.cli.monitor.words import number, seconds, trail
 from trimtab.history.facts import ServerFacts
@@ -81,7 +82,7 @@ def screen_text(app: MonitorApp) -> str:
 
 def shown(looking: Looking, size: tuple[int, int], *keys: str) -> str:
     async def run() -> str:
-        app = MonitorApp(looking)
+        app = MonitorApp(looking, Operating({}, None, looking.reader.ledger_path))
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             for key in keys:

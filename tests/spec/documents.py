@@ -160,6 +160,14 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "max_repeats": _up_to(1, 9),
         "repeat_days": _up_to(1, 9),
     },
+    "backends": {
+        "cancel": st.sampled_from(["allow", "ask", "refuse"]),
+        "terminate": st.sampled_from(["allow", "ask", "refuse"]),
+        "allowed_roles": st.lists(st.sampled_from(["app", "app_*", "report*", "*"]), max_size=3),
+        "denied_roles": st.lists(st.sampled_from(["app", "app_1", "rep*"]), max_size=2),
+        "min_seconds": _floats(0, 60),
+        "max_per_hour": _up_to(0, 9),
+    },
 }
 
 documents = st.fixed_dictionaries({name: st.fixed_dictionaries(fields) for name, fields in SECTIONS.items()})

@@ -5,6 +5,7 @@ from pathlib import Path
 from trimtab.spec.fact_names import FACTS
 from trimtab.spec.inherit import field_paths
 from trimtab.spec.rules import SpecRule
+from trimtab.validate.backends import BACKEND_RULES
 from trimtab.validate.validate import RULES
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "specification.md").read_text()
@@ -20,7 +21,9 @@ ELSEWHERE = (
     "windows.",
     "rates.",
     "approvals.",
+    "backends.max_",
 )
+RULE_IDS = list(dict.fromkeys([*(rule.id for rule in RULES), *(rule_id for rule_id, _ in BACKEND_RULES)]))
 
 
 def test_every_field_is_documented() -> None:
@@ -28,7 +31,7 @@ def test_every_field_is_documented() -> None:
 
 
 def test_every_rule_is_documented() -> None:
-    assert [rule.id for rule in RULES if f"| `{rule.id}` |" not in DOCUMENT] == []
+    assert [rule_id for rule_id in RULE_IDS if f"| `{rule_id}` |" not in DOCUMENT] == []
 
 
 def test_every_fact_is_documented_with_its_type_and_whether_it_may_be_unknown() -> None:
@@ -44,7 +47,7 @@ def test_every_key_of_a_rule_is_documented() -> None:
 
 def test_nothing_is_documented_that_is_not_there() -> None:
     rule_keys = {info.alias or name for name, info in SpecRule.model_fields.items()}
-    known = {*field_paths(), *(rule.id for rule in RULES), *(fact.name for fact in FACTS), *rule_keys}
+    known = {*field_paths(), *RULE_IDS, *(fact.name for fact in FACTS), *rule_keys}
     rows = [
         line.split("`")[1]
         for line in DOCUMENT.splitlines()
@@ -54,13 +57,13 @@ def test_nothing_is_documented_that_is_not_there() -> None:
 
 
 def test_every_field_has_its_rule() -> None:
-    rules = {rule.id for rule in RULES}
+    rules = set(RULE_IDS)
     assert [path for path in field_paths() if path not in rules and not path.startswith(ELSEWHERE)] == []
 
 
 def test_every_rule_has_one_id() -> None:
-    ids = [rule.id for rule in RULES]
-    assert len(ids) == len(set(ids))
+    for ids in ([rule.id for rule in RULES], [rule_id for rule_id, _ in BACKEND_RULES]):
+        assert len(ids) == len(set(ids))
 
 
 def test_the_documents_example_is_a_specification(tmp_path: Path) -> None:

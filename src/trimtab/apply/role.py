@@ -16,6 +16,7 @@ from trimtab.db.connection import Connection, source_error
 from trimtab.errors import RefusedError
 
 ALLOWED = "TRIMTAB_ALLOW_OVERPRIVILEGED"
+SIGNAL = "pg_signal_backend"
 
 
 def excess_rights(connection: Connection) -> tuple[str, ...]:
@@ -32,16 +33,22 @@ def excess_rights(connection: Connection) -> tuple[str, ...]:
     return tuple(str(what) for (what,) in rows)
 
 
-def refuse_overprivileged(connection: Connection, environ: Mapping[str, str] = os.environ) -> None:
-    """Refuse a role that could do more than change indexes, statistics and settings: `apply.overprivileged`."""
+def refuse_overprivileged(
+    connection: Connection, environ: Mapping[str, str] = os.environ, *, signals: bool = False
+) -> None:
+    """Refuse a role that could do more than change indexes, statistics and settings: `apply.overprivileged`.
+
+    With `signals` the work is to signal backends, for which PostgreSQL has a right of its own.
+    """
     if environ.get(ALLOWED) == "1":
         return
-    found = excess_rights(connection)
+    found = [what for what in excess_rights(connection) if not (signals and what == SIGNAL)]
     if found:
+        work, role = ("signalling backends", "trimtab_signal") if signals else ("applying", "trimtab_apply")
         raise RefusedError(
-            f"role {connection.info.user} was refused: applying does not need {', '.join(found)}, which it has",
+            f"role {connection.info.user} was refused: {work} does not need {', '.join(found)}, which it has",
             code="apply.overprivileged",
-            next_step="Connect as trimtab_apply, which `trimtab init` prints; or give --allow-overprivileged "
+            next_step=f"Connect as {role}, which `trimtab init` prints; or give --allow-overprivileged "
             f"(or {ALLOWED}=1) to go on with it this time.",
         )
 

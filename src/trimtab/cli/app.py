@@ -37,6 +37,7 @@ from trimtab.cli.app_options import (
     finite,
     index_wishes,
 )
+from trimtab.cli.backend_app import backend_app
 from trimtab.cli.collect_app import collect_app
 from trimtab.cli.gate_app import gate_app
 from trimtab.cli.ledger_app import ledger_app
@@ -72,6 +73,7 @@ app = typer.Typer(
 )
 app.add_typer(twin_app, name="twin")
 app.add_typer(anchor_app, name="anchor")
+app.add_typer(backend_app, name="backend")
 app.add_typer(gate_app)  # without a name: its commands are the program's own
 app.add_typer(collect_app)  # without a name: its commands are the program's own
 app.add_typer(agents_app)

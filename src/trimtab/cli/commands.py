@@ -345,7 +345,7 @@ def _recovery_document(recovery: Recovery) -> dict[str, object]:
 def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"schema": schema, **_recovery_document(recovery)})
-    elif recovery.reconciled or recovery.reverted:
+    elif recovery.reconciled or recovery.reverted or recovery.notes:
         _show_recovery(recovery)
     else:
         stdout_console().print("nothing to do: no change is interrupted, unsettled or applied", highlight=False)

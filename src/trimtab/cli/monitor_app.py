@@ -26,7 +26,7 @@ def monitor(
     config: Config = None,
     json: Json = False,
 ) -> int:
-    """Show a fleet as it is now: servers, queries, sessions, waits, the lifecycle; it changes nothing."""
+    """Show a fleet as it is now: servers, queries, sessions, waits, the lifecycle. By itself it changes nothing."""
     from trimtab.cli import monitoring
 
     asked = monitoring.Asked(

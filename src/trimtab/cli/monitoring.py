@@ -54,7 +54,7 @@ def monitor(asked: Asked, *, as_json: bool) -> int:
     if asked.is_plain or as_json or asked.is_once or not is_terminal:
         is_once = asked.is_once or (not is_terminal and asked.seconds is None and not asked.is_plain and not as_json)
         return _told(looking, is_once=is_once, as_json=as_json, seconds=asked.seconds)
-    return _shown(looking)
+    return _shown(looking, loaded)
 
 
 def monitor_as_written(
@@ -112,14 +112,17 @@ def _history(loaded: Config) -> History | None:
         return None
 
 
-def _shown(looking: Looking) -> int:
+def _shown(looking: Looking, loaded: Config) -> int:
     require_extra(
         "the screens of trimtab monitor", "monitor", "textual",
         code="monitor.extra", otherwise="; or use --plain, --once or --json",
     )  # fmt: skip
+    from trimtab.cli.backends import operators_of
     from trimtab.cli.monitor.app import MonitorApp
+    from trimtab.cli.monitor.operating import Operating
 
-    MonitorApp(looking, has_plain_bars=not _takes_bars()).run()
+    operating = Operating(operators_of(loaded), loaded.defaults.spec, ledger_of(loaded))
+    MonitorApp(looking, operating, has_plain_bars=not _takes_bars()).run()
     if looking.collecting.fault is not None:
         raise looking.collecting.fault
     return 0

@@ -15,6 +15,7 @@ from trimtab.cli.freezing import frozen_documents, show_frozen
 from trimtab.cli.standing import standing
 from trimtab.cli.text import duration, percent, printable, tell
 from trimtab.errors import LedgerError, SpecError, UsageError
+from trimtab.ledger.backend_acts import open_backend_intents
 from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies, strategy_lives
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, pending
@@ -34,6 +35,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
         verification = ledger.verify()
         entries = tuple(ledger.entries()) if verification.verified else ()
         standing, open_now = applied_changes(entries), pending(entries)
+        open_acts = open_backend_intents(entries)
         head, path, name = ledger.head if verification.verified else "", ledger.path, ledger.name
     frozen = KillSwitch(path.parent).frozen()
     windows = _windows(config)
@@ -47,6 +49,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
             "intents": len(open_now.intents),
             "unsettled": len(open_now.unsettled),
             "runs": list(open_now.runs),
+            "backends": len(open_acts),
         },
         "frozen": frozen_documents(frozen),
         "windows": windows,
@@ -74,6 +77,9 @@ def status(*, config: Path | None, as_json: bool) -> int:
         if not open_now.is_empty:
             text = f"open: {len(open_now.intents)} interrupted changes, {len(open_now.unsettled)} unsettled, "
             text += f"{len(open_now.runs)} runs without an end. next: trimtab resume"
+            console.print(text, markup=False, soft_wrap=True)
+        if open_acts:
+            text = f"open: {len(open_acts)} cancellations or terminations without an answer. next: trimtab resume"
             console.print(text, markup=False, soft_wrap=True)
         console.print(printable(_windows_told(windows)), markup=False, highlight=False, soft_wrap=True)
         state = "verified" if verification.verified else f"NOT VERIFIED: {verification.reason}"

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from trimtab.ledger.store import Store
     from trimtab.signing.keys import PublicKey, SigningKey
 
-_INTENTS = frozenset({Kind.APPLY_INTENDED, Kind.REVERT_INTENDED})
-_OUTCOMES = frozenset({Kind.APPLY_DONE, Kind.APPLY_FAILED, Kind.REVERT_DONE, Kind.REVERT_FAILED})
+_INTENTS = frozenset({Kind.APPLY_INTENDED, Kind.REVERT_INTENDED, Kind.BACKEND_INTENDED})
+_OUTCOMES = frozenset(
+    {Kind.APPLY_DONE, Kind.APPLY_FAILED, Kind.REVERT_DONE, Kind.REVERT_FAILED, Kind.BACKEND_DONE, Kind.BACKEND_FAILED}
+)
 _RESULTS = _OUTCOMES | {Kind.LEDGER_KEY_SET}
 
 

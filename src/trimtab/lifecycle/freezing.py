@@ -26,11 +26,16 @@ class Switched:
     unrecorded: LedgerError | None
 
 
-def freeze(ledger_path: Path, database: str | None, reason: str, *, allows_reverts: bool, now_ns: int) -> Switched:
-    """Freeze one database, by its name on the server, or everything. Raises UsageError `usage.reason`, ConfigError."""
+def freeze(
+    ledger_path: Path, database: str | None, reason: str, *, allows_reverts: bool, now_ns: int, by: str | None = None
+) -> Switched:
+    """Freeze one database, by its name on the server, or everything. Raises UsageError `usage.reason`, ConfigError.
+
+    `by` is who freezes, else who runs this program.
+    """
     refuse_reason(reason)
     switch = KillSwitch(ledger_path.parent)
-    set_now = Freeze(database, reason, actor(), now_ns, allows_reverts)
+    set_now = Freeze(database, reason, by or actor(), now_ns, allows_reverts)
     switch.freeze(set_now)
     unrecorded = _recorded(ledger_path, Kind.CHANGES_FROZEN, set_now)
     return Switched((set_now,), switch.frozen(), unrecorded)
@@ -47,7 +52,7 @@ def refuse_reason(reason: str) -> None:
         )
 
 
-def thaw(ledger_path: Path, database: str | None, *, all_of_them: bool) -> Switched:
+def thaw(ledger_path: Path, database: str | None, *, all_of_them: bool, by: str | None = None) -> Switched:
     """End the freeze of that scope, or all. Raises ConfigError.
 
     Unlike freezing, it is written to the ledger first: who cannot tell of it does not thaw. Raises LedgerError.
@@ -55,7 +60,7 @@ def thaw(ledger_path: Path, database: str | None, *, all_of_them: bool) -> Switc
     switch = KillSwitch(ledger_path.parent)
     for freeze in switch.frozen():
         if all_of_them or freeze.database == database:
-            problem = _recorded(ledger_path, Kind.CHANGES_THAWED, freeze)
+            problem = _recorded(ledger_path, Kind.CHANGES_THAWED, freeze, by)
             if problem is not None:
                 raise problem
     return Switched(switch.thaw(database, all_of_them=all_of_them), switch.frozen(), None)
@@ -72,10 +77,10 @@ def freeze_document(freeze: Freeze) -> Mapping[str, object]:
     }
 
 
-def _recorded(ledger_path: Path, kind: Kind, freeze: Freeze) -> LedgerError | None:
+def _recorded(ledger_path: Path, kind: Kind, freeze: Freeze, thawed_by: str | None = None) -> LedgerError | None:
     body = dict(freeze_document(freeze))
     if kind is Kind.CHANGES_THAWED:
-        body["thawed_by"] = actor()
+        body["thawed_by"] = thawed_by or actor()
     try:
         with Ledger.open(ledger_path) as ledger:
             ledger.append(kind, body)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from trimtab.apply.backend_answers import answer_open
 from trimtab.apply.dependence import refuse_rested_on
 from trimtab.apply.enforce import Enforcer, TakenBack, database_body
 from trimtab.apply.patience import Patience
@@ -167,6 +169,12 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
     taken, more = _take_back(enforcer, unsettled)
     problems += more
     recovery = Recovery.of(reconciled, taken, enforcer)
+    try:
+        recovery = replace(recovery, notes=(*recovery.notes, *_answered_acts(ledger, enforcer, snapshot)))
+    except LedgerError:
+        raise
+    except TrimtabError as error:
+        problems.append(error)
     ends = _ends(ledger, database, open_now.intents, reconciled, recovery.reverted)
     _settle(ledger, ends, "the run ended before it was settled")
     if not problems:
@@ -175,6 +183,13 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
                 counts = {"intents": len(reconciled), "reverted": len(taken)}
                 ledger.append(Kind.RECONCILED, counts, run_id=run_id)
     return recovery, problems
+
+
+def _answered_acts(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[str, ...]:
+    """Answer what was intended for backends and broke off; return what is told of it."""
+    from trimtab.observe.backends import read_backend
+
+    return answer_open(ledger, snapshot.server, partial(read_backend, enforcer.connection))
 
 
 def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[list[TakenBack], list[TrimtabError]]:

@@ -34,6 +34,7 @@ DropReason: TypeAlias = Literal["duplicate", "redundant", "unused"]
 StatisticsKind: TypeAlias = Literal["ndistinct", "dependencies", "mcv"]
 SettingScope: TypeAlias = Literal["database", "role", "role_in_database", "function"]
 ApprovalsNeeded: TypeAlias = Literal["none", "one", "two"]
+BackendAnswer: TypeAlias = Literal["allow", "ask", "refuse"]
 UNPINNED = "unpinned"
 """How a document writes that it names no approvers: a child may."""
 UNLIMITED = "unlimited"
@@ -281,6 +282,17 @@ class Approvals(Section):
         return ("none", "one", "two").index({"low": self.low, "medium": self.medium, "high": self.high}[risk])
 
 
+class Backends(Section):
+    """Which sessions of others may be ended, or a statement of theirs, on somebody's word. Neither can be put back."""
+
+    cancel: Annotated[BackendAnswer, narrow.ranked("allow", "ask", "refuse")]
+    terminate: Annotated[BackendAnswer, narrow.ranked("allow", "ask", "refuse")]
+    allowed_roles: Annotated[Patterns, narrow.ALLOW_PATTERNS]
+    denied_roles: Annotated[Patterns, narrow.DENY_PATTERNS]
+    min_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), narrow.AT_LEAST]
+    max_per_hour: Annotated[int, Field(ge=0, le=10_000), narrow.AT_MOST]
+
+
 class Limits(BaseModel):
     """`spec:` as a whole. Every field has a value: this is what is enforced."""
 
@@ -302,3 +314,4 @@ class Limits(BaseModel):
     windows: ChangeWindows
     approvals: Approvals
     rates: Rates
+    backends: Backends

@@ -14,6 +14,7 @@ from trimtab.spec.limits import (
     UNLIMITED,
     UNPINNED,
     Approvals,
+    Backends,
     Changes,
     ChangeWindows,
     Drops,
@@ -156,6 +157,11 @@ class Specification:
     def rates(self) -> Rates:
         """How much may be changed in any 24 hours, and how often the same thing."""
         return self.limits.rates
+
+    @property
+    def backends(self) -> Backends:
+        """Which sessions of others may be ended, or a statement of theirs."""
+        return self.limits.backends
 
 
 def specification_of(document: dict[str, object]) -> Specification:

@@ -11,6 +11,7 @@ from trimtab.cli.monitor.fleet_screen import FleetScreen
 from trimtab.cli.monitor.help_screen import HelpScreen
 from trimtab.cli.monitor.look import Look
 from trimtab.cli.monitor.looking import Looking
+from trimtab.cli.monitor.operating import Operating
 from trimtab.cli.monitor.table import Rows
 from trimtab.cli.monitor.words import seconds
 from trimtab.cli.text import utc_time
@@ -19,7 +20,7 @@ LEAST_REFRESH, LONGEST_REFRESH = 0.2, 60.0
 
 
 class MonitorApp(App[None]):
-    """Shows a fleet. `has_plain_bars` draws trails in ASCII."""
+    """Shows a fleet. `has_plain_bars` draws trails in ASCII; `operating` reaches the backends for C and K."""
 
     TITLE = "trimtab monitor"
     ENABLE_COMMAND_PALETTE = False
@@ -34,7 +35,8 @@ class MonitorApp(App[None]):
     #numbers.old { text-style: dim; }
     #queries, #sessions { height: 1fr; }
     #help { width: 76; height: auto; padding: 1 2; border: solid; }
-    HelpScreen { align: center middle; }
+    #confirm { width: 78; height: auto; padding: 1 2; border: solid; }
+    HelpScreen, ConfirmScreen { align: center middle; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
@@ -45,9 +47,10 @@ class MonitorApp(App[None]):
         Binding("minus", "pace(2)", "Slower", show=False),
     ]
 
-    def __init__(self, looking: Looking, *, has_plain_bars: bool = False) -> None:
+    def __init__(self, looking: Looking, operating: Operating, *, has_plain_bars: bool = False) -> None:
         super().__init__()
         self.looking = looking
+        self.operating = operating
         self.has_plain_bars = has_plain_bars
 
     def on_mount(self) -> None:

@@ -18,6 +18,7 @@ HELP = """\
   s       next order of the servers
   t c m w b   order queries by time, calls, mean, rows, blocks
   v       sessions instead of queries, and back
+  C K     of sessions: cancel the statement, terminate the session; asks first
   d       the six groups instead of the servers (80 columns)
   b       the lifecycle as a board
   e       what happened
@@ -28,7 +29,7 @@ HELP = """\
   q       quit
 
   A server that is down keeps its last values, dimmed, with their age.
-  A dash is what was not measured. Nothing here changes a server."""
+  A dash is what was not measured. But for C and K nothing changes a server."""
 
 
 class HelpScreen(ModalScreen[None]):

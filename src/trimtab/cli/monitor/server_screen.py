@@ -1,22 +1,28 @@
-"""The monitor's screens of one server and of one query: numbers, trails, queries, sessions. They change nothing."""
+"""The monitor's screen of one server: numbers, trails, queries, sessions. What C and K ask for others decide."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Footer, Static
 
 from trimtab.api_history import ServerHealth
 from trimtab.cli.monitor.look import Look
+from trimtab.cli.monitor.operating import ConfirmScreen
+from trimtab.cli.monitor.query_screen import QueryScreen
 from trimtab.cli.monitor.rows import QUERIES, QUERY_ORDERS, SESSIONS, query_cells, session_cells
 from trimtab.cli.monitor.table import Rows
 from trimtab.cli.monitor.words import cut, number, seconds, trail, version
+from trimtab.cli.text import printable
+from trimtab.errors import TrimtabError
+from trimtab.lifecycle.backends import SeenBackend
+from trimtab.model.backend import BackendAct
 
 _ALARM = "bold red"
+_TOLD_SECONDS = 10
 
 
 class ServerScreen(Look):
@@ -26,6 +32,8 @@ class ServerScreen(Look):
         Binding("escape", "back", "Back"),
         Binding("enter", "open", "Query"),
         Binding("v", "view", "Queries/sessions"),
+        Binding("C", "end('cancel')", "Cancel"),
+        Binding("K", "end('terminate')", "Terminate"),
         Binding("t,c,m,w,b", "order", "Sort t/c/m/w/b", show=False),
     ]
 
@@ -118,7 +126,53 @@ class ServerScreen(Look):
         """Show sessions instead of queries, or queries again."""
         self.shows_sessions = not self.shows_sessions
         self.draw()
+        self.refresh_bindings()
         self.query_one("#sessions" if self.shows_sessions else "#queries", Rows).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """C and K are there while sessions are."""
+        return self.shows_sessions if action == "end" else True
+
+    def action_end(self, word: str) -> None:
+        """Look at the session under the cursor anew, and ask whether it is to be ended, or its statement."""
+        key = self.query_one("#sessions", Rows).key_at_cursor
+        if key is not None:
+            self._ask(BackendAct(word), int(key))
+
+    @work(thread=True, exclusive=True, group="operating")
+    def _ask(self, act: BackendAct, pid: int) -> None:
+        try:
+            seen = self.monitor.operating.look(self.server, pid)
+        except TrimtabError as error:
+            self.app.call_from_thread(self._tell, f"{error} [{error.code}]", is_done=False)
+            return
+        if refusal := seen.refusal(act):
+            self.app.call_from_thread(self._tell, f"nothing was done to backend {pid}: {refusal}", is_done=False)
+            return
+        self.app.call_from_thread(self._confirm, act, seen)
+
+    def _confirm(self, act: BackendAct, seen: SeenBackend) -> None:
+        def answered(is_yes: bool | None) -> None:
+            if is_yes:
+                self._end(act, seen)
+
+        self.app.push_screen(ConfirmScreen(act, seen), answered)
+
+    @work(thread=True, exclusive=True, group="operating")
+    def _end(self, act: BackendAct, seen: SeenBackend) -> None:
+        from trimtab.cli.backends import ended_line
+
+        try:
+            ended = self.monitor.operating.end(self.server, act, seen)
+        except TrimtabError as error:
+            self.app.call_from_thread(self._tell, f"{error} [{error.code}]", is_done=False)
+            return
+        self.app.call_from_thread(self._tell, ended_line(ended), is_done=True)
+
+    def _tell(self, text: str, *, is_done: bool) -> None:
+        self.app.notify(
+            printable(text), severity="information" if is_done else "warning", timeout=_TOLD_SECONDS, markup=False
+        )
 
     def key_t(self) -> None:
         """Order by time."""
@@ -147,60 +201,4 @@ class ServerScreen(Look):
     def action_back(self) -> None:
         """Leave the server."""
         self.monitor.looking.collecting.focus = None
-        self.app.pop_screen()
-
-
-class QueryScreen(Look):
-    """One query: its text without literals, and how it ran since the monitor began."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
-
-    def __init__(self, server: str, query: str) -> None:
-        super().__init__()
-        self.server, self.query_id = server, query
-        self._marks: Sequence[str] = ()
-
-    def compose(self) -> ComposeResult:
-        """Lay it out."""
-        yield Static(id="title", markup=False)
-        with VerticalScroll():
-            yield Static(id="life", markup=False)
-        yield Footer()
-
-    def on_mount(self) -> None:
-        """Read once what the ledger and the watchers tell of it."""
-        self._marks = self.monitor.looking.marks(self.server, self.query_id)
-
-    def draw(self) -> None:
-        """Show the query."""
-        live, width = self.monitor.looking.live, self.app.size.width
-        self.query_one("#title", Static).update(self.monitor.title_line(f"{cut(self.server, 30)} {self.query_id}", ""))
-        page = live.top_queries(self.server, limit=1000)
-        query = next((each for each in page.queries if each.query_id == self.query_id), None)
-        intervals = live.query_trail(self.server, self.query_id)
-        lines = ["it did not run in the last minutes"]
-        if query is not None:
-            lines = [
-                f"calls {number(query.calls)}   mean {number(query.mean_ms, 'ms')}"
-                f"   deviation {number(query.deviation_ms, 'ms')}   share of the time {number(query.share, 'ratio')}",
-                f"rows {number(query.rows)}   blocks {number(query.blocks)}"
-                f"   temporary blocks {number(query.temporary_blocks)}",
-                f"window: the last {seconds(page.window.measured_seconds)}, source: {page.source}",
-            ]
-        bars = max(min(width - 30, 100), 10)
-        is_plain = self.monitor.has_plain_bars
-        lines += [
-            "",
-            f"calls/s {trail([calls for _, calls, _ in intervals], bars, is_plain=is_plain)}",
-            f"mean ms {trail([mean for _, _, mean in intervals], bars, is_plain=is_plain)}",
-            "",
-            cut(query.text if query is not None and query.text else "its text is not known", 20_000),
-            "",
-            "changes, anchors, alarms and plans:",
-            *(cut(mark, width - 4) for mark in self._marks or ("none is known",)),
-        ]
-        self.query_one("#life", Static).update("\n".join(lines))
-
-    def action_back(self) -> None:
-        """Leave the query."""
         self.app.pop_screen()

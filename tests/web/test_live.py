@@ -38,7 +38,7 @@ def _heard(line: Live, looks: int) -> list[bytes]:
 def test_what_is_new_is_told_once_and_by_its_part(place: Place) -> None:
     line = Live(Site(place.options), look_seconds=0.05, heartbeat=60)
     site_state = line._state()
-    assert set(site_state) == {"ledger", "fleet"}
+    assert set(site_state) == {"freezes", "ledger", "fleet"}
 
     def write() -> None:
         with Ledger.open(place.lives.path) as ledger:

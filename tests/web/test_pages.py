@@ -42,6 +42,8 @@ def addresses(place: Place) -> dict[str, str]:
         "/ledger/verified": "/ledger/verified",
         "/ledger/{seq}": "/ledger/3",
         "/ledger/{seq}/proof.json": "/ledger/3/proof.json",
+        "/activity": "/activity",
+        "/freezes": "/freezes",
     }
 
 
@@ -72,9 +74,10 @@ def _seen(text: str) -> _Seen:
 
 def test_every_page_that_is_read_has_an_address_here(read_place: Place) -> None:
     read = {page.path for page in PAGES if page.method == "GET"}
-    # Anchors and advice have places of their own below.
+    # Anchors, advice, and what an operator is asked have places of their own.
     assert read - set(addresses(read_place)) == {
-        "/anchors/{anchor_id}", "/anchors/{anchor_id}/plot.svg", "/indexes/frontier.svg",
+        "/anchors/{anchor_id}", "/anchors/{anchor_id}/plot.svg", "/indexes/frontier.svg", "/activity/end",
+        "/freezes/thaw",
     }  # fmt: skip
 
 

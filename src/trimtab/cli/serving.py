@@ -49,6 +49,7 @@ def serve(asked: ServeOptions, *, as_json: bool) -> int:
     loaded = load(asked.config)
     ledger_path = ledger_of(loaded)
     _refuse_exposed(asked, ledger_path)
+    from trimtab.cli.backends import operators_of
     from trimtab.cli.collecting import history_of
     from trimtab.paths import approver_key_path
 
@@ -59,6 +60,7 @@ def serve(asked: ServeOptions, *, as_json: bool) -> int:
         hosts=frozenset((*OWN_NAMES, *names)),
         key_path=approver_key_path,
         specification=_specification(asked, loaded),
+        operators=operators_of(loaded),
         is_local=not names,
         is_secure=asked.is_behind_tls,
     )

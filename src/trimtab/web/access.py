@@ -27,7 +27,7 @@ _MOST_BASIC = 256
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who asks: by a session, by HTTP Basic, or (on this machine alone) nobody in particular."""
+    """Who asks: by a session, by HTTP Basic, or (on this machine alone) nobody in particular, who may read it all."""
 
     name: str
     role: Role
@@ -51,7 +51,7 @@ class Access:
         """Return who asks, None where somebody has to log in first. Raises ConfigError `web.users`, RefusedError."""
         session = self._site.sessions.find(request.cookies.get(self.cookie_name))
         if self._site.options.is_local:
-            return Visitor("", Role.OPERATOR, session)
+            return Visitor("" if session is None else session.user, Role.OPERATOR, session)
         if session is not None and session.user:
             role = self._site.users.role_of(session.user)
             return None if role is None else Visitor(session.user, role, session)

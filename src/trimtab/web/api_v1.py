@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from trimtab.apply.switch import Freeze
 from trimtab.history.values import (
     HistoryEvent,
     IndexPage,
@@ -97,6 +98,7 @@ OPERATIONS = (
     ),
     Operation("/changes/{strategy_id}", "change", reading.change_told, ChangeTold, (reading.STRATEGY, reading.RUN)),
     Operation("/approvals", "approvals", reading.approvals, Sequence[WaitingTold]),
+    Operation("/freezes", "freezes", reading.freezes, Sequence[Freeze]),
     Operation("/anchors", "anchors", reading.anchors, Sequence[AnchorTold]),
     Operation("/anchors/{anchor_id}", "anchor", reading.anchor, Mapping[str, Any], (reading.ANCHOR,)),
     Operation("/specifications", "specifications", reading.specifications, Sequence[SpecificationTold]),

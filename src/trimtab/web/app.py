@@ -34,7 +34,7 @@ from trimtab.errors import (
     TrimtabError,
     UsageError,
 )
-from trimtab.web import approving, health, login, pages, pages_fleet
+from trimtab.web import activity, approving, freezing, health, login, pages, pages_fleet
 from trimtab.web.access import Access, Visitor
 from trimtab.web.api_v1 import BASE, OPERATIONS, Operation, openapi
 from trimtab.web.asked import Asked
@@ -51,7 +51,7 @@ _BURST, _PER_SECOND = 120, 20
 _MOST_FIELDS = 20
 _NOT_FOUND = frozenset(
     {"show.unknown", "ledger.unknown", "anchor.unknown", "approval.unknown", "web.not_found", "history.no_server"}
-    | {"history.no_query", "history.no_metric"}
+    | {"history.no_query", "history.no_metric", "backend.unknown"}
 )
 _log = logging.getLogger("trimtab.web")
 
@@ -94,6 +94,13 @@ PAGES = (
     Page("/ledger/verified", pages.verified),
     Page("/ledger/{seq}", pages.entry),
     Page("/ledger/{seq}/proof.json", pages.proof_file),
+    Page("/activity", activity.activity, Role.OPERATOR),
+    Page("/activity/end", activity.ending_asked, Role.OPERATOR, has_form=True),
+    Page("/activity/end", activity.ending, Role.OPERATOR, "POST"),
+    Page("/freezes", freezing.freezes, has_form=True),
+    Page("/freezes/freeze", freezing.freeze, Role.OPERATOR, "POST"),
+    Page("/freezes/thaw", freezing.thaw_asked, Role.OPERATOR, has_form=True),
+    Page("/freezes/thaw", freezing.thaw, Role.OPERATOR, "POST"),
     Page("/logout", login.logout, method="POST"),
 )
 

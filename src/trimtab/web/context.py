@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from trimtab import api_operations
+from trimtab.apply.switch import Freeze
 from trimtab.version import __version__
 from trimtab.web.access import Access, Visitor
 from trimtab.web.asked import Asked
@@ -37,6 +39,7 @@ class Context:
             visitor=self.visitor,
             csrf=session.csrf if session is not None else "",
             is_local=self.site.options.is_local,
+            frozen=self.frozen() if self._is_known else None,
             now_ns=self.site.now_ns(),
             version=__version__,
             here=self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else ""),
@@ -44,6 +47,15 @@ class Context:
             **values,
         )
         return HTMLResponse(text, status)
+
+    @property
+    def _is_known(self) -> bool:
+        """On this machine everybody is; beyond it, who has logged in."""
+        return self.visitor is not None and (self.site.options.is_local or bool(self.visitor.name))
+
+    def frozen(self) -> tuple[Freeze, ...]:
+        """Return what is frozen now: every page tells it to whom it knows."""
+        return api_operations.frozen(ledger_path=self.site.options.ledger_path)
 
     def see(self, address: str) -> Response:
         """Return that the browser is to go there; `address` is of this site."""

@@ -14,6 +14,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from trimtab.api_operations import frozen
 from trimtab.errors import TrimtabError
 from trimtab.web.site import Site
 
@@ -58,8 +59,8 @@ class Live:
             self._listeners -= 1
 
     def _state(self) -> dict[str, object]:
-        """What tells that something is new: the ledger's head, and the moment of each server's last values."""
-        found: dict[str, object] = {}
+        """What tells that something is new: the freezes, the ledger's head, the moment of each server's last values."""
+        found: dict[str, object] = {"freezes": frozen(ledger_path=self._site.options.ledger_path)}
         try:
             found["ledger"] = self._site.ledger().head
         except TrimtabError as error:

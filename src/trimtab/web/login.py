@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from trimtab.errors import RefusedError
 from trimtab.web.context import Context
+from trimtab.web.users import User
 
 
 def show(context: Context) -> Response:
@@ -27,13 +28,18 @@ def log_in(context: Context) -> Response:
             )
     except RefusedError as error:
         return _form(context, error)
+    response = context.see(own_address(context.form.get("next", "")))
+    begin(context, response, user)
+    return response
+
+
+def begin(context: Context, response: Response, user: User) -> None:
+    """Give the browser a session of the user, and end the one that it came with."""
     name = context.access.cookie_name
     context.site.sessions.end(context.request.cookies.get(name))
     cookie, _ = context.site.sessions.begin(user.name, user.role)
-    response = context.see(own_address(context.form.get("next", "")))
     secure = context.site.options.is_secure
     response.set_cookie(name, cookie, httponly=True, samesite="strict", secure=secure, path="/")
-    return response
 
 
 def logout(context: Context) -> Response:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab import api
+from trimtab import api, api_operations
+from trimtab.apply.switch import Freeze
 from trimtab.errors import AnchorError, TrimtabError, UsageError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
@@ -80,6 +81,11 @@ def change_told(site: Site, asked: Asked) -> ChangeTold:
 def approvals(site: Site, _asked: Asked) -> Sequence[WaitingTold]:
     """What people were asked to approve, the newest first, with how it stands."""
     return [WaitingTold.of(each) for each in reversed(site.ledger().waiting)]
+
+
+def freezes(site: Site, _asked: Asked) -> Sequence[Freeze]:
+    """What is frozen: nothing of this machine's changes it. That of everything has no database."""
+    return api_operations.frozen(ledger_path=site.options.ledger_path)
 
 
 def anchor(site: Site, asked: Asked) -> Mapping[str, Any]:

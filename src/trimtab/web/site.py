@@ -1,7 +1,7 @@
 """What the pages look at: the ledger, the history, anchors and specifications of one machine, opened once.
 
-It opens and hands on, and shows nothing. What is only read here is never written; the one exception, approvals, is
-`web/approving.py`.
+It opens and hands on, and shows nothing. What is only read here is never written; the exceptions, what people sign and
+what operators do, are `web/approving.py`, `web/freezing.py` and `web/activity.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SiteOptions:
 
     `specification` is the configured reference, None for the shipped one. `is_local` tells that only this machine's
     people can reach it, and then nobody logs in; `is_secure`, that browsers reach it over TLS. `key_path` says where an
-    approver's key is.
+    approver's key is, `operators` by which DSN the backends of a server are reached, by its name in trimtab.toml.
     """
 
     ledger_path: Path
@@ -42,6 +42,7 @@ class SiteOptions:
     hosts: frozenset[str]
     key_path: Callable[[str], Path]
     specification: str | Path | None = None
+    operators: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     is_local: bool = True
     is_secure: bool = False
     clock_ns: Callable[[], int] = time.time_ns

@@ -106,7 +106,7 @@ def test_a_recorded_decision_is_decided_again(tmp_path: Path) -> None:
         whole = path.read_text()
         for old, new, told_so in (
             ('"score"', '"scores"', "it was altered"),
-            ('"engine_version": "', '"engine_version": "0', "rules of the version 01"),
+            ('"engine_version": "', '"engine_version": "0', "rules of the version 02"),
         ):
             path.write_text(whole.replace(old, new))
             altered = run("validate", path, cwd=tmp_path)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from trimtab.lifecycle import waivers
 from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.standing_rules import unwaive, waive
 from trimtab.lifecycle.trust import distrust, trust, trusted
-from trimtab.spec.waiver import Waiver
+from trimtab.spec.waiver import Waiver, refuse_rollback
 from trimtab.validate.validate import validate
 
 from .signed import ANN, BOB, EVE, NOW, believe, envelope, waiver
@@ -233,6 +234,38 @@ def test_what_was_removed_comes_back_as_a_later_revision_alone(state: Path, tmp_
     assert not waivers.remove(state, "W_WIDE")
     assert _install(state, _revision(tmp_path, 4)) == 4
     assert _install(state, _revision(tmp_path, 4)) == 4
+
+
+def test_an_older_one_that_is_put_in_its_place_is_not_in_force(state: Path, tmp_path: Path) -> None:
+    """It is signed by everyone whom it names; but it was replaced, or removed."""
+    first, second = _revision(tmp_path, 1), _revision(tmp_path, 2)
+    _install(state, first)
+    _install(state, second)
+    place = state / "waivers" / "W_WIDE.json"
+    assert [each.revision for each in waivers.installed(state)] == [2]
+    place.write_bytes(first.read_bytes())
+    assert waivers.installed(state) == ()
+    place.write_bytes(second.read_bytes())
+    assert [each.revision for each in waivers.installed(state)] == [2]
+    waivers.remove(state, "W_WIDE")
+    place.write_bytes(second.read_bytes())
+    assert waivers.installed(state) == ()
+
+
+def test_a_file_that_becomes_another_while_it_is_verified_is_taken_as_it_was_read(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _install(state, _revision(tmp_path, 2))
+    third, first = _revision(tmp_path, 3), _revision(tmp_path, 1).read_bytes()
+
+    def swap(*given: Any) -> None:
+        third.write_bytes(first)
+        refuse_rollback(*given)
+
+    monkeypatch.setattr("trimtab.lifecycle.waivers.refuse_rollback", swap)
+    waivers.install(state, third, SHIPPED, NOW)
+    monkeypatch.undo()
+    assert [each.revision for each in waivers.installed(state)] == [3]
 
 
 @pytest.mark.parametrize(

@@ -498,6 +498,24 @@ OBJECTS = [
         " DROP SUBSCRIPTION from_there",
         UNKNOWN,
     ),
+    Case(
+        "function_body",
+        "ALTER FUNCTION same(mood, mood) SUPPORT textlike_support",
+        "UPDATE pg_proc SET prosupport = 0 WHERE proname = 'same' AND pronamespace = 'public'::regnamespace",
+        UNKNOWN,
+    ),
+    Case(
+        "user_mapping",
+        "ALTER USER MAPPING FOR app SERVER elsewhere OPTIONS (SET user 'root')",
+        "ALTER USER MAPPING FOR app SERVER elsewhere OPTIONS (SET user 'u')",
+        UNKNOWN,
+    ),
+    Case(
+        "grant_public",
+        "GRANT USAGE ON TYPE closed TO PUBLIC",
+        "REVOKE USAGE ON TYPE closed FROM PUBLIC",
+    ),
+    Case("grant", "GRANT USAGE ON TYPE mood TO app", "REVOKE USAGE ON TYPE mood FROM app"),
     Case("cast", "CREATE CAST (mood AS bigint) WITH INOUT AS IMPLICIT", "DROP CAST (mood AS bigint)", UNKNOWN),
     Case("cast", "DROP CAST (mood AS int)", "CREATE CAST (mood AS int) WITH FUNCTION rank(mood)", UNKNOWN),
     Case(

@@ -90,6 +90,26 @@ def test_rights_on_a_large_object_count_one_by_one() -> None:
 
 
 @pytest.mark.server
+def test_a_type_is_for_everybody_at_first_and_what_is_granted_on_it_is_told_alone(server: Server) -> None:
+    def told(*statements: str) -> set[tuple[str, str, str]]:
+        before = look_anew(server)
+        with closing(psycopg.connect(server.dsn("vault"), autocommit=True)) as conn:
+            for statement in statements:
+                conn.execute(statement.encode())
+        return {(each.code, each.key, each.effect.value) for each in compare(before, look_anew(server))}
+
+    made = told("CREATE TYPE fresh AS (a int)", "CREATE DOMAIN whole AS int")
+    assert {effect for _, _, effect in made} == {"neutral"}
+    here = '"type"."public"."fresh".'
+    assert told("GRANT USAGE ON TYPE fresh TO app") == {("posture.grant", f'{here}"app"', "weakened")}
+    assert told("REVOKE USAGE ON TYPE fresh FROM PUBLIC") == {
+        ("posture.grant_public", f'{here}"PUBLIC"', "strengthened")
+    }
+    gone = told("DROP TYPE fresh", "DROP DOMAIN whole")
+    assert {effect for _, _, effect in gone} == {"neutral"}
+
+
+@pytest.mark.server
 def test_of_very_many_large_objects_those_that_others_may_use_are_read(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,8 @@ ALTER DATABASE vault SET app.token = '{CANARY}';
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'h', dbname 'd');
 CREATE USER MAPPING FOR app SERVER elsewhere OPTIONS (user 'u', password '{CANARY}');
 CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE TYPE closed AS (a int);
+REVOKE USAGE ON TYPE closed FROM PUBLIC;
 CREATE FUNCTION rank(mood) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
 CREATE FUNCTION same(mood, mood) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1::text = $2::text';
 CREATE CAST (mood AS int) WITH FUNCTION rank(mood);

@@ -12,7 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from trimtab.errors import SpecError
-from trimtab.lifecycle.trust import payload_of, read_envelope, signature_error, trusted, write_document
+from trimtab.lifecycle.trust import (
+    envelope_of,
+    payload_of,
+    read_signed,
+    signature_error,
+    trusted,
+    write_document,
+)
 from trimtab.signing.keys import PublicKey
 from trimtab.spec.bundle import Bundle, Mark, read_bundle, refuse_files, refuse_moment, refuse_rollback
 from trimtab.spec.load import Link, lineage
@@ -41,7 +48,11 @@ def verified(state: Path, manifest: Path) -> tuple[Bundle, Mapping[str, bytes]]:
 
     Raises SpecError `spec.signature`, `bundle.invalid`, `bundle.files`.
     """
-    envelope = read_envelope(manifest)
+    return _verified(state, manifest, read_signed(manifest))
+
+
+def _verified(state: Path, manifest: Path, text: bytes) -> tuple[Bundle, Mapping[str, bytes]]:
+    envelope = envelope_of(text, str(manifest))
     keys = trusted(state, "bundles")
     if not keys:
         raise signature_error(str(manifest), "no key is trusted here for bundles")
@@ -63,7 +74,8 @@ def install(
     and as loading does when one of its specifications cannot be used. `latest_unix` is the time of the ledger's last
     entry, and `noted` what it tells was accepted of each id: a mark that was lost lets nothing older in.
     """
-    bundle, contents = verified(state, manifest)
+    text = read_signed(manifest)  # once: what is verified is what is taken, whatever the file becomes meanwhile
+    bundle, contents = _verified(state, manifest, text)
     refuse_moment(bundle, now_unix, latest_unix)
     refuse_rollback(bundle, mark_of(state, bundle.id))
     refuse_rollback(bundle, (noted or {}).get(bundle.id))
@@ -75,7 +87,7 @@ def install(
     place = _place(state, bundle.id, bundle.mark)
     for name, content in contents.items():
         write_document(place / name, content)
-    write_document(place / MANIFEST, manifest.read_bytes())
+    write_document(place / MANIFEST, text)
     # The mark is last: until it stands, the bundle before is in force.
     write_document(_base(state, bundle.id) / _MARK, json.dumps(asdict(bundle.mark)).encode())
     return bundle

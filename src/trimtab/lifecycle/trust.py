@@ -88,21 +88,30 @@ def payload_of(envelope: dict[str, object], purpose: Purpose, known: Sequence[Pu
 
 def read_envelope(path: Path) -> dict[str, object]:
     """Return the signed document of a file. Raises SpecError `spec.unreadable`, `spec.signature`."""
+    return envelope_of(read_signed(path), str(path))
+
+
+def read_signed(path: Path) -> bytes:
+    """Return what a file holds, up to what a signed document may. Raises SpecError `spec.unreadable`."""
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_SIGNED_BYTES + 1)
+            return file.read(MAX_SIGNED_BYTES + 1)
     except OSError as error:
         raise SpecError(
             f"{path} cannot be read: {error.strerror}",
             code="spec.unreadable",
             next_step="Give the path of a file that you may read.",
         ) from None
+
+
+def envelope_of(text: bytes, name: str) -> dict[str, object]:
+    """Return the signed document of these bytes. Raises SpecError `spec.signature`."""
     try:
         held = json.loads(text) if len(text) <= MAX_SIGNED_BYTES else None
     except (ValueError, RecursionError):
         held = None
     if not isinstance(held, dict):
-        raise signature_error(str(path), "it is no signed document")
+        raise signature_error(name, "it is no signed document")
     return held
 
 

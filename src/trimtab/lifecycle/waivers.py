@@ -14,7 +14,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from trimtab.errors import SpecError
-from trimtab.lifecycle.trust import payload_of, read_envelope, signature_error, trusted, write_document
+from trimtab.lifecycle.trust import (
+    envelope_of,
+    payload_of,
+    read_signed,
+    signature_error,
+    trusted,
+    write_document,
+)
 from trimtab.spec.specification import Specification
 from trimtab.spec.waiver import Waiver, WaiverMark, read_waiver, refuse_rollback
 from trimtab.validate.waiving import can_be_waived
@@ -27,12 +34,12 @@ def verified(state: Path, path: Path) -> Waiver:
 
     Raises SpecError `spec.signature`, `waiver.invalid`; KeyFileError.
     """
-    return _verified(state, path)[0]
+    return _verified(state, path, read_signed(path))[0]
 
 
-def _verified(state: Path, path: Path) -> tuple[Waiver, str]:
-    """Return the waiver, and the SHA-256 of what was signed."""
-    envelope = read_envelope(path)
+def _verified(state: Path, path: Path, text: bytes) -> tuple[Waiver, str]:
+    """Return the waiver of the bytes that were read at the path, and the SHA-256 of what was signed."""
+    envelope = envelope_of(text, str(path))
     # Who must have signed stands in what is signed: read it first, believe it after.
     claimed = read_waiver(_payload(envelope, path), str(path))
     keys = trusted(state, "waivers")
@@ -50,7 +57,8 @@ def install(
 
     Raises as `verified`, and SpecError `waiver.rule`, `waiver.expired`, `waiver.rollback`, `waiver.mark`.
     """
-    waiver, digest = _verified(state, path)
+    text = read_signed(path)  # once: what is verified is what is taken, whatever the file becomes meanwhile
+    waiver, digest = _verified(state, path, text)
     if not can_be_waived(waiver.rule, specification):
         raise SpecError(
             f"the waiver {waiver.id} was refused: {waiver.rule} is no rule of {specification.id} that can be let go",
@@ -66,7 +74,7 @@ def install(
     refuse_rollback(waiver, digest, _mark(state, waiver.id))
     # The mark is first: whatever dies then, nothing older is taken any more, and this one can be taken again.
     _write_mark(state, waiver.id, WaiverMark(waiver.revision, digest, is_removed=False))
-    write_document(state / _DIRECTORY / f"{waiver.id}.json", path.read_bytes())
+    write_document(state / _DIRECTORY / f"{waiver.id}.json", text)
     return waiver
 
 
@@ -88,8 +96,23 @@ def withdraw(state: Path, waiver_id: str) -> None:
 
 
 def installed(state: Path) -> tuple[Waiver, ...]:
-    """Return the waivers of the state directory, expired ones as well. Raises SpecError for one that was altered."""
-    return tuple(verified(state, path) for path in sorted((state / _DIRECTORY).glob("*.json")))
+    """Return the waivers of the state directory, expired ones as well. Raises SpecError for one that was altered.
+
+    One that is older than what was in force, or was removed, by its mark, is none, however well it is signed.
+    """
+    found = (_verified(state, path, read_signed(path)) for path in sorted((state / _DIRECTORY).glob("*.json")))
+    return tuple(waiver for waiver, digest in found if _is_marked(state, waiver, digest))
+
+
+def _is_marked(state: Path, waiver: Waiver, digest: str) -> bool:
+    """True for what may be in force by its mark; one that is not there, or cannot be read, speaks against nothing."""
+    with suppress(SpecError):
+        mark = _mark(state, waiver.id)
+        try:
+            refuse_rollback(waiver, digest, mark)
+        except SpecError:
+            return False
+    return True
 
 
 def _mark(state: Path, waiver_id: str) -> WaiverMark | None:

@@ -106,7 +106,7 @@ def grant(change: RowChange, both: Both) -> Iterator[Difference]:
             effect = _N if is_gone else _S
         elif is_new and not is_public:
             effect = _N  # a new object with its own grants: nobody may more with what was there
-        elif is_new and (kind == "function" or (kind == "database" and name in _DATABASE_DEFAULT)):
+        elif is_new and (kind in ("function", "type") or (kind == "database" and name in _DATABASE_DEFAULT)):
             effect = _N  # the built-in default; of functions, what runs as its owner is told of there
         else:
             effect = _W
@@ -165,6 +165,11 @@ def _object(change: RowChange, both: Both) -> tuple[bool, bool]:
             section, key = "databases", name
         case "language":
             section, key = "languages", name
+        case "type":
+            section, key = (
+                ("domains" if name in {**both.before.rows("domains"), **both.after.rows("domains")} else "types"),
+                name,
+            )
         case "function":
             return _function(change, both, name)
         case _:

@@ -20,7 +20,7 @@ select array['"' || replace(n.nspname, '"', '""') || '"."' || replace(p.proname,
        array(select split_part(s, '=', 1) || '=' || encode(sha256(textsend(substr(s, strpos(s, '=') + 1))), 'hex')
                from unnest(p.proconfig) s where s not like 'search_path=%' order by 1) as settings,
        case when p.oid >= 16384
-            then encode(sha256(textsend(coalesce(p.probin, '') || chr(10) || coalesce(p.prosrc, ''))), 'hex')
+            then encode(sha256(textsend(p.prosupport::text || coalesce(p.probin, '') || chr(10) || coalesce(p.prosrc, ''))), 'hex')
             end as definition
   from pg_catalog.pg_proc p
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace

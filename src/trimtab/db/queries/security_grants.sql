@@ -27,9 +27,14 @@ with acl(kind, names, owner, items) as (
     select 'language', array[l.lanname::text], l.lanowner, coalesce(l.lanacl, pg_catalog.acldefault('l', l.lanowner))
       from pg_catalog.pg_language l
     union all
-    select 'type', array[n.nspname::text, t.typname::text], t.typowner, t.typacl
-      from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+    select 'type', array[n.nspname::text, t.typname::text], t.typowner,
+           coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner))
+      from pg_catalog.pg_type t
+      join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+      left join pg_catalog.pg_class c on c.oid = t.typrelid
      where t.typacl is not null
+        or (t.oid >= 16384 and (t.typrelid = 0 or c.relkind = 'c')
+            and not exists (select from pg_catalog.pg_type e where e.typarray = t.oid))
     union all
     select 'foreign-data wrapper', array[w.fdwname::text], w.fdwowner, w.fdwacl
       from pg_catalog.pg_foreign_data_wrapper w where w.fdwacl is not null

@@ -7,7 +7,7 @@ select array['server'] as key,
        pg_catalog.pg_get_viewdef('pg_catalog.pg_stats_ext'::regclass) like '%pg_has_role%'
            as has_fixed_statistics_view,
        (select encode(sha256(textsend(string_agg(p.oid::text || ' ' || p.prolang::text || ' ' || p.prosrc || ' '
-                                                 || coalesce(p.probin, '') || ' ' || p.provolatile::text
+                                                 || coalesce(p.probin, '') || ' ' || p.prosupport::text || ' ' || p.provolatile::text
                                                  || ' ' || p.proisstrict::text, chr(10) order by p.oid))), 'hex')
           from pg_catalog.pg_proc p
          where p.oid < 16384) as system_functions,

@@ -7,7 +7,7 @@ select array['server'] as key,
        pg_catalog.pg_get_viewdef('pg_catalog.pg_stats_ext'::regclass) like '%pg_has_role%'
            as has_fixed_statistics_view,
        (select encode(sha256(textsend(string_agg(p.oid::text || ' ' || p.prolang::text || ' ' || p.prosrc || ' '
-                                                 || coalesce(p.probin, '') || ' ' || p.provolatile::text
+                                                 || coalesce(p.probin, '') || ' ' || p.prosupport::text || ' ' || p.provolatile::text
                                                  || ' ' || p.proisstrict::text || ' '
                                                  || coalesce(pg_catalog.regexp_replace(
                                                         p.prosqlbody::text, ':location -?[0-9]+', '', 'g'), ''),

@@ -187,6 +187,7 @@ def test_a_kept_twin_is_refreshed_listed_and_dropped(market: Market, program: Pr
     assert (kept["name"], kept["has_values"]) == ("shop", True)
     assert "password" not in json.dumps(kept)
     assert "shop" in program.succeed("twin", "list").stdout
+    _refused(program.run("twin", "drop", "shop", "absent"), 2, "twin.unknown")
     assert program.succeed("twin", "drop", "shop", "--json").document["dropped"] == ["shop"]
     assert program.succeed("twin", "list", "--json").document["twins"] == []
     program.assert_nothing_left()

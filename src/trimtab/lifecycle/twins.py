@@ -92,9 +92,11 @@ def kept_twins() -> list[KeptTwin]:
 
 
 def drop(names: Sequence[str], *, every: bool = False) -> list[str]:
-    """Remove kept twins and return their names. Raises UsageError `twin.unknown`."""
+    """Remove kept twins and return their names. Raises UsageError `twin.unknown`; then none is removed."""
     shelf = Shelf()
     doomed = [kept.name for kept in shelf.twins()] if every else list(dict.fromkeys(names))
+    for name in doomed:
+        shelf.find(name)
     for name in doomed:
         shelf.drop(name)
     return doomed

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from trimtab.model.whatif import PlanFailure
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.build import build as make
 from trimtab.twin.capture import read_image
+from trimtab.twin.circumstances import circumstances_of
+from trimtab.twin.dump import read_schema
 from trimtab.twin.fidelity import Fidelity
 from trimtab.twin.twin import Twin
 
@@ -209,6 +212,33 @@ def test_a_column_that_was_dropped_does_not_shift_extended_statistics(shared_twi
     row = shop.execute(b"EXPLAIN (FORMAT JSON) " + asked.text.encode()).fetchone()
     assert row is not None
     assert plan.root.rows == row[0][0]["Plan"]["Plan Rows"]
+
+
+def test_of_indexes_that_cost_the_same_the_source_s_one_is_taken_by_their_ages_not_their_names(scratch: str) -> None:
+    run(
+        scratch,
+        "CREATE TABLE twice AS SELECT n AS id, n % 900 AS x FROM generate_series(1, 30000) n;\n"
+        "CREATE INDEX z_older ON twice (x);\nCREATE INDEX a_newer ON twice (x);\n"
+        "CREATE UNIQUE INDEX z_unique ON twice (id);\nALTER TABLE twice ADD CONSTRAINT a_key PRIMARY KEY (id);\n"
+        "CREATE TABLE parts (x int) PARTITION BY RANGE (x);\nCREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (0)"
+        " TO (9999);\nINSERT INTO parts SELECT n % 900 FROM generate_series(1, 30000) n;\n"
+        "CREATE INDEX z_parts ON parts (x);\nCREATE INDEX a_part ON part_1 (x);\nANALYZE",
+    )
+    asked = [query(f"SELECT * FROM {of}") for of in ("twice WHERE x = 5", "twice WHERE id = 5", "parts WHERE x = 5")]
+    with build(scratch) as twin, closing(connect(scratch, read_only=True)) as connection:
+        assert [q.first_difference for q in twin.fidelity(connection, asked).queries] == ["", "", ""]
+
+
+def test_what_is_only_estimated_of_indexes_is_known_as_such(scratch: str) -> None:
+    run(
+        scratch,
+        "CREATE TABLE words AS SELECT n AS id, ARRAY[n % 9] AS a FROM generate_series(1, 900) n;\n"
+        "CREATE INDEX words_a ON words USING gin (a);\nCREATE INDEX words_id ON words (id);\nANALYZE",
+    )
+    with build(scratch) as twin:
+        found = circumstances_of(twin.connection, twin._source, twin.version, is_bound=False)
+    assert found.estimated == {"words_a"}
+    assert found.absent == frozenset()
 
 
 def test_settings_of_database_and_role_reach_the_twin(scratch: str) -> None:
@@ -395,6 +425,26 @@ def test_a_password_is_in_no_arguments(source: Server, tmp_path: Path) -> None:
         assert "right-Sesame" not in seen.read_text()
     finally:
         shutil.rmtree(programs)
+
+
+def test_a_dump_that_the_source_ends_half_way_is_told_and_leaves_nothing(source: Server) -> None:
+    before = set(run_root(serving_account()).iterdir())
+    find = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg_dump'"
+    with (
+        closing(connect(source.dsn(DATABASE), read_only=False)) as owner,
+        closing(connect(source.dsn(DATABASE), read_only=False)) as other,
+        owner.transaction(force_rollback=True),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        owner.execute(b"LOCK TABLE secret IN ACCESS EXCLUSIVE MODE")  # pg_dump waits for it.
+        dumped = pool.submit(read_schema, source.dsn(DATABASE), Binaries.find(), (), encoding="UTF8")
+        while not other.execute(f"{find} and wait_event_type = 'Lock'".encode()).fetchall():
+            assert not dumped.done()
+        with pytest.raises(LabError) as caught:
+            dumped.result()
+    assert caught.value.code == "twin.dump_failed"
+    assert caught.value.next_step == "Check that the source is up, then run again."
+    assert set(run_root(serving_account()).iterdir()) == before
 
 
 def test_a_failed_build_leaves_nothing(source: Server, monkeypatch: pytest.MonkeyPatch) -> None:

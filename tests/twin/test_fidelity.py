@@ -70,6 +70,11 @@ def test_a_difference_is_explained_where_the_circumstances_tell() -> None:
     used = Plan(PlanNode("Index Scan", 10, 0, 1, schema="a", relation="t", index="by_word"))
     assert "not on the twin" in _reason(used, _plan(11, schema="a"), Circumstances(absent=frozenset({"by_word"})))
     assert _reason(used, _plan(11, schema="a"), Circumstances(absent=frozenset({"other"}))) == ""
+    guessed = Circumstances(estimated=frozenset({"by_word"}))
+    assert _reason(used, _plan(11, schema="a"), guessed).endswith("only their length is known: by_word")
+    assert _reason(_plan(10, schema="a"), _plan(11, schema="a"), guessed) == ""
+    catalog = _plan(10, schema="pg_catalog")
+    assert _reason(catalog, _plan(11, schema="pg_catalog"), same).startswith("the twin's system catalog is its own")
     ended = Circumstances(unknown_ends=frozenset({("a", "t")}))
     assert "rows of a.t changed since ANALYZE" in _reason(_plan(10, schema="a"), _plan(11, schema="a"), ended)
     guarded = Circumstances(guarded=frozenset({("a", "t")}))

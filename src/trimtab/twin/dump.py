@@ -8,7 +8,8 @@ restored which one it was, never a value of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from trimtab.db.leakproof import is_likely, without_leakproof
@@ -45,8 +46,10 @@ _OPTIONS = (
 )
 _ENGLISH = {"LC_ALL": "C"}
 _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
+_INDEX = re.compile(r"\d+; \d+ (?P<oid>\d+) (?:INDEX|CONSTRAINT) (?!ATTACH )")
 _MAPPING = re.compile(r"\d+; \d+ \d+ USER MAPPING ")
 _MAPPING_TEXT = "CREATE USER MAPPING "
+_LOST = ("closed the connection", "terminating connection", "connection to server")
 _REMEDIES = (
     (
         ("No space left on device", "could not write", "could not extend"),
@@ -57,7 +60,7 @@ _REMEDIES = (
         "The schema's archive is not whole: export it again, or build from the server itself.",
     ),
     (
-        ("closed the connection", "terminating connection", "connection to server", "out of memory"),
+        (*_LOST, "out of memory"),
         "The twin's server ended meanwhile: check this machine's memory, then run again. If it repeats, a definition "
         "of the schema ends it: a role that may not read that table gets a twin without it.",
     ),
@@ -84,7 +87,9 @@ def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[st
     raise LabError(
         f"the twin was not built: pg_dump could not read the source's schema: {first_reason(done.stderr)}",
         code="twin.dump_failed",
-        next_step="Run `trimtab init` for the SQL of a role that may read what the workload reads, then run again.",
+        next_step="Check that the source is up, then run again."
+        if any(words in done.stderr for words in _LOST)
+        else "Run `trimtab init` for the SQL of a role that may read what the workload reads, then run again.",
     )
 
 
@@ -134,7 +139,7 @@ def restore(
             script = programs.run("pg_restore", "--file=-", str(file), environment=_ENGLISH).stdout
             _write_privately(file, without_leakproof(schema, script))
         listed = programs.run("pg_restore", "--list", str(file), environment=_ENGLISH).stdout
-        chosen = "\n".join(line for line in listed.splitlines() if _is_wanted(line, done_already))
+        chosen = "\n".join(_as_made(line for line in listed.splitlines() if _is_wanted(line, done_already)))
         _write_privately(contents, chosen.encode("utf-8", "surrogateescape"))
         # Verbose, so that it tells of which entry an error is.
         options = ("--verbose", "--no-owner", "--no-privileges", "--no-tablespaces", f"--use-list={contents}")
@@ -171,6 +176,21 @@ def _write_privately(path: Path, data: bytes) -> None:
 
 def _is_wanted(line: str, done_already: Collection[str]) -> bool:
     return not _LEFT_OUT.match(line) and not any(what in done_already for what in entry_names(line).values())
+
+
+def _as_made(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the entries with indexes that stand together in the order in which the source made them, by their oids.
+
+    Which of two the planner takes that cost the same depends on their ages; pg_dump sorts them by name.
+    """
+    for is_index, found in groupby(lines, lambda line: _INDEX.match(line) is not None):
+        together = list(found)
+        yield from sorted(together, key=_oid) if is_index else together
+
+
+def _oid(line: str) -> int:
+    found = _INDEX.match(line)
+    return 0 if found is None else int(found["oid"])
 
 
 def _programs(binaries: Binaries) -> Binaries:

@@ -11,6 +11,7 @@ from trimtab.model.workload import Query
 
 _UNDEFINED = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
 """SQLSTATEs of what is not there: table, column, object, function, schema."""
+_CATALOG = "pg_catalog"
 INCOMPLETE = "TT001"
 """In the place of an SQLSTATE: the twin lacks a part of a table, and its own plan would say too little."""
 
@@ -22,8 +23,9 @@ class Circumstances:
     Versions are server_version_num (180006). `unreadable` are the relations whose statistics this role may not read,
     by (schema, name), `partly_hidden` those of which it may read some; `unknown_ends` are tables whose rows changed
     since ANALYZE and whose indexes have ends that the twin does not know; `guarded` are those whose policies of
-    row-level security bind who plans; `absent` are names of the source's indexes that the twin lacks. `has_values` is
-    False for a twin without most-common values and histograms.
+    row-level security bind who plans; `absent` are names of the source's indexes that the twin lacks, `estimated` of
+    those of which it knows no more than their length. `has_values` is False for a twin without most-common values and
+    histograms.
     """
 
     source_version: int = 0
@@ -33,6 +35,7 @@ class Circumstances:
     unknown_ends: frozenset[tuple[str, str]] = frozenset()
     guarded: frozenset[tuple[str, str]] = frozenset()
     absent: frozenset[str] = frozenset()
+    estimated: frozenset[str] = frozenset()
     has_values: bool = True
 
 
@@ -131,6 +134,10 @@ def _why_different(source: Plan, twin: Plan, circumstances: Circumstances) -> st
         )
     if guarded := relations & circumstances.guarded:
         return f"policies may read what the twin does not have, as rows: row-level security of {listed(guarded)}"
+    if own := {relation for relation in relations if relation[0] == _CATALOG}:
+        return f"the twin's system catalog is its own, with its own statistics: {listed(own)}"
+    if guessed := (source.indexes | twin.indexes) & circumstances.estimated:
+        return f"what these GIN indexes hold is estimated, only their length is known: {', '.join(sorted(guessed))}"
     return ""
 
 

@@ -25,10 +25,11 @@ from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE, Built, build, lost
 from trimtab.twin.cache import Configuration, PlanCache, Question
 from trimtab.twin.capture import read_image
+from trimtab.twin.circumstances import circumstances_of
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
 from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
-from trimtab.twin.fidelity import INCOMPLETE, Circumstances, Fidelity, compare, listed
+from trimtab.twin.fidelity import INCOMPLETE, Fidelity, compare, listed
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.privileges import PLANNER, create_functions
@@ -319,22 +320,8 @@ class Twin:
         version = source.info.server_version
         [mine] = self.what_if(queries, [()])
         theirs = plans_of_source(source, queries, self._role, reopen)
-        circumstances = Circumstances(
-            source_version=version,
-            twin_version=self.version,
-            unreadable=frozenset((*self._source.unreadable, *self._source.row_security)),
-            partly_hidden=frozenset(self._source.partly_hidden),
-            absent=self._absent_indexes(),
-            unknown_ends=frozenset(self._source.unknown_ends),
-            guarded=frozenset() if self._role is None else self._source.guarded,
-            has_values=self._source.has_values,
-        )
-        return compare(queries, theirs, mine, circumstances)
-
-    def _absent_indexes(self) -> frozenset[str]:
-        """Return the names of the source's indexes that are not on the twin under any schema."""
-        rows = self.connection.execute("select relname::text from pg_catalog.pg_class where relkind in ('i', 'I')")
-        return frozenset(r.name for r in self._source.relations if r.kind in "iI") - {name for (name,) in rows}
+        known = circumstances_of(self.connection, self._source, version, is_bound=self._role is not None)
+        return compare(queries, theirs, mine, known)
 
     @property
     def _server(self) -> Server:

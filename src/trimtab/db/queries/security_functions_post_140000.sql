@@ -1,11 +1,14 @@
 /* trimtab: functions and procedures of users; of the system's own those that run as their owner, that carry settings, or
    that are called LEAKPROOF. Of a body only a digest leaves the server. */
 select array['"' || replace(n.nspname, '"', '""') || '"."' || replace(p.proname, '"', '""') || '"('
-       || coalesce((select pg_catalog.string_agg('"' || replace(tn.nspname, '"', '""') || '"."'
+       || coalesce((select pg_catalog.string_agg('"' || replace(t.nspname, '"', '""') || '"."'
                                                  || replace(t.typname, '"', '""') || '"', ', ' order by k.place)
                       from pg_catalog.unnest(p.proargtypes::oid[]) with ordinality as k(type, place)
-                      join pg_catalog.pg_type t on t.oid = k.type
-                      join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace), '') || ')'] as key,
+                     -- offset 0: each type is looked up by its oid, not all of them for each function
+                     cross join lateral (select tn.nspname, t.typname
+                                           from pg_catalog.pg_type t
+                                           join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
+                                          where t.oid = k.type offset 0) t), '') || ')'] as key,
        p.oid < 16384 as is_system,
        p.prokind::text as kind,
        pg_catalog.pg_get_userbyid(p.proowner)::text as owner,

@@ -194,12 +194,29 @@ def test_the_servers_own_processes_and_the_session_that_asks_are_refused(shop: S
     assert told(shop) == []
 
 
-def test_a_replicas_session_is_refused(replicated: tuple[Shop, Server]) -> None:
-    shop, _standby = replicated
+def test_a_replicas_session_is_refused_and_those_of_clients_on_it_can_be_ended(
+    replicated: tuple[Shop, Server],
+) -> None:
+    shop, standby = replicated
     with closing(connect(shop.dsn, read_only=True)) as reader:
         [sender] = [each for each in read_backends(reader, every=True) if each.kind == "walsender"]
     for act in BackendAct:
         assert "backends.not_a_client" in str(refused(shop, act, sender))
+    there = replace(shop, server=standby)
+    with closing(Application.connected(there.dsn, "keeper")) as application:
+        seen = application.begin()
+        assert refused(shop, CANCEL, seen).code == "backend.unknown"  # on the primary there is none of that number
+        assert end(there, CANCEL, seen).has_ended
+        assert application.ended_with() == "57014"
+
+
+@BOTH
+def test_older_servers_do_the_same(any_shop: Shop, act: BackendAct) -> None:
+    with closing(Application.connected(any_shop.dsn, "keeper")) as application:
+        seen = application.begin()
+        assert (seen.kind, seen.is_superuser, seen.may_signal) == ("client backend", False, True)
+        assert end(any_shop, act, seen).has_ended
+        assert application.ended_with() in ("57014", "57P01")
 
 
 @pytest.mark.parametrize(

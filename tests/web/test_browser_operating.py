@@ -1,4 +1,4 @@
-"""An operator's pages, the login and the report in a real browser: done by hand and keyboard, and readable by all."""
+"""What people do on the pages, in a real browser: operate, approve, log in; these and the report are read by axe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from tests.apply.sessions import Application
 from trimtab.api_report import optimization_report
 from trimtab.embedded.server import Server
+from trimtab.lifecycle import approving
 from trimtab.report.written import ReportFormat, report_bytes
+from trimtab.signing.locked import make_locked_key
 from trimtab.web.users import Role, UserFile
 
 from .browsing import CHROMIUM, faults, served
@@ -100,6 +102,22 @@ def test_on_this_machine_an_operator_freezes_thaws_and_ends_what_others_do(
         page.goto("about:blank")  # before the site is gone
     assert application.ended_with() == "57014"
     assert not application.is_at_work()
+
+
+def test_what_waits_is_approved_from_its_page(page: Any, tmp_path: Path) -> None:
+    """A browser says of its own accord where a form comes from: that has to be taken."""
+    place = make_place(tmp_path)
+    make_locked_key(place.keys / "ann.pem", PASSWORD)
+    with served(place.options) as origin:
+        page.goto(f"{origin}/approvals/{place.lives.request_id}")
+        here = page.locator("form", has_text="Sign and approve")
+        here.get_by_label("Your name").fill("ann")
+        here.get_by_label("Passphrase").fill(PASSWORD)
+        here.get_by_role("button").click()
+        page.get_by_text("Signed, and in the ledger.").wait_for()
+        assert faults(page) == []
+        page.goto("about:blank")
+    assert approving.find(place.lives.path, place.lives.waiting).approved_by == ("ann",)
 
 
 def test_a_freeze_shows_on_a_page_that_is_open(browser: Any, staffed: Place) -> None:

@@ -25,7 +25,7 @@ from bench.anchors.rules import ALPHA, Firsts
 from bench.anchors.say import say
 from bench.results_file import write
 from trimtab.anchor.binomial import binomial_tail
-from trimtab.anchor.common_mode import Pooled, common_mode, log_excess, nearest_companions, pool
+from trimtab.anchor.common_mode import Pooled, common_mode, excused, log_excess, nearest_companions, pool
 from trimtab.anchor.limits import limits_of
 from trimtab.anchor.many import limit_rows, log_e_values, passed_rows
 from trimtab.db.connection import Connection, connect
@@ -140,7 +140,7 @@ def _factors(totals: Floats, method: str) -> Floats:
     state, rows = Pooled.empty(queries), []
     for total in totals.T:
         excess = log_excess(calls, total, mean)
-        common = common_mode(excess, companions) if method != METHODS[0] else np.zeros(queries)
+        common = excused(common_mode(excess, companions)) if method != METHODS[0] else np.zeros(queries)
         state, factors = pool(
             state, calls, total, anchor_mean_ms=mean, common=common, required_calls=np.full(queries, float(CALLS))
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.anchors.streams import ANCHOR
-from trimtab.anchor.common_mode import common_mode, log_excess, nearest_companions
+from trimtab.anchor.common_mode import common_mode, excused, log_excess, nearest_companions
 from trimtab.anchor.limits import Limits, limits_of
 from trimtab.anchor.many import (
     limit_rows,
@@ -55,7 +55,7 @@ def without_shared_load(session: Floats) -> Floats:
     typical = np.median(session[:, :ANCHOR], axis=1)
     companions = nearest_companions(typical, np.ones(len(session), dtype=bool))
     ones = np.ones(len(session))
-    factors = [np.exp(common_mode(log_excess(ones, values, typical), companions)) for values in session.T]
+    factors = [np.exp(excused(common_mode(log_excess(ones, values, typical), companions))) for values in session.T]
     return np.asarray(session / np.array(factors).T)
 
 

@@ -14,6 +14,7 @@ from trimtab.anchor.common_mode import (
     Pooled,
     calls_required,
     common_mode,
+    excused,
     log_excess,
     nearest_companions,
     pool,
@@ -74,6 +75,10 @@ def test_what_all_queries_share_leaves_every_factor_as_it_is(load: float, querie
         Pooled.empty(queries), calls, total, anchor_mean_ms=means, common=common, required_calls=np.ones(queries)
     )
     assert factors.tolist() == pytest.approx(slowed.tolist())
+
+
+def test_others_that_got_faster_accuse_nobody_and_others_that_got_slower_excuse() -> None:
+    assert excused(np.array([-0.7, 0.0, 0.7, np.nan])).tolist() == pytest.approx([0.0, 0.0, 0.7, np.nan], nan_ok=True)
 
 
 def test_a_changed_query_is_no_companion() -> None:

@@ -84,6 +84,15 @@ def test_a_statement_that_becomes_slower_is_told_once_and_alone(vigil: Vigil) ->
     assert told[-1].now.changed > 0.1
 
 
+def test_one_that_is_as_it_was_has_not_become_slower_because_the_others_got_faster(vigil: Vigil) -> None:
+    def faster(_number: int) -> np.ndarray:
+        return np.where(np.arange(12) == 5, 1.0, 0.5)
+
+    _, told = _watch(vigil, _intervals(ROUNDS, 9, slower=faster))
+    assert not any(seen.shown or seen.shown_dimensions for seen in told)
+    assert told[-1].common == pytest.approx(0.5, rel=0.1), "what all share is told as it is"
+
+
 def test_it_is_over_when_the_statement_is_as_it_was(vigil: Vigil) -> None:
     def slower(number: int) -> np.ndarray:
         return np.where(np.arange(12) == 5, 3.0 if number < 60 else 1.0, 1.0)

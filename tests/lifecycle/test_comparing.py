@@ -171,6 +171,19 @@ def test_what_else_differs_is_told_by_name_and_never_by_value() -> None:
     assert found.finding is Finding.UNKNOWN
 
 
+def test_one_that_is_as_it_was_is_not_slower_because_the_others_got_faster_but_on_another_server_it_is() -> None:
+    was = anchor(*_run(100, 1.0, seed=1), level("q", _times(100, 4.0, 1)))
+    levels = [*_run(100, 0.4, seed=2), level("q", _times(100, 4.0, 2))]
+    for server, expected in ((was.server, Judgement.SAME), (("7002", "shop", 5), Judgement.SLOWER)):
+        found = compare(was, anchor(*levels, time_ns=2 * 10**18, server=server), error_rate=0.01, margin=0.1)
+        query = _of(found, "q")
+        assert query.judgement is expected
+        assert query.ratio == pytest.approx(1.0 if expected is Judgement.SAME else 2.5, rel=0.2)
+    # The other way round: a load that slows the others makes none of them faster that is as it was.
+    loaded = compare(was, anchor(*_run(100, 2.5, seed=2), levels[-1], time_ns=2 * 10**18), error_rate=0.01, margin=0.1)
+    assert _of(loaded, "q").judgement is Judgement.SAME
+
+
 def _more(was: Counted, calls: int, mean_ms: float) -> Counted:
     """The counters of `was` after so many more calls of that mean, each of which scatters by 0.5 ms."""
     whole = was.calls + calls
@@ -336,6 +349,12 @@ def test_what_was_not_counted_is_no_dimension_that_is_the_same() -> None:
         if dimension.name != "quantum_coherence":
             assert (dimension.judgement, dimension.is_within) == (Level.UNJUDGED, None)
             assert dimension.note
+
+
+def test_why_the_share_that_holds_is_not_known_is_told() -> None:
+    few = [level(f"q{n}", count=counted(calls=5)) for n in range(3)]
+    [coherence] = [each for each in _compared(few, few).dimensions if each.name == "quantum_coherence"]
+    assert (coherence.judgement, coherence.note) == (Level.UNJUDGED, "none of the queries of both could be judged")
 
 
 def test_for_which_values_a_plan_was_made_is_told() -> None:

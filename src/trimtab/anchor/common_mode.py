@@ -69,6 +69,15 @@ def common_mode(excess: Floats, companions: Indices) -> Floats:
     return np.asarray(np.where(counts >= LEAST_COMPANIONS, medians[:, 0], np.nan))
 
 
+def excused(common: Floats) -> Floats:
+    """Return how much of the common mode is taken out of a query's time: nothing where the others got faster.
+
+    A load that all share excuses a query that is slower. That others are faster than their anchor accuses none: one
+    that is as it was has not become slower. So who is called is slower than its own anchor and than the load explains.
+    """
+    return np.maximum(common, 0.0)
+
+
 def calls_required(anchor_calls_per_interval: Sequence[float]) -> int:
     """Return how many calls one factor needs: the median of the anchor's intervals in which there was any call.
 

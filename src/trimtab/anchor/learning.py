@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.anchor.common_mode import LEAST_COMPANIONS, Pooled, common_mode, log_excess, nearest_companions, pool
+from trimtab.anchor.common_mode import (
+    LEAST_COMPANIONS,
+    Pooled,
+    common_mode,
+    excused,
+    log_excess,
+    nearest_companions,
+    pool,
+)
 from trimtab.anchor.limits import limits_of
 from trimtab.anchor.many import limit_rows
 from trimtab.anchor.onset import alarm_level
@@ -205,7 +213,7 @@ def _factors(calls: Singles, total_ms: Singles, mean_ms: Floats, required: Float
             was_called = ~np.isnan(excess)
             if was_called.tobytes() != of_whom:
                 companions, of_whom = nearest_companions(mean_ms, was_called), was_called.tobytes()
-            common = common_mode(excess, companions)
+            common = excused(common_mode(excess, companions))
         pooled, found[number] = pool(
             pooled, now_calls, now_ms, anchor_mean_ms=mean_ms, common=common, required_calls=required
         )

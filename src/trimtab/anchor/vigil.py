@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.anchor.common_mode import LEAST_COMPANIONS, Pooled, common_mode, log_excess, nearest_companions, pool
+from trimtab.anchor.common_mode import (
+    LEAST_COMPANIONS,
+    Pooled,
+    common_mode,
+    excused,
+    log_excess,
+    nearest_companions,
+    pool,
+)
 from trimtab.anchor.learning import (
     COHERENCE,
     CONCURRENCY,
@@ -118,15 +126,16 @@ def observe(vigil: Vigil, interval: Interval, sensitivity: Sensitivity) -> Seen:
     now_ns = interval.start_ns + int(interval.seconds * 1e9)
     calls, total_ms, blocks = aligned(interval, vigil.place, (CALLS, TOTAL_MS, BLOCKS))
     common = _common(vigil, calls, total_ms)
+    excuse = excused(common)
     pooled, factors = pool(
         vigil.pooled,
         calls,
         total_ms,
         anchor_mean_ms=base.mean_ms,
-        common=common,
+        common=excuse,
         required_calls=base.required_calls,
     )
-    expected = calls * base.mean_ms * np.exp(np.where(np.isnan(common), 0.0, common))
+    expected = calls * base.mean_ms * np.exp(np.where(np.isnan(excuse), 0.0, excuse))
     step = advance(
         vigil.statements,
         factors,
@@ -180,13 +189,13 @@ def observe(vigil: Vigil, interval: Interval, sensitivity: Sensitivity) -> Seen:
 
 
 def look_at(vigil: Vigil, interval: Interval, row: int, before: Pooled) -> tuple[Pooled, float | None]:
-    """Return one statement's factor in an interval, what all share removed, and what is pooled of it since.
+    """Return one statement's factor in an interval, a load that all share removed, and what is pooled of it since.
 
     None where it has not run often enough since its last factor.
     """
     base = vigil.baseline
     calls, total_ms = aligned(interval, vigil.place, (CALLS, TOTAL_MS))
-    common = _common(vigil, calls, total_ms)
+    common = excused(_common(vigil, calls, total_ms))
     only = slice(row, row + 1)
     pooled, factors = pool(
         before,
@@ -256,7 +265,7 @@ def _common(vigil: Vigil, calls: Floats, total_ms: Floats) -> Floats:
     base = vigil.baseline
     if len(base.keys) <= LEAST_COMPANIONS:
         return np.zeros(len(base.keys))
-    # A level of an anchor may be another machine's: what all share is then a constant, and goes too.
+    # A level of an anchor may be a faster machine's: what all share is then a constant, and goes too.
     companions = ~vigil.plan_changed & ~vigil.statements.is_open
     excess = log_excess(calls, total_ms, base.mean_ms)
     return common_mode(excess, nearest_companions(base.mean_ms, companions & ~np.isnan(excess)))

@@ -202,6 +202,12 @@ def _coherence(pairs: Sequence[Pair], judged: Sequence[QueryComparison]) -> _Fou
     return _Found(known / whole, held / whole, Level.LOWER if held < known else Level.SAME)
 
 
+def _why_not(dimension: Dimension) -> str:
+    if dimension.name == COHERENCE and dimension.level is not None:
+        return "none of the queries of both could be judged"
+    return dimension.note or "not measured in both"
+
+
 def _told(dimension: Dimension, found: _Found, error_rate: float) -> DimensionComparison:
     """The band is moved with the earlier level, which here is of the queries of both alone."""
     is_within: bool | None = None
@@ -214,7 +220,7 @@ def _told(dimension: Dimension, found: _Found, error_rate: float) -> DimensionCo
         elif level > 0:
             is_within = low * earlier / level <= found.later <= high * earlier / level
     rounded = [None if value is None else round(value, 6) for value in (earlier, found.later)]
-    note = "" if is_within is not None else dimension.note or "not measured in both"
+    note = "" if is_within is not None else _why_not(dimension)
     judgement = found.judgement if is_within is not None else Level.UNJUDGED
     if dimension.name == COHERENCE and is_within:
         judgement = Level.SAME

@@ -52,11 +52,22 @@ NOTHING_IN_COMMON = Common(0.0, 0.0, 0)
 class Shared:
     """What the others show of one query's executions: the common factor, and how often they are beyond their limits.
 
-    `rates` are those to bet against, by direction, in the order of `QUANTILES`.
+    `rates` are those to bet against, by direction, in the order of `QUANTILES`. On one server (`is_one_server`) the
+    others excuse and never accuse: that they got faster makes none slower, as in `common_mode.excused`; the level of
+    another server's is compared with in relation to theirs.
     """
 
     factor: float
+    is_one_server: bool
     rates: Mapping[Direction, tuple[float, ...]]
+
+    def taken_out(self, direction: Direction) -> float:
+        """Return what the query's times are divided by where it is asked whether they moved in that direction."""
+        return _taken_out(self.factor, direction) if self.is_one_server else self.factor
+
+
+def _taken_out(factor: float, direction: Direction) -> float:
+    return max(factor, 1.0) if direction is Direction.SLOWER else min(factor, 1.0)
 
 
 def same_plan(was: QueryLevel, now: QueryLevel) -> bool | None:
@@ -95,7 +106,9 @@ def in_common(changes: Sequence[float]) -> Common | None:
     return Common(middle, pi / 2 * deviation**2 / len(changes), len(changes))
 
 
-def shared_load(pairs: Sequence[Pair], error_rates: Mapping[str, float], margin: float) -> dict[str, Shared]:
+def shared_load(
+    pairs: Sequence[Pair], error_rates: Mapping[str, float], margin: float, *, is_one_server: bool
+) -> dict[str, Shared]:
     """Return what each query's companions show of the load, of those that have five or more: others are not in it.
 
     Companions have the same plan, and executions in both anchors; those that take about as long are taken.
@@ -114,12 +127,21 @@ def shared_load(pairs: Sequence[Pair], error_rates: Mapping[str, float], margin:
     common = common_mode(excess, companions)
     factors = np.exp(np.where(np.isnan(common), 0.0, common))
     by_direction = {
-        direction: _rates(run, factors, companions, error_rates, margin, direction) for direction in Direction
+        direction: _rates(
+            run,
+            [_taken_out(float(factor), direction) if is_one_server else float(factor) for factor in factors],
+            companions,
+            error_rates,
+            margin,
+            direction,
+        )
+        for direction in Direction
     }
     # Of a limit that too few companions have, nobody knows how often they would pass it: it may be always.
     return {
         was.query_id: Shared(
             float(factors[row]),
+            is_one_server,
             {d: tuple(map(float, np.nan_to_num(rates[row], nan=1.0))) for d, rates in by_direction.items()},
         )
         for row, (was, _) in enumerate(run)
@@ -129,7 +151,7 @@ def shared_load(pairs: Sequence[Pair], error_rates: Mapping[str, float], margin:
 
 def _rates(
     run: Sequence[Pair],
-    factors: np.ndarray,
+    factors: Sequence[float],
     companions: np.ndarray,
     error_rates: Mapping[str, float],
     margin: float,
@@ -145,7 +167,7 @@ def _rates(
         assert was.latency is not None and now.latency is not None  # noqa: PT018 - who was run
         limits = _limits(was.latency, error_rates[was.query_id], margin, direction)
         tested = [QUANTILES.index(limit.quantile) for limit in limits.limits]
-        values = _relieved(values_of(now.latency), float(factors[row]))
+        values = _relieved(values_of(now.latency), factors[row])
         seen[: len(values), row, tested] = True
         passed[: len(values), row] = passed_by(limits, values)
     columns = [shared_rates(passed, seen[:, :, number], companions)[:, number] for number in range(len(QUANTILES))]
@@ -232,7 +254,8 @@ def _of_verdict(
     shared: Shared | None,
     margin: float,
 ) -> QueryComparison:
-    factor = 1.0 if shared is None else shared.factor
+    moved = Direction.SLOWER if now.p50_ms >= was.p50_ms else Direction.FASTER
+    factor = 1.0 if shared is None else shared.taken_out(moved)
     judgement = {Finding.REGRESSED: Judgement.SLOWER, Finding.IMPROVED: Judgement.FASTER}.get(
         verdict.finding, Judgement.SAME
     )
@@ -267,7 +290,8 @@ def _in_direction(
     after = values_of(now)
     if shared is None:
         return exceedance_verdict(reduce(ExceedanceTest.observe, after, ExceedanceTest(limits)), values_of(was))
-    test = SharedLoadTest.over(limits, _relieved(after, shared.factor), shared.rates[direction])
+    relieved = _relieved(after, shared.taken_out(direction))
+    test = SharedLoadTest.over(limits, relieved, shared.rates[direction])
     return exceedance_verdict(test, values_of(was))
 
 

@@ -33,7 +33,7 @@ def compare(earlier: Anchor, later: Anchor, *, error_rate: float, margin: float)
     changes = changes_of_means(pairs)
     shares = {level.query_id: share_of(level, earlier) for level, _ in pairs}
     rates = shared_error_rates(shares, error_rate)
-    shared = shared_load(pairs, rates, margin)
+    shared = shared_load(pairs, rates, margin, is_one_server=earlier.server == later.server)
     queries = [
         judged(
             was,

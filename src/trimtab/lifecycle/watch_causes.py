@@ -87,7 +87,7 @@ def cause_of_statement(
 ) -> dict[str, object]:
     """Return the cause of a statement's alarm; `plan` is the word for how its plan stands, `tables` what it reads.
 
-    The factor of an alarm has the load taken out: here it is put back, so that host and load are weighed as well.
+    The factor of an alarm has a load taken out: here it is put back, so that host and load are weighed as well.
     """
     common = seen.common
     factor = float(seen.vigil.statements.effect[row])
@@ -95,7 +95,7 @@ def cause_of_statement(
     movement = Movement(
         host=host_movement(then.host, now.host),
         common=common,
-        own=factor * (1.0 if common is None else common),
+        own=factor * max(1.0 if common is None else common, 1.0),
         blocks=blocks,
         rows=rows_movement(then.rows, now.rows, tables),
         is_plan_changed={"changed": True, "unchanged": False}.get(plan),

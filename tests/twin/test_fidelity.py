@@ -85,4 +85,5 @@ def test_a_difference_is_explained_where_the_circumstances_tell() -> None:
 def test_what_the_twin_lacks_is_told_as_such() -> None:
     assert "not on the twin" in _reason(_plan(1), PlanFailure("42883", "no such function"), Circumstances())
     assert _reason(_plan(1), PlanFailure("57014", "cancelled"), Circumstances()) == ""
+    assert "as in $1::text" in _reason(_plan(1), PlanFailure("42P18", "no type"), Circumstances())
     assert _reason(PlanFailure("42P01", "none"), _plan(1), Circumstances()) == "the source itself cannot plan it"

@@ -11,6 +11,7 @@ from trimtab.model.workload import Query
 
 _UNDEFINED = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
 """SQLSTATEs of what is not there: table, column, object, function, schema."""
+_UNTYPED = "42P18"
 _CATALOG = "pg_catalog"
 INCOMPLETE = "TT001"
 """In the place of an SQLSTATE: the twin lacks a part of a table, and its own plan would say too little."""
@@ -107,6 +108,8 @@ def _compare(
 def _why_not_planned(failure: PlanFailure, circumstances: Circumstances) -> str:
     if failure.sqlstate == INCOMPLETE:
         return "the twin lacks children that this role may not read, and the cost without them would be too low"
+    if failure.sqlstate == _UNTYPED:
+        return "nothing tells the type of a parameter, where it is planned for any values: write it, as in $1::text"
     if failure.sqlstate in _UNDEFINED:
         if circumstances.unreadable:
             return "a relation, type or function is not on the twin: missing rights or a missing extension"

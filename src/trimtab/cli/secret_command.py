@@ -1,7 +1,7 @@
 """Runs a program that prints a secret, such as a keyring's, and takes one line of it. What it printed is told nowhere.
 
 The program is run without a shell, without a terminal of its own and in its own session, so that it and what it began
-can be ended together: at the time limit, when it prints more than a secret, and when this program is told to end.
+in there can be ended together: at the time limit, when it prints more than a secret, and when we are told to end.
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ def _line(printed: bytes) -> str:
 
 def _has_ended(program: subprocess.Popen[bytes]) -> bool:
     """Ask without collecting it: while it is there, nobody else can get its number, and so its group's."""
-    return os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    try:
+        return os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # where SIGCHLD is ignored nobody is left to be collected
+        return True
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ from trimtab.model.plan import Plan, PlanNode
 from trimtab.propose.candidate import Candidate, Key
 from trimtab.propose.candidates import MAX_EXPRESSION, MAX_OF_METHOD, MAX_PARTIAL, MAX_PER_NEED, candidates_for
 from trimtab.propose.context import Limits
-from trimtab.propose.merge import merged, replacements
+from trimtab.propose.merge import merged
 from trimtab.propose.methods import pages_per_range
 from trimtab.propose.needs import Need, needs_of
 
@@ -112,6 +112,28 @@ def test_what_must_not_be_indexed_is_in_no_key_expression_or_predicate(column: s
     assert found
     assert not any(column in tail for tail in found)
     assert rules(condition, limits=replace(LIMITS, must_not=frozenset({("public", "t", "")}))) == {}
+
+
+@pytest.mark.parametrize("above", ["Hash Join", "Sort", "Aggregate"])
+def test_what_is_asked_of_rows_that_were_appended_is_asked_of_each_member(above: str) -> None:
+    """Nodes above what UNION ALL makes call its columns by the first member's names alone."""
+    members = [
+        replace(scan("sold", "(sold.price > 7)"), keys={"Output": ("sold.price", "0", "sold.day")}),
+        replace(scan("returned"), keys={"Output": ("0", "returned.amount", "returned.back_on")}),
+    ]
+    appended = node("Append", *members)
+    if above == "Hash Join":
+        days = replace(scan("days"), keys={"Output": ("days.day",)})
+        top = replace(node(above, appended, days), conditions={"Hash Cond": "(sold.day = days.day)"})
+    else:
+        top = replace(node(above, appended), keys={"Sort Key" if above == "Sort" else "Group Key": ("sold.day",)})
+    found = {one.table: one for one in needs_of(Plan(top))}
+    for name, asked in (("sold", "day"), ("returned", "back_on")):
+        ordered = [key[0] for order in found[name].orders for key in order]
+        assert [*found[name].join_columns, *ordered, *found[name].group] == [asked]
+    # What a member asks for itself is its own.
+    assert found["sold"].range == ["price"]
+    assert found["returned"].range == []
 
 
 def test_what_only_the_drawn_parameters_say_makes_no_part() -> None:
@@ -316,7 +338,9 @@ def test_a_part_does_not_stand_in_for_the_whole_nor_the_whole_for_a_part() -> No
     part = replace(whole, predicate=("b IS NULL",))
     wider_part = replace(wider, predicate=("b IS NULL",))
     hashed = replace(whole, method="hash")
-    assert replacements([whole, wider, part, wider_part, hashed]) == {whole: [wider], part: [wider_part]}
+    everything = (whole, wider, part, wider_part, hashed)
+    pairs = [(one, other) for one in everything for other in everything if one != other and other.does_all_of(one)]
+    assert pairs == [(whole, wider), (part, wider_part)]
 
 
 def test_only_what_is_over_the_same_rows_is_united() -> None:

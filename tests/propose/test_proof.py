@@ -15,8 +15,9 @@ from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure
 from trimtab.model.workload import Query, QueryKind
-from trimtab.propose.atoms import Planner, gather_atoms
+from trimtab.propose.atoms import Planner
 from trimtab.propose.frontier import frontier
+from trimtab.propose.gathering import gather_atoms
 from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.proof import ENOUGH, prove
 from trimtab.propose.selection import TOLERANCE, Truth, select

@@ -16,12 +16,13 @@ from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Query
-from trimtab.propose.atoms import Planner, gather_atoms, gather_replacements
+from trimtab.propose.atoms import Planner
 from trimtab.propose.candidate import Candidate, Origin
 from trimtab.propose.candidates import candidates_for
 from trimtab.propose.context import LEAST_SHARE, Context
+from trimtab.propose.gathering import gather_atoms
 from trimtab.propose.lookups import Lookup, lookups_of
-from trimtab.propose.merge import merged, replacements
+from trimtab.propose.merge import merged
 from trimtab.propose.names import titled
 from trimtab.propose.needs import needs_of
 from trimtab.propose.pool import Pool
@@ -111,9 +112,19 @@ def choose(context: Context) -> Choice:
         max_regression=context.limits.max_regression,
     )
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
-    gather_atoms(problem, planner, own)
-    _widen(context, problem, pool, planner, plans, constant, parents)
     problem.caps = pool.caps()
+    # Plain ones by themselves first, where there are others: these can then only add to the choice.
+    plain = {i: [name for name in names if _is_narrow(pool.candidates[name])] for i, names in own.items()}
+    gather_atoms(problem, planner, plain)
+    if plain != own:
+        gather_atoms(problem, planner, own)
+    if "include" in context.limits.kinds:
+        for query_id, wider in _widen(context, problem, pool, parents).items():
+            own[query_id] += wider
+        problem.special, problem.barred = pool.special, _barred(pool, queries, constant)
+        problem.caps = pool.caps()
+        planner.relevant = _relevant(plans, pool.changes)
+        gather_atoms(problem, planner, own)
     selection = select(problem, planner, proof_seconds=context.limits.proof_seconds, solver=context.limits.solver)
     users = {name: [parents.get(i, i) for i in query_ids] for name, query_ids in selection.users.items()}
     return Choice(
@@ -155,40 +166,31 @@ def _barred(pool: Pool, queries: Iterable[Query], constant: Mapping[str, _Condit
     return {query.id: pool.barred(constant[query.id]) for query in queries if query.parameter_count}
 
 
-def _widen(
-    context: Context,
-    problem: Problem,
-    pool: Pool,
-    planner: Planner,
-    plans: Mapping[str, Plan],
-    constant: Mapping[str, _Conditions],
-    parents: Mapping[str, str],
-) -> None:
-    """Let queries share: unions of what they like join the choice, and each plan is asked for with wider ones."""
-    users: dict[str, set[str]] = {}
+def _is_narrow(candidate: Candidate) -> bool:
+    """True for a B-tree over columns of all rows that holds nothing but its keys."""
+    return candidate.is_plain and not candidate.included
+
+
+def _widen(context: Context, problem: Problem, pool: Pool, parents: Mapping[str, str]) -> dict[str, list[str]]:
+    """Let queries share: unions of what they like become candidates. Return the names of these, by query."""
+    liked: dict[Candidate, set[str]] = {}
     for query_id, atoms in problem.atoms.items():
-        for atom in atoms:
-            for name in atom.indexes:
-                users.setdefault(name, set()).add(query_id)
-    liked = {pool.candidates[name]: frozenset(query_ids) for name, query_ids in users.items()}
+        for name in {name for atom in atoms for name in atom.indexes}:
+            liked.setdefault(pool.candidates[name], set()).add(query_id)
     on_table: dict[tuple[str, str], list[Candidate]] = {}
     for one in liked:
         on_table.setdefault((one.schema, one.table), []).append(one)
+    users = {one: frozenset(query_ids) for one, query_ids in liked.items()}
     unions = {
-        union: sorted({parents.get(i, i) for one in there if union.does_all_of(one) for i in liked[one]})
-        for union in merged(liked, context.snapshot, context.limits)
-        for there in (on_table[union.schema, union.table],)
+        union: sorted({i for one in on_table[union.schema, union.table] if union.does_all_of(one) for i in liked[one]})
+        for union in merged(users, context.snapshot, context.limits)
     }
-    pool.add(unions)
-    names = {pool.candidates[name]: name for name in users}
-    names |= {union: pool.names[union] for union in unions if union in pool.names}
-    problem.special = pool.special
-    problem.barred = _barred(pool, problem.queries, constant)
-    wider = replacements(list(names))
-    planner.relevant = _relevant(plans, pool.changes)
-    gather_replacements(
-        problem, planner, {names[one]: [names[other] for other in others] for one, others in wider.items()}
-    )
+    pool.add({union: list(dict.fromkeys(parents.get(i, i) for i in ids)) for union, ids in unions.items()})
+    found: dict[str, list[str]] = {}
+    for union, query_ids in unions.items():
+        for query_id in query_ids if union in pool.names else ():
+            found.setdefault(query_id, []).append(pool.names[union])
+    return found
 
 
 def _values(

@@ -14,7 +14,6 @@ from trimtab.propose.context import Limits
 from trimtab.propose.plain import covering
 
 MAX_PER_GROUP = 40
-MAX_REPLACEMENTS = 8
 
 
 def merged(users: Mapping[Candidate, frozenset[str]], snapshot: Snapshot, limits: Limits) -> list[Candidate]:
@@ -40,19 +39,6 @@ def merged(users: Mapping[Candidate, frozenset[str]], snapshot: Snapshot, limits
         fresh = [candidate for candidate in unions if candidate not in users]
         found += sorted(fresh, key=_order)[:MAX_PER_GROUP]
     return found
-
-
-def replacements(candidates: Sequence[Candidate]) -> dict[Candidate, list[Candidate]]:
-    """Return, for each candidate, those that do all that it does, the narrowest first."""
-    alike: dict[tuple[str, str, tuple[str, ...]], list[Candidate]] = {}
-    for candidate in sorted(candidates, key=_order):
-        alike.setdefault((candidate.schema, candidate.table, candidate.predicate), []).append(candidate)
-    found = {
-        one: [other for other in some if other != one and other.does_all_of(one)]
-        for some in alike.values()
-        for one in some
-    }
-    return {one: others[:MAX_REPLACEMENTS] for one, others in found.items() if others}
 
 
 def _unite(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from trimtab.db.sql import (
@@ -82,7 +82,8 @@ def needs_of(plan: Plan) -> list[Need]:
     for node in plan.root.walk():
         for text in node.conditions.values():
             for use in expression_columns(text):
-                reader.note_condition(use)
+                for alias, column in reader.named(node, use.alias, use.column):
+                    reader.note_condition(replace(use, alias=alias, column=column))
             if node.node_type not in _FILTERS_RESULTS:
                 for condition in conditions(text):
                     reader.note_operand(node, condition)
@@ -108,6 +109,7 @@ class _Reader:
                 scanned = Need(node.schema, node.relation, node.alias, node.index)
                 self.needs.setdefault(node.alias, scanned)
         self._members = _members(root, self.needs)
+        self._appended = list(_appended(root))
         outputs = [text for node in root.walk() for text in node.keys.get("Output", ())]
         has_aliases = any(expression_columns(text) for text in outputs)
         # EXPLAIN names columns bare in output lists where the query knows one relation only.
@@ -117,6 +119,13 @@ class _Reader:
         """Return the needs that an alias means: that of a partitioned table means those of its partitions."""
         need = self.needs.get(alias)
         return (need,) if need is not None else self._members.get(alias, ())
+
+    def named(self, node: PlanNode, alias: str, column: str) -> Iterator[tuple[str, str]]:
+        """Yield the column that a node names, and those that stand in its place where what is below was appended."""
+        yield alias, column
+        for below, others in self._appended:
+            if id(node) not in below:
+                yield from others.get((alias, column), ())
 
     def note_condition(self, use: ColumnUse) -> None:
         for need in self._of(use.alias):
@@ -162,23 +171,25 @@ class _Reader:
         for known in keys:
             if known is not None:
                 self._note_column(known[0], known[1])
-        order: list[OrderKey] = []
-        for key in keys:
-            if key is None or keys[0] is None or key[0] != keys[0][0]:
+        orders: dict[str, list[OrderKey]] = {}
+        for place, key in enumerate(keys):
+            if key is None:
                 break
-            order.append(key[1:])
-        if order and keys[0] is not None:
-            for need in self._of(keys[0][0]):
+            for alias, column in self.named(node, *key[:2]):
+                if len(orders.setdefault(alias, [])) == place:
+                    orders[alias].append((column, *key[2:]))
+        for alias, order in orders.items():
+            for need in self._of(alias) if order else ():
                 _add(need.orders, tuple(order))
 
     def note_groups(self, node: PlanNode) -> None:
         self._note_term(node.keys.get("Group Key", ()))
         for text in node.keys.get("Group Key", ()):
             reference = column_reference(text)
-            if reference is not None:
-                self._note_column(*reference)
-                for need in self._of(reference[0]):
-                    _add(need.group, reference[1])
+            for alias, column in () if reference is None else self.named(node, *reference):
+                self._note_column(alias, column)
+                for need in self._of(alias):
+                    _add(need.group, column)
         if node.node_type == "Aggregate" and node.strategy == "Plain":
             self._note_extremes(node)
 
@@ -232,6 +243,24 @@ def _members(root: PlanNode, needs: Mapping[str, Need]) -> dict[str, tuple[Need,
                     assert scan.alias is not None
                     found.setdefault(stem, {})[scan.alias] = needs[scan.alias]
     return {stem: tuple(members.values()) for stem, members in found.items()}
+
+
+def _appended(
+    root: PlanNode,
+) -> Iterator[tuple[frozenset[int], dict[tuple[str, str], list[tuple[str, str]]]]]:
+    """Yield, for what is appended, the ids of the nodes below, and what stands in each column's place in other members.
+
+    Nodes above call what comes of all members, as UNION ALL makes it, by the first one's names.
+    """
+    for node in root.walk():
+        if node.node_type in ("Append", "Merge Append") and node.children:
+            first, *rest = ([column_reference(t) for t in c.keys.get("Output", ())] for c in node.children)
+            found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+            for place, column in enumerate(first):
+                others = [outputs[place] for outputs in rest if place < len(outputs)]
+                if column is not None:
+                    found[column] = [other for other in others if other is not None and other != column]
+            yield frozenset(id(below) for below in node.walk()), found
 
 
 def _needed_outputs(node: PlanNode, *, is_exact: bool = True) -> Iterator[str]:

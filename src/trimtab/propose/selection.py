@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from trimtab.model.change import CreateIndex
 from trimtab.propose.atoms import Planner
 from trimtab.propose.ordering import best_first
-from trimtab.propose.problem import Atom, Problem, Refused
+from trimtab.propose.problem import Atom, Problem, Refused, useful
 from trimtab.propose.proof import prove
-from trimtab.propose.solver import solve
+from trimtab.propose.relaxation import relax, rounded
+from trimtab.propose.solver import SOLVER_SECONDS, solve
 from trimtab.propose.solvers import Attempt, attempts
 
 MAX_ROUNDS = 6
@@ -58,11 +59,13 @@ def select(
     best: tuple[str, ...] = ()
     rounds, is_news, bound = 0, True, None
     while is_news and rounds < MAX_ROUNDS:
-        chosen, _ = solve(problem)
+        chosen, _ = solve(problem, start=best or _first(problem))
         rounds += 1
         is_news = _learn(problem, truth, chosen)
         allowed = truth.allowed_part(chosen)
-        is_news |= allowed != chosen
+        if allowed != chosen:
+            is_news = True
+            _ask_instead(problem, planner, frozenset(chosen) - frozenset(allowed))
         best = min(best, allowed, key=truth.objective)
     tried: tuple[Attempt, ...] = ()
     if solver != "exact":
@@ -150,6 +153,12 @@ class Truth:
         return self.workload_ms(names) + sum(self.problem.charge_ms(name) for name in names)
 
 
+def _first(problem: Problem) -> tuple[str, ...]:
+    """Return a set to begin with, by the problem with parts of indexes allowed."""
+    relaxed = relax(problem, problem.atoms, {}, seconds=SOLVER_SECONDS)
+    return () if relaxed is None else rounded(problem, relaxed.parts)
+
+
 def _names(groups: Iterable[tuple[tuple[str, ...], float]]) -> list[str]:
     return [name for group, _ in groups for name in group]
 
@@ -167,6 +176,14 @@ def _learn(problem: Problem, truth: Truth, names: Iterable[str]) -> bool:
         corrected = [_corrected(atom, chosen, answer.cost) for atom in known]
         problem.atoms[query_id] = [*(atom for atom in corrected if atom is not None), answer]
     return is_news
+
+
+def _ask_instead(problem: Problem, planner: Planner, gone: frozenset[str]) -> None:
+    """Ask what the queries that would use these do without them: nobody did while they were the best."""
+    users = [query for query in problem.queries if any(atom.indexes & gone for atom in problem.atoms[query.id])]
+    answers = planner.each([(query, planner.usable(query) - gone) for query in users])
+    for query, atom in zip(users, answers, strict=True):
+        problem.atoms[query.id] = useful([*problem.atoms[query.id], atom])
 
 
 def _corrected(atom: Atom, chosen: frozenset[str], cost: float) -> Atom | None:

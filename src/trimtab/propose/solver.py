@@ -6,7 +6,7 @@ budget. Asks no planner; prints nothing. The formulation is that of Dash, Polyzo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trimtab.propose.problem import Atom, Guess, Problem
@@ -23,13 +23,18 @@ _MIB = 1 << 20
 
 
 def solve(
-    problem: Problem, *, seconds: float = SOLVER_SECONDS, relative_gap: float = RELATIVE_GAP
+    problem: Problem,
+    *,
+    seconds: float = SOLVER_SECONDS,
+    relative_gap: float = RELATIVE_GAP,
+    start: Collection[str] = (),
 ) -> tuple[tuple[str, ...], float]:
     """Return the names of the best set, sorted, and the proven lower bound of its objective, in the model's ms.
 
-    It ends when the set is proven to be within `relative_gap` of the best, or after so many seconds.
+    It ends when the set is proven to be within `relative_gap` of the best, or after so many seconds. `start` is an
+    allowed set that is known already: what is returned is no worse by the model.
     """
-    return _solve(problem, reduced(problem), {}, seconds, relative_gap)
+    return _solve(problem, reduced(problem), {}, seconds, relative_gap, start)
 
 
 def solve_with_guesses(
@@ -50,6 +55,7 @@ def _solve(
     guesses: Mapping[str, Sequence[Guess]],
     seconds: float,
     relative_gap: float,
+    start: Collection[str] = (),
 ) -> tuple[tuple[str, ...], float]:
     used = {name for found in atoms.values() for atom in found for name in atom.indexes}
     used |= {name for found in guesses.values() for guess in found for name in (*guess.present, *guess.others)}
@@ -57,7 +63,7 @@ def _solve(
         return (), problem.base_ms
     # One that no query wants may yet make an allowed set of a refused one.
     used |= {name for refused in problem.refused for name in refused.absent} & problem.candidates.keys()
-    solver = _quiet_solver()
+    solver = quiet_solver()
     solver.setOptionValue("time_limit", seconds)
     solver.setOptionValue("mip_rel_gap", relative_gap)
     solver.setOptionValue("mip_abs_gap", _LEAST_GAP)
@@ -69,6 +75,9 @@ def _solve(
     for query in problem.queries:
         _add_query(solver, atoms[query.id], guesses.get(query.id, ()), has, problem.value[query.id] / unit)
     _add_limits(solver, problem, has)
+    if start and used.issuperset(start):
+        places = [variable.index for variable in has.values()]
+        solver.setSolution(len(places), places, [float(name in start) for name in has])
     solver.minimize()
     values = solver.getSolution().col_value
     # Out of time before any solution was found: nothing is always one.
@@ -135,7 +144,7 @@ def _add_limits(solver: highspy.Highs, problem: Problem, has: dict[str, highspy.
             solver.addConstr(gone + sum(has[name] for name in sorted(refused.absent & has.keys())) >= 1)
 
 
-def _quiet_solver() -> highspy.Highs:
+def quiet_solver() -> highspy.Highs:
     """Return a solver that prints nothing, not even the banner that its constructor prints while output is on."""
     import highspy
 

@@ -1,0 +1,36 @@
+"""The bound with parts of indexes allowed, and the set that is made of it, against trying every set."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given, settings
+
+from trimtab.propose.problem import Problem
+from trimtab.propose.relaxation import relax, rounded
+from trimtab.propose.solver import solve
+
+from .test_solver import best, is_allowed, objective, problems
+
+
+@given(problems())
+@settings(deadline=None)
+def test_no_set_is_better_than_the_bound(problem: Problem) -> None:
+    relaxed = relax(problem, problem.atoms, {}, seconds=math.inf)
+    assert relaxed is not None
+    assert relaxed.lower_bound <= best(problem, problem.atoms) * (1 + 1e-6)
+    assert relaxed.byte_ms >= 0
+    assert all(-1e-9 <= part <= 1 + 1e-9 for part in relaxed.parts.values())
+
+
+@given(problems())
+@settings(deadline=None)
+def test_what_is_made_of_parts_is_allowed_and_the_solver_does_no_worse_from_there(problem: Problem) -> None:
+    relaxed = relax(problem, problem.atoms, {}, seconds=math.inf)
+    assert relaxed is not None
+    start = rounded(problem, relaxed.parts)
+    assert is_allowed(problem, start) or not start
+    chosen, _ = solve(problem, start=start)
+    reached = [objective(problem, problem.atoms, frozenset(names)) for names in (chosen, start)]
+    assert is_allowed(problem, chosen)
+    assert reached[0] <= reached[1] * 1.002 or not is_allowed(problem, start)

@@ -214,6 +214,26 @@ def test_statements_that_the_server_forgets_are_not_differenced(new_world: Calla
         world.end()
 
 
+def test_texts_that_the_server_has_lost_end_no_watch(new_world: Callable[..., World]) -> None:
+    settings = {"shared_preload_libraries": "pg_stat_statements"}
+    with Server.create(Binaries.find(), purpose="watch-texts", settings=settings) as server:
+        world = new_world(server)
+
+        def damage(number: int) -> None:
+            if number == 6:
+                (server.data_directory / "pg_stat_tmp" / "pgss_query_texts.stat").unlink()
+                world.run("SELECT count(*), 'anything that is new' FROM wide")
+
+        world.before_round = damage
+        world.watch(14)
+        assert world.troubles == []
+        assert [told.state for told in world.told] == ["learning"] * 14
+        with world.store() as store:
+            assert store.slot_count(ROUND) == 13
+            assert any(known.name.startswith("statement ") for known in store.statements().values())
+        world.end()
+
+
 @pytest.mark.system_postgres
 def test_an_older_server_is_watched_too(new_world: Callable[..., World]) -> None:
     found = system_bin()

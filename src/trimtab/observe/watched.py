@@ -35,6 +35,7 @@ LONGEST_TEXT = 20_000
 _TELLS_TOP_LEVEL = (1, 9)
 _TELLS_SINCE = (1, 11)
 _NOT_LOADED = "55000"
+_DAMAGED = "source.encoding"
 _KEY_COLUMNS, _TOTAL_MS, _SINCE = 3, 4, 9
 
 
@@ -112,9 +113,17 @@ def read_round(conn: Connection, source: Source, *, wall_ns: int, tick: float) -
 
 
 def read_texts(conn: Connection, source: Source, keys: Collection[StatementKey]) -> Mapping[int, str | None]:
-    """Return the texts of these statements by the server's ids; None where it is too long. Those lost are left out."""
+    """Return the texts of these statements by the server's ids; None where it is too long. Those lost are left out.
+
+    Where the server's file of texts is damaged it gives none of them, and they are all lost; counters are not.
+    """
     ids = sorted({query_id for _, query_id, _ in keys})
-    rows = _extension(conn, source, "watch_texts", (ids, LONGEST_TEXT))
+    try:
+        rows = _extension(conn, source, "watch_texts", (ids, LONGEST_TEXT))
+    except SourceError as error:
+        if error.code != _DAMAGED or conn.closed:
+            raise
+        return {}
     return {row["query_id"]: row["text"] for row in rows}
 
 

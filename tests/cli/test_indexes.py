@@ -136,6 +136,7 @@ def test_people_are_told_what_storage_buys_and_all_of_one_index(
         (("--max-regression", "-5%"), "share.invalid"),
         (("--must-keep", "no such index"), "usage.must_keep"),
         (("--must-not", "orders.no_such_column"), "usage.must_not"),
+        (("--no-trial", "--explain", "nothing of that name", "--json"), "usage.explain"),
     ],
 )
 def test_bad_input_is_refused(

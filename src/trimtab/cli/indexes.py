@@ -86,11 +86,12 @@ def advise(options: IndexOptions, *, as_json: bool, is_quiet: bool) -> None:
         )
     if options.period is not None:
         _tell_window(advice, options.period)
+    explained = None if options.explain is None else _named(advice, options.explain)
     if as_json:
         print_json(indexes_document(advice))
         return
-    if options.explain is not None:
-        _explain(_named(advice, options.explain), advice, stdout_console())
+    if explained is not None:
+        _explain(explained, advice, stdout_console())
         return
     _show(advice, stdout_console())
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -201,10 +201,28 @@ def _advise(workshop: Workshop) -> Advice:
         planner_calls=twin.planner_calls,
         seconds=round(time.monotonic() - started, 3),
         lab="none" if trials is None else trials.describe(),
-        problems=(*twin.problems, *(trials.notes if trials is not None else ()), *unseen(snapshot)),
+        problems=(
+            *twin.problems,
+            *(trials.notes if trials is not None else ()),
+            *unseen(snapshot),
+            *without_statistics(snapshot, choice.problem.candidates.values()),
+        ),
         limits=limits,
         own_write_ms=choice.own_write_ms,
         fidelity=twin.fidelity(workshop.source, workload.queries).summary(),
+    )
+
+
+def without_statistics(snapshot: Snapshot, changes: Iterable[CreateIndex]) -> tuple[str, ...]:
+    """Say which of the tables of these indexes hold rows that nobody analysed: the planner guesses there."""
+    named = {(change.schema, change.table) for change in changes}
+    return tuple(
+        f"{table.schema}.{table.name} has no statistics: what is said of it is the planner's guess until ANALYZE ran"
+        for table in snapshot.tables
+        if (table.schema, table.name) in named
+        and table.is_readable
+        and table.size_bytes > 0
+        and all(column.average_width is None for column in table.columns)
     )
 
 

@@ -25,7 +25,7 @@ from trimtab.cli.demonstration import run
 trimtab.demo.shop.open_shop = lambda *arguments, **rest: os.kill(os.getpid(), signal.SIGKILL)
 run(seed=1, scale=0.01, keep=False, pg_bin=None, as_json=True, is_quiet=True)
 """
-OPEN_NOTHING = {"intents": 0, "unsettled": 0, "runs": []}
+OPEN_NOTHING = {"intents": 0, "unsettled": 0, "runs": [], "backends": 0}
 
 # Before anything is applied, while it is, and when it is but is not settled.
 MOMENTS = (

@@ -1,8 +1,10 @@
 """T3 beside a loaded core: intervals of counters while another process uses it in bursts, and T1 on them without T3.
 
 Queries run on an embedded server, round after round; an interval is what each query was called and took in some rounds,
-as a difference of cumulative counters is. The anchor's intervals are taken without the load. Nothing else is changed;
-a slow-down is the recorded time of one query multiplied, so that all that is seen with it is real.
+as a difference of cumulative counters is. The anchor's intervals are taken without the load, as far apart
+as the watched ones: after a pause a processor is slower, and the same pauses on both sides leave the load alone.
+Nothing else is changed; a slow-down is the recorded time of one query multiplied, so that all that is seen with
+it is real.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ SESSIONS = 3
 ANCHOR_INTERVALS = 80
 WATCHED_INTERVALS = 120
 CALLS = 10
-ANCHOR_SECONDS = 30.0
+INTERVAL_SECONDS = 0.375
 BURST_SECONDS = (1.0, 8.0)
 SLOWER = 1.3
 GOAL_INTERVALS = 40
@@ -79,8 +81,7 @@ def _recorded(*, anew: bool) -> tuple[list[Floats], dict[str, Any]]:
             with closing(connect(server.dsn(), read_only=True)) as connection:
                 texts = list(queries.values())
                 rounds(connection, texts, CALLS)
-                pause = ANCHOR_SECONDS / ANCHOR_INTERVALS
-                totals = [_interval(connection, texts, pause) for _ in range(ANCHOR_INTERVALS)]
+                totals = [_interval(connection, texts) for _ in range(ANCHOR_INTERVALS)]
                 with _hog(number):
                     totals += [_interval(connection, texts) for _ in range(WATCHED_INTERVALS)]
             sessions.append(np.array(totals).T)
@@ -101,10 +102,10 @@ def _slowed(totals: Floats) -> float:
     return float(np.median(totals[:, ANCHOR_INTERVALS:] / typical))
 
 
-def _interval(connection: Connection, texts: list[str], pause: float = 0.0) -> Floats:
+def _interval(connection: Connection, texts: list[str]) -> Floats:
     began = time.monotonic()
     totals = rounds(connection, texts, CALLS).sum(axis=1)
-    time.sleep(max(0.0, began + pause - time.monotonic()))
+    time.sleep(max(0.0, began + INTERVAL_SECONDS - time.monotonic()))
     return np.asarray(totals)
 
 

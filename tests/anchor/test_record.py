@@ -19,6 +19,7 @@ from trimtab.errors import SourceError
 from trimtab.ledger.entry import canonical_body
 from trimtab.model.workload import Query, QueryKind, Workload
 from trimtab.observe.snapshot import read_facts
+from trimtab.settle.judge import regressions
 
 HOW = Measuring(runs=3, statement_timeout_ms=150, max_seconds=60.0)
 
@@ -85,7 +86,40 @@ def test_when_the_time_is_used_up_the_rest_is_planned(reader: Connection) -> Non
     ticks = itertools.count()
     clock: Callable[[], float] = lambda: float(next(ticks))  # noqa: E731
     levels = measure_levels(reader, [READ, OPEN, _query("SELECT 1")], Measuring(9, 1000, 4.5), clock=clock)
-    assert [level.runs for level in levels.values()] == [4, 0, 0]
+    assert [level.runs for level in levels.values()] == [3, 0, 1]
+
+
+def test_what_no_time_was_left_for_is_told_however_often_the_others_are_run(reader: Connection) -> None:
+    for runs in (1, 9):
+        ticks = itertools.count()
+        told: list[str] = []
+        levels = measure_levels(
+            reader,
+            [READ, OPEN, WRITE, _query("SELECT 1")],
+            Measuring(runs, 1000, 1.5),
+            clock=lambda ticks=ticks: float(next(ticks)),  # type: ignore[misc]
+            unmeasured=told.append,
+        )
+        assert [level.runs for level in levels.values()] == [1, 0, 0, 0]
+        assert told == ["SELECT 1"]
+
+
+def test_a_time_limit_that_is_reached_only_after_is_a_loss(reader: Connection) -> None:
+    query = _query("SELECT count(*) FROM generate_series(1, 200000)")
+    before = measure_levels(reader, [query], replace(HOW, statement_timeout_ms=60_000))
+    after = measure_levels(reader, [query], replace(HOW, statement_timeout_ms=1))
+    assert (before[query.id].runs, after[query.id].runs) == (3, 1)
+    lost = regressions(before, after, max_slowdown_percent=10, floor_ms=2)
+    assert [(one.query_id, one.is_timeout) for one in lost] == [(query.id, True)]
+    assert regressions(after, after, max_slowdown_percent=10, floor_ms=2) == []
+
+
+def test_what_could_be_read_before_and_cannot_be_after_is_a_loss(reader: Connection) -> None:
+    before = measure_levels(reader, [READ], HOW)
+    failing = _query("SELECT 1 / (count(*) - count(*)) FROM parcel")
+    after = measure_levels(reader, [replace(failing, id=READ.id)], HOW)
+    assert after[READ.id].runs == 0
+    assert [one.after_ms for one in regressions(before, after, max_slowdown_percent=10, floor_ms=2)] == [None]
 
 
 def test_where_reads_may_only_be_planned_nothing_is_run(reader: Connection) -> None:
@@ -96,7 +130,7 @@ def test_where_reads_may_only_be_planned_nothing_is_run(reader: Connection) -> N
 def test_progress_is_told(reader: Connection) -> None:
     told: list[tuple[int, int]] = []
     measure_levels(reader, [READ, MISSING], HOW, progress=lambda done, total: told.append((done, total)))
-    assert told == [(0, 2), (1, 2)]
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4)]
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=50))

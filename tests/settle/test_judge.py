@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.model.anchor import QueryLevel
 from trimtab.model.applied import Applied
 from trimtab.model.change import CreateIndex, DropIndex
+from trimtab.model.latency import Latency
 from trimtab.model.report import Life
 from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
 from trimtab.settle.judge import Regression, regressions, to_revert, unused
@@ -26,16 +30,18 @@ levels = st.dictionaries(ids, st.tuples(milliseconds, st.integers(0, 3))).map(
 
 
 @given(levels, levels, st.floats(0, 100), st.floats(0, 100))
-def test_only_a_loss_beyond_margin_and_floor_counts(
+def test_only_a_loss_beyond_margin_and_floor_counts_and_not_to_run_any_more_is_one(
     before: dict[str, QueryLevel], after: dict[str, QueryLevel], percent: float, floor_ms: float
 ) -> None:
     lost = regressions(before, after, max_slowdown_percent=percent, floor_ms=floor_ms)
     found = {regression.query_id for regression in lost}
     for query_id in before.keys() | after.keys():
         earlier, later = before.get(query_id), after.get(query_id)
-        is_measured = earlier is not None and later is not None and min(earlier.runs, later.runs) > 0
-        if earlier is None or later is None or not is_measured:
+        if earlier is None or earlier.runs == 0:
             assert query_id not in found
+            continue
+        if later is None or later.runs == 0:
+            assert query_id in found
             continue
         loss = later.p50_ms - earlier.p50_ms
         assert (query_id in found) == (loss > floor_ms and loss > earlier.p50_ms * percent / 100)
@@ -43,7 +49,7 @@ def test_only_a_loss_beyond_margin_and_floor_counts(
 
 @given(levels, levels)
 def test_the_heaviest_loss_comes_first(before: dict[str, QueryLevel], after: dict[str, QueryLevel]) -> None:
-    losses = [r.after_ms - r.before_ms for r in regressions(before, after, max_slowdown_percent=0, floor_ms=0)]
+    losses = [r.loss_ms for r in regressions(before, after, max_slowdown_percent=0, floor_ms=0)]
     assert losses == sorted(losses, reverse=True)
 
 
@@ -59,6 +65,24 @@ def test_a_wider_margin_never_finds_more(
     strict = regressions(before, after, max_slowdown_percent=percent, floor_ms=floor_ms)
     lenient = regressions(before, after, max_slowdown_percent=percent + 5, floor_ms=floor_ms + 5)
     assert {r.query_id for r in lenient} <= {r.query_id for r in strict}
+
+
+def test_what_is_not_known_to_hold_is_a_loss_and_says_why() -> None:
+    before = {query_id: _level(query_id, 5.0) for query_id in ("gone", "unrun", "late", "late both times")}
+    late = Latency.of([60_000.0], errors=1, random=Random(1))
+    before["late both times"] = replace(_level("late both times", 60_000.0, 1), latency=late)
+    after = {
+        "unrun": _level("unrun", 0.0, 0),
+        "late": replace(_level("late", 60_000.0, 1), latency=late),
+        "late both times": before["late both times"],
+    }
+    lost = regressions(before, after, max_slowdown_percent=1e9, floor_ms=1e9, unmeasured=["never"])
+    assert {one.query_id: one.reason for one in lost} == {
+        "gone": "gone could not be run on the source after, and took 5.0 ms before",
+        "unrun": "unrun could not be run on the source after, and took 5.0 ms before",
+        "late": "late reached its time limit on the source after, 5.0 ms before",
+        "never": "never was not measured on the source: settle.max_seconds were used up",
+    }
 
 
 def _life(name: str, altered: dict[str, bool], *, is_applied: bool = True, is_tried: bool = True) -> Life:

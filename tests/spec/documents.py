@@ -20,6 +20,11 @@ def _floats(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False)
 
 
+def _mostly(usual: object, other: object) -> st.SearchStrategy[object]:
+    """For what two documents have to have in common to meet at all."""
+    return st.sampled_from([*[usual] * 7, other])
+
+
 _sizes = st.sampled_from(["0B", "8kB", "1MB", "100MB", "1GB", "20GB"])
 _patterns = st.lists(st.sampled_from(["public", "pub*", "shop", "s*", "*"]), max_size=3)
 _table_patterns = st.lists(st.sampled_from(["public.orders", "public.*", "shop.o*", "s.*", "s.orders"]), max_size=3)
@@ -115,18 +120,18 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "min_gain_percent": _floats(0, 50),
         "max_query_slowdown_percent": _floats(0, 50),
         "slowdown_floor_ms": _floats(0, 50),
-        "statement_timeout_ms": _up_to(1, 5000),
+        "statement_timeout_ms": _mostly(60_000, 500),
         "max_seconds": _floats(1, 50),
         "max_pairs": _up_to(1, 50),
         "max_clone_size": _sizes,
     },
     "prediction": {"min_gain_percent": _floats(0, 50)},
     "settle": {
-        "measure": st.sampled_from(["reads", "plans"]),
+        "measure": _mostly("reads", "plans"),
         "max_slowdown_percent": _floats(0, 50),
         "slowdown_floor_ms": _floats(0, 50),
-        "statement_timeout_ms": _up_to(1, 5000),
-        "max_seconds": _floats(1, 50),
+        "statement_timeout_ms": _mostly(60_000, 500),
+        "max_seconds": _mostly(300.0, 5.0),
         "runs": _up_to(1, 9),
         "watch_seconds": _floats(0, 60),
         "error_rate": _floats(0.001, 0.2),

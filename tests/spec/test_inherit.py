@@ -86,7 +86,15 @@ def test_a_child_that_repeats_its_parent_changes_nothing(document: dict[str, dic
         ({"drops": {"allow": False}}, {"drops": {"allow": True}}),
         ({"trial": {"required": True}}, {"trial": {"required": False}}),
         ({"indexes": {"name_prefix": "trimtab_"}}, {"indexes": {"name_prefix": "t"}}),
+        # Less of these shows less of what a change did, more costs the servers more: neither is the narrower.
         ({"settle": {"measure": "plans"}}, {"settle": {"measure": "reads"}}),
+        ({"settle": {"measure": "reads"}}, {"settle": {"measure": "plans"}}),
+        ({"settle": {"max_seconds": 300}}, {"settle": {"max_seconds": 0.0001}}),
+        ({"settle": {"max_seconds": 300}}, {"settle": {"max_seconds": 301}}),
+        ({"settle": {"statement_timeout_ms": 60000}}, {"settle": {"statement_timeout_ms": 1}}),
+        ({"settle": {"statement_timeout_ms": 60000}}, {"settle": {"statement_timeout_ms": 60001}}),
+        ({"trial": {"statement_timeout_ms": 60000}}, {"trial": {"statement_timeout_ms": 1}}),
+        ({"trial": {"statement_timeout_ms": 60000}}, {"trial": {"statement_timeout_ms": 60001}}),
         ({"prediction": {"min_gain_percent": 5}}, {"prediction": {"min_gain_percent": 4}}),
         (
             {"settings": {"allowed": {"work_mem": {"min": "4MB", "max": "8MB"}}}},

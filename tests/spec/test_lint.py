@@ -48,7 +48,7 @@ def test_a_parent_without_a_digest_is_told(tmp_path: Path) -> None:
 
 def test_a_field_that_changes_nothing_is_told(tmp_path: Path) -> None:
     pin = get_spec(BASE).digest
-    text = f'extends: ["{BASE}@sha256:{pin}"]\nspec:\n  settle:\n    runs: 3\n    max_seconds: 200.0\n'
+    text = f'extends: ["{BASE}@sha256:{pin}"]\nspec:\n  settle:\n    runs: 3\n    watch_seconds: 200.0\n'
     assert found(tmp_path, text) == [("no_effect", 7)]
 
 

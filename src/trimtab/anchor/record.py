@@ -24,7 +24,7 @@ from trimtab.model.anchor import Anchor, AnchoredPlan, Coordinate, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.latency import Latency
 from trimtab.model.plan import Plan
-from trimtab.model.plan_shape import plan_shape, renamed
+from trimtab.model.plan_shape import PlanShape, plan_shape, renamed
 from trimtab.model.workload import Query
 from trimtab.version import __version__
 
@@ -49,20 +49,23 @@ def measure_levels(
     settings: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    unmeasured: Callable[[str], None] = lambda _query_id: None,
 ) -> dict[str, QueryLevel]:
     """Return the level of each query that can be planned, by query id.
 
-    A run that reaches the time limit counts as the limit. When `max_seconds` are used up the rest is planned, not run.
-    What cannot be planned is left out, and what cannot be run, or is not known to only read, has no times. `parents`
-    are as in `plan_shape`,
-    `index_names` as in `renamed`;
-    `settings` are in force meanwhile. Raises SourceError when the connection is lost.
+    A run that reaches the time limit counts as the limit. Each query is run once before any is run again, so that how
+    often they are run does not decide which are run at all. When `max_seconds` are used up the rest is planned, not
+    run; `unmeasured` is given the ids of those that could have been. What cannot be planned is left out, and what
+    cannot be run, or is not known to only read, has no times. `parents` are as in `plan_shape`, `index_names` as in
+    `renamed`; `settings` are in force meanwhile. Raises SourceError when the connection is lost.
     """
-    levels: dict[str, QueryLevel] = {}
+    found: dict[str, tuple[Query, _Runs, PlanShape, Plan, PlanShape | None]] = {}
+    again = how.runs > 1 and how.reads_are_run
+    total = len(queries) * (2 if again else 1)
     deadline = clock() + how.max_seconds
     limits = {**(settings or {}), **read_limits(how.statement_timeout_ms)}
     for number, query in enumerate(queries):
-        progress(number, len(queries))
+        progress(number, total)
         try:
             plan = explain(connection, query, settings=limits)
         except TrimtabError:
@@ -72,18 +75,29 @@ def measure_levels(
         runs = _Runs()
         may_run = how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only
         if may_run and why_not_read(connection, query.text) is None:
-            runs = _run(connection, query, how, limits, lambda: clock() < deadline)
+            if clock() < deadline:
+                _run(connection, query, how, limits, runs, 1, lambda: True)
+            else:
+                unmeasured(query.id)
         shape = plan_shape(renamed(plan, index_names or {}), parents)
         generic = _generic_plan(connection, query, limits)
         generic_shape = None if generic is None else plan_shape(renamed(generic, index_names or {}), parents)
-        levels[query.id] = replace(
+        found[query.id] = query, runs, shape, plan, generic_shape
+    for number, query in enumerate(queries if again else ()):
+        progress(len(queries) + number, total)
+        runs = found[query.id][1] if query.id in found else _Runs()
+        if runs.times and not runs.errors:
+            _run(connection, query, how, limits, runs, how.runs, lambda: clock() < deadline)
+    return {
+        query.id: replace(
             _level(query, runs, shape.hash),
             generic_shape="" if generic_shape is None else generic_shape.hash,
             cost=round(plan.cost, 2),
             plan=AnchoredPlan.of(shape),
             generic_plan=None if generic_shape is None else AnchoredPlan.of(generic_shape),
         )
-    return levels
+        for query, runs, shape, plan, generic_shape in found.values()
+    }
 
 
 def make_anchor(
@@ -187,16 +201,19 @@ class _Runs:
 
 
 def _run(
-    connection: Connection, query: Query, how: Measuring, limits: Mapping[str, str], has_time: Callable[[], bool]
-) -> _Runs:
-    """Run the query, once the server has said by itself that it is one which reads."""
-    runs = _Runs()
+    connection: Connection,
+    query: Query,
+    how: Measuring,
+    limits: Mapping[str, str],
+    runs: _Runs,
+    until: int,
+    has_time: Callable[[], bool],
+) -> None:
+    """Run the query until it has so many times, once the server has said by itself that it is one which reads."""
     try:
         with only_reading(connection, limits):
             require_one_query(connection, query)
-            for _ in range(how.runs):
-                if not has_time():
-                    break
+            while len(runs.times) < until and has_time():
                 runs.times.append(explain(connection, query, analyze=True).total_ms)
     except QueryTimeout:
         runs.times.append(float(how.statement_timeout_ms))
@@ -204,7 +221,6 @@ def _run(
     except TrimtabError:
         if connection.closed:
             raise
-    return runs
 
 
 def _level(query: Query, runs: _Runs, shape: str) -> QueryLevel:

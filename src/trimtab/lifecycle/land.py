@@ -7,7 +7,7 @@ back. Until a strategy is settled, an end of the program for any reason takes it
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -55,7 +55,8 @@ class Landing:
         watcher = self.workshop.watcher
         queries = _touched(lives, self.snapshot.workload.queries)
         watcher.stage(Stage.APPLY, "")
-        before = self._levels(queries)
+        unmeasured: set[str] = set()
+        before = self._levels(queries, unmeasured.add)
         self.watching.before_changes()
         lives = [self._apply(life, lives) for life in lives]
         self.watching.after_changes()
@@ -70,7 +71,7 @@ class Landing:
         watcher.stage(Stage.SETTLE, "")
         seen = self.watching.watch(standing)
         self.messages += (seen.told,) if seen.told else ()
-        lives = self._settle(lives, before, after, seen)
+        lives = self._settle(lives, before, after, seen, unmeasured)
         kept = [life for life in lives if life.outcome is Outcome.KEPT]
         watcher.stage(Stage.SETTLE, f"{len(kept)} strategies kept, {len(standing) - len(kept)} taken back")
         if len(kept) == len(standing):
@@ -127,11 +128,20 @@ class Landing:
         return life
 
     def _settle(
-        self, lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mapping[str, QueryLevel], seen: Seen
+        self,
+        lives: Sequence[Life],
+        before: Mapping[str, QueryLevel],
+        after: Mapping[str, QueryLevel],
+        seen: Seen,
+        unmeasured: Collection[str],
     ) -> list[Life]:
         limits = self.workshop.specification.settle
         lost = regressions(
-            before, after, max_slowdown_percent=limits.max_slowdown_percent, floor_ms=limits.slowdown_floor_ms
+            before,
+            after,
+            max_slowdown_percent=limits.max_slowdown_percent,
+            floor_ms=limits.slowdown_floor_ms,
+            unmeasured=unmeasured,
         )
         bad = to_revert(lives, [*lost, *seen.judged.slowed], unused(lives, before, after), seen.touched)
         settled = []
@@ -154,7 +164,9 @@ class Landing:
             self.enforcer.revert(applied)
         return ended(replace(life, applied=()), Stage.SETTLE, Outcome.REVERTED, reason)
 
-    def _levels(self, queries: Sequence[Query]) -> dict[str, QueryLevel]:
+    def _levels(
+        self, queries: Sequence[Query], unmeasured: Callable[[str], None] = lambda _query_id: None
+    ) -> dict[str, QueryLevel]:
         limits = self.workshop.specification.settle
         how = Measuring(
             runs=limits.runs,
@@ -169,6 +181,7 @@ class Landing:
                 how,
                 parents=read_parents(connection),
                 progress=lambda done, total: self.workshop.watcher.progress("measuring on the source", done, total),
+                unmeasured=unmeasured,
             )
 
     def _anchor(self, levels: Mapping[str, QueryLevel], standing: Sequence[Life]) -> Anchor:

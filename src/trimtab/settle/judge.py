@@ -1,12 +1,14 @@
 """Decides from what was measured before and after which applied strategies hold. Pure; the lifecycle reverts.
 
-A query that got slower than the margin allows is laid at the door of the strategies that its trial saw touch it.
+A query that got slower than the margin allows, or of which that cannot be ruled out, is laid at the door
+of the strategies that its trial saw touch it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from trimtab.model.anchor import QueryLevel
 from trimtab.model.change import CreateIndex, CreateStatistics
@@ -18,15 +20,33 @@ _GAINS_BY_PLANS = CreateIndex | CreateStatistics
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A query that is slower on the source than before, by more than the margin and the floor."""
+    """A query that is slower on the source than before, by more than the margin and the floor, or not known not to be.
+
+    `before_ms` is None where no time was left to run it before, `after_ms` where it could not be run after;
+    `is_timeout` where a run after reached the time limit, which no run before did: then `after_ms` is no estimate.
+    """
 
     query_id: str
-    before_ms: float
-    after_ms: float
+    before_ms: float | None
+    after_ms: float | None
+    is_timeout: bool = False
+
+    @property
+    def loss_ms(self) -> float:
+        """What it lost at each execution; infinite where that is not known."""
+        if self.before_ms is None or self.after_ms is None or self.is_timeout:
+            return inf
+        return self.after_ms - self.before_ms
 
     @property
     def reason(self) -> str:
         """Say it in one sentence."""
+        if self.before_ms is None:
+            return f"{self.query_id} was not measured on the source: settle.max_seconds were used up"
+        if self.after_ms is None:
+            return f"{self.query_id} could not be run on the source after, and took {self.before_ms:.1f} ms before"
+        if self.is_timeout:
+            return f"{self.query_id} reached its time limit on the source after, {self.before_ms:.1f} ms before"
         return f"{self.query_id} took {self.after_ms:.1f} ms on the source after, {self.before_ms:.1f} ms before"
 
 
@@ -36,17 +56,29 @@ def regressions(
     *,
     max_slowdown_percent: float,
     floor_ms: float,
+    unmeasured: Collection[str] = (),
 ) -> list[Regression]:
-    """Return the queries that lost, the heaviest loss first. Only queries that were run both times can be judged."""
-    lost = []
-    for query_id, level in after.items():
-        earlier = before.get(query_id)
-        if earlier is None or earlier.runs == 0 or level.runs == 0:
+    """Return the queries that lost, the heaviest loss first.
+
+    What ran before has to be seen to run after: not to be able to, or to reach the time limit, is a loss. So is being
+    one of `unmeasured`, for which no time was left before. What cannot be run at all is judged by nobody here.
+    """
+    lost = [Regression(query_id, None, None) for query_id in unmeasured]
+    for query_id, earlier in before.items():
+        if earlier.runs == 0:
             continue
-        loss = level.p50_ms - earlier.p50_ms
-        if loss > floor_ms and loss > earlier.p50_ms * max_slowdown_percent / 100:
-            lost.append(Regression(query_id, earlier.p50_ms, level.p50_ms))
-    return sorted(lost, key=lambda r: (r.before_ms - r.after_ms, r.query_id))
+        later = after.get(query_id)
+        if later is None or later.runs == 0:
+            lost.append(Regression(query_id, earlier.p50_ms, None))
+            continue
+        found = Regression(query_id, earlier.p50_ms, later.p50_ms, _timeouts(later) > 0 and _timeouts(earlier) == 0)
+        if found.loss_ms > floor_ms and found.loss_ms > earlier.p50_ms * max_slowdown_percent / 100:
+            lost.append(found)
+    return sorted(lost, key=lambda r: (-r.loss_ms, r.query_id))
+
+
+def _timeouts(level: QueryLevel) -> int:
+    return 0 if level.latency is None else level.latency.errors
 
 
 def unused(lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mapping[str, QueryLevel]) -> dict[str, str]:

@@ -206,7 +206,7 @@ class TrialLimits(Section):
     min_gain_percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False), narrow.AT_LEAST]
     max_query_slowdown_percent: Annotated[Percent, narrow.AT_MOST]
     slowdown_floor_ms: Annotated[float, Field(ge=0, allow_inf_nan=False), narrow.AT_MOST]
-    statement_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), narrow.AT_MOST]
+    statement_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), narrow.FIXED]
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), narrow.AT_MOST]
     max_pairs: Annotated[int, Field(ge=1, le=10_000), narrow.AT_MOST]
     max_clone_bytes: Annotated[SizeBytes, narrow.AT_MOST] = Field(alias="max_clone_size")
@@ -221,11 +221,11 @@ class PredictionLimits(Section):
 class Settle(Section):
     """What the source itself must show after the change, or the change is taken back."""
 
-    measure: Annotated[Literal["reads", "plans"], narrow.ranked("reads", "plans")]
+    measure: Annotated[Literal["reads", "plans"], narrow.FIXED]
     max_slowdown_percent: Annotated[Percent, narrow.AT_MOST]
     slowdown_floor_ms: Annotated[float, Field(ge=0, allow_inf_nan=False), narrow.AT_MOST]
-    statement_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), narrow.AT_MOST]
-    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), narrow.AT_MOST]
+    statement_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), narrow.FIXED]
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), narrow.FIXED]
     runs: Annotated[int, Field(ge=1, le=1_000), narrow.AT_LEAST]
     watch_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), narrow.AT_LEAST]
     error_rate: Annotated[float, Field(gt=0, le=0.2, allow_inf_nan=False), narrow.AT_LEAST]

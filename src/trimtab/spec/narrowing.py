@@ -74,6 +74,12 @@ def _pinned_in_both(left: object, right: object) -> object:
     return _common(left, right)
 
 
+def _the_same(left: object, right: object) -> object:
+    if left != right:
+        raise NoMeetError(f"neither {left} nor {right} is the narrower")
+    return left
+
+
 def ranked(*wide_to_narrow: str) -> Narrowing:
     """Return the narrowing of a word that stands on a scale."""
     order = wide_to_narrow.index
@@ -90,6 +96,7 @@ ALLOW_PATTERNS = Narrowing(_both_patterns, "may only stand for fewer names")
 DENY_PATTERNS = Narrowing(_all_patterns, "is added to the parent's list", adds=True)
 REQUIREMENT = Narrowing(lambda left, right: bool(left) or bool(right), "may only change from false to true")
 PERMISSION = Narrowing(lambda left, right: bool(left) and bool(right), "may only change from true to false")
+FIXED = Narrowing(_the_same, "may only be the same: less would show less, more would cost the servers more")
 PREFIX = Narrowing(_longer_prefix, "may only be made longer")
 SETTING_LIMITS = Narrowing(_settings, "may only leave settings out or narrow their values")
 WINDOWS = Narrowing(_open_in_both, "must be open as well as the parent's", adds=True)

@@ -6,16 +6,24 @@ number that is used once. Whose signatures count is in the specification. What h
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trimtab.apply.approved_facts import (
+    digest_of,
+    drifted_facts,
+    facts_of,
+    moved,
+    table_bytes,
+    table_rows,
+)
 from trimtab.errors import KeyFileError, UnapprovedError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.moment import span_told
+from trimtab.model.applied import Applied
 from trimtab.model.approval import Approval
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import SetSetting, change_digest, touched_table
+from trimtab.model.change import Change, change_digest
 from trimtab.model.strategy import Strategy
 from trimtab.signing.keys import public_key_from
 from trimtab.signing.locked import fingerprint
@@ -27,8 +35,15 @@ _NO_KEY = "it carries no usable key"
 _HOUR_NS = 3600 * 10**9
 _SKEW_NS = 5 * 60 * 10**9
 """An approval may be signed by a clock that is so much ahead."""
-_MOST_GROWTH = 1.5
-"""A table that has become so much larger, or smaller, is another fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of this ledger: the digest of what it says, the hash of its entry, the inverses that people saw."""
+
+    digest: str
+    entry_hash: str
+    inverses: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +51,10 @@ class Moment:
     """What an approval is held against: the strategy as it is to be applied, and the facts of now.
 
     `database` is how the ledger names it. `is_begun`: earlier changes of the strategy have been made, so that the facts
-    are other ones by our own hand. `attempt` is the application that this is part of. `asked` are the requests of this
-    ledger, by their id: the digest of what each says, and the hash of its entry. `latest_ns` is the time of its last
-    entry: what has expired by it has expired, whatever the clock says.
+    are other ones by our own hand; `standing` is what of ours stands on the database, newest last. `inverses` are those
+    that the changes still to be made would have now, by position. `attempt` is the application that this is part of.
+    `asked` are the requests of this ledger, by their id. `latest_ns` is the time of its last entry: what has expired by
+    it has expired, whatever the clock says.
     """
 
     strategy: Strategy
@@ -47,51 +63,11 @@ class Moment:
     database: Mapping[str, object]
     now_ns: int
     attempt: str
-    ours: frozenset[tuple[str, str]] = frozenset()
+    standing: tuple[Applied, ...] = ()
+    inverses: Mapping[int, Change] = field(default_factory=dict)
     is_begun: bool = False
-    asked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
     latest_ns: int = 0
-
-
-def facts_digest(strategy: Strategy, snapshot: Snapshot, ours: frozenset[tuple[str, str]]) -> str:
-    """Return the SHA-256 of the facts that an approval is about: tables with columns and indexes, settings, version.
-
-    `ours` are the objects that Trimtab has made there: that one more or less of them stands is no other fact.
-    """
-    import rfc8785
-
-    tables = []
-    for name in sorted({touched for change in strategy.changes if (touched := touched_table(change)) is not None}):
-        table = snapshot.table(*name)
-        tables.append(
-            None
-            if table is None
-            else {
-                "oid": table.oid,
-                "name": list(name),
-                "columns": [[column.name, column.type_name] for column in table.columns],
-                "indexes": sorted(
-                    [index.name, index.definition, str(index.is_valid)]
-                    for index in table.indexes
-                    if (index.schema, index.name) not in ours
-                ),
-                "statistics": sorted(each.name for each in table.statistics if (each.schema, each.name) not in ours),
-            }
-        )
-    held = {
-        f"{change.scope_key} {change.name}": snapshot.scoped_settings.get((change.scope_key, change.name))
-        for change in strategy.changes
-        if isinstance(change, SetSetting)
-    }
-    facts = {"tables": tables, "settings": held, "version": snapshot.server.version // 10000}
-    return hashlib.sha256(rfc8785.dumps(facts)).hexdigest()  # type: ignore[arg-type]
-
-
-def table_bytes(strategy: Strategy, snapshot: Snapshot) -> dict[str, int]:
-    """Return the sizes of the tables that the strategy touches, by "schema.table"."""
-    names = {table for change in strategy.changes if (table := touched_table(change)) is not None}
-    found = {name: snapshot.table(*name) for name in sorted(names)}
-    return {".".join(name): table.size_bytes for name, table in found.items() if table is not None}
 
 
 def refuse_unapproved(
@@ -201,7 +177,7 @@ def _flaw(approval: Approval, moment: Moment, own: frozenset[str], used: Mapping
 def _stale(said: Mapping[str, object], name: str, moment: Moment) -> tuple[str, str] | None:
     try:
         issued_ns, expires_ns = int(str(said["issued_ns"])), int(str(said["expires_ns"]))
-        sizes = {str(key): int(str(value)) for key, value in dict(said["table_bytes"]).items()}  # type: ignore[call-overload]
+        sizes, rows = _numbers(said["table_bytes"]), _numbers(said["table_rows"])
     except (KeyError, ValueError, TypeError):
         return "approval.invalid", f"the approval of {name} lacks what it must say"
     longest_ns = int(moment.specification.approvals.max_age_hours * _HOUR_NS)
@@ -224,21 +200,24 @@ def _stale(said: Mapping[str, object], name: str, moment: Moment) -> tuple[str, 
         "database": dict(moment.database),
     }
     drifted = [key for key, value in expected.items() if said.get(key) != value]
-    if (said.get("request_digest"), said.get("request_entry")) != moment.asked.get(str(said.get("request_id"))):
+    asked = moment.asked.get(str(said.get("request_id")))
+    if asked is None or (said.get("request_digest"), said.get("request_entry")) != (asked.digest, asked.entry_hash):
         drifted.append("the request, or the ledger that it is in")
+    elif any(asked.inverses[position] != inverse for position, inverse in moment.inverses.items()):
+        drifted.append("what would take it back")
     if not moment.is_begun:
-        if said.get("facts_digest") != facts_digest(moment.strategy, moment.snapshot, moment.ours):
-            drifted.append("facts")
+        facts = facts_of(moment.strategy, moment.snapshot, moment.standing)
+        if said.get("facts_digest") != digest_of(facts):
+            drifted += drifted_facts(said.get("facts"), facts)
         now = table_bytes(moment.strategy, moment.snapshot)
-        drifted += [table for table, size in now.items() if _is_other(sizes, table, size)]
+        drifted += moved(sizes, now, rows, table_rows(moment.strategy, moment.snapshot))
     if drifted:
         return "approval.drifted", f"since {name} approved it, this has changed: {', '.join(drifted)}"
     return None
 
 
-def _is_other(sizes: Mapping[str, int], table: str, size: int) -> bool:
-    before = sizes.get(table)
-    return before is None or size > before * _MOST_GROWTH + (1 << 20) or size * _MOST_GROWTH + (1 << 20) < before
+def _numbers(value: object) -> dict[str, int]:
+    return {str(key): int(str(number)) for key, number in dict(value).items()}  # type: ignore[call-overload]
 
 
 def _spent(said: Mapping[str, object], name: str, moment: Moment, used: Mapping[str, str]) -> tuple[str, str] | None:

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from trimtab.apply.approvals import facts_digest, table_bytes
+from trimtab.apply.approved_facts import digest_of, facts_of, moved, table_bytes, table_rows
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes
 from trimtab.model.agent import Agent, agent_from, agent_to_dict
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import Change, CreateIndex, CreateStatistics, change_from_dict, change_to_dict, takes_back
+from trimtab.model.change import Change, change_from_dict, change_to_dict, takes_back
 from trimtab.model.strategy import Decision, Prediction, QueryTrial, Strategy, Trial, Verdict
 from trimtab.spec.specification import Specification
 from trimtab.validate.facts import Evidence
@@ -58,6 +58,7 @@ def ask(
     `agent` is who proposes it in a person's place.
     """
     risk = risk_of(strategy, {(table.schema, table.name): table for table in snapshot.tables})
+    facts = facts_of(strategy, snapshot, applied_changes(ledger.entries(), database=database))
     request = ApprovalRequest(
         id="q-" + uuid.uuid4().hex[:10],
         strategy=strategy,
@@ -65,7 +66,7 @@ def ask(
         database=database,
         spec_id=specification.id,
         spec_digest=specification.digest,
-        facts_digest=facts_digest(strategy, snapshot, ours(ledger.entries(), database)),
+        facts_digest=digest_of(facts),
         table_bytes=table_bytes(strategy, snapshot),
         risk=risk.value,
         needed=specification.approvals.needed(risk),
@@ -75,20 +76,17 @@ def ask(
         verdict=None if verdict is None else verdict_told(verdict),
         run_id=run_id,
         agent=agent,
+        facts=facts,
+        table_rows=table_rows(strategy, snapshot),
     )
     for known in requests(ledger.entries(Kind.APPROVAL_REQUESTED)):
-        same = ("spec_digest", "facts_digest", "needed", "proposed_by", "database", "verdict", "agent")
+        same = ("inverses", "spec_digest", "facts_digest", "needed", "proposed_by", "database", "verdict", "agent")
         is_same = known.strategy.id == strategy.id and _is_as_measured(known) == _is_as_measured(request)
+        is_same = is_same and not moved(known.table_bytes, request.table_bytes, known.table_rows, request.table_rows)
         if is_same and all(getattr(known, key) == getattr(request, key) for key in same):
             return known
     entry = ledger.append(Kind.APPROVAL_REQUESTED, request_body(request), run_id=run_id)
     return replace(request, at_ns=entry.at_ns, entry_hash=entry.hash)
-
-
-def ours(entries: Iterable[Entry], database: Mapping[str, object]) -> frozenset[tuple[str, str]]:
-    """Return schema and name of the objects that Trimtab has made on the database, and that stand."""
-    made = (applied.change for applied in applied_changes(entries, database=database))
-    return frozenset((c.schema, c.name) for c in made if isinstance(c, CreateIndex | CreateStatistics))
 
 
 def needed_for(strategy: Strategy, specification: Specification, snapshot: Snapshot) -> int:
@@ -197,7 +195,9 @@ def request_body(request: ApprovalRequest) -> dict[str, object]:
         "spec_id": request.spec_id,
         "spec_digest": request.spec_digest,
         "facts_digest": request.facts_digest,
+        "facts": dict(request.facts),
         "table_bytes": dict(request.table_bytes),
+        "table_rows": dict(request.table_rows),
         "risk": request.risk,
         "needed": request.needed,
         "proposed_by": request.proposed_by,
@@ -265,6 +265,8 @@ def request_from(
         at_ns=at_ns,
         entry_hash=entry_hash,
         agent=agent_from(body.get("agent")),
+        facts={kind: str(digest) for kind, digest in mapping("facts").items()} if "facts" in body else {},
+        table_rows={t: int(str(rows)) for t, rows in mapping("table_rows").items()} if "table_rows" in body else {},
     )
 
 

@@ -6,15 +6,18 @@ left waiting for people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trimtab.apply.approvals import Moment, refuse_unapproved
-from trimtab.apply.asking import ask, needed_for, ours, request_digest, requests
+from trimtab.apply.approvals import Asked, Moment, refuse_unapproved
+from trimtab.apply.approved_facts import foreseen
+from trimtab.apply.asking import ask, needed_for, request_digest, requests
 from trimtab.errors import UnapprovedError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.pending import applied_changes
 from trimtab.model.catalog import Snapshot
+from trimtab.model.change import Change
 from trimtab.model.strategy import Strategy, Verdict
 from trimtab.spec.specification import Specification
 from trimtab.validate.facts import Evidence
@@ -38,11 +41,13 @@ class Consent:
         evidence: Evidence,
         verdict: Verdict,
         *,
-        is_begun: bool,
+        inverses: tuple[Change, ...],
+        done: Sequence[Change],
     ) -> tuple[str, ...]:
         """Return the numbers of the approvals that count, none where none is needed. Raises UnapprovedError.
 
-        `is_begun`: earlier changes of the strategy have been made in this application.
+        `inverses` are those that the strategy's changes would have now. `done` are the changes of it that have been
+        made in this application.
         """
         needed = needed_for(strategy, self.specification, snapshot)
         if not needed:
@@ -59,22 +64,23 @@ class Consent:
             database,
             self.now_ns(),
             self.attempt,
-            ours(self.ledger.entries(), database),
-            is_begun,
-            {request.id: (request_digest(request), request.entry_hash) for request in asked},
+            applied_changes(self.ledger.entries(), database=database),
+            foreseen(strategy, inverses, done),
+            bool(done),
+            {each.id: Asked(request_digest(each), each.entry_hash, each.inverses) for each in asked},
             0 if last is None else last.at_ns,
         )
         try:
             return refuse_unapproved(moment, needed, entries, own)
         except UnapprovedError:
-            if not is_begun:
+            if not done:
                 ask(
                     self.ledger,
                     strategy,
                     self.specification,
                     snapshot,
                     database,
-                    inverses=tuple(change.inverse(snapshot) for change in strategy.changes),
+                    inverses=inverses,
                     evidence=evidence,
                     verdict=verdict,
                     run_id=self.run_id,

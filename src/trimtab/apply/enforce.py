@@ -171,7 +171,10 @@ class Enforcer:
             if self.observed is not None:
                 refuse_other_table(change, self.observed, found)
             database = database_body(found.server)
-            approved_by = consent.require(strategy, found, database, evidence, verdict, is_begun=bool(done))
+            inverses = tuple(self._foreseen(each, found) for each in strategy.changes)
+            approved_by = consent.require(
+                strategy, found, database, evidence, verdict, inverses=inverses, done=changes_done
+            )
             return found, verdict, approved_by
 
         snapshot, verdict, approvals = recheck()
@@ -216,11 +219,15 @@ class Enforcer:
 
     def _inverse(self, change: Change, snapshot: Snapshot) -> Change:
         """Return the change that takes this one back exactly; what cannot be put back so is forbidden (`drops`)."""
-        if isinstance(change, SetSetting):
-            return replace(change, value=held_setting(self.connection, change))
         if isinstance(change, RestoreStatistics):
             statistics_of(change, self._files)  # what could not be stored is refused before anything is written
             return self._kept_statistics(change)
+        return self._foreseen(change, snapshot)
+
+    def _foreseen(self, change: Change, snapshot: Snapshot) -> Change:
+        """Return the inverse as it would be now; that of restored statistics without its file."""
+        if isinstance(change, SetSetting):
+            return replace(change, value=held_setting(self.connection, change))
         return change.inverse(snapshot)
 
     def _kept_statistics(self, change: RestoreStatistics) -> RestoreStatistics:

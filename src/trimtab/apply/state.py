@@ -198,12 +198,15 @@ def _index(connection: Connection, change: CreateIndex | DropIndex) -> _FoundInd
     if not rows:
         return None
     is_usable, schema, table, tail, oid = rows[0]
-    is_same = (schema, table) == (change.schema, change.table) and _is_same_tail(change.tail, tail)
+    is_same = (schema, table) == (change.schema, change.table) and is_same_tail(change.tail, tail)
     return _FoundIndex(bool(is_usable), is_same, int(str(oid)))
 
 
-def _is_same_tail(wanted: str, found: object) -> bool:
-    """The server writes a definition in its own words (no needless quotes, no defaults), so plain ones are read."""
+def is_same_tail(wanted: str, found: object) -> bool:
+    """Return True when both define the same index.
+
+    The server writes a definition in its own words (no needless quotes, no defaults), so plain ones are read.
+    """
     if not isinstance(found, str):
         return False
     shape = shape_of_tail(wanted)

@@ -140,12 +140,13 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsObject:
-    """An extended-statistics object."""
+    """An extended-statistics object. `definition_sha256` is of all that it is: owner, target and expressions too."""
 
     schema: str
     name: str
     columns: tuple[str, ...]
     kinds: tuple[str, ...]
+    definition_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Table:
     `is_readable` is true when the role that looked may read all of its rows and their statistics. `has_row_security` is
     true when row-level security binds that role there, so that rows may be hidden from it.
     `is_owned`: the session's role is its owner or a member of it. `may_create`: the role has CREATE on its schema.
+    `bound` are digests, by kind ("owner", "constraints"...), of what else an approval is bound to.
     """
 
     schema: str
@@ -176,6 +178,7 @@ class Table:
     is_owned: bool = True
     has_row_security: bool = False
     may_create: bool = True
+    bound: tuple[tuple[str, str], ...] = ()
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""

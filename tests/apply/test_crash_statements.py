@@ -39,8 +39,17 @@ APPLIED = {
     "restore_statistics": 20,
     "rebuild_index": 10,
 }
-# The inverse that is made: an index dropped, created; statistics dropped; a setting put back; an index left.
-REVERTED = {"create_index": 6, "drop_index": 6, "create_statistics": 5, "set_setting": 5, "rebuild_index": 0}
+# The inverse that is made: an index dropped, created, left; statistics dropped; what was set, or stored, put back.
+REVERTED = {
+    "create_index": 6,
+    "drop_index": 6,
+    "create_statistics": 5,
+    "set_setting": 5,
+    "set_statistics_target": 6,
+    "set_distinct": 6,
+    "restore_statistics": 20,
+    "rebuild_index": 0,
+}
 
 
 @pytest.fixture

@@ -36,8 +36,13 @@ with wanted as materialized (
     union all
     select c.oid, 'constraints', (pg_catalog.to_jsonb(k) - array['oid', 'conindid'])::text
       from pg_catalog.pg_constraint k
-      join wanted c on c.oid in (k.conrelid, k.confrelid)
+      join wanted c on c.oid = k.conrelid
      where k.contype <> 'n'
+    union all
+    select c.oid, 'constraints', (pg_catalog.to_jsonb(k) - array['oid', 'conindid'])::text
+      from pg_catalog.pg_constraint k
+      join wanted c on c.oid = k.confrelid
+     where k.conrelid <> k.confrelid
 )
 select f.table_oid,
        f.kind,

@@ -7,10 +7,14 @@ commands run, in words and as JSON, and everything that they wrote is searched.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from trimtab.api_history import open_history
 
 from .market import SPECIFICATION, Market
 from .program import Program
@@ -151,3 +155,29 @@ def test_a_planted_secret_comes_out_nowhere_and_no_name_moves_a_terminal(
     moved = {told for told, text in heard.texts.items() if any(character in text for character in OBEYED)}
     assert moved == set()
     assert any(r"\x1b[2J" in text for text in heard.texts.values()), "the name itself is told"
+
+
+def test_what_collects_and_what_watches_sessions_tells_no_secret(
+    program: Program, planted: Market, tmp_path: Path
+) -> None:
+    """Statements, and a session that is open on one, hold canaries: the history, the screens and their JSON do not."""
+    configuration = program.directory / "trimtab.toml"
+    configuration.write_text(f'[databases.market]\ndsn = "{planted.dsn}"\n', "utf-8")
+    told = f"SELECT email /* {SECRETS['comment in a statement']} */ FROM customer WHERE email = '{SECRETS['literal']}'"
+    heard = Heard(program)
+    with closing(psycopg.connect(planted.dsn)) as session:
+        running = program.start("collect", "--for", "3", "--interval", "500ms", "--pulse", "200ms", "--json")
+        while running.is_running():
+            session.execute(f"{told} OR id = {SECRETS['number']}".encode())
+        ended = running.wait()
+        assert ended.code == 0, ended.stderr
+        heard.texts["collect"] = ended.stdout + ended.stderr
+        heard.run("monitor", "--databases", "market", "--once")
+    with open_history(program.ledger_path) as history:
+        [query] = history.top_queries("market", history.last(60), search="from customer where email").queries
+    assert query.calls > 0
+    heard.texts["query"] = query.text
+    assert program.ledger_path.with_name("history.db").exists()
+    for what, secret in SECRETS.items():
+        assert [told for told, text in heard.texts.items() if secret in text] == [], what
+        assert [name for name, held in _written(program, tmp_path) if secret.encode() in held] == [], what

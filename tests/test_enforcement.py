@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 import trimtab
 
@@ -15,6 +18,20 @@ ROOT = Path(trimtab.__file__).parent
 # `resume` and `revert`. And where one is opened on what is nobody's source: a lab, the demo's, or where we keep things.
 SOURCE_SESSIONS = {("lifecycle/loop.py", "_enforcer"), ("lifecycle/recover.py", "recovering")}
 OTHER_SESSIONS = {"trial/lab.py", "demo/shop.py", "ledger/postgres.py", "history/postgres.py"}
+_DRIVERS = ("psycopg2", "psycopg_", "asyncpg", "pg8000", "pgdb", "sqlalchemy.create_", "sqlalchemy.engine")
+# What else there is: an engine for files of SQLite, one that is handed connections of `db/connection.py`, and
+# two that say of what class such a connection is.
+KNOWN_DOORS = {
+    "sqlite_file.py": {"sqlalchemy.create_engine"},
+    "db/schema_engine.py": {"sqlalchemy.create_engine", "psycopg.Connection"},
+    "history/postgres.py": {"psycopg.Connection"},
+    "ledger/postgres.py": {"psycopg.Connection"},
+}
+# Of the driver: what connects, and the classes that do. Of ours: the class's own way past `connect`.
+_OPENS = re.compile(
+    r"^psycopg\.(?!pq\.abc\.)(.*\.)?(connect|connect_\w+|\*|Connection|AsyncConnection|BaseConnection|PGconn)(\.|$)"
+    r"|^trimtab\.db\.connection\.\w+\.connect$"
+)
 # Rooms that start servers of their own and write to those.
 OWN_SERVERS = ("demo/", "trial/", "twin/")
 
@@ -37,6 +54,40 @@ def _name(call: ast.Call) -> str:
     return ast.unparse(call.func)
 
 
+def _imported(tree: ast.AST) -> dict[str, str]:
+    """Return what each imported name means, as its whole name: whatever it is called in this module."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "what is imported is named in full"
+            found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.asname or (root := alias.name.split(".")[0]): alias.name if alias.asname else root
+                for alias in node.names
+            }
+    return found
+
+
+def _meant(node: ast.AST, imported: dict[str, str]) -> str:
+    """Return the whole name of what a name or an attribute of one stands for, "" for what is neither."""
+    if isinstance(node, ast.Name):
+        return imported.get(node.id, node.id)
+    of = _meant(node.value, imported) if isinstance(node, ast.Attribute) else ""
+    return f"{of}.{node.attr}" if isinstance(node, ast.Attribute) and of else ""
+
+
+def _doors(tree: ast.AST) -> set[str]:
+    """Return what could open a connection of all that the module imports or speaks of, called there or not."""
+    imported = _imported(tree)
+    named = [_meant(node, imported) for node in ast.walk(tree) if isinstance(node, (ast.Attribute, ast.Name))]
+    return {
+        name
+        for name in (*imported.values(), *named)
+        if name.startswith(_DRIVERS) or (name.split(".")[0] in ("psycopg", "trimtab") and _OPENS.search(name))
+    }
+
+
 def _may_write(call: ast.Call) -> bool:
     """A session may write unless `read_only=True` stands there in so many words."""
     given = {keyword.arg: keyword.value for keyword in call.keywords}.get("read_only")
@@ -51,8 +102,9 @@ def _is_own_server(call: ast.Call) -> bool:
 def test_only_the_enforcement_point_is_given_a_session_that_may_write_to_a_source() -> None:
     found = set()
     for path, tree in _modules().items():
+        imported = _imported(tree)
         for function, call in _calls(tree):
-            if _name(call) != "connect" or not _may_write(call):
+            if _meant(call.func, imported) != "trimtab.db.connection.connect" or not _may_write(call):
                 continue
             if not (path.startswith(OWN_SERVERS) and _is_own_server(call)):
                 found.add((path, function))
@@ -60,14 +112,47 @@ def test_only_the_enforcement_point_is_given_a_session_that_may_write_to_a_sourc
 
 
 def test_nobody_opens_a_connection_past_the_door() -> None:
-    doors = {"psycopg.connect", "Connection.connect", "AsyncConnection.connect", "_Session.connect"}
-    found = {
-        path
-        for path, tree in _modules().items()
-        for _, call in _calls(tree)
-        if _name(call) in doors or _name(call).endswith(".Connection.connect")
-    }
-    assert {path for path in found if not path.startswith("demo/")} == {"db/connection.py"}
+    found = {path: doors for path, tree in _modules().items() if (doors := _doors(tree))}
+    assert found.pop("db/connection.py")
+    assert {path: doors for path, doors in found.items() if not path.startswith("demo/")} == KNOWN_DOORS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import psycopg\npsycopg.connect()",
+        "import psycopg as p\np.connect()",
+        "from psycopg import connect as c\nc()",
+        "import psycopg\nopens = psycopg.connect",
+        "from psycopg import Connection as C\nC.connect()",
+        "import psycopg\nclass Mine(psycopg.Connection): ...",
+        "from psycopg.connection_async import AsyncConnection",
+        "def late():\n    from psycopg import generators as g\n    g.connect('')",
+        "from psycopg.pq import PGconn as Raw",
+        "from psycopg import pq\npq.PGconn.connect_start(b'')",
+        "from psycopg import *",
+        "import psycopg2",
+        "from psycopg_pool import ConnectionPool",
+        "import asyncpg as a",
+        "from trimtab.db.connection import Connection as C\nC.connect()",
+    ],
+)
+def test_a_door_is_known_by_what_it_is_and_not_by_its_name(text: str) -> None:
+    assert _doors(ast.parse(text))
+
+
+def test_what_opens_nothing_is_no_door() -> None:
+    text = "import psycopg\nfrom psycopg import pq\nfrom trimtab.db.connection import Connection, connect\nconnect('')"
+    assert _doors(ast.parse(text)) == set()
+
+
+def test_modules_are_imported_by_a_computed_name_in_two_places_alone() -> None:
+    computed = {"importlib.import_module", "__import__", "builtins.__import__", "eval", "exec"}
+    found = set()
+    for path, tree in _modules().items():
+        imported = _imported(tree)
+        found |= {path for node in ast.walk(tree) if _meant(node, imported) in computed}
+    assert found == {"propose/anneal.py", "mcp/server.py"}
 
 
 def test_the_sql_of_a_change_is_executed_on_a_source_in_one_module() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from trimtab.durable import read_plain_file
 from trimtab.errors import ConfigError, TrimtabError
 from trimtab.ledger.redaction import SECRET_KEYS, holds_password
 from trimtab.model.index_wishes import NO_WISHES, WISHES, IndexWishes, with_wish
@@ -106,8 +107,8 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     named = path or (Path(environ["TRIMTAB_CONFIG"]) if environ.get("TRIMTAB_CONFIG") else None)
     found = named or Path(FILE_NAME)
     try:
-        with found.expanduser().open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+        # The null device is how one says "none" to a program that has a default.
+        text = b"" if str(found) == os.devnull else read_plain_file(found.expanduser(), MAX_BYTES + 1)
     except FileNotFoundError:
         if named is None:
             return Config()

@@ -39,7 +39,7 @@ def write_durably(path: Path, content: bytes, *, replaces: bool = True) -> None:
 
 
 def read_plain_file(path: Path, most_bytes: int) -> bytes:
-    """Return the first bytes of a file of our own. Raises OSError, also for what is there and is no plain file."""
+    """Return the first bytes of a file. Raises OSError, also for what is no plain file: no pipe is waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

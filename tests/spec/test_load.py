@@ -1,10 +1,14 @@
 """Specifications are found by id or file, follow extends, and refuse what cannot be meant."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from trimtab.errors import SpecError
+from trimtab.config import Config, load_config
+from trimtab.errors import ConfigError, SpecError
+from trimtab.lifecycle.trust import read_signed
 from trimtab.spec.load import DEFAULT_ID, get_spec, known_ids, load_spec
 
 BASE = """apiVersion: trimtab.dev/v1
@@ -212,3 +216,16 @@ def test_a_shipped_parent_may_be_pinned(tmp_path: Path) -> None:
         with pytest.raises(SpecError) as refused:
             load_spec(_child(tmp_path, "CHILD", wrong, ""))
         assert refused.value.code == "spec.invalid"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    assert code_of(pipe) == "spec.unreadable"
+    assert code_of(write(tmp_path / "child.yaml", extends="pipe.yaml")) == "spec.unreadable"
+    with pytest.raises(ConfigError) as refused:
+        load_config(pipe)
+    assert refused.value.code == "config.unreadable"
+    with pytest.raises(SpecError, match="no plain file"):
+        read_signed(pipe)
+    assert replace(load_config(Path(os.devnull)), path=None) == Config()

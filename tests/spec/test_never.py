@@ -13,6 +13,9 @@ from trimtab.spec.never import never_pattern
         "local_preload_libraries", "ssl_ciphers", "ssl", "password_encryption", "log_statement",
         "log_min_duration_statement", "wal_level", "archive_mode", "listen_addresses", "hba_file", "TimeZone",
         "DateStyle", "allow_system_table_mods", "ignore_checksum_failure", "pgaudit.log", "role", "autovacuum",
+        "passwordcheck.min_password_length", "auth_delay.milliseconds", "sepgsql.permissive", "pltcl.start_proc",
+        "pltclu.start_proc", "plperl.on_init", "plperl.on_plperl_init", "plperl.on_plperlu_init", "plv8.start_proc",
+        "pljava.libjvm_location", "basebackup_to_shell.command", "basic_archive.archive_directory",
         "auto_explain.log_parameter_max_length", "default_transaction_read_only", "jit_provider",
     ],
 )  # fmt: skip

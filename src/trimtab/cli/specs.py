@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.cli.commands import print_json, stdout_console
 from trimtab.cli.text import printable
+from trimtab.durable import read_plain_file
 from trimtab.errors import RefusedError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -257,8 +258,7 @@ def _located(reference: str) -> str | Path:
 def read_file(path: Path) -> bytes:
     """Return what the file holds. Raises SpecError `spec.unreadable`."""
     try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_FILE_BYTES + 1)
+        text = read_plain_file(path, _MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from None
     if len(text) > _MAX_FILE_BYTES:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from trimtab.durable import read_plain_file
 from trimtab.errors import SpecError
 from trimtab.lifecycle.trust import (
     envelope_of,
@@ -163,8 +164,7 @@ def _refuse_outsiders(bundle: Bundle, links: Sequence[Link], directory: Path) ->
 
 def _content(bundle: Bundle, path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return read_plain_file(path, MAX_BYTES + 1)
     except OSError as error:
         raise SpecError(
             f"the bundle {bundle.id} was refused: {path.name} cannot be read: {error.strerror}",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from trimtab.durable import write_durably
+from trimtab.durable import read_plain_file, write_durably
 from trimtab.errors import KeyFileError, SpecError
 from trimtab.signing.envelope import EnvelopeFlawError, opened, sealed
 from trimtab.signing.keys import PublicKey, SigningKey, public_key, write_public_key
@@ -94,8 +94,7 @@ def read_envelope(path: Path) -> dict[str, object]:
 def read_signed(path: Path) -> bytes:
     """Return what a file holds, up to what a signed document may. Raises SpecError `spec.unreadable`."""
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_SIGNED_BYTES + 1)
+        return read_plain_file(path, MAX_SIGNED_BYTES + 1)
     except OSError as error:
         raise SpecError(
             f"{path} cannot be read: {error.strerror}",

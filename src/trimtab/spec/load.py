@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from trimtab.durable import read_plain_file
 from trimtab.errors import SpecError
 from trimtab.spec.document import Stated, parse
 from trimtab.spec.inherit import effective, effective_rules
@@ -137,8 +138,7 @@ def _shipped(spec_id: str) -> tuple[Stated, Path | None]:
 
 def _from_file(path: Path) -> tuple[Stated, Path | None]:
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
+        text = read_plain_file(path, MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # an ill-formed name is a ValueError
         raise SpecError(
             f"specification {path} cannot be read: {getattr(error, 'strerror', None) or error}",

@@ -8,7 +8,8 @@ from trimtab.spec.patterns import first_match
 
 # Each group answers "what would be lost?". A trailing * stands for any ending.
 _DURABILITY = (
-    "archive_*", "checkpoint_*", "commit_delay", "commit_siblings", "data_checksums", "data_sync_retry", "fsync",
+    "archive_*", "basic_archive.*", "checkpoint_*", "commit_delay", "commit_siblings", "data_checksums",
+    "data_sync_retry", "fsync",
     "full_page_writes", "hot_standby*", "max_slot_wal_keep_size", "max_standby_*", "max_wal_senders",
     "primary_*", "recovery_*", "restore_command", "summarize_wal", "sync_replication_slots",
     "synchronized_standby_slots", "synchronous_commit", "synchronous_standby_names", "wal_*",
@@ -20,13 +21,17 @@ _INTEGRITY = (
     "session_replication_role", "vacuum_failsafe_age", "vacuum_multixact_*", "zero_damaged_pages",
 )  # fmt: skip
 _ACCESS = (
-    "authentication_timeout", "bonjour*", "config_file", "createrole_self_grant", "data_directory",
+    "anon.*", "auth_delay.*", "authentication_timeout", "basebackup_to_shell.*",
+    "bonjour*", "config_file", "createrole_self_grant", "credcheck.*",
+    "data_directory",
     "db_user_namespace", "dynamic_library_path", "extension_control_path", "external_pid_file", "gss_*", "hba_file",
     "ident_file", "is_superuser", "jit_provider", "krb_*", "listen_addresses", "local_preload_libraries", "md5_*",
-    "oauth_*", "output_plugin_libraries", "password_encryption", "port", "reserved_connections",
+    "oauth_*", "output_plugin_libraries", "password_encryption", "passwordcheck.*", "pgsodium.*", "pljava.*",
+    "plperl.*", "pltcl.*", "pltclu.*", "plv8.*", "port", "reserved_connections",
     "restrict_nonsystem_relation_kind", "role",
-    "row_security", "scram_*", "search_path", "session_authorization", "session_preload_libraries",
-    "shared_preload_libraries", "ssl*", "superuser_reserved_connections", "unix_socket_*",
+    "row_security", "scram_*", "search_path", "sepgsql.*", "session_authorization", "session_preload_libraries",
+    "set_user.*", "shared_preload_libraries", "ssl*", "superuser_reserved_connections", "supautils.*",
+    "unix_socket_*",
 )  # fmt: skip
 _EVIDENCE = (
     "application_name", "auto_explain.*", "cluster_name", "compute_query_id", "debug_*", "event_source", "log_*",

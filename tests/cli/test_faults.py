@@ -150,4 +150,9 @@ def test_a_ledger_without_room_says_what_it_leaves_open(program: Program, market
     with closing(sqlite3.connect(program.ledger_path, isolation_level=None)) as raw:
         raw.execute("DROP TRIGGER full")
     program.succeed("resume", market.dsn)
-    assert program.succeed("status", "--json").document["open"] == {"intents": 0, "unsettled": 0, "runs": []}
+    assert program.succeed("status", "--json").document["open"] == {
+        "intents": 0,
+        "unsettled": 0,
+        "runs": [],
+        "backends": 0,
+    }

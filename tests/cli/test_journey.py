@@ -69,7 +69,7 @@ def test_a_run_with_apply_can_be_told_shown_and_taken_back(
 
     status = _document(program.succeed("status", "--json"), "trimtab.status/v1")
     assert {each["strategy_id"] for each in status["applied"]} == {strategy["id"] for strategy in kept}
-    assert status["open"] == {"intents": 0, "unsettled": 0, "runs": []}
+    assert status["open"] == {"intents": 0, "unsettled": 0, "runs": [], "backends": 0}
     assert status["ledger"]["head"] == document["ledger"]["head"]
 
     runs = _document(program.succeed("history", "--json"), "trimtab.history/v1")["runs"]
@@ -117,7 +117,7 @@ def test_a_run_with_apply_can_be_told_shown_and_taken_back(
     assert "taken back" in program.succeed("revert", "--all", source).stdout
     assert market.definitions() == before
     status = _document(program.succeed("status", "--json"), "trimtab.status/v1")
-    assert (status["applied"], status["open"]) == ([], {"intents": 0, "unsettled": 0, "runs": []})
+    assert (status["applied"], status["open"]) == ([], {"intents": 0, "unsettled": 0, "runs": [], "backends": 0})
     assert _document(program.succeed("show", one, "--json"), "trimtab.show/v1")["outcome"] == "reverted"
     _assert_is_reported(program, market, {strategy["id"] for strategy in kept})
     nothing = _document(program.succeed("revert", "--all", "--database", source, "--json"), "trimtab.revert/v1")

@@ -91,5 +91,5 @@ def test_a_run_that_cannot_tell_its_progress_or_its_report_is_finished(
     assert not any(entry.kind is Kind.REVERT_INTENDED for entry in entries)
     status = program.succeed("status", "--json").document
     assert status["applied"]
-    assert status["open"] == {"intents": 0, "unsettled": 0, "runs": []}
+    assert status["open"] == {"intents": 0, "unsettled": 0, "runs": [], "backends": 0}
     program.assert_nothing_left()

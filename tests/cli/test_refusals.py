@@ -81,7 +81,7 @@ def test_options_that_mean_nothing_are_refused_before_any_server_is_asked(
         assert "trimtab revert --all" in ended.stderr
     refused(2, "show.unknown", "show", "s-1")
     refused(2, "config.unreadable", "status", "--config", tmp_path / "none.toml")
-    refused(2, "config.unreadable", "status", "--config", "/dev/zero", found="larger than 256 KiB")
+    refused(2, "config.unreadable", "status", "--config", "/dev/zero", found="no plain file")
 
 
 def test_a_file_that_is_broken_is_refused_with_the_line(refused: Callable[..., Ended], program: Program) -> None:

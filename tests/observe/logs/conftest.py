@@ -61,6 +61,7 @@ class Logging:
                         psycopg.sql.SQL(name), psycopg.sql.Literal(value)
                     )
                 )
+            conn.execute("SET auto_explain.log_min_duration = -1")  # the next plan would be told in the last format
             conn.execute("SELECT pg_reload_conf() /* trimtab: test */")
         self._wait(lambda: all(path.exists() for path in self.files()))
 

@@ -5,7 +5,7 @@ Reads one file, and judges nothing; what cannot be read is as if nobody had watc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,15 +42,8 @@ def watched_hours(ledger_path: Path, identity: Mapping[str, object]) -> dict[str
     slots, names = _slots(ledger_path, identity, HOUR)
     found: dict[str, list[Point]] = {}
     for slot in slots:
-        sums: dict[str, list[float]] = {}
-        for number, counts in zip(slot.numbers.tolist(), slot.counts, strict=True):
-            if number in names:
-                both = sums.setdefault(names[number], [0.0, 0.0])
-                both[0] += float(counts[CALLS])
-                both[1] += float(counts[TOTAL_MS])
-        for name, (calls, total_ms) in sums.items():
-            if calls > 0:
-                found.setdefault(name, []).append(Point(slot.start_ns + LENGTH_NS[HOUR], total_ms / calls, calls))
+        for name, calls, total_ms in _ran(slot, names, TOTAL_MS):
+            found.setdefault(name, []).append(Point(slot.start_ns + LENGTH_NS[HOUR], total_ms / calls, calls))
     return found
 
 
@@ -59,16 +52,22 @@ def watched_rounds(ledger_path: Path, identity: Mapping[str, object]) -> dict[st
     slots, names = _slots(ledger_path, identity, ROUND)
     found: dict[str, list[tuple[float, float]]] = {}
     for slot in slots:
-        sums: dict[str, list[float]] = {}
-        for number, counts in zip(slot.numbers.tolist(), slot.counts, strict=True):
-            if number in names:
-                both = sums.setdefault(names[number], [0.0, 0.0])
-                both[0] += float(counts[CALLS])
-                both[1] += float(counts[BLOCKS])
-        for name, (calls, blocks) in sums.items():
-            if calls > 0:
-                found.setdefault(name, []).append((calls, blocks))
+        for name, calls, blocks in _ran(slot, names, BLOCKS):
+            found.setdefault(name, []).append((calls, blocks))
     return found
+
+
+def _ran(slot: Slot, names: Mapping[int, str], column: int) -> Iterator[tuple[str, float, float]]:
+    """Yield, of each query that ran in the slot, its id, its calls and the sum of that column over its statements."""
+    sums: dict[str, list[float]] = {}
+    for number, counts in zip(slot.numbers.tolist(), slot.counts, strict=True):
+        if number in names:
+            both = sums.setdefault(names[number], [0.0, 0.0])
+            both[0] += float(counts[CALLS])
+            both[1] += float(counts[column])
+    for name, (calls, amount) in sums.items():
+        if calls > 0:
+            yield name, calls, amount
 
 
 def _slots(ledger_path: Path, identity: Mapping[str, object], tier: int) -> tuple[list[Slot], dict[int, str]]:

@@ -92,6 +92,7 @@ def load(path: Path) -> Image:
             next_step="Check the path and its permissions; `trimtab twin export DSN --out FILE` writes such a file.",
         ) from None
     except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, EOFError, RuntimeError):
+        # zipfile tells by NotImplementedError of a compression or version that it does not know.
         raise _damaged(path, "it is no complete archive of a twin") from None
     except ValueError:  # JSON or facts that mean nothing; the message would quote statistics
         raise _damaged(path, "its facts cannot be understood") from None

@@ -1,8 +1,8 @@
 """Writes files that are there whole or not at all, whatever dies meanwhile, and are on the disk when the call returns.
 
-Such a file is for this user alone. What is written, and what a failure means, is for the caller to say. Files of our
-own are read here too: what has been put in their place and is none, such as a pipe that nobody writes to, waits for
-nobody.
+Such a file is for this user alone. What is written, and what a failure means, is for the caller to say. Files are read
+here too, those of our own and those that somebody names: what is none, a device or a pipe that nobody writes to, is
+refused and waited for by nobody.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_durably(path: Path, content: bytes, *, replaces: bool = True) -> None:
@@ -40,11 +41,18 @@ def write_durably(path: Path, content: bytes, *, replaces: bool = True) -> None:
 
 def read_plain_file(path: Path, most_bytes: int) -> bytes:
     """Return the first bytes of a file. Raises OSError, also for what is no plain file: no pipe is waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    with open_plain_file(path) as file:
         return file.read(most_bytes)
+
+
+def open_plain_file(path: Path, *, follows_links: bool = True) -> BinaryIO:
+    """Open a file to be read, once it is known to be one. Raises OSError, also for what is no plain file."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follows_links else os.O_NOFOLLOW)
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return file
 
 
 def sync_directory(directory: Path) -> None:

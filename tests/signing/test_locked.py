@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def test_a_file_that_others_may_read_or_that_is_damaged_is_refused(key: tuple[Pa
     path.write_bytes(whole.replace(b"A", b"B"))
     assert _code(path) in ("key.passphrase", "key.damaged")
     path.unlink()
+    assert _code(path) == "key.unusable"
+    os.mkfifo(path, 0o600)
     assert _code(path) == "key.unusable"
 
 

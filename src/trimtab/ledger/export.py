@@ -62,6 +62,8 @@ def read_export(lines: Iterable[bytes]) -> Export:
         if document.keys() == {"checkpoint", "size"} and isinstance(size, int) and isinstance(note, str):
             notes.append((size, note))
         else:
+            if len(rows) == entries:
+                raise ExportFlawError(len(rows) + 1, f"it holds more than the {entries} entries that its heading says")
             rows.append(_row(document, line[:-1], len(rows) + 1))
     if len(rows) != entries:
         raise ExportFlawError(len(rows) + 1, f"it holds {len(rows)} entries, and its heading says {entries}")

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from trimtab.durable import open_plain_file
 from trimtab.errors import LedgerError, UsageError
 from trimtab.ledger.checkpoint import ORIGIN, Checkpoint, read_checkpoint
 from trimtab.ledger.export import ExportFlawError, read_export
@@ -104,14 +106,14 @@ def verified_file(
     Raises UsageError `ledger.file` when there is no such file, or when a proof is given without a key.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain_file(path) as file:
             heading = read_document(file.readline(_MOST_PROOF_BYTES))
             file.seek(0)
             is_export = heading is not None and not heading.keys() & {"schema", "payloadType"}
             document = None if is_export else read_document(file.read(_MOST_PROOF_BYTES))
             if document is None:
                 file.seek(0)
-                return _verified_export(path, file.readlines(), keys, pinned, state, now_ns)
+                return _verified_export(path, file, keys, pinned, state, now_ns)
     except OSError as error:
         raise _refused(path, str(error.strerror)) from None
     if not keys:
@@ -121,16 +123,17 @@ def verified_file(
 
 def _verified_export(
     path: Path,
-    lines: Sequence[bytes],
+    file: BinaryIO,
     keys: Sequence[PublicKey],
     pinned: Sequence[Checkpoint],
     state: Path | None,
     now_ns: int | None,
 ) -> Verdict:
     try:
-        export = read_export(lines)
+        # A line that is longer than any entry ends there, and so does the reading.
+        export = read_export(iter(lambda: file.readline(_MOST_PROOF_BYTES), b""))
     except ExportFlawError as error:
-        found = Verification(max(len(lines) - 1, 0), False, error.first_bad, str(error), "")
+        found = Verification(error.first_bad - 1, False, error.first_bad, str(error), "")
         return Verdict.of_ledger(found, str(path))
     files = _seen_files(state, export.origin)
     kept = files.checkpoint() if files is not None and keys else None

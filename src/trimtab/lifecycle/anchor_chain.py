@@ -17,6 +17,7 @@ from trimtab.anchor.lease import leases
 from trimtab.anchor.record import anchor_to_dict
 from trimtab.anchor.store import AnchorStore, Statistics, flawed
 from trimtab.apply.enforce import database_body
+from trimtab.durable import read_plain_file
 from trimtab.errors import AnchorError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -100,8 +101,7 @@ def verified_file(path: Path, ledger_path: Path | None, keys: Sequence[Path] = (
     """
     known = public_keys(keys) if ledger_path is None else store_of(ledger_path).known(keys)
     try:
-        with path.open("rb") as file:
-            return read(file.read(MOST_BYTES + 1), known)
+        return read(read_plain_file(path, MOST_BYTES + 1), known)
     except OSError as error:
         raise AnchorError(
             f"{path} cannot be read: {error.strerror}",

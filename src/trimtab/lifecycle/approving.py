@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, message_of, signature_flaw
 from trimtab.apply.asking import actor, request_body, request_digest, request_from, requests
+from trimtab.durable import read_plain_file
 from trimtab.errors import RefusedError, UnapprovedError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -240,8 +241,7 @@ def entries_after(request: ApprovalRequest, entries: tuple[Entry, ...]) -> tuple
 
 def _document(path: Path) -> dict[str, object]:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+        raw = read_plain_file(path, _MOST_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, str(error.strerror)) from None
     try:

@@ -98,7 +98,7 @@ def mark_of(state: Path, bundle_id: str) -> Mark | None:
     """Return the newest bundle that was accepted of that id, None before the first. Raises SpecError `bundle.mark`."""
     path = _base(state, bundle_id) / _MARK
     try:
-        held = json.loads(path.read_bytes())
+        held = json.loads(read_plain_file(path, MAX_BYTES))
         return Mark(int(held["revision"]), str(held["digest"]))
     except FileNotFoundError:
         return None

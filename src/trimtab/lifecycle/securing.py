@@ -115,7 +115,7 @@ def check(
         now = read_security(connection, now_ns=now_ns)
         seen = transport(connection, now)
     path = baseline or baseline_path(now, ledger_path)
-    signed = _read(path, _known(ledger_path, keys), is_ours=baseline is None)
+    signed = _read(path, _known(ledger_path, keys))
     before = signed.snapshot
     if (before.system_identifier, before.database_oid) != (now.system_identifier, now.database_oid):
         raise SecurityError(
@@ -181,9 +181,9 @@ def _known(ledger_path: Path | None, keys: Sequence[Path]) -> tuple[PublicKey, .
     return public_keys(keys) if ledger_path is None else store_of(ledger_path).known(keys)
 
 
-def _read(path: Path, known: Sequence[PublicKey], *, is_ours: bool = False) -> SignedBaseline:
+def _read(path: Path, known: Sequence[PublicKey]) -> SignedBaseline:
     try:
-        raw = read_plain_file(path, MOST_BYTES + 1) if is_ours else _given(path)
+        raw = read_plain_file(path, MOST_BYTES + 1)
     except FileNotFoundError:
         raise SecurityError(
             f"there is no baseline {path}",
@@ -196,12 +196,6 @@ def _read(path: Path, known: Sequence[PublicKey], *, is_ours: bool = False) -> S
         return _believed(raw, tuple(known))
     except BaselineFlawError as error:
         raise _flawed(path, str(error)) from None
-
-
-def _given(path: Path) -> bytes:
-    """Who names a file may name a pipe."""
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
 
 
 @lru_cache(maxsize=4)

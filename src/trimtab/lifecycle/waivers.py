@@ -13,8 +13,10 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from trimtab.durable import read_plain_file
 from trimtab.errors import SpecError
 from trimtab.lifecycle.trust import (
+    MAX_SIGNED_BYTES,
     envelope_of,
     payload_of,
     read_signed,
@@ -118,7 +120,7 @@ def _is_marked(state: Path, waiver: Waiver, digest: str) -> bool:
 def _mark(state: Path, waiver_id: str) -> WaiverMark | None:
     path = _mark_file(state, waiver_id)
     try:
-        held = json.loads(path.read_bytes())
+        held = json.loads(read_plain_file(path, MAX_SIGNED_BYTES))
         return WaiverMark(int(held["revision"]), str(held["digest"]), bool(held["is_removed"]))
     except FileNotFoundError:
         return None

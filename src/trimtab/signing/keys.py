@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.durable import write_durably
+from trimtab.durable import open_plain_file, read_plain_file, write_durably
 from trimtab.errors import KeyFileError
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ def private_bytes(path: Path, *, most: int, advice: str) -> bytes:
     `advice` says what to do when others may read it, with the path as `{path}`. Raises KeyFileError `key.readable`,
     OSError.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    with open_plain_file(path, follows_links=False) as file:
+        status = os.fstat(file.fileno())
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) or status.st_uid != os.geteuid():
             raise KeyFileError(
                 f"the signing key {path} was refused: others may read or replace it",
@@ -131,8 +130,7 @@ def private_bytes(path: Path, *, most: int, advice: str) -> bytes:
 def public_key(path: Path) -> PublicKey:
     """Return the public key of a file. Raises KeyFileError `key.damaged`, `key.unusable`."""
     try:
-        with path.open("rb") as file:
-            held = _document(path, file.read(_MOST_BYTES + 1), PUBLIC_FORMAT)
+        held = _document(path, read_plain_file(path, _MOST_BYTES + 1), PUBLIC_FORMAT)
     except OSError as error:
         raise _unusable(path, str(error.strerror)) from None
     return _public(path, held)

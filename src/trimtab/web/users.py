@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from trimtab.durable import write_durably
+from trimtab.durable import read_plain_file, write_durably
 from trimtab.errors import ConfigError, UsageError
 
 FILE_NAME = "web-users.json"
@@ -104,8 +104,7 @@ class UserFile:
 
     def _read(self) -> dict[str, tuple[User, bytes, bytes]]:
         try:
-            with self._path.open("rb") as file:
-                raw = file.read(_MOST_BYTES + 1)
+            raw = read_plain_file(self._path, _MOST_BYTES + 1)
         except FileNotFoundError:
             return {}
         except OSError as error:

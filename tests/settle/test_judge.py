@@ -14,7 +14,7 @@ from trimtab.model.change import CreateIndex, DropIndex
 from trimtab.model.latency import Latency
 from trimtab.model.report import Life
 from trimtab.model.strategy import Decision, QueryTrial, Strategy, Trial
-from trimtab.settle.judge import Regression, regressions, to_revert, unused
+from trimtab.settle.judge import Regression, kept_told, regressions, to_revert, unused
 
 milliseconds = st.floats(min_value=0.0, max_value=1e7, allow_nan=False)
 ids = st.sampled_from([f"q{number}" for number in range(6)])
@@ -135,6 +135,19 @@ def test_nothing_is_taken_back_without_a_loss_and_nothing_but_what_was_applied(
     found = to_revert(lives, [Regression(query_id, 1.0, 9.0) for query_id in lost_ids])
     assert found.keys() <= {life.strategy.id for life in lives}
     assert to_revert(lives, []) == {}
+
+
+def test_what_is_kept_says_whether_anything_on_the_source_was_measured_or_counted() -> None:
+    life = _life("kept", {"q0": True, "q1": False})
+    by_plans = "stands by its plans alone: nothing that it touches was measured on the source, nor counted there"
+    assert kept_told(life, _shapes(q0="index", q1="scan"), (), ()) == by_plans
+    assert kept_told(life, {"q9": _level("q9", 1.0)}, {"q9"}, ()) == by_plans
+    for after, judged, touched in (
+        ({"q1": _level("q1", 1.0)}, set(), set()),
+        ({}, {"q0"}, set()),
+        ({}, {"w0"}, {"w0"}),
+    ):
+        assert kept_told(life, after, judged, touched) == "holds on the source"
 
 
 def _shapes(**shapes: str) -> dict[str, QueryLevel]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from trimtab.spec.lint import lint
 from trimtab.spec.load import get_spec, known_ids, lineage
@@ -50,6 +51,18 @@ def test_a_field_that_changes_nothing_is_told(tmp_path: Path) -> None:
     pin = get_spec(BASE).digest
     text = f'extends: ["{BASE}@sha256:{pin}"]\nspec:\n  settle:\n    runs: 3\n    watch_seconds: 200.0\n'
     assert found(tmp_path, text) == [("no_effect", 7)]
+
+
+def test_a_root_by_which_nothing_is_measured_on_the_source_is_told(tmp_path: Path) -> None:
+    root = yaml.safe_dump(get_spec(BASE).document()).replace(f"id: {BASE}", "id: ROOT")
+    path = tmp_path / "root.yaml"
+    path.write_text(root)
+    assert lint(lineage(path)) == ()
+    path.write_text(root.replace("measure: reads", "measure: plans"))
+    [finding] = lint(lineage(path))
+    assert (finding.code, path.read_text().splitlines()[(finding.line or 0) - 1].strip()) == (
+        "unmeasured", "measure: plans"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

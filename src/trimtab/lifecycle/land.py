@@ -31,7 +31,7 @@ from trimtab.model.strategy import Outcome
 from trimtab.model.workload import Query
 from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import read_facts
-from trimtab.settle.judge import regressions, to_revert, unused
+from trimtab.settle.judge import kept_told, regressions, to_revert, unused
 from trimtab.settle.rebuilt import is_rebuilt, size_told
 from trimtab.validate.facts import Evidence
 
@@ -147,19 +147,20 @@ class Landing:
         settled = []
         for life in reversed(lives):
             if life.applied:
-                life = self._keep_or_revert(life, bad.get(life.strategy.id))  # noqa: PLW2901
+                told = kept_told(life, after, seen.judged.query_ids, seen.touched.get(life.strategy.id, ()))
+                life = self._keep_or_revert(life, bad.get(life.strategy.id), told)  # noqa: PLW2901
                 self.workshop.journal.settled(life)
                 self.workshop.watcher.strategy(life)
             settled.append(life)
         return settled[::-1]
 
-    def _keep_or_revert(self, life: Life, reason: str | None) -> Life:
+    def _keep_or_revert(self, life: Life, reason: str | None, kept: str) -> Life:
         if is_rebuilt([applied.change for applied in life.applied]):
             told = size_told(life.strategy.changes, self.snapshot, self.workshop.look_again()())
             lost = "" if reason is None else f"; {reason}, and nothing of a rebuild can be taken back"
             return ended(life, Stage.SETTLE, Outcome.KEPT, told + lost)
         if reason is None:
-            return ended(life, Stage.SETTLE, Outcome.KEPT, "holds on the source")
+            return ended(life, Stage.SETTLE, Outcome.KEPT, kept)
         for applied in reversed(life.applied):
             self.enforcer.revert(applied)
         return ended(replace(life, applied=()), Stage.SETTLE, Outcome.REVERTED, reason)

@@ -103,6 +103,19 @@ def unused(lives: Sequence[Life], before: Mapping[str, QueryLevel], after: Mappi
     return found
 
 
+def kept_told(life: Life, after: Mapping[str, QueryLevel], judged: Collection[str], touched: Collection[str]) -> str:
+    """Return what to say of a strategy that is kept: by what was measured on the source, or that nothing was.
+
+    `judged` are the queries whose own executions were judged, `touched` those that the strategy touches beside those
+    that its trial measured.
+    """
+    tried = {query.query_id for query in life.trial.queries} if life.trial is not None else set()
+    is_measured = any(query_id in after and after[query_id].runs > 0 for query_id in tried)
+    if is_measured or not tried.union(touched).isdisjoint(judged):
+        return "holds on the source"
+    return "stands by its plans alone: nothing that it touches was measured on the source, nor counted there"
+
+
 def to_revert(
     lives: Sequence[Life],
     lost: Sequence[Regression | Slowed],

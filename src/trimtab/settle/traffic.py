@@ -84,13 +84,15 @@ class Slowed:
 class Judged:
     """What became of the touched statements: those that lost, the heaviest loss first, and how many were judged.
 
-    `common` is None where too few untouched statements ran to tell what they have in common.
+    `common` is None where too few untouched statements ran to tell what they have in common. `query_ids` are the
+    queries of the statements that were judged.
     """
 
     slowed: tuple[Slowed, ...] = ()
     judged: int = 0
     unjudged: Mapping[Unjudged, int] = field(default_factory=dict)
     common: float | None = None
+    query_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def judge_traffic(
         if (lost := _lost(touched[key], was, now, changes, margin, share, noticed_ms))
     ]
     slowed.sort(key=lambda lost: (lost.before_ms - lost.after_ms, lost.query_id))
-    return Judged(tuple(slowed), len(pairs), dict(unjudged), exp(fmean(changes)) if changes else None)
+    common = exp(fmean(changes)) if changes else None
+    return Judged(tuple(slowed), len(pairs), dict(unjudged), common, frozenset(touched[key] for key in pairs))
 
 
 def can_be_judged(before: Window, touched: Iterable[StatementKey]) -> bool:

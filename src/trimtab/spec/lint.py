@@ -1,4 +1,5 @@
-"""What is allowed in a document and most likely not meant: fields without effect, idle rules, loose parents.
+"""What is allowed in a document and most likely not meant: fields without effect, idle rules, loose parents,
+changes that nobody would measure.
 
 Only what loads is looked at; what does not load is an error, and told by `load`. A finding refuses nothing.
 """
@@ -32,7 +33,7 @@ class Finding:
 def lint(links: Sequence[Link]) -> tuple[Finding, ...]:
     """Return what is worth a second look in the last document of a chain, by line."""
     link = links[-1]
-    found = [*_parents(link), *_idle_fields(link, links[:-1]), *_idle_rules(link)]
+    found = [*_parents(link), *_idle_fields(link, links[:-1]), *_idle_rules(link), *_unmeasured(link)]
     return tuple(sorted(found, key=lambda finding: (finding.line or 0, finding.code, finding.message)))
 
 
@@ -61,6 +62,16 @@ def _idle_fields(link: Link, before: Sequence[Link]) -> Iterator[Finding]:
         if is_idle:
             line = link.stated.source.line(("spec", *path.split(".")))
             yield Finding("no_effect", line, f"{path} says what a parent says already")
+
+
+def _unmeasured(link: Link) -> Iterator[Finding]:
+    if link.stated.limits.get("settle", {}).get("measure") == "plans":
+        message = (
+            "settle.measure: plans runs no query on the source: a change is kept by its plans alone wherever the "
+            "application's own statements are not counted enough to tell (a workload of a file, no traffic, "
+            "settle.watch_seconds: 0)"
+        )
+        yield Finding("unmeasured", link.stated.source.line(("spec", "settle", "measure")), message)
 
 
 def _idle_rules(link: Link) -> Iterator[Finding]:

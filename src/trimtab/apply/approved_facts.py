@@ -35,7 +35,7 @@ _FEW_ROWS = 10_000
 def facts_of(strategy: Strategy, snapshot: Snapshot, standing: Sequence[Applied]) -> dict[str, str]:
     """Return the SHA-256 of each kind of facts of the tables that the strategy touches, and of what it sets.
 
-    `standing` are the changes of ours that stand on the database, newest last.
+    `standing` are the changes of ours that stand on the database, newest last; the snapshot's tables have `bound`.
     """
     import rfc8785
 
@@ -67,12 +67,12 @@ def drifted_facts(approved: object, now: Mapping[str, str]) -> list[str]:
 
 def table_bytes(strategy: Strategy, snapshot: Snapshot) -> dict[str, int]:
     """Return the sizes of the tables that the strategy touches, by "schema.table"."""
-    return {name: table.size_bytes for name, table in _tables(strategy, snapshot)}
+    return {f"{table.schema}.{table.name}": table.size_bytes for table in touched_tables(strategy, snapshot)}
 
 
 def table_rows(strategy: Strategy, snapshot: Snapshot) -> dict[str, int]:
     """Return how many rows the planner takes them to have, by "schema.table"; 0 where it was never told."""
-    return {name: round(table.rows) for name, table in _tables(strategy, snapshot)}
+    return {f"{table.schema}.{table.name}": round(table.rows) for table in touched_tables(strategy, snapshot)}
 
 
 def moved(
@@ -117,9 +117,10 @@ def _touched(strategy: Strategy) -> set[tuple[str, str]]:
     return {touched for change in strategy.changes if (touched := touched_table(change)) is not None}
 
 
-def _tables(strategy: Strategy, snapshot: Snapshot) -> list[tuple[str, Table]]:
-    found = ((".".join(name), snapshot.table(*name)) for name in sorted(_touched(strategy)))
-    return [(name, table) for name, table in found if table is not None]
+def touched_tables(strategy: Strategy, snapshot: Snapshot) -> list[Table]:
+    """Return those of the tables that the strategy touches that are there, by schema and name."""
+    found = (snapshot.table(*name) for name in sorted(_touched(strategy)))
+    return [table for table in found if table is not None]
 
 
 def _settings(strategy: Strategy, snapshot: Snapshot) -> list[object]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from trimtab.apply.approvals import Asked, Moment, refuse_unapproved
 from trimtab.apply.approved_facts import foreseen
 from trimtab.apply.asking import ask, needed_for, request_digest, requests
+from trimtab.apply.bound import with_bound
+from trimtab.db.connection import Connection
 from trimtab.errors import UnapprovedError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
@@ -25,8 +27,12 @@ from trimtab.validate.facts import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What people have allowed in one application of a strategy, known by `attempt`. `now_ns` gives UTC nanoseconds."""
+    """What people have allowed in one application of a strategy, known by `attempt`. `now_ns` gives UTC nanoseconds.
 
+    `connection` is a session on the source, which what an approval is bound to is read in.
+    """
+
+    connection: Connection
     ledger: Ledger
     specification: Specification
     run_id: str
@@ -52,6 +58,7 @@ class Consent:
         needed = needed_for(strategy, self.specification, snapshot)
         if not needed:
             return ()
+        snapshot = with_bound(self.connection, strategy, snapshot)
         kinds = (Kind.APPROVAL_REQUESTED, Kind.APPROVAL_GIVEN, Kind.APPROVAL_REJECTED, Kind.APPLY_INTENDED)
         entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
         asked = [request for request in requests(entries) if request.strategy.id == strategy.id]

@@ -107,7 +107,8 @@ class Enforcer:
         done: list[Applied] = []
         if self.preservation is not None:
             self.preservation.begin()
-        consent = Consent(self.ledger, self.specification, self.run_id, uuid.uuid4().hex, self.now_ns)
+        attempt = uuid.uuid4().hex
+        consent = Consent(self.connection, self.ledger, self.specification, self.run_id, attempt, self.now_ns)
         try:
             for change in strategy.changes:
                 done.append(self._apply_one(strategy, change, tuple(done), accepted, evidence, consent))

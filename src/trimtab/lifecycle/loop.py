@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.apply.as_asked import refuse_other_rules, refuse_unmeasured
 from trimtab.apply.asking import actor, ask, prediction_from, trial_from
+from trimtab.apply.bound import with_bound
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
 from trimtab.apply.role import overprivileged_told, refuse_overprivileged
@@ -215,7 +216,7 @@ class _Run:
                 workshop.ledger,
                 life.strategy,
                 workshop.specification,
-                snapshot,
+                with_bound(workshop.source, life.strategy, snapshot),
                 database_body(snapshot.server),
                 inverses=life.inverses,
                 evidence=Evidence(life.prediction, life.trial),

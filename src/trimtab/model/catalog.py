@@ -156,7 +156,7 @@ class Table:
     `is_readable` is true when the role that looked may read all of its rows and their statistics. `has_row_security` is
     true when row-level security binds that role there, so that rows may be hidden from it.
     `is_owned`: the session's role is its owner or a member of it. `may_create`: the role has CREATE on its schema.
-    `bound` are digests, by kind ("owner", "constraints"...), of what else an approval is bound to.
+    `bound` are digests, by kind ("owner", "constraints"...), of what else an approval is bound to; read for that alone.
     """
 
     schema: str

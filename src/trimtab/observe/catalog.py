@@ -1,4 +1,4 @@
-"""The user's tables with their columns, indexes, foreign keys and statistics objects, in six catalog queries.
+"""The user's tables with their columns, indexes, foreign keys and statistics objects, in five catalog queries.
 
 Never reads a row of a table nor a value of its statistics, and takes no lock that could wait. What appears or vanishes
 between two of the queries is left out.
@@ -67,7 +67,6 @@ def read_tables(conn: Connection) -> tuple[Table, ...]:
     columns = _by_table(read(conn, "catalog_columns", (oids,)), _column)
     foreign_keys = _by_table(read(conn, "catalog_foreign_keys", (oids,)), _foreign_key)
     statistics = _by_table(read(conn, "catalog_statistics", (oids,)), _statistics_object)
-    bound = _by_table(read(conn, "catalog_bound", (oids,)), lambda row: (str(row["kind"]), str(row["digest"])))
     names = {row["oid"]: row["name"] for row in tables}
     indexes = _by_table(read(conn, "catalog_indexes", (oids,)), lambda row: _index(row, names[row["table_oid"]]))
     return tuple(
@@ -77,7 +76,6 @@ def read_tables(conn: Connection) -> tuple[Table, ...]:
             indexes=indexes.get(row["oid"], ()),
             foreign_keys=foreign_keys.get(row["oid"], ()),
             statistics=statistics.get(row["oid"], ()),
-            bound=bound.get(row["oid"], ()),
         )
         for row in tables
         if row["oid"] in columns

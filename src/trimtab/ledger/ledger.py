@@ -34,7 +34,7 @@ from trimtab.signing.note import NoteFlawError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from trimtab.ledger.store import Store
+    from trimtab.ledger.store import Head, Store
     from trimtab.signing.keys import PublicKey, SigningKey
 
 _INTENTS = frozenset({Kind.APPLY_INTENDED, Kind.REVERT_INTENDED, Kind.BACKEND_INTENDED})
@@ -142,16 +142,18 @@ class Ledger:
         written = parse_body(canonical)
         refuse_secrets(written)
         with self._store.writing() as connection:
-            key, flaw = self._key_for(connection, kind)
+            head = self._store.head(connection)
+            key, flaw = self._key_for(connection, head, kind)
             if flaw is not None:
                 canonical = canonical_body({**body, "unsigned": flaw})
                 written = parse_body(canonical)
-            tip = self._append(connection, kind, canonical, written, run_id, require)
+            tip, made = self._next(connection, head, kind, canonical, written, run_id, require)
             is_due = kind in _RESULTS or tip.entry.seq % EVERY_ENTRIES == 0
             if is_due and key is None and flaw is None:
                 with suppress(KeyFileError):  # the entry stands without; a later checkpoint covers it
-                    key = self._key_here(connection)
-            checkpoint = self._sign(connection, tip, key) if is_due and key is not None else None
+                    key = self._key_here(connection, head)
+            checkpoint = self._signed(connection, tip, key) if is_due and key is not None else None
+            self._insert(connection, tip, canonical, made, checkpoint)
         self._tip = tip
         self._remember(tip.entry)
         self._is_appended, self._is_signed = checkpoint is None, self._is_signed or checkpoint is not None
@@ -163,13 +165,16 @@ class Ledger:
         Raises LedgerError, KeyFileError.
         """
         with self._store.writing() as connection:
-            tip = self._last_tip(connection)
+            head = self._store.head(connection)
+            tip = self._last_tip(connection, head)
             known = self._store.last_checkpoint(connection)
             signed = None
             if tip is not None and (known is None or known[0] < tip.entry.seq):
                 self._require_as_seen(connection, tip.entry)
-                key = self._key_here(connection)
-                signed = None if key is None else self._sign(connection, tip, key)
+                key = self._key_here(connection, head)
+                if key is not None:
+                    signed = self._signed(connection, tip, key)
+                    self._store.insert_checkpoint(connection, signed.size, signed.note)
         self._is_appended = self._is_signed = False
         last = signed or (None if known is None else self._read_note(known[1]))
         self._remember(None if tip is None else tip.entry, last)
@@ -182,14 +187,16 @@ class Ledger:
         Raises LedgerError `ledger.key` when the key in force is not here, KeyFileError.
         """
         with self._store.writing() as connection:
-            in_force = self._key_id(connection)
+            head = self._store.head(connection)
+            in_force = self._key_id(connection, head)
             current = None if in_force is None else self._own_key(in_force)
             if current is not None and not rotates:
                 return current.public, False
             coming = self._keys.coming(is_first=current is None)
             body = canonical_body(key_body(coming, current))
-            tip = self._append(connection, Kind.LEDGER_KEY_SET, body, parse_body(body), None)
-            checkpoint = self._sign(connection, tip, coming)
+            tip, made = self._next(connection, head, Kind.LEDGER_KEY_SET, body, parse_body(body), None)
+            checkpoint = self._signed(connection, tip, coming)
+            self._insert(connection, tip, body, made, checkpoint)
         self._keys.key_in_force(coming.public.id)  # moves it to its place
         self._remember(tip.entry, checkpoint)
         return coming.public, True
@@ -235,12 +242,12 @@ class Ledger:
     def signing_key(self) -> SigningKey:
         """Return the key in force. Raises LedgerError `ledger.key` when there is none, or none here; KeyFileError."""
         with self._store.reading() as connection:
-            return self._own_key(self._key_id(connection))
+            return self._own_key(self._key_id(connection, self._store.head(connection)))
 
     def last(self) -> Entry | None:
         """Return the last entry, or None. Raises LedgerError `ledger.corrupt` when it is not as it was written."""
         with self._store.reading() as connection:
-            return self._believed(self._store.last_row(connection))
+            return self._believed(self._store.head(connection).row)
 
     def inclusion(self, seq: int, size: int) -> list[bytes]:
         """Return the proof that entry `seq` is among the first `size`. Raises LedgerError `ledger.corrupt`."""
@@ -297,16 +304,18 @@ class Ledger:
                 self._seen.note(Seen(found.entries, found.head))
         return found
 
-    def _append(
+    def _next(
         self,
         connection: Connection,
+        head: Head,
         kind: Kind,
         canonical: bytes,
         body: Mapping[str, Json],
         run_id: str | None,
         require: Required | None = None,
-    ) -> _Tip:
-        tip = self._last_tip(connection)
+    ) -> tuple[_Tip, list[tuple[int, int, bytes]]]:
+        """Return what the ledger ends with when this is written, and the nodes of the tree that it completes."""
+        tip = self._last_tip(connection, head)
         last = None if tip is None else tip.entry
         self._require_as_seen(connection, last)
         if require is not None:
@@ -318,12 +327,22 @@ class Ledger:
         entry = Entry(seq, at_ns, kind, run_id, body, prev_hash, entry_hash(whole))
         tree = GrowingTree() if tip is None else tip.tree.copy()
         made = tree.append(leaf_hash(whole))
-        self._store.insert(connection, entry, canonical, made)
-        return _Tip(entry, whole, tree)
+        return _Tip(entry, whole, tree), made
 
-    def _last_tip(self, connection: Connection) -> _Tip | None:
+    def _insert(
+        self,
+        connection: Connection,
+        tip: _Tip,
+        canonical: bytes,
+        made: Sequence[tuple[int, int, bytes]],
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        signed = None if checkpoint is None else (checkpoint.size, checkpoint.note)
+        self._store.insert(connection, tip.entry, canonical, made, signed)
+
+    def _last_tip(self, connection: Connection, head: Head) -> _Tip | None:
         """Return the last entry and the tree up to it: those of this ledger's own last append, while they are it."""
-        row = self._store.last_row(connection)
+        row = head.row
         if row is None:
             return None
         tip = self._tip
@@ -350,7 +369,7 @@ class Ledger:
             raise forked(self.name, kept.size, self._seen.checkpoint_file)
         self._is_as_seen = True
 
-    def _key_for(self, connection: Connection, kind: Kind) -> tuple[SigningKey | None, str | None]:
+    def _key_for(self, connection: Connection, head: Head, kind: Kind) -> tuple[SigningKey | None, str | None]:
         """Return the key that a change's entry is to be signed with, or the code of why a result cannot be.
 
         Raises KeyFileError for an intent: with such a key no change is begun.
@@ -358,25 +377,23 @@ class Ledger:
         if kind not in _INTENTS | _OUTCOMES:
             return None, None
         try:
-            return self._key_here(connection), None
+            return self._key_here(connection, head), None
         except KeyFileError as error:
             if kind in _INTENTS:
                 raise
             return None, error.code
 
-    def _key_here(self, connection: Connection) -> SigningKey | None:
+    def _key_here(self, connection: Connection, head: Head) -> SigningKey | None:
         """Return the key in force where this machine has it. Raises KeyFileError."""
-        return self._keys.key_in_force(self._key_id(connection)) if self._keys.has_key() else None
+        return self._keys.key_in_force(self._key_id(connection, head)) if self._keys.has_key() else None
 
-    def _sign(self, connection: Connection, tip: _Tip, key: SigningKey) -> Checkpoint:
+    def _signed(self, connection: Connection, tip: _Tip, key: SigningKey) -> Checkpoint:
         if not self._origin:
             first = tip.entry if tip.entry.seq == 1 else self._believed(self._store.row(connection, 1))
             if first is None:
                 raise self._store.corrupt("its first entry is missing")
             self._origin = origin_of(first.hash)
-        checkpoint = signed_checkpoint(self._origin, tip.entry.seq, tip.tree.root, key)
-        self._store.insert_checkpoint(connection, checkpoint.size, checkpoint.note)
-        return checkpoint
+        return signed_checkpoint(self._origin, tip.entry.seq, tip.tree.root, key)
 
     def _own_key(self, key_id: str | None) -> SigningKey:
         key = self._keys.key_in_force(key_id)
@@ -391,9 +408,9 @@ class Ledger:
             )
         return key
 
-    def _key_id(self, connection: Connection) -> str | None:
+    def _key_id(self, connection: Connection, head: Head) -> str | None:
         """Return the id of the key in force. Another program may have put another there since it was asked last."""
-        seq = self._store.last_key_seq(connection)
+        seq = head.key_seq
         if seq is None:
             return None
         if self._key_in_force is None or self._key_in_force[0] != seq:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, select, text, tuple_
 
@@ -18,6 +18,8 @@ from trimtab.ledger.entry import Entry
 from trimtab.ledger.merkle import GrowingTree, NodeAt, leaf_hash, nodes_of, root
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_ONLY, TREE
 
+Values: TypeAlias = dict[str, Any]
+"""The values of a row, by column."""
 MOVED = "the ledger was moved"
 """What a fenced store says to who would add an entry."""
 _PAGE_ROWS = 500
@@ -26,7 +28,25 @@ _DIGEST_BYTES = 32
 _INSERT_ENTRY, _INSERT_NODE, _INSERT_CHECKPOINT = insert(ENTRIES), insert(TREE), insert(CHECKPOINTS)
 _ENDS = select(select(func.max(ENTRIES.c.seq)).scalar_subquery(), select(func.max(TREE.c.seq)).scalar_subquery())
 # The kind stands in it as in the index's condition: a parameter would keep the index from being used.
-_LAST_KEY = select(func.max(ENTRIES.c.seq)).where(text(KEYS_ONLY))
+_LAST_KEY = select(func.max(ENTRIES.c.seq)).where(text(KEYS_ONLY)).correlate(None).scalar_subquery()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a ledger ends: its last row, and the number of the entry that says which key signs now; None without."""
+
+    row: Row | None
+    key_seq: int | None
+
+
+def insert_each(
+    connection: Connection, entry: Values, nodes: Sequence[Values], checkpoint: tuple[int, str] | None
+) -> None:
+    """Write an entry, the nodes that it completes and a checkpoint, each by a statement of its own."""
+    connection.execute(_INSERT_ENTRY, entry)
+    connection.execute(_INSERT_NODE, nodes)
+    if checkpoint is not None:
+        connection.execute(_INSERT_CHECKPOINT, {"size": checkpoint[0], "note": checkpoint[1]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class Dialect:
 
     `lock` begins the one writing transaction, and waits for another writer's end. `faults` turns what the store says
     into LedgerError. `entries` selects rows, before anything is believed, and `row` makes a Row of one, of bytes.
+    `insert` writes an entry, the nodes that it completes, and the size and note of a checkpoint, None for none.
     `fence` are the statements after which no entry can be added any more, `unfence` is what ends that.
     """
 
@@ -46,6 +67,7 @@ class Dialect:
     corrupt: Callable[[str], Exception]
     fence: tuple[str, ...]
     unfence: str
+    insert: Callable[[Connection, Values, Sequence[Values], tuple[int, str] | None], None] = insert_each
 
 
 class Store:
@@ -54,7 +76,7 @@ class Store:
     def __init__(self, engine: Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect
-        self._last_query = dialect.entries.order_by(ENTRIES.c.seq.desc()).limit(1)
+        self._head_query = dialect.entries.add_columns(_LAST_KEY).order_by(ENTRIES.c.seq.desc()).limit(1)
         self._row_query = dialect.entries.where(ENTRIES.c.seq == bindparam("seq"))
 
     @property
@@ -84,8 +106,18 @@ class Store:
         with self._dialect.faults(), self._engine.connect() as connection:
             yield connection
 
-    def insert(self, connection: Connection, entry: Entry, body: bytes, made: Sequence[tuple[int, int, bytes]]) -> None:
-        """Write the entry, whose canonical body is `body`, and the nodes that it completes, within `writing`."""
+    def insert(
+        self,
+        connection: Connection,
+        entry: Entry,
+        body: bytes,
+        made: Sequence[tuple[int, int, bytes]],
+        checkpoint: tuple[int, str] | None = None,
+    ) -> None:
+        """Write the entry, whose canonical body is `body`, and the nodes that it completes, within `writing`.
+
+        With it the size and the note of a checkpoint, where there is one.
+        """
         values = {
             "seq": entry.seq,
             "at_ns": entry.at_ns,
@@ -95,8 +127,7 @@ class Store:
             "prev_hash": entry.prev_hash,
             "hash": entry.hash,
         }
-        connection.execute(_INSERT_ENTRY, values)
-        connection.execute(_INSERT_NODE, [_tree_values(*each) for each in made])
+        self._dialect.insert(connection, values, [_tree_values(*each) for each in made], checkpoint)
 
     def insert_copied(self, connection: Connection, rows: Sequence[Row], tree: GrowingTree) -> None:
         """Write rows as another store holds them, after those that `tree` has, and their nodes, within `writing`."""
@@ -151,18 +182,15 @@ class Store:
         assert isinstance(digest, bytes)
         return digest
 
-    def last_row(self, connection: Connection) -> Row | None:
-        """Return the row of the highest number, or None when there is none."""
-        return self._one(connection, self._last_query)
+    def head(self, connection: Connection) -> Head:
+        """Return where the ledger ends now."""
+        found = connection.execute(self._head_query).one_or_none()
+        return Head(None, None) if found is None else Head(self._dialect.row(found[:-1]), found[-1])
 
     def row(self, connection: Connection, seq: int) -> Row | None:
         """Return the row of that number, or None."""
-        return self._one(connection, self._row_query, seq=seq)
-
-    def last_key_seq(self, connection: Connection) -> int | None:
-        """Return the number of the entry that says which key signs checkpoints now, or None."""
-        seq = connection.execute(_LAST_KEY).scalar_one()
-        return None if seq is None else int(seq)
+        found = connection.execute(self._row_query, {"seq": seq}).one_or_none()
+        return None if found is None else self._dialect.row(found)
 
     def last_checkpoint(self, connection: Connection) -> tuple[int, str] | None:
         """Return the size and the note of the last checkpoint, or None."""
@@ -226,12 +254,8 @@ class Store:
             yield from (self._dialect.row(row) for row in found)
             after = found[-1][0]
 
-    def _one(self, connection: Connection, query: Select[Any], **values: int) -> Row | None:
-        found = connection.execute(query, values).one_or_none()
-        return None if found is None else self._dialect.row(found)
 
-
-def _tree_values(level: int, position: int, digest: bytes) -> dict[str, object]:
+def _tree_values(level: int, position: int, digest: bytes) -> Values:
     return {"seq": (position + 1) << level, "level": level, "hash": digest}
 
 

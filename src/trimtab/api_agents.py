@@ -65,8 +65,9 @@ def judge(
     from trimtab.paths import ledger_path as default_ledger_path
     from trimtab.validate.validate import validate
 
-    specification = governing(spec_id, ledger_path or default_ledger_path())
-    strategy, facts = asked_strategy(conninfo_for(dsn, None), asked, specification, by)
+    place = ledger_path or default_ledger_path()
+    specification = governing(spec_id, place)
+    strategy, facts = asked_strategy(conninfo_for(dsn, None), asked, specification, by, place)
     if kinds in _KINDS:
         refuse_other_kinds(strategy.changes, *_KINDS[kinds])
     return strategy, compliance_of(validate(strategy, specification, facts))

@@ -99,7 +99,7 @@ def validate_optimization_strategy(
         )
     from trimtab.validate.validate import validate
 
-    return compliance_of(validate(strategy, get_spec(spec_id), _facts(facts, dsn)))
+    return compliance_of(validate(strategy, get_spec(spec_id), _facts(facts, dsn, spec_id)))
 
 
 def validate_index_strategy_compliance(
@@ -142,14 +142,17 @@ def refuse_other_kinds(changes: Sequence[Change], kinds: frozenset[str], what: s
         )
 
 
-def _facts(facts: Facts | None, dsn: str | None) -> Facts:
+def _facts(facts: Facts | None, dsn: str | None, spec_id: str | Path) -> Facts:
     if facts is not None:
         return facts
     if dsn is not None:
         from trimtab.db.dsn import conninfo_for
         from trimtab.lifecycle.judging import facts_of
+        from trimtab.paths import ledger_path
 
-        return facts_of(conninfo_for(dsn, None))
+        # Of what is given as an id or a file nothing ends; a bundle does, and lies where the ledger is.
+        is_bundle = isinstance(spec_id, str) and spec_id.startswith("bundle:")
+        return facts_of(conninfo_for(dsn, None), ledger_path() if is_bundle else None)
     from trimtab.validate.facts import Facts as NoFacts
 
     return NoFacts(

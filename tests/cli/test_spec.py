@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests.validate.catalogue import create, facts, setting, strategy
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
 from trimtab.spec.load import get_spec, load_spec
 from trimtab.spec.moments import text_of
 from trimtab.validate.decision import Decision, record, strategy_to_dict
@@ -134,6 +136,13 @@ def test_a_strategy_is_judged_on_the_facts_of_a_database(tmp_path: Path) -> None
             connection.execute("CREATE TABLE orders (id bigint, status text, total numeric)")
         allowed = told("validate", "strategy.json", dsn, "--record", "why.json", cwd=tmp_path)
         assert allowed["compliant"]
+        assert not (tmp_path / "ledger.db").exists(), "who asks for a verdict makes no ledger"
+        ahead = int(time.time()) + 90 * 86_400
+        with Ledger.open(tmp_path / "ledger.db", clock=lambda: ahead * 10**9) as ledger:
+            ledger.append(Kind.RUN_STARTED, {})
+        told("validate", "strategy.json", dsn, "--record", "later.json", cwd=tmp_path)
+    latest = [json.loads((tmp_path / name).read_text())["facts"]["latest_unix"] for name in ("why.json", "later.json")]
+    assert latest == [None, ahead], "by the ledger's last entry, too, waivers and bundles end"
     again = told("validate", "why.json", cwd=tmp_path)
     assert again["replayed"]
     assert again["spec_digest"] == allowed["spec_digest"]

@@ -242,9 +242,10 @@ def _decision(asked: Judged, document: dict[str, object]) -> Decision:
 
     strategy = strategy_from_dict(document)
     config = load(asked.config)
-    specification = governing(asked.spec or config.defaults.spec, ledger_of(config))
+    ledger_path = ledger_of(config)
+    specification = governing(asked.spec or config.defaults.spec, ledger_path)
     source = source_of(asked.dsn, asked.database, config)
-    return Decision(strategy, specification, facts_of(conninfo_for(source, None)))
+    return Decision(strategy, specification, facts_of(conninfo_for(source, None), ledger_path))
 
 
 def _located(reference: str) -> str | Path:

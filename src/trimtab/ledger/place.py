@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from trimtab.durable import sync_directory, write_durably
+from trimtab.durable import read_plain_file, sync_directory, write_durably
 from trimtab.errors import LedgerError
 from trimtab.ledger.faults import ledger_faults
 from trimtab.ledger.redaction import holds_password
@@ -31,7 +31,7 @@ def server_of(path: Path) -> str | None:
     Raises LedgerError `ledger.store` when the file cannot be read: writing elsewhere would make a second ledger.
     """
     try:
-        raw = store_file(path).read_bytes()[:_MOST_BYTES]
+        raw = read_plain_file(store_file(path), _MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -44,6 +44,11 @@ def server_of(path: Path) -> str | None:
     if not isinstance(conninfo, str):
         raise _unreadable(path, "it is not as it was written")
     return conninfo
+
+
+def is_there(path: Path) -> bool:
+    """Return True when this machine has a ledger, wherever it is kept. Raises LedgerError `ledger.store`."""
+    return path.exists() or server_of(path) is not None
 
 
 def name_server(path: Path, conninfo: str | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,3 +28,23 @@ def own_places(prefix: str) -> Iterator[None]:
         patch.setenv("TRIMTAB_RUN_DIR", str(path))
         yield
     shutil.rmtree(path)
+
+
+@contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """Let nobody write below the directory, nor root: who is root mounts it to be read, rights stop everybody else."""
+    if os.geteuid() != 0:
+        directory.chmod(0o555)
+    else:
+        place = str(directory)
+        bound = subprocess.run(["mount", "--bind", place, place], capture_output=True, text=True, check=False)
+        if bound.returncode != 0:
+            pytest.skip(f"root may not mount here, and rights do not stop root: {bound.stderr.strip()}")
+        subprocess.run(["mount", "-o", "remount,ro,bind", place], check=True)
+    try:
+        yield
+    finally:
+        if os.geteuid() != 0:
+            directory.chmod(0o755)
+        else:
+            subprocess.run(["umount", "--lazy", str(directory)], check=True)

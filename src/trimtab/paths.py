@@ -15,8 +15,12 @@ from trimtab.errors import ConfigError, UsageError
 LEDGER_NAME = "ledger.db"
 
 
-def state_directory(configured: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+def state_directory(
+    configured: Path | None = None, environ: Mapping[str, str] = os.environ, *, is_written: bool = True
+) -> Path:
     """Return the state directory, created with mode 0700 when it was not there.
+
+    Who only reads what is there (`is_written` is False) needs no right to write there.
 
     It is `$TRIMTAB_STATE`, else `configured` (trimtab.toml), else `$XDG_STATE_HOME/trimtab`, else
     `~/.local/state/trimtab` (XDG Base Directory Specification: a relative `$XDG_STATE_HOME` does not count). Raises
@@ -30,16 +34,19 @@ def state_directory(configured: Path | None = None, environ: Mapping[str, str] =
         raise _refused(path, "it is not a directory", "state.unusable") from None
     except OSError as error:
         raise _refused(path, error.strerror or type(error).__name__, "state.unusable") from None
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise _refused(path, "this user may not write there", "state.unusable")
+    wanted, told = (os.W_OK, "write") if is_written else (0, "read")
+    if not os.access(path, os.R_OK | os.X_OK | wanted, effective_ids=os.access in os.supports_effective_ids):
+        raise _refused(path, f"this user may not {told} there", "state.unusable")
     if mode & stat.S_IWOTH:
         raise _refused(path, "every user may write there, so its ledger would prove nothing", "state.shared")
     return path
 
 
-def ledger_path(configured: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+def ledger_path(
+    configured: Path | None = None, environ: Mapping[str, str] = os.environ, *, is_written: bool = True
+) -> Path:
     """Return the path of the ledger in the state directory, which is created. Raises ConfigError as above."""
-    return state_directory(configured, environ) / LEDGER_NAME
+    return state_directory(configured, environ, is_written=is_written) / LEDGER_NAME
 
 
 def approver_key_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:

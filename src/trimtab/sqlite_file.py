@@ -5,6 +5,7 @@ What is in a file, how durable a commit is, and what a fault means, is for the s
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -25,6 +26,20 @@ def file_engine(path: Path, pragmas: Sequence[str]) -> Engine:
     return create_engine(
         "sqlite+pysqlite://", creator=partial(_connect, path, pragmas), poolclass=QueuePool, hide_parameters=True
     )
+
+
+def lies_still(path: Path) -> bool:
+    """Return True when SQLite can make nothing beside the file, and nothing waits in its log.
+
+    So it is on a disk that is mounted to be read. To read what is written by way of a log, SQLite needs one, and makes
+    it; here it cannot. It can read the file as one that does not change, and that is so as long as nobody writes to it
+    from where the disk can be written.
+    """
+    try:
+        is_logged = path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except FileNotFoundError:
+        is_logged = False
+    return not is_logged and not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def begin_writing(connection: Connection) -> None:
@@ -66,7 +81,7 @@ def primary_code(fault: BaseException | None) -> int:
 
 def _connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
     # isolation_level None: the driver begins nothing by itself. mode=rw: SQLite creates nothing by itself.
-    uri = f"{path.absolute().as_uri()}?mode=rw"
+    uri = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if lies_still(path) else 'mode=rw'}"
     connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     try:
         for each in (*pragmas, "trusted_schema = OFF"):

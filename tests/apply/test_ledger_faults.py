@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 
+from tests.places import read_only
 from trimtab.errors import KeyFileError, LedgerError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -69,6 +70,17 @@ def test_on_a_full_disk_no_change_is_made(shop: Shop) -> None:
     with full_disk(), pytest.raises(LedgerError) as refused:
         enforcer.apply(strategy(CREATE_INDEX))
     assert refused.value.code == "ledger.unwritable"
+    assert (shop.picture(), shop.kinds()) == (before, ["run_started"])
+
+
+def test_on_a_disk_that_can_only_be_read_no_change_is_made(shop: Shop) -> None:
+    before = shop.picture()
+    with Ledger.open(shop.ledger_path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+    with read_only(shop.ledger_path.parent), closing(Ledger.open(shop.ledger_path)) as ledger:
+        with pytest.raises(LedgerError) as refused:
+            shop.enforcer(ledger=ledger).apply(strategy(CREATE_INDEX))
+        assert refused.value.code == "ledger.unwritable"
     assert (shop.picture(), shop.kinds()) == (before, ["run_started"])
 
 

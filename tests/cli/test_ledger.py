@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ledger.written import change_a_database
+from tests.places import read_only
+from trimtab.errors import LedgerError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 
@@ -200,6 +203,61 @@ def test_bad_input_has_a_code_and_no_traceback(kept: Program, arguments: tuple[s
     assert ended.reason == reason
     assert "Traceback" not in ended.stderr
     assert kept.succeed("ledger", "verify", "--json").document["verified"] is True
+
+
+@pytest.mark.parametrize("given", ["pipe", "/dev/zero", "huge"])
+def test_what_is_named_as_a_file_and_is_none_is_refused_and_not_waited_for(kept: Program, given: str) -> None:
+    os.mkfifo(kept.directory / "pipe", 0o600)
+    with (kept.directory / "huge").open("wb") as file:
+        file.truncate(1 << 36)
+    for arguments, reason in (
+        (("ledger", "verify", given), "ledger.corrupt" if given == "huge" else "ledger.file"),
+        (("ledger", "verify", "--key", given), "key.damaged" if given == "huge" else "key.unusable"),
+        (("ledger", "verify", "--checkpoint", given), "usage.checkpoint"),
+        (("ledger", "prove", "--since", given), "usage.checkpoint"),
+        (("approve", "--from", given, "--out", "signed.json"), "approval.unreadable"),
+        (("approve", "--add", given), "approval.unreadable"),
+        (("anchor", "verify", given), "anchor.flawed" if given == "huge" else "anchor.unreadable"),
+        (("security", "diff", given, given), "security.flawed"),
+        (("spec", "trust", "ann", given), "key.damaged" if given == "huge" else "key.unusable"),
+    ):
+        ended = kept.run(*arguments)
+        assert (ended.reason, "Traceback" in ended.stderr) == (reason, False), (arguments, ended.stderr)
+
+
+@pytest.mark.parametrize("is_in_use", [False, True])
+def test_on_a_disk_that_can_only_be_read_all_that_reads_works_and_nothing_is_written(
+    kept: Program, is_in_use: bool
+) -> None:
+    """In use: another process, on whose side the disk can be written, has entries in SQLite's log."""
+
+    def told(*arguments: str) -> dict[str, Any]:
+        return kept.succeed(*arguments, "--json").document
+
+    reading = (("status",), ("history",), ("approvals",), ("ledger", "verify"))
+    with ExitStack() as stack:
+        if is_in_use:
+            writer = stack.enter_context(Ledger.open(kept.ledger_path))
+            writer.append(Kind.RUN_STARTED, {}, run_id="r-1")
+        before = {arguments: told(*arguments) for arguments in reading}
+        stack.enter_context(read_only(kept.ledger_path.parent))
+        left = sorted(kept.ledger_path.parent.iterdir())
+        assert {arguments: told(*arguments) for arguments in reading} == before
+        assert told("show", "r-1")["entries"]
+        assert before["status",]["ledger"]["entries"] == 7 + is_in_use
+        kept.succeed("ledger", "export", "--out", "all.jsonl")
+        assert elsewhere(kept, "ledger", "verify", "all.jsonl", "--key", "ledger.pub").code == 0
+        for arguments in (("freeze",), ("ledger", "key", "--rotate"), ("ledger", "checkpoint")):
+            refused = kept.run(*arguments)
+            assert (refused.code, refused.reason) == (2, "state.unusable")
+        with pytest.raises(LedgerError) as unwritable, Ledger.open(kept.ledger_path) as ledger:
+            ledger.append(Kind.RUN_STARTED, {})
+        assert unwritable.value.code == "ledger.unwritable"
+        assert sorted(kept.ledger_path.parent.iterdir()) == left
+        if is_in_use:
+            writer.append(Kind.RUN_FINISHED, {}, run_id="r-1")
+            assert told("status")["ledger"]["entries"] == 9
+    assert told("ledger", "verify")["verified"]
 
 
 @pytest.mark.server

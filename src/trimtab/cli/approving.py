@@ -42,7 +42,7 @@ def approvals(name: str | None, *, config: Path | None, as_json: bool) -> None:
     """List what waits, or tell all of one."""
     from trimtab.lifecycle.approving import find, request_document, waiting
 
-    ledger_path = ledger_of(load(config))
+    ledger_path = ledger_of(load(config), is_written=False)
     if name is not None:
         found = find(ledger_path, name)
         if as_json:

@@ -266,11 +266,14 @@ def objectives_of(given: str | None, otherwise: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in names))
 
 
-def ledger_of(config: Config) -> Path:
-    """Return the path of the ledger; a server that trimtab.toml names for it is told there. Raises LedgerError."""
+def ledger_of(config: Config, *, is_written: bool = True) -> Path:
+    """Return the path of the ledger; a server that trimtab.toml names for it is told there.
+
+    Where nothing is written (`is_written` is False) a disk that can only be read will do. Raises ConfigError too.
+    """
     from trimtab.paths import ledger_path
 
-    path = ledger_path(config.defaults.state)
+    path = ledger_path(config.defaults.state, is_written=is_written)
     if config.ledger_store is not None:
         from trimtab.db.dsn import conninfo_for
         from trimtab.ledger.place import use_server

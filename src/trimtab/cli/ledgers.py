@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
 from trimtab.cli.text import tell
+from trimtab.durable import read_plain_file
 from trimtab.errors import ConfigError, LedgerError, UsageError
 from trimtab.ledger.chain import BrokenRowError
 from trimtab.ledger.checkpoint import Checkpoint, read_checkpoint
@@ -40,7 +41,7 @@ def verify(
     if file is not None:
         verdict = verified_file(file, known, kept, _state_if_any(config), time.time_ns())
     else:
-        with _ledger(config) as ledger:
+        with _ledger(config, is_written=False) as ledger:
             verdict = Verdict.of_ledger(ledger.verify(known, kept), ledger.name)
     if as_json:
         print_json(verdict.document())
@@ -79,7 +80,7 @@ def prove(seq: int | None, *, since: Path | None, out: Path | None, config: Path
 
 def export(*, change: str | None, out: Path | None, config: Path | None, as_json: bool) -> None:
     """Write the ledger as JSON lines, or the statement of one change."""
-    with _ledger(config) as ledger:
+    with _ledger(config, is_written=change is not None) as ledger:
         if change is not None:
             lines = [json.dumps(_statement(ledger, change), indent=2).encode() + b"\n"]
             told: dict[str, object] = {"entries": None, "change": change}
@@ -166,14 +167,14 @@ def migrate(to: str, *, config: Path | None, as_json: bool) -> None:
     stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _ledger(config: Path | None) -> Ledger:
-    return Ledger.open(ledger_of(load(config)))
+def _ledger(config: Path | None, *, is_written: bool = True) -> Ledger:
+    return Ledger.open(ledger_of(load(config), is_written=is_written))
 
 
 def _state_if_any(config: Path | None) -> Path | None:
     """Return the directory of what was seen before; None where there can be none: a file is verified all the same."""
     try:
-        return ledger_of(load(config)).parent
+        return ledger_of(load(config), is_written=False).parent
     except ConfigError as error:
         if not error.code.startswith("state."):
             raise
@@ -182,8 +183,7 @@ def _state_if_any(config: Path | None) -> Path | None:
 
 def _checkpoint(path: Path) -> Checkpoint:
     try:
-        with path.open("rb") as file:
-            return read_checkpoint(file.read(MOST_BYTES + 1).decode())
+        return read_checkpoint(read_plain_file(path, MOST_BYTES + 1).decode())
     except OSError as error:
         found = str(error.strerror)
     except (UnicodeDecodeError, NoteFlawError):

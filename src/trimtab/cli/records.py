@@ -108,7 +108,7 @@ def _windows(config: Path | None) -> dict[str, object]:
     loaded = load(config)
     reference = loaded.defaults.spec
     try:
-        specification = named(reference, ledger_of(loaded))
+        specification = named(reference, ledger_of(loaded, is_written=False))
     except SpecError as error:
         return {"spec_id": reference, "is_always": False, "next": [], "error": error.code}
     windows = specification.windows.open_windows
@@ -214,7 +214,7 @@ def _refused_by(entry: Entry) -> list[str]:
 
 
 def _ledger(config: Path | None) -> Ledger:
-    return Ledger.open(ledger_of(load(config)))
+    return Ledger.open(ledger_of(load(config), is_written=False))
 
 
 def _life_heading(life: StrategyLife) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from trimtab.history.reading import History
 
 LEAST_REFRESH, LONGEST_REFRESH = 0.2, 60.0
+_WITHOUT_SCREENS = frozenset({"", "dumb", "unknown"})
+_LEAST_COLOURS = 8
 _ONCE_SECONDS = 11.0
 """Two rounds of statements, and what ran between them."""
 
@@ -40,7 +43,10 @@ class Asked:
 
 
 def monitor(asked: Asked, *, as_json: bool) -> int:
-    """Show the fleet until the end. Without a terminal it is looked at once, and told in plain text."""
+    """Show the fleet until the end. Without a terminal it is looked at once, and told in plain text.
+
+    A terminal that only writes on is told plain text again and again.
+    """
     refresh = parse_duration(asked.refresh)
     if not LEAST_REFRESH <= refresh <= LONGEST_REFRESH:
         raise UsageError(
@@ -51,7 +57,7 @@ def monitor(asked: Asked, *, as_json: bool) -> int:
     loaded = load(asked.config)
     looking = _looking(asked, loaded, refresh)
     is_terminal = sys.stdout.isatty() and sys.stdin.isatty()
-    if asked.is_plain or as_json or asked.is_once or not is_terminal:
+    if asked.is_plain or as_json or asked.is_once or not is_terminal or not _takes_screens():
         is_once = asked.is_once or (not is_terminal and asked.seconds is None and not asked.is_plain and not as_json)
         return _told(looking, is_once=is_once, as_json=as_json, seconds=asked.seconds)
     return _shown(looking, loaded)
@@ -121,6 +127,8 @@ def _shown(looking: Looking, loaded: Config) -> int:
     from trimtab.cli.monitor.app import MonitorApp
     from trimtab.cli.monitor.operating import Operating
 
+    if not _has_colours():
+        os.environ["NO_COLOR"] = "1"
     operating = Operating(operators_of(loaded), loaded.defaults.spec, ledger_of(loaded))
     MonitorApp(looking, operating, has_plain_bars=not _takes_bars()).run()
     if looking.collecting.fault is not None:
@@ -152,6 +160,22 @@ def _told(looking: Looking, *, is_once: bool, as_json: bool, seconds: float | No
                 return 0
     finally:
         looking.close()
+
+
+def _takes_screens() -> bool:
+    """Return whether text can be placed anywhere on the terminal, as far as it is known."""
+    return os.environ.get("TERM", "") not in _WITHOUT_SCREENS
+
+
+def _has_colours() -> bool:
+    """Return whether the terminal has colours, by the system's description of it; one that it lacks is taken to."""
+    import curses
+
+    try:
+        curses.setupterm()
+    except curses.error:
+        return True
+    return curses.tigetnum("colors") >= _LEAST_COLOURS
 
 
 def _takes_bars() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from textual.app import App
@@ -37,6 +38,8 @@ class MonitorApp(App[None]):
     #help { width: 76; height: auto; padding: 1 2; border: solid; }
     #confirm { width: 78; height: auto; padding: 1 2; border: solid; }
     HelpScreen, ConfirmScreen { align: center middle; }
+    Rows:nocolor > .datatable--cursor { text-style: reverse; }
+    Rows:nocolor > .datatable--header { text-style: bold underline; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
@@ -48,7 +51,8 @@ class MonitorApp(App[None]):
     ]
 
     def __init__(self, looking: Looking, operating: Operating, *, has_plain_bars: bool = False) -> None:
-        super().__init__()
+        # A terminal without colours gets no greys either: those are colours to it, or nonsense.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.looking = looking
         self.operating = operating
         self.has_plain_bars = has_plain_bars

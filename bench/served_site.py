@@ -22,6 +22,8 @@ def served(options: SiteOptions) -> Iterator[int]:
         server = uvicorn.Server(uvicorn.Config(web_app(options), log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
+        while not server.started and thread.is_alive():  # as `trimtab serve` says so
+            thread.join(0.01)
         try:
             yield int(listener.getsockname()[1])
         finally:

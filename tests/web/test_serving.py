@@ -9,13 +9,20 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from trimtab.cli.serving import ServeOptions, serve, user
 from trimtab.errors import UsageError
+from trimtab.history.reading import History
+from trimtab.web.app import web_app
+from trimtab.web.rendering import environment
 from trimtab.web.users import Role, UserFile
+
+from .conftest import HOST, Place
 
 
 @pytest.fixture
@@ -64,6 +71,20 @@ def test_users_are_made_listed_and_removed(
         with pytest.raises(UsageError) as refused:
             user(name, role=role, removes=False, lists=lists, config=None, as_json=False)
         assert refused.value.code == "web.user"
+
+
+def test_what_every_page_needs_is_there_before_the_first_is_asked_for(place: Place) -> None:
+    opened: list[int] = []
+
+    def open_history() -> History:
+        opened.append(len(environment().cache or ()))
+        return place.options.open_history()
+
+    options = replace(place.options, open_history=open_history)
+    with TestClient(web_app(options), base_url=f"http://{HOST}") as client:
+        assert opened == [len(environment().list_templates())]
+        assert client.get("/").status_code == 200
+        assert len(opened) == 1
 
 
 def test_the_program_serves_until_it_is_ended(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Without names it can be reached from this machine alone. Beyond it there must be
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,14 +65,24 @@ def serve(asked: ServeOptions, *, as_json: bool) -> int:
         is_local=not names,
         is_secure=asked.is_behind_tls,
     )
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                announce()
+
     with listening(asked.host, asked.port, code="web.port") as listener:
         port = int(listener.getsockname()[1])
         address = f"http://{'[::1]' if ':' in asked.host else asked.host}:{port}/"
-        if as_json:
-            print_json({"schema": "trimtab.serve/v1", "address": address, "port": port, "names": list(names)})
-            sys.stdout.flush()
-        else:
-            say(f"trimtab serves {address} until Ctrl-C" + (f", as {', '.join(names)}" if names else ""))
+
+        def announce() -> None:
+            if as_json:
+                print_json({"schema": "trimtab.serve/v1", "address": address, "port": port, "names": list(names)})
+                sys.stdout.flush()
+            else:
+                say(f"trimtab serves {address} until Ctrl-C" + (f", as {', '.join(names)}" if names else ""))
+
         config = uvicorn.Config(
             web_app(options),
             log_level="warning",
@@ -82,7 +93,7 @@ def serve(asked: ServeOptions, *, as_json: bool) -> int:
             timeout_graceful_shutdown=_LONGEST_SHUTDOWN_SECONDS,
             h11_max_incomplete_event_size=32 * 1024,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     return 0
 
 

@@ -49,6 +49,8 @@ from trimtab.web.users import Role
 STATIC = Path(__file__).with_name("static")
 _BURST, _PER_SECOND = 120, 20
 _MOST_FIELDS = 20
+_WARM_SECONDS = 5.0
+"""So long it waits at the start for what the first page needs; a very long ledger is read on while it serves."""
 _NOT_FOUND = frozenset(
     {"show.unknown", "ledger.unknown", "anchor.unknown", "approval.unknown", "web.not_found", "history.no_server"}
     | {"history.no_query", "history.no_metric", "backend.unknown"}
@@ -106,7 +108,7 @@ PAGES = (
 
 
 def web_app(options: SiteOptions) -> Starlette:
-    """Return the application for what the options name; it opens the history when it is first asked for."""
+    """Return the application for what the options name; it opens all of it when it starts."""
     site = Site(options)
     access = Access(site)
     scheme = "https" if options.is_secure else "http"
@@ -114,7 +116,9 @@ def web_app(options: SiteOptions) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        threading.Thread(target=site.warm, name="trimtab-web-warm", daemon=True).start()
+        warming = threading.Thread(target=site.warm, name="trimtab-web-warm", daemon=True)
+        warming.start()
+        await run_in_threadpool(warming.join, _WARM_SECONDS)
         yield
         site.close()
 

@@ -44,6 +44,12 @@ def environment() -> Environment:
     return made
 
 
+def compile_templates() -> None:
+    """Compile all of them, once."""
+    for name in environment().list_templates():
+        environment().get_template(name)
+
+
 def render(template: str, **values: object) -> str:
     """Return the page."""
     return environment().get_template(template).render(**values)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from trimtab import api
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.web.limits import RateLimit
+from trimtab.web.rendering import compile_templates
 from trimtab.web.sessions import Sessions
 from trimtab.web.users import UserFile
 
@@ -73,9 +74,12 @@ class Site:
         return self._viewer.view()
 
     def warm(self) -> None:
-        """Read the ledger, so that the first page needs not; what cannot be read is told by the page that needs it."""
+        """Read what every page needs, so that the first needs not; what cannot be read is told by who needs it."""
+        compile_templates()
         with suppress(TrimtabError):
-            _ = self.ledger().cards
+            _ = self.ledger().cards, self.ledger().waiting
+        with suppress(TrimtabError):
+            self.history.fleet()
 
     @property
     def history(self) -> History:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import signal
+import ssl
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
 from tests.cli.conftest import (  # noqa: F401 - fixtures
@@ -62,6 +68,32 @@ class Place:
             command=sys.executable, args=arguments, env=self.environ(), cwd=str(self.program.directory)
         )
 
+    @contextmanager
+    def http(self, *options: str) -> Iterator[str]:
+        """A server over HTTP, until a signal ends it; its address."""
+        command = [sys.executable, "-c", ENTRY, "mcp", "--http", "--port", "0", "--config", str(self.config), *options]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=self.environ(), stderr=pipe, stdout=pipe, text=True) as process:
+            try:
+                assert process.stderr is not None
+                yield process.stderr.readline().split()[-1]
+            finally:
+                process.send_signal(signal.SIGTERM)
+                stdout, _ = process.communicate(timeout=60)
+                assert (process.returncode, stdout) == (143, "")
+
+    def tokens(self, *agents: str) -> dict[str, str]:
+        """Give each of these agents a token; returns them, and `token_file` is where the server reads them."""
+        found = {name: hashlib.sha256(name.encode()).hexdigest() for name in agents}
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text("".join(f"{name} {token}\n" for name, token in found.items()))
+        return found
+
+    @property
+    def token_file(self) -> Path:
+        """Where the tokens are."""
+        return self.config.with_name("tokens")
+
     @asynccontextmanager
     async def connected(self, *options: str, mode: str = "auto", **given: Any) -> AsyncIterator[Client]:
         """A client of a server of its own, over stdio."""
@@ -77,6 +109,20 @@ class Place:
         agents = agents_server(desk if bounds is None else replace(desk, bounds=bounds))
         async with Client(agents.server, mode=mode, **given) as client:
             yield client
+
+
+@asynccontextmanager
+async def over_http(
+    address: str, token: str, mode: str, trusting: ssl.SSLContext | None = None
+) -> AsyncIterator[Client]:
+    """A client of a server over HTTP, with its token; over TLS it trusts who `trusting` does."""
+    headers = {"Authorization": f"Bearer {token}"}
+    verify = True if trusting is None else trusting
+    async with (
+        httpx2.AsyncClient(headers=headers, verify=verify, timeout=httpx2.Timeout(30, read=300)) as http,
+        Client(streamable_http_client(address, http_client=http), mode=mode) as client,
+    ):
+        yield client
 
 
 @pytest.fixture

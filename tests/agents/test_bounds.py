@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from trimtab.errors import HeldError, UsageError
 from trimtab.mcp.bounds import Bounds, Flood, refuse_large
+from trimtab.mcp.caller import Caller, calling
 from trimtab.mcp.paging import offset_of, page
 
 
@@ -70,6 +71,25 @@ def test_calls_and_long_runs_are_counted_while_they_run() -> None:
         with pytest.raises(HeldError, match="long runs"), flood.job():
             pass
     with flood.call(), flood.job():
+        pass
+
+
+def test_each_client_has_its_share_and_one_that_takes_it_all_leaves_some_to_others() -> None:
+    flood = Flood(Bounds(calls=2, all_calls=3, jobs=1, all_jobs=2, burst=3, calls_per_second=1.0), lambda: 0.0)
+    with calling(Caller("loud")):
+        with flood.call(), flood.call(), flood.job():
+            with pytest.raises(HeldError, match="of yours") as refusal, flood.call():
+                pass
+            assert refusal.value.code == "mcp.busy"
+            with calling(Caller("quiet")), flood.call(), flood.job():
+                with pytest.raises(HeldError, match="all clients"), calling(Caller("third")), flood.call():
+                    pass
+                with pytest.raises(HeldError, match="all clients"), calling(Caller("third")), flood.job():
+                    pass
+        with pytest.raises(HeldError) as refusal, flood.call():
+            pass
+        assert refusal.value.code == "mcp.rate"
+    with calling(Caller("quiet")), flood.call():
         pass
 
 

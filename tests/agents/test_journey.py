@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from mcp.client import Client
 
+from tests.tls_proxy import tls_proxy
 from trimtab.ledger.entry import Kind
 
-from .conftest import ANN, Place, told
+from .conftest import ANN, Place, over_http, told
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.anyio]
 
@@ -16,14 +20,44 @@ INDEX = {"kind": "create_index", "table": "orders", "keys": [{"column": "custome
 PROPOSAL = {"database": "shop", "workload": "current", "changes": [INDEX]}
 
 
-async def test_what_an_agent_proposes_is_applied_by_people_alone(place: Place) -> None:
+@asynccontextmanager
+async def _planner(place: Place, way: str, mode: str) -> AsyncIterator[Client]:
+    """The agent called planner: the only one of a server over stdio, or by its token one of a server over HTTP.
+
+    https is a proxy that speaks TLS before it.
+    """
+    if way == "stdio":
+        async with place.connected("--agent", "planner", mode=mode) as client:
+            yield client
+        return
+    tokens = place.tokens("planner", "other")
+    with place.http("--token-file", str(place.token_file)) as address:
+        if way == "http":
+            async with over_http(address, tokens["planner"], mode) as client:
+                yield client
+            return
+        with tls_proxy(int(address.split(":")[2].split("/")[0]), place.config.parent) as proxy:
+            async with over_http(
+                f"https://localhost:{proxy.port}/mcp", tokens["planner"], mode, proxy.trusting
+            ) as client:
+                yield client
+
+
+@pytest.mark.parametrize(
+    ("way", "mode", "version"),
+    [("stdio", "auto", "2026-07-28"), ("http", "legacy", "2025-11-25"), ("https", "auto", "2026-07-28")],
+)
+async def test_what_an_agent_proposes_is_applied_by_people_alone(
+    place: Place, way: str, mode: str, version: str
+) -> None:
     market, program, before = place.market, place.program, place.market.definitions()
     heard: list[str] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message or "")
 
-    async with place.connected("--agent", "planner", mode="legacy") as client:
+    async with _planner(place, way, mode) as client:
+        assert client.protocol_version == version
         proposed = told(await client.call_tool("change_propose", PROPOSAL, progress_callback=hear))
         name = proposed["strategy"]["strategy_id"]
         assert (proposed["strategy"]["outcome"], proposed["is_waiting"], proposed["needed"]) == ("proven", True, 1)

@@ -6,10 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +15,26 @@ import httpx
 import pytest
 from mcp.client import Client
 
-from tests.cli.program import ENTRY
 from trimtab.embedded.processes import processes_in
 from trimtab.errors import UsageError
 from trimtab.ledger.ledger import Ledger
-from trimtab.mcp.http import Door, read_token, refuse_open_door
+from trimtab.mcp.clients import MOST_SESSIONS
+from trimtab.mcp.http import Door, read_tokens, refuse_open_door
 from trimtab.mcp.stdio import MOST_BYTES, lines_of
 
-from .conftest import Place, refused, told
+from .conftest import Place, over_http, refused, told
 
 pytestmark = [pytest.mark.server, pytest.mark.anyio]
 
 RUN = {"database": "shop", "workload": "current"}
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}
+HELLO_CALL = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-
-
-@contextmanager
-def _http(place: Place, *options: str) -> Iterator[str]:
-    """A server over HTTP; its address."""
-    command = [sys.executable, "-c", ENTRY, "mcp", "--http", "--port", "0", "--config", str(place.config), *options]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=place.environ(), stderr=pipe, stdout=pipe, text=True) as process:
-        try:
-            assert process.stderr is not None
-            yield process.stderr.readline().split()[-1]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            stdout, _ = process.communicate(timeout=60)
-            assert (process.returncode, stdout) == (143, "")
 
 
 async def test_two_agents_are_served_at_once_and_share_one_long_run_a_database(place: Place) -> None:
     before = place.market.definitions()
-    with _http(place) as address:
+    with place.http() as address:
         answers: dict[str, Any] = {}
 
         async def work(mode: str) -> None:
@@ -76,7 +59,7 @@ async def test_with_a_token_nobody_else_is_answered(place: Place, tmp_path: Path
     token = tmp_path / "token"
     token.write_text("0123456789abcdef" * 2 + "\n")
     token.chmod(0o600)
-    with _http(place, "--token-file", str(token), "--name", "trimtab.example") as address:
+    with place.http("--token-file", str(token), "--name", "trimtab.example") as address:
         assert _status(address, JSON) == 401
         assert _status(address, {**JSON, "Authorization": "Bearer " + "0" * 32}) == 401
         known = {**JSON, "Authorization": f"Bearer {token.read_text().strip()}"}
@@ -86,8 +69,48 @@ async def test_with_a_token_nobody_else_is_answered(place: Place, tmp_path: Path
 
 
 def _status(address: str, headers: dict[str, str], body: str | None = None) -> int:
-    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}
-    return httpx.post(address, content=body or json.dumps(hello), headers=headers, timeout=30).status_code
+    return httpx.post(address, content=body or json.dumps(HELLO_CALL), headers=headers, timeout=30).status_code
+
+
+async def test_a_client_that_floods_is_refused_and_takes_nothing_from_another(place: Place) -> None:
+    tokens = place.tokens("loud", "quiet")
+    with place.http("--token-file", str(place.token_file)) as address:
+        known = {**JSON, "Authorization": f"Bearer {tokens['loud']}"}
+        async with (
+            over_http(address, tokens["loud"], "auto") as loud,
+            over_http(address, tokens["quiet"], "auto") as quiet,
+        ):
+            ends: list[str] = []
+
+            async def ask() -> None:
+                for _ in range(13):
+                    result = await loud.call_tool("fleet_list")
+                    ends.append(refused(result) if result.is_error else "answered")
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(12):
+                    tasks.start_soon(ask)
+                for _ in range(20):
+                    assert told(await quiet.call_tool("fleet_list"))
+            assert set(ends) > {"answered"}
+            assert set(ends) <= {"answered", "mcp.rate", "mcp.busy"}
+            with httpx.Client(headers=known, timeout=30) as http:
+                statuses = [http.post(address, json=HELLO_CALL).status_code for _ in range(MOST_SESSIONS)]
+            assert statuses == [200] * (MOST_SESSIONS // 2) + [503] * (MOST_SESSIONS // 2)
+            assert told(await quiet.call_tool("fleet_list"))
+        async with over_http(address, tokens["quiet"], "legacy") as quiet:
+            assert told(await quiet.call_tool("fleet_list"))
+
+
+async def test_a_session_is_used_by_the_client_that_began_it_alone(place: Place) -> None:
+    tokens = place.tokens("one", "other")
+    with place.http("--token-file", str(place.token_file)) as address:
+        one, other = ({**JSON, "Authorization": f"Bearer {token}"} for token in tokens.values())
+        begun = httpx.post(address, json=HELLO_CALL, headers=one, timeout=30)
+        session = {"mcp-session-id": begun.headers["mcp-session-id"]}
+        for headers, status in ((other, 404), (one, 202)):
+            told_of = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            assert httpx.post(address, json=told_of, headers=headers | session, timeout=30).status_code == status
 
 
 async def test_a_cancelled_run_ends_and_the_server_goes_on(place: Place) -> None:
@@ -157,16 +180,23 @@ def test_beyond_loopback_a_token_is_needed_and_its_file_is_its_owners_alone(tmp_
         with pytest.raises(UsageError) as refusal:
             refuse_open_door(Door(host))
         assert refusal.value.code == "mcp.open_door"
-        refuse_open_door(Door(host, token="t" * 32))
+        refuse_open_door(Door(host, tokens={"t" * 32: ""}))
     file = tmp_path / "token"
-    for text, mode in (("short", 0o600), ("t" * 32, 0o644), ("two words " * 9, 0o600), ("\u00e9" * 40, 0o600)):
+    one, other = "t" * 32, "u" * 32
+    twice = (f"a {one}\na {other}", f"a {one}\nb {one}", f"a {one}\n{other}", f"{one}\n{other}", f"a/b {one}")
+    refused_texts = ("short", "two words " * 9, "\u00e9" * 40, "", f"a {one}\n" * 9_000, *twice)
+    for text, mode in ((one, 0o644), *((text, 0o600) for text in refused_texts)):
         file.write_text(text)
         file.chmod(mode)
         with pytest.raises(UsageError) as refusal:
-            read_token(file)
+            read_tokens(file)
         assert refusal.value.code == "mcp.token"
     with pytest.raises(UsageError):
-        read_token(tmp_path / "nothing")
+        read_tokens(tmp_path / "nothing")
+    file.chmod(0o600)
+    for text, tokens in ((f"{one}\n", {one: ""}), (f"a {one}\n\nb-1  {other}\n", {one: "a", other: "b-1"})):
+        file.write_text(text)
+        assert read_tokens(file) == tokens
 
 
 async def test_a_line_that_is_too_long_is_not_held_and_the_next_one_is_read(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from trimtab.ledger.entry import Kind
@@ -30,7 +32,7 @@ class _Browser:
 
 def _heard(line: Live, looks: int) -> list[bytes]:
     async def listen() -> list[bytes]:
-        return [event async for event in line._events(_Browser(looks))]  # type: ignore[arg-type]  # its end is all it asks
+        return [event async for event in line._events(_Browser(looks), "")]  # type: ignore[arg-type]  # its end is all it asks
 
     return anyio.run(listen)
 
@@ -45,7 +47,7 @@ def test_what_is_new_is_told_once_and_by_its_part(place: Place) -> None:
             ledger.append(Kind.RUN_FINISHED, {}, run_id="r-2")
 
     async def listen() -> list[bytes]:
-        return [event async for event in line._events(_Browser(6))]  # type: ignore[arg-type]
+        return [event async for event in line._events(_Browser(6), "")]  # type: ignore[arg-type]
 
     found: list[bytes] = []
 
@@ -67,9 +69,23 @@ async def _later(act: Any) -> None:
 def test_a_quiet_line_shows_that_it_stands_and_ends_with_the_browser(place: Place) -> None:
     line = Live(Site(place.options), look_seconds=0.01, heartbeat=0.02)
     assert _heard(line, 4).count(b": still here\n\n") == 2
-    assert line._listeners == 0
+    assert not line._listeners
 
 
 def test_too_many_listeners_are_refused(client: TestClient, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MOST_LISTENERS", 0)
     assert client.get("/live").status_code == 503
+
+
+def test_beyond_this_machine_one_client_takes_half_of_the_lines(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_LISTENERS", 2)
+    monkeypatch.setattr(live, "_OF_ONE", 1)
+
+    def status(line: Live, address: str) -> int:
+        scope = {"type": "http", "client": (address, 5), "headers": []}
+        return line.response(Request(scope)).status_code
+
+    for is_local, expected in ((False, [503, 200]), (True, [200, 200])):
+        line = Live(Site(replace(place.options, is_local=is_local)))
+        line._listeners["192.0.2.1"] = 1
+        assert [status(line, address) for address in ("192.0.2.1", "192.0.2.2")] == expected

@@ -42,10 +42,10 @@ def serve(asked: Asked, *, as_json: bool) -> None:
     if asked.tools:
         _show_tools(agents, as_json=as_json)
     elif asked.http:
-        from trimtab.mcp.http import Door, read_token, serve_http
+        from trimtab.mcp.http import Door, read_tokens, serve_http
 
-        token = None if asked.token_file is None else read_token(asked.token_file)
-        serve_http(agents, Door(asked.host, asked.port, asked.names, token), desk, _announce)
+        tokens = {} if asked.token_file is None else read_tokens(asked.token_file)
+        serve_http(agents, Door(asked.host, asked.port, asked.names, tokens), desk, _announce)
     else:
         from trimtab.mcp.stdio import serve_stdio
 

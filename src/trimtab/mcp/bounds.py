@@ -1,22 +1,26 @@
-"""How much of everything: of an answer, of a question, of calls at a time and per second. What is beyond is refused.
+"""How much of everything: of an answer, of a question, of a client's calls at a time and per second.
 
-It counts, and refuses by raising; it waits for nobody, and knows no tool.
+What is beyond is refused. It counts, and refuses by raising; it waits for nobody, and knows no tool.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from trimtab.errors import HeldError, UsageError
+from trimtab.mcp.caller import caller
+from trimtab.web.limits import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The limits of one server. Sizes are bytes of JSON; `calls_per_second` is refilled up to `burst`.
+    """The limits of one server. Sizes are bytes of JSON; `calls_per_second` of a client is refilled up to its `burst`.
 
-    `calls` may run at a time, and of these `jobs` that start servers of their own.
+    `calls` of a client may run at a time, and of these `jobs` that start servers of their own; `all_calls` and
+    `all_jobs` of all clients together, which leave something to others when one takes all of its share.
     """
 
     answer_bytes: int = 256 * 1024
@@ -24,56 +28,54 @@ class Bounds:
     rows: int = 100
     calls: int = 8
     jobs: int = 2
+    all_calls: int = 12
+    all_jobs: int = 3
     calls_per_second: float = 20.0
     burst: int = 60
 
 
-@dataclass(slots=True)
 class Flood:
-    """Lets so many calls through and no more. `clock` gives seconds."""
+    """Lets so many calls of each client through and no more. `clock` gives seconds."""
 
-    bounds: Bounds
-    clock: Callable[[], float]
-    _tokens: float = field(init=False)
-    _filled: float = field(init=False)
-    _running: int = field(init=False, default=0)
-    _jobs: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        self._tokens = float(self.bounds.burst)
-        self._filled = self.clock()
+    def __init__(self, bounds: Bounds, clock: Callable[[], float]) -> None:
+        self.bounds = bounds
+        self._rate = RateLimit(bounds.burst, bounds.calls_per_second, clock)
+        self._calls: Counter[str] = Counter()
+        self._jobs: Counter[str] = Counter()
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Count a call while it runs. Raises HeldError `mcp.rate`, `mcp.busy`."""
-        now = self.clock()
-        self._tokens = min(self.bounds.burst, self._tokens + (now - self._filled) * self.bounds.calls_per_second)
-        self._filled = now
-        if self._tokens < 1:
+        """Count a call of the caller's while it runs. Raises HeldError `mcp.rate`, `mcp.busy`."""
+        if self._rate.wait_seconds(caller().key):
             raise HeldError(
                 f"too many calls: {self.bounds.calls_per_second:g} a second are answered",
                 code="mcp.rate",
                 next_step="Wait a second, and ask for less.",
             )
-        if self._running >= self.bounds.calls:
-            raise _busy(f"{self.bounds.calls} calls")
-        self._tokens -= 1
-        self._running += 1
-        try:
+        with _counted(self._calls, self.bounds.calls, self.bounds.all_calls, "calls"):
             yield
-        finally:
-            self._running -= 1
 
     @contextmanager
     def job(self) -> Iterator[None]:
-        """Count a job while it runs. Raises HeldError `mcp.busy`."""
-        if self._jobs >= self.bounds.jobs:
-            raise _busy(f"{self.bounds.jobs} long runs")
-        self._jobs += 1
-        try:
+        """Count a job of the caller's while it runs. Raises HeldError `mcp.busy`."""
+        with _counted(self._jobs, self.bounds.jobs, self.bounds.all_jobs, "long runs"):
             yield
-        finally:
-            self._jobs -= 1
+
+
+@contextmanager
+def _counted(running: Counter[str], most: int, most_of_all: int, what: str) -> Iterator[None]:
+    key = caller().key
+    if running[key] >= most:
+        raise _busy(f"{most} {what} of yours")
+    if running.total() >= most_of_all:
+        raise _busy(f"{most_of_all} {what} of all clients")
+    running[key] += 1
+    try:
+        yield
+    finally:
+        running[key] -= 1
+        if not running[key]:
+            del running[key]
 
 
 def refuse_large(size_bytes: int, bounds: Bounds, *, is_answer: bool) -> None:

@@ -16,6 +16,7 @@ from trimtab.errors import ConfigError, UsageError
 from trimtab.lifecycle.complied import SecondLooks
 from trimtab.lifecycle.ledger_view import LedgerViewer
 from trimtab.mcp.bounds import Bounds
+from trimtab.mcp.caller import caller
 from trimtab.mcp.kept_anchors import KeptAnchors
 from trimtab.model.agent import Agent
 from trimtab.spec.load import DEFAULT_ID, known_ids
@@ -27,7 +28,7 @@ CONFIGURED = "configured"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that the tools share. `agent` is told of in what they write; `viewer`, `anchors`, `looks` read news."""
+    """All that the tools share. `asking` is told of in what they write; `viewer`, `anchors`, `looks` read news."""
 
     config: Config
     ledger_path: Path
@@ -64,6 +65,11 @@ class Desk:
     def offering(self, tools_digest: str) -> Desk:
         """Return the desk of an agent that is offered the tools of that digest."""
         return replace(self, agent=Agent(self.agent.name, tools_digest))
+
+    @property
+    def asking(self) -> Agent:
+        """The agent that is calling: that of its token, else the one that this server was started for."""
+        return replace(self.agent, name=caller().agent or self.agent.name)
 
     @property
     def names(self) -> tuple[str, ...]:

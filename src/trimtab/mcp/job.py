@@ -34,7 +34,7 @@ async def run_job(desk: Desk, kind: str, arguments: Mapping[str, object], contex
     order = {
         "kind": kind,
         "config": None if desk.config.path is None else str(desk.config.path),
-        "agent": [desk.agent.name, desk.agent.tools_digest],
+        "agent": [desk.asking.name, desk.asking.tools_digest],
         "arguments": dict(arguments),
     }
     process = await anyio.open_process(

@@ -274,7 +274,7 @@ class ChangeTools:
         return api_agents.judge(
             self.desk.dsn(database),
             [change.asked() for change in changes],
-            by=self.desk.agent.actor,
+            by=self.desk.asking.actor,
             spec_id=self.desk.spec(CONFIGURED),
             ledger_path=self.desk.ledger_path,
         )

@@ -134,7 +134,7 @@ class RuleTools:
         strategy, verdict = api_agents.judge(
             self.desk.dsn(database),
             [change.asked() for change in changes],
-            by=self.desk.agent.actor,
+            by=self.desk.asking.actor,
             spec_id=self.desk.spec(spec_id),
             kinds=kinds,
             ledger_path=self.desk.ledger_path,

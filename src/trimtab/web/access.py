@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from trimtab.errors import RefusedError
+from trimtab.web.limits import client_key
 from trimtab.web.sessions import Session
 from trimtab.web.site import Site
 from trimtab.web.users import Role, User
@@ -57,13 +58,13 @@ class Access:
             return None if role is None else Visitor(session.user, role, session)
         given = request.headers.get("authorization", "")
         if given.lower().startswith("basic ") and request.method in ("GET", "HEAD"):
-            user = self._by_basic(given[6:].strip(), _client(request))
+            user = self._by_basic(given[6:].strip(), client_key(request.client))
             return None if user is None else Visitor(user.name, user.role, None)
         return None
 
     def login(self, name: str, password: str, request: Request) -> User | None:
         """Return the user whose password it is. Raises RefusedError `web.tries` for too many tries."""
-        client = _client(request)
+        client = client_key(request.client)
         waits = [self._site.tries.wait_seconds(key) for key in (f"user {name[:64]}", f"client {client}")]
         if any(waits):
             raise too_many(max(waits))
@@ -99,7 +100,3 @@ def too_many(seconds: float) -> RefusedError:
     return RefusedError(
         "too many tries", code="web.tries", next_step=f"Wait {max(1, round(seconds))} seconds, and try again."
     )
-
-
-def _client(request: Request) -> str:
-    return request.client.host if request.client else ""

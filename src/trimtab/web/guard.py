@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trimtab.web.limits import RateLimit
+from trimtab.web.limits import RateLimit, client_key
 
 MOST_BODY_BYTES = 256 * 1024
 MOST_TARGET_BYTES = 4096
@@ -77,8 +77,7 @@ class Guard:
             if length is not None and (not length.isdigit() or int(length) > MOST_BODY_BYTES):
                 return 413, f"a body of more than {MOST_BODY_BYTES} bytes was refused"
         if self._limit is not None:
-            client = scope.get("client")
-            wait = self._limit.wait_seconds(str(client[0]) if client else "")
+            wait = self._limit.wait_seconds(client_key(scope.get("client")))
             if wait:
                 return 429, "too many requests; wait a moment", f"{max(1, round(wait))}"
         return None

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MOST_KEYS = 10_000
+_HOST_BITS = 64
+"""Of an IPv6 address so many are its network's, which is one client's: it may choose the rest as it likes."""
+
+
+def client_key(address: Sequence[object] | None) -> str:
+    """Return by what a client is counted: its address, of IPv6 its network. `address` is host and port, or nobody's."""
+    host = str(address[0]) if address else ""
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(found, ipaddress.IPv4Address):
+        return host
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), _HOST_BITS), strict=False))
 
 
 @dataclass(slots=True)

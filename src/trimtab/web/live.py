@@ -7,6 +7,7 @@ that a browser that is gone is noticed.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import anyio
@@ -16,29 +17,33 @@ from starlette.responses import Response, StreamingResponse
 
 from trimtab.api_operations import frozen
 from trimtab.errors import TrimtabError
+from trimtab.web.limits import client_key
 from trimtab.web.site import Site
 
 LOOK_SECONDS, HEARTBEAT_SECONDS = 2.0, 15.0
 MOST_LISTENERS = 64
+_OF_ONE = MOST_LISTENERS // 2
 
 
 class Live:
-    """The line to the pages; at most so many of them at once."""
+    """The line to the pages; at most so many of them at once, and beyond this machine half of them by one client."""
 
     def __init__(self, site: Site, *, look_seconds: float = LOOK_SECONDS, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self._site = site
         self._look_seconds, self._heartbeat = look_seconds, heartbeat
-        self._listeners = 0
+        self._listeners: Counter[str] = Counter()
 
     def response(self, request: Request) -> Response:
         """Return the stream, or 503 where too many listen: a page works without it."""
-        if self._listeners >= MOST_LISTENERS:
+        client = client_key(request.client)
+        of_one = MOST_LISTENERS if self._site.options.is_local else _OF_ONE
+        if self._listeners.total() >= MOST_LISTENERS or self._listeners[client] >= of_one:
             return Response("too many pages listen\n", 503, {"retry-after": "60"}, media_type="text/plain")
         headers = {"x-accel-buffering": "no", "cache-control": "no-store"}
-        return StreamingResponse(self._events(request), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(self._events(request, client), media_type="text/event-stream", headers=headers)
 
-    async def _events(self, request: Request) -> AsyncIterator[bytes]:
-        self._listeners += 1
+    async def _events(self, request: Request, client: str) -> AsyncIterator[bytes]:
+        self._listeners[client] += 1
         try:
             yield b"retry: 5000\n\n"
             known, quiet = await anyio.to_thread.run_sync(self._state), 0.0
@@ -56,7 +61,9 @@ class Live:
                     yield b": still here\n\n"
                     quiet = 0.0
         finally:
-            self._listeners -= 1
+            self._listeners[client] -= 1
+            if not self._listeners[client]:
+                del self._listeners[client]
 
     def _state(self) -> dict[str, object]:
         """What tells that something is new: the freezes, the ledger's head, the moment of each server's last values."""

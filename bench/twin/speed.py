@@ -5,8 +5,10 @@ told in brief. No two calls are alike, so that no cache answers. Each configurat
 of the six larger tables. The indexes are made before, which is timed apart. The arms take turns, round by round. The
 planner's own time is the sum of EXPLAIN's "Planning Time" for the same queries and configurations, on another twin by a
 session of its own; `explain_alone` is the rate of that session, which sends one EXPLAIN after the other and does
-nothing else. HypoPG runs on the older source, whose planner is older too: once as its users run it (reset, create,
-EXPLAIN for each call), and once with reset and creation once per configuration.
+nothing else. "Planning Time" leaves out parsing, parse analysis and rewriting, without which no planner can be asked:
+the server tells them by its own statistics (`log_parser_stats`), and the overhead beyond these too stands beside.
+HypoPG runs on the older source, whose planner is older too: once as its users run it (reset, create, EXPLAIN for each
+call), and once with reset and creation once per configuration.
 
 Goals: at least 700 calls/s on one connection, at least 1.7 times that on two cores, at most 30 % beyond the planner's
 own time.
@@ -22,15 +24,18 @@ from itertools import chain, cycle, islice, permutations
 from statistics import median
 from typing import Any, TypeAlias
 
+import psycopg
+
 from bench.tpch_data import SCHEMA
 from bench.twin import hypopg
 from bench.twin.part import Part
 from bench.twin.sources import Source, Sources
-from bench.twin.twins import open_twin
+from bench.twin.twins import OpenTwin, open_twin
 from trimtab.db.connection import Connection, connect
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
+from trimtab.twin.database import DATABASE
 from trimtab.twin.twin import Twin
 
 GOALS = {"calls_per_second": 700, "two_cores_ratio": 1.7, "overhead_percent": 30}
@@ -38,6 +43,8 @@ ROUNDS, PER_ROUND = 3, 24
 TABLES = ("lineitem", "orders", "partsupp", "part", "customer", "supplier")
 
 Configuration: TypeAlias = tuple[CreateIndex, ...]
+
+_ELAPSED = re.compile(r"([0-9.]+) s elapsed")
 
 
 def run(sources: Sources) -> dict[str, object]:
@@ -47,13 +54,15 @@ def run(sources: Sources) -> dict[str, object]:
     changes = list(dict.fromkeys(chain.from_iterable(chain.from_iterable(rounds))))
     rates: dict[str, list[float]] = {}
     overheads: list[float] = []
+    overheads_of_asking: list[float] = []
     planning: list[float] = []
+    parsing: list[float] = []
     with open_twin(tpch, workers=1) as one, open_twin(tpch, workers=1) as other:
         started = time.perf_counter()
         refused = sum(size is None for size in one.twin.size_bytes(changes))
         making = time.perf_counter() - started
         other.twin.size_bytes(changes)
-        with closing(other.twin._open_session(other.server)) as planner:
+        with closing(other.twin._open_session(other.server)) as planner, closing(_parser(other)) as parser:
             warm, *measured = rounds
             _twin_seconds(one.twin, queries, warm)
             _planning_seconds(planner, other.twin, queries, warm)
@@ -67,6 +76,9 @@ def run(sources: Sources) -> dict[str, object]:
                 rates.setdefault("twin", []).append(calls / seconds)
                 overheads.append(100 * (seconds / own - 1))
                 planning.append(1000 * own / calls)
+                before = _parsing_seconds(parser, other.twin, queries, configurations)
+                overheads_of_asking.append(100 * (seconds / (own + before) - 1))
+                parsing.append(1000 * before / calls)
                 if sources.older is not None:
                     for name, rate in _hypopg_rates(sources.older, configurations).items():
                         rates.setdefault(name, []).append(rate)
@@ -86,7 +98,9 @@ def run(sources: Sources) -> dict[str, object]:
         "calls_per_round": len(queries) * PER_ROUND,
         "calls_per_second": {name: _spread(values) for name, values in rates.items()},
         "planning_ms_per_call": _spread(planning),
+        "parsing_ms_per_call": _spread(parsing),
         "overhead_percent": _spread(overheads),
+        "overhead_beyond_parsing_and_planning_percent": _spread(overheads_of_asking),
         "two_cores_ratio": round(median(rates["twin_two_cores"]) / median(rates["twin"]), 2),
     }
 
@@ -147,6 +161,38 @@ def _planning_seconds(
     return milliseconds / 1000, costs
 
 
+def _parser(opened: OpenTwin) -> Connection:
+    """Return a superuser's session, which may have the server tell what it spends before it plans."""
+    connection = connect(opened.server.dsn(DATABASE), read_only=False)
+    path = opened.twin.connection.execute("select pg_catalog.current_setting('search_path')").fetchone()
+    assert path is not None, "the query returns one row"
+    for name, value in (("search_path", path[0]), ("log_parser_stats", "on"), ("client_min_messages", "log")):
+        connection.execute("select pg_catalog.set_config($1, $2, false)", (name, value))
+    return connection
+
+
+def _parsing_seconds(
+    connection: Connection, twin: Twin, queries: Sequence[Query], configurations: Sequence[Configuration]
+) -> float:
+    """Return the seconds of parsing, parse analysis and rewriting, as the server tells them."""
+    seconds = 0.0
+    for configuration in configurations:
+        with connection.transaction(force_rollback=True):
+            for statement in twin._indexes.switches(configuration):
+                connection.execute(statement.text.encode(), statement.values)
+            told: list[str] = []
+
+            def tell(notice: psycopg.errors.Diagnostic, told: list[str] = told) -> None:
+                told.append(notice.message_detail or "")
+
+            connection.add_notice_handler(tell)
+            for query in queries:
+                connection.execute(f"explain (format json) {query.text}".encode())
+            connection.remove_notice_handler(tell)
+        seconds += sum(float(number) for text in told for number in _ELAPSED.findall(text))
+    return seconds
+
+
 def _hypopg_rates(source: Source, configurations: Sequence[Configuration]) -> dict[str, float]:
     tpch = next(database for database in source.databases if database.name == "tpch")
     texts = [query.text for query in tpch.snapshot.workload.queries]
@@ -185,6 +231,11 @@ def show(result: dict[str, Any]) -> None:
     print(
         f"planner's own time {result['planning_ms_per_call']['median']} ms per call; beyond it {overhead['median']} % "
         f"({overhead['min']} to {overhead['max']}); goal {GOALS['overhead_percent']} %"
+    )
+    asking = result["overhead_beyond_parsing_and_planning_percent"]
+    print(
+        f"parsing, analysis and rewriting {result['parsing_ms_per_call']['median']} ms per call; "
+        f"beyond these and planning {asking['median']} % ({asking['min']} to {asking['max']})"
     )
     print(f"{result['indexes']} hypothetical indexes made in {result['make_indexes_seconds']} s", end="")
     print(f" ({result['indexes_refused']} refused)" if result["indexes_refused"] else "")

@@ -114,9 +114,15 @@ def _counted_items(facts: IndexFacts) -> list[IndexedColumn]:
     return [
         column
         if counted is None or not counted.rows
-        else replace(column, element_count=sum(found for *_, found in counted.occurrences) / counted.rows)
+        else replace(column, element_count=_mean_items(counted, column.null_share))
         for column, counted in zip(facts.columns.keys, counts, strict=True)
     ]
+
+
+def _mean_items(counted: KeyCounts, null_share: float) -> float:
+    """Return it, from counts to which each NULL added one."""
+    each = sum(found for *_, found in counted.occurrences) / counted.rows
+    return max((each - null_share) / max(1 - null_share, 0.01), 1.0)
 
 
 def _gin(facts: IndexFacts) -> GinPages:

@@ -78,7 +78,7 @@ def known_groups(column: IndexedColumn, rows: float) -> tuple[list[tuple[float, 
     """Return the keys of a column and their mean bytes, as far as the column's statistics tell without any sample."""
     present = rows * (1 - column.null_share)
     if column.operator_class not in _WITH_ELEMENTS:
-        return _values(column, rows), column.width
+        return value_groups(column, rows), column.width
     shares = sorted(column.elements, reverse=True)
     each = column.element_count or max(_guessed_count(column), sum(shares))
     groups = [(1.0, max(share * present, 1.0)) for share in shares]
@@ -88,7 +88,7 @@ def known_groups(column: IndexedColumn, rows: float) -> tuple[list[tuple[float, 
     return groups, _guessed_bytes(column)
 
 
-def _values(column: IndexedColumn, rows: float) -> list[tuple[float, float]]:
+def value_groups(column: IndexedColumn, rows: float) -> list[tuple[float, float]]:
     """Return the keys of a column whose value itself is the key."""
     groups = [(1.0, share * rows) for share in (*column.frequencies, column.null_share) if share > 0]
     left = rows - sum(times for _, times in groups)

@@ -210,28 +210,42 @@ def test_faster_looks_prove_and_no_more_of_the_same_do_not() -> None:
     draw = random.Random(7)
     slow = [draw.lognormvariate(1.0, 0.2) for _ in range(40)]
     after = [draw.lognormvariate(0.0, 0.2) for _ in range(20)]
-    found = judged(slow, after)
+    found = judged(slow, after, calls_per_hour=None)
     assert found.is_faster
     assert float(str(found.evidence["before_ms"])) > float(str(found.evidence["after_ms"]))
-    assert not judged(slow, [draw.lognormvariate(1.0, 0.2) for _ in range(120)]).is_faster
-    assert not judged(slow, []).is_faster
+    assert not judged(slow, [draw.lognormvariate(1.0, 0.2) for _ in range(120)], calls_per_hour=None).is_faster
+    assert not judged(slow, [], calls_per_hour=1e6).is_faster
+
+
+def test_a_gain_is_no_help_unless_it_matters_as_a_loss_must() -> None:
+    draw = random.Random(7)
+    slow = [draw.lognormvariate(1.0, 0.2) for _ in range(40)]
+    after = [draw.lognormvariate(0.0, 0.2) for _ in range(40)]
+    seldom = judged(slow, after, calls_per_hour=1_000)  # about 1.7 ms a call: 2 s an hour
+    assert not seldom.is_faster
+    assert float(str(seldom.evidence["evidence"])) >= float(str(seldom.evidence["needed"]))
+    assert 0 < float(str(seldom.evidence["gained_seconds_per_hour"])) < 10
+    assert judged(slow, after, calls_per_hour=100_000).is_faster
+    assert not would_show(slow, after, 40, calls_per_hour=1_000)
+    assert would_show(slow, after, 40, calls_per_hour=100_000)
 
 
 def test_it_is_waited_until_a_help_could_be_shown() -> None:
     draw = random.Random(3)
     normal = [draw.lognormvariate(0.0, 0.3) for _ in range(60)]
     slow = [1.5 * draw.lognormvariate(0.0, 0.3) for _ in range(120)]
-    assert not would_show(slow[:20], normal, 120)
-    assert would_show(slow, normal, 120)
-    assert would_show([10.0 * value for value in normal[:20]], normal, 20)
-    assert not would_show(slow, [], 120)
+    assert not would_show(slow[:20], normal, 120, calls_per_hour=None)
+    assert would_show(slow, normal, 120, calls_per_hour=None)
+    assert would_show([10.0 * value for value in normal[:20]], normal, 20, calls_per_hour=None)
+    assert not would_show(slow, [], 120, calls_per_hour=None)
 
 
 def test_a_revert_that_changes_nothing_is_seldom_called_a_help() -> None:
     draw, proven = random.Random(11), 0
     for _ in range(400):
         slow = [draw.lognormvariate(0.0, 0.5) for _ in range(20)]
-        proven += judged(slow, [draw.lognormvariate(0.0, 0.5) for _ in range(120)]).is_faster
+        after = [draw.lognormvariate(0.0, 0.5) for _ in range(120)]
+        proven += judged(slow, after, calls_per_hour=None).is_faster
     # At 1 % twelve of 400 or more have a probability below 0.001.
     assert proven < 12
 

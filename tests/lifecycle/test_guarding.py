@@ -164,6 +164,7 @@ def test_what_made_a_statement_slower_is_taken_back_and_that_it_helped_is_proven
     assert (evidence["test"], evidence["direction"], evidence["error_rate"]) == ("T1", "faster", 0.01)
     assert evidence["evidence"] >= evidence["needed"]
     assert evidence["after_ms"] < evidence["before_ms"] / 2
+    assert evidence["gained_seconds_per_hour"] >= evidence["least_seconds_per_hour"] == 10.0
     [life] = strategy_lives(world.entries(), act["strategy_id"])
     assert (life.outcome, life.standing, life.title) == (Outcome.REVERTED, 0, "a test")
     # Nothing is left to be settled or mended, and the alarm ends by itself.

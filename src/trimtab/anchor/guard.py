@@ -1,7 +1,8 @@
 """Decides what becomes of a change of ours after which a statement became slower: which one, and whether it was it.
 
-A revert is proven by T1 with its roles swapped: the slow values are the reference, those after it must be faster. What
-is not proven is undone. Pure: entries and values in, steps out; it changes nothing, and asks no server.
+A revert is proven by T1 with its roles swapped: the slow values are the reference, those after it must be faster, and
+what that gains must matter, as a loss must for an alarm. What is not proven is undone. Pure: entries and values in,
+steps out; it changes nothing, and asks no server.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from statistics import median
 from trimtab.anchor.exceedance import ExceedanceTest
 from trimtab.anchor.lease import DAY_NS, MOST_FLIPS, flips, is_on
 from trimtab.anchor.limits import Direction, limits_of
+from trimtab.anchor.practical import Practical, lost_seconds_per_hour
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.applied import Applied
@@ -247,23 +249,35 @@ def is_slow_still(reference_ms: Sequence[float], level_ms: float) -> bool:
     return slow >= _MOST_OF_RECENT
 
 
-def would_show(reference_ms: Sequence[float], normal_ms: Sequence[float], rounds: int) -> bool:
+def would_show(
+    reference_ms: Sequence[float], normal_ms: Sequence[float], rounds: int, *, calls_per_hour: float | None
+) -> bool:
     """Return whether so many looks like those before it was slow would prove a revert: else it is too early for one.
 
     `normal_ms` are looks of the time that was learnt; they are taken again and again, in their order.
     """
     if not normal_ms:
         return False
-    return judged(reference_ms, [normal_ms[number % len(normal_ms)] for number in range(rounds)]).is_faster
+    after = [normal_ms[number % len(normal_ms)] for number in range(rounds)]
+    return judged(reference_ms, after, calls_per_hour=calls_per_hour).is_faster
 
 
-def judged(reference_ms: Sequence[float], after_ms: Sequence[float]) -> Judged:
-    """Return whether calls are faster after a revert than while the statement was slow: T1, its roles swapped."""
+def judged(reference_ms: Sequence[float], after_ms: Sequence[float], *, calls_per_hour: float | None) -> Judged:
+    """Return whether calls are faster after a revert than while the statement was slow, by so much that it matters.
+
+    Faster is T1's, its roles swapped. The gain is that of the medians at the alarm's calls per hour; None, where nobody
+    knows them, leaves the test alone.
+    """
     limits = limits_of(reference_ms, error_rate=ERROR_RATE, margin=MARGIN, direction=Direction.FASTER)
     test = ExceedanceTest(limits)
     for value in after_ms:
         test = test.observe(value)
     before, after = median(reference_ms), median(after_ms) if after_ms else None
+    least = Practical().least_seconds_per_hour
+    gain = None
+    if calls_per_hour is not None and after is not None and after > 0:
+        gain = lost_seconds_per_hour(before / after, anchor_mean_ms=after, calls_per_hour=calls_per_hour)
+    matters = gain is None or gain >= least
     evidence: dict[str, object] = {
         "test": "T1",
         "direction": Direction.FASTER.value,
@@ -276,8 +290,10 @@ def judged(reference_ms: Sequence[float], after_ms: Sequence[float]) -> Judged:
         "needed": test.needed_e_value,
         "before_ms": round(before, 6),
         "after_ms": None if after is None else round(after, 6),
+        "gained_seconds_per_hour": None if gain is None else round(gain, 1),
+        "least_seconds_per_hour": least,
     }
-    return Judged(test.is_testable and test.is_proven, evidence)
+    return Judged(test.is_testable and test.is_proven and matters, evidence)
 
 
 def _holds_for(change: SetSetting, role: str) -> bool:

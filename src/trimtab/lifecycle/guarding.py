@@ -67,7 +67,7 @@ _HOUR_NS = 3600 * 10**9
 _MOST_TRACES = 32
 _FACT = "guard"
 NOTHING_MADE = "no change of ours was made in the time before it became slower"
-TOO_SMALL = "it is slower by so little that guard.verify_rounds looks could not show that a revert helped"
+TOO_SMALL = "it is slower by so little that guard.verify_rounds looks could not show a revert that helped and matters"
 NOT_OURS = "it is proven why its plan is another one, and no change of ours of that time did it"
 NOTHING_CONCERNS = "no change of ours of that time concerns it"
 
@@ -180,7 +180,8 @@ class Guard:
         if len(reference) < LEAST_REFERENCE or not is_slow_still(reference, level_ms):
             return False
         limits = self.specification.guard
-        is_shown = would_show(reference, _normal_ms(memory, key), limits.verify_rounds)
+        calls = _calls_per_hour(alarm)
+        is_shown = would_show(reference, _normal_ms(memory, key), limits.verify_rounds, calls_per_hour=calls)
         if not is_shown and len(reference) < MOST_REFERENCE:
             return False
         ran = memory.intervals(onset_ns)
@@ -213,7 +214,9 @@ class Guard:
         """Look whether the statement is faster now; when that is not shown in time, undo the revert."""
         memory = scene.memory
         after = self._followed(memory, act.statement, act.reverted_ns)
-        found = judged(act.reference_ms, after)
+        kept = memory.store.alarm(act.alarm_id)
+        calls = None if kept is None else _calls_per_hour(kept.alarm)
+        found = judged(act.reference_ms, after, calls_per_hour=calls)
         if found.is_faster:
             self._note_alone(replace(act, note=Note.CONFIRMED, evidence=found.evidence), memory)
         elif len(after) >= self.specification.guard.verify_rounds:
@@ -324,6 +327,12 @@ def _normal_ms(memory: Memory, key: StatementKey) -> list[float]:
     factors = vigil.baseline.factors[row].astype(float)
     known = factors[~np.isnan(factors)] * float(vigil.baseline.mean_ms[row])
     return [float(value) for value in known]
+
+
+def _calls_per_hour(alarm: Alarm) -> float | None:
+    """Return how often the statement ran when the alarm was told; None in what an older version has written."""
+    told = alarm.evidence.get("calls_per_hour")
+    return float(told) if isinstance(told, int | float) else None
 
 
 def _words(cause: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.errors import SourceError, WorkloadError
+from trimtab.errors import EmptyWorkloadError, SourceError, WorkloadError
 from trimtab.observe.catalog import read_tables
-from trimtab.observe.statements import workload_from_statements
+from trimtab.observe.statements import unread_texts, workload_from_statements
 
 
 @pytest.fixture
@@ -113,6 +114,31 @@ def test_texts_of_other_roles_are_counted_and_named(owner: Connection, reader: C
     assert [query.text for query in found.queries] == ["SELECT count(*) FROM city"]
     assert {(s.name, s.code) for s in found.skipped} == {("statements of role trimtab", "query.hidden")}
     assert "pg_read_all_stats" in found.skipped[0].reason
+
+
+def test_damaged_and_lost_texts_are_named_with_the_way_out(owner: Connection, conn: Connection, server: Server) -> None:
+    texts = server.data_directory / "pg_stat_tmp" / "pgss_query_texts.stat"
+    run(owner, "SELECT count(*) FROM sale")
+    assert unread_texts(workload_from_statements(conn)) == ""
+    size = texts.stat().st_size
+    run(owner, "SELECT max(id) FROM sale")
+    os.truncate(texts, size)
+    found = workload_from_statements(conn)
+    assert [query.text for query in found.queries] == ["SELECT count(*) FROM sale"]
+    assert "pg_stat_statements_reset()" in unread_texts(found)
+    os.truncate(texts, 0)
+    with pytest.raises(EmptyWorkloadError) as empty:
+        workload_from_statements(conn)
+    assert "pg_stat_statements_reset()" in empty.value.next_step
+    run(owner, "SELECT min(id) FROM sale")  # behind a hole, in which nothing is text
+    with pytest.raises(SourceError) as caught:
+        workload_from_statements(conn)
+    assert caught.value.code == "source.damaged_texts"
+    assert "pg_stat_statements_reset()" in caught.value.next_step
+    run(owner, "SELECT pg_stat_statements_reset()", "SELECT count(*) FROM sale")
+    found = workload_from_statements(conn)
+    assert [query.text for query in found.queries] == ["SELECT count(*) FROM sale"]
+    assert unread_texts(found) == ""
 
 
 def test_nothing_to_work_on_is_refused(owner: Connection, conn: Connection) -> None:

@@ -41,6 +41,7 @@ from trimtab.observe.logs.source import LocalLogs
 from trimtab.observe.parents import read_parents
 from trimtab.observe.server import read_clock
 from trimtab.observe.snapshot import take_snapshot
+from trimtab.observe.statements import unread_texts
 from trimtab.observe.traffic import read_counters, statements_of
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.digests import statistics_digests
@@ -130,12 +131,13 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
 
 
 def _left_out(snapshot: Snapshot) -> tuple[str, ...]:
-    """Return how many statements of the workload the anchor does not have, by the code that says why."""
+    """Return how many statements of the workload the anchor does not have, by the code that says why, and a way out."""
     codes = Counter(skipped.code for skipped in snapshot.workload.skipped)
     if not codes:
         return ()
     told = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
-    return (f"statements of the workload that were left out: {told}",)
+    unread = unread_texts(snapshot.workload)
+    return (f"statements of the workload that were left out: {told}", *((unread,) if unread else ()))
 
 
 def _counted(

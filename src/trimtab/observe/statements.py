@@ -41,6 +41,12 @@ _OLDEST = (1, 8)
 _TELLS_TOP_LEVEL = (1, 9)
 _CURSORS_TWICE_SINCE = 180000
 _FILE_INSTEAD = "or give the statements in a file: --workload FILE.sql"
+_NOT_UTF8 = ("22021", "22P05")
+_UNREAD = ("query.no_text", "sql.syntax")
+_RESET = (
+    "where the server's file of texts is damaged, a superuser's SELECT pg_stat_statements_reset() begins a new one "
+    "(all counters begin anew with it)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def workload_from_statements(conn: Connection, limit: int = DEFAULT_LIMIT) -> Wo
     """Return at most `limit` queries of this database, by total time; their weights are calls.
 
     Texts that differ in constants only are one query. Raises SourceError: source.no_pg_stat_statements,
-    source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old; EmptyWorkloadError.
+    source.pg_stat_statements_not_loaded, source.pg_stat_statements_too_old, source.damaged_texts; EmptyWorkloadError.
     """
     ran, skipped, schema = _ran(conn, limit * _ROWS_PER_QUERY)
     queries = tuple(heavy.query for heavy in _heaviest(ran))[:limit]
@@ -134,6 +140,8 @@ def _rows(conn: Connection, schema: str, version: tuple[int, ...], limit: int) -
     try:
         return query(conn, composed, (limit,))
     except psycopg.Error as exc:
+        if exc.sqlstate in _NOT_UTF8:
+            raise _damaged() from None
         if exc.sqlstate != _NOT_LOADED:
             raise source_error(exc) from None
         raise SourceError(
@@ -141,6 +149,22 @@ def _rows(conn: Connection, schema: str, version: tuple[int, ...], limit: int) -
             code="source.pg_stat_statements_not_loaded",
             next_step=f"Add it to shared_preload_libraries and restart the server; {_FILE_INSTEAD}.",
         ) from None
+
+
+def _damaged() -> SourceError:
+    """Return why no text is read where the server's file of them holds what is no text."""
+    return SourceError(
+        "the texts of pg_stat_statements cannot be read: the server's file of them (pgss_query_texts.stat) is damaged",
+        code="source.damaged_texts",
+        next_step="As a superuser: SELECT pg_stat_statements_reset(), which begins a new file and forgets all "
+        f"counters; let the workload run, {_FILE_INSTEAD}.",
+    )
+
+
+def unread_texts(workload: Workload) -> str:
+    """Return in words how many texts pg_stat_statements has lost or damaged, and what to do; "" where it has none."""
+    count = sum(skipped.code in _UNREAD for skipped in workload.skipped) if workload.origin == ORIGIN else 0
+    return f"the texts of {count} statements are lost, cut off or unreadable: {_RESET}" if count else ""
 
 
 def _counts_cursors_twice(conn: Connection) -> bool:
@@ -273,6 +297,8 @@ def _unusable(row: DictRow, code: str, reason: str, normalized_text: str = "") -
 def _empty(skipped: list[Skipped]) -> EmptyWorkloadError:
     hidden = sum(item.code == "query.hidden" for item in skipped)
     next_step = f"Let the application run for a while, {_FILE_INSTEAD}."
+    if any(item.code in _UNREAD for item in skipped):
+        next_step = f"Let the application run for a while, {_FILE_INSTEAD}; {_RESET}."
     if hidden:
         next_step = f"GRANT pg_read_all_stats to this role, {_FILE_INSTEAD}."
     return EmptyWorkloadError(

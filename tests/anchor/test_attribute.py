@@ -166,6 +166,18 @@ def test_the_version_is_named_when_all_else_does_not_restore_the_plan_and_it_doe
     assert found_by(restoring)[0] is CauseKind.STATISTICS
 
 
+def test_the_version_is_named_with_what_it_takes_besides_and_a_version_that_is_not_here_is_told() -> None:
+    both = Planner(lambda without, _: OLD if {VERSION, STATISTICS} <= without else NEW, (STATISTICS, SETTING, VERSION))
+    assert found_by(both) == (CauseKind.SEVERAL, {VERSION, STATISTICS})
+
+    def without_programs(without: frozenset[Difference], _: bool) -> Plan | PlanFailure:
+        return PlanFailure("", "no programs of PostgreSQL 17 are on this machine") if VERSION in without else NEW
+
+    told = attribute_flip(Planner(without_programs, (STATISTICS, VERSION)), plan_shape(OLD, {}), plan_shape(NEW, {}))
+    assert told.kind is None
+    assert "server version 17 to 18: no programs of PostgreSQL 17" in told.reason
+
+
 def test_nothing_that_differs_is_told_so() -> None:
     told = attribute_flip(Planner(lambda *_: NEW, (ELSEWHERE,)), plan_shape(OLD, {}), plan_shape(NEW, {}))
     assert told.reason == "nothing differs that the plan depends on"

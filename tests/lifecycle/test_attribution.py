@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,9 +15,14 @@ from trimtab.anchor.steering import steering
 from trimtab.db.connection import connect
 from trimtab.db.explain import explain
 from trimtab.db.sql import split
+from trimtab.embedded import binaries
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
+from trimtab.lifecycle.anchoring import AnchorRequest, create
 from trimtab.lifecycle.attribution import why_flipped, why_flipped_now
+from trimtab.lifecycle.comparing import compare
+from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+from trimtab.lifecycle.watch_why import WhyRequest, why
 from trimtab.model.flip import (
     Attribution,
     CauseKind,
@@ -24,8 +30,10 @@ from trimtab.model.flip import (
     ObjectStatistics,
     ParameterDifference,
     SettingDifference,
+    VersionDifference,
 )
 from trimtab.model.plan_shape import PlanShape, plan_shape
+from trimtab.model.watch import Silent
 from trimtab.model.workload import Query, QueryKind
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.difference import Standpoint
@@ -257,21 +265,43 @@ def test_a_plan_that_is_as_it_was_has_no_cause(database: Database) -> None:
 
 
 @pytest.mark.system_postgres
-def test_another_version_is_named_where_only_its_planner_makes_the_old_plan(database: Database) -> None:
+def test_an_upgrade_is_named_where_only_the_planner_of_before_makes_the_old_plan(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     places = sorted(Path("/usr/lib/postgresql").glob("15/bin"))
     if not places:
         pytest.skip("the system has no PostgreSQL 15")
-    older = Binaries.find(places[0])
+    older, ledger = Binaries.find(places[0]), tmp_path / "ledger.db"
     # PostgreSQL 16 began to read a DISTINCT aggregate's input in the order of an index.
     asked = query("SELECT count(DISTINCT kind), sum(kind) FROM item")
     with Server.create(older, purpose="flip-15") as server:
         with closing(connect(server.dsn(), read_only=False)) as connection:
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement.encode())
-        with closing(connect(server.dsn(), read_only=True)) as connection:
-            shape = plan_shape(explain(connection, asked), {})
-        old = read_image(server.dsn(), older, progress=lambda _done, _total, _what: None)
-    now = database.shape(asked)
-    assert shape.hash != now.hash
-    found = why_flipped(old, database.image(), asked, (shape, now))
-    assert found.kind is CauseKind.VERSION
+        before = create(AnchorRequest(server.dsn(), ledger, (asked.text,)), Silent()).anchor
+    database.run("ALTER TABLE item ALTER word SET STATISTICS 10", "ANALYZE item")
+    request = ExplainRequest(database.dsn, ledger, before.id, (asked.text,))
+    [plan] = explain_plans(request, Silent()).changed
+    assert plan.attribution is not None
+    assert (plan.attribution.kind, plan.attribution.causes) == (CauseKind.VERSION, (VersionDifference(15, 18),))
+    # On the old programs, with the statistics of now: nothing else was taken back.
+    assert (plan.attribution.proof[-1].without, plan.attribution.proof[-1].is_old_shape) == (
+        (VersionDifference(15, 18),),
+        True,
+    )
+    # A watcher's inquiry into an alarm goes the same way.
+    [level] = before.queries
+    told = why(WhyRequest(database.dsn, str(ledger), before.id, level.query_id, "", asked.text, ""))
+    assert cast("dict[str, Any]", told["found"])["kind"] == "version"
+    after = create(AnchorRequest(database.dsn, ledger, (asked.text,)), Silent()).anchor
+    compared = compare(before, after, error_rate=0.01, margin=0.1)
+    assert f"the server was PostgreSQL {older.version[0]}.{older.version[1]} and is" in " ".join(compared.differences)
+    # Where the programs of then are not at hand, nobody guesses.
+    monkeypatch.setattr(binaries, "_local_directories", lambda _major: iter(()))
+    [plan] = explain_plans(request, Silent()).changed
+    assert plan.attribution is not None
+    assert plan.attribution.kind is None
+    assert "no programs of PostgreSQL 15 are on this machine" in plan.attribution.reason
+    [plan] = explain_plans(replace(request, pg_bin=places[0]), Silent()).changed
+    assert plan.attribution is not None
+    assert plan.attribution.kind is CauseKind.VERSION

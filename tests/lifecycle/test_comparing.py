@@ -154,7 +154,7 @@ def test_what_else_differs_is_told_by_name_and_never_by_value() -> None:
     found = compare(earlier, later, error_rate=0.01, margin=0.1)
     assert found.differences == (
         "they are of different databases",
-        "server version 180006 became 170002",
+        "the server was PostgreSQL 18.6 and is 17.2",
         "the host's processor took 2.00 times as long for the same work",
         "setting work_mem differs",
         "setting search_path of role:app differs",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 
 from trimtab import TemporalPerformanceAnchor, optimize
+from trimtab.db.sql import split
 from trimtab.errors import AnchorError, RefusedError
 from trimtab.history.slots import Slot
 from trimtab.lifecycle import anchoring
 from trimtab.lifecycle.anchor_chain import verified_chain
 from trimtab.lifecycle.anchoring import AnchorRequest
 from trimtab.lifecycle.evolving import _taking_back, evolutions
-from trimtab.lifecycle.explaining import ExplainRequest, explain_plans
+from trimtab.lifecycle.explaining import ExplainedPlan, ExplainRequest, explain_plans
+from trimtab.lifecycle.generic_switch import KEPT
 from trimtab.lifecycle.holding import HoldRequest, hold
 from trimtab.lifecycle.watch_identity import store_path
 from trimtab.lifecycle.watch_store import HOUR, WatchStore
@@ -23,9 +27,10 @@ from trimtab.model.anchor import Anchor
 from trimtab.model.applied import Applied
 from trimtab.model.change import DropIndex
 from trimtab.model.evolution import Action, EventKind, Recommendation, Series
-from trimtab.model.flip import CauseKind
+from trimtab.model.flip import CauseKind, SettingDifference
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent
+from trimtab.observe.identity import QueryIds
 
 from .application import Application
 
@@ -136,6 +141,103 @@ def test_without_the_statistics_of_then_nothing_is_guessed(grown: Application) -
     with pytest.raises(AnchorError) as refused:
         _explained(grown, anchor.id)
     assert refused.value.code == "anchor.no_statistics"
+
+
+OPEN = "SELECT n FROM task WHERE state = $1"
+
+
+@pytest.fixture
+def skewed(application: Application) -> Application:
+    """Of the few tasks that are open the plan is another one than of any: of these it takes a third for such."""
+    application.run(
+        f'ALTER DATABASE "{application.database}" SET enable_bitmapscan = off',
+        "CREATE TABLE task AS SELECT n, CASE WHEN n % 1000 = 0 THEN 'open' WHEN n % 2 = 0 THEN 'done' ELSE 'sent' END"
+        " AS state FROM generate_series(1, 20000) n",
+        "CREATE INDEX task_state ON task (state)",
+        "VACUUM ANALYZE task",
+        *("SELECT n FROM task WHERE state = 'open'" for _ in range(30)),
+    )
+    return application
+
+
+def _open_tasks(application: Application) -> tuple[Anchor, ExplainRequest]:
+    anchor = anchoring.create(AnchorRequest(application.dsn, application.ledger_path), Silent()).anchor
+    query_id = QueryIds().next_for(split(OPEN)[0].fingerprint)
+    request = ExplainRequest(
+        application.dsn, application.ledger_path, anchor.id, query_ids=(query_id,), only_plans=True
+    )
+    return anchor, request
+
+
+def test_a_plan_for_any_values_in_place_of_the_one_for_its_own_is_named_by_the_setting(skewed: Application) -> None:
+    _, request = _open_tasks(skewed)
+    [before] = explain_plans(request, Silent()).changed
+    assert (before.attribution, before.note) == (None, KEPT)
+    skewed.run(f'ALTER DATABASE "{skewed.database}" SET plan_cache_mode = force_generic_plan')
+    [plan] = explain_plans(request, Silent()).changed
+    assert plan.attribution is not None
+    assert plan.attribution.causes == (SettingDifference("plan_cache_mode", "database", skewed.database),)
+    assert plan.attribution.old.indexes == {"task_state"}
+    assert plan.attribution.new.indexes == frozenset()
+    assert {each.is_generic for each in plan.attribution.proof} == {False, True}
+
+
+def test_a_plan_that_is_kept_is_named_where_the_server_counts_what_it_plans(skewed: Application) -> None:
+    skewed.run(f'ALTER DATABASE "{skewed.database}" SET pg_stat_statements.track_planning = on')
+    _, request = _open_tasks(skewed)
+    is_over = threading.Event()
+
+    def work(mode: str) -> None:
+        with psycopg.connect(skewed.dsn, autocommit=True, cursor_factory=psycopg.RawCursor) as conn:
+            conn.execute(f"SET plan_cache_mode = {mode}".encode())
+            while not is_over.wait(0.01):
+                conn.execute(OPEN, ("open",), prepare=True)
+
+    told: list[ExplainedPlan] = []
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        is_over.clear()
+        thread = threading.Thread(target=work, args=(mode,), daemon=True)
+        thread.start()
+        try:
+            told += explain_plans(request, Silent()).changed
+        finally:
+            is_over.set()
+            thread.join()
+    planned, kept = told
+    assert (planned.attribution, planned.note) == (None, KEPT)
+    assert kept.attribution is not None
+    assert kept.attribution.kind is CauseKind.GENERIC_PLAN
+    assert "were planned: a plan that is kept is run" in kept.attribution.reason
+
+
+def test_a_preference_of_the_planner_that_turned_round_is_named_with_the_costs(skewed: Application) -> None:
+    _, request = _open_tasks(skewed)
+    own_text = f"COSTS) {OPEN.replace('$1', chr(39) + 'open' + chr(39))}"
+    with psycopg.connect(skewed.dsn, autocommit=True) as conn:
+
+        def cost(text: str, random_page_cost: float) -> float:
+            conn.execute(f"SET random_page_cost = {random_page_cost}".encode())
+            [plan] = conn.execute(f"EXPLAIN (FORMAT JSON, {text}".encode()).fetchone() or [None]
+            return float(plan[0]["Plan"]["Total Cost"])  # type: ignore[index]
+
+        # The plan for any values is dearer than that for its own: by less than planning, and more than the 1 % within
+        # which paths count as equal.
+        own = cost(own_text, 2.0), cost(own_text, 3.0)
+        dearer = 2.0 + (cost(f"GENERIC_PLAN) {OPEN}", 3.0) - 4.3 - own[0]) / (own[1] - own[0])
+    skewed.run(f'ALTER DATABASE "{skewed.database}" SET random_page_cost = {dearer}')
+    [plan] = explain_plans(request, Silent()).changed
+    assert plan.attribution is not None, plan.note
+    assert plan.attribution.kind is CauseKind.GENERIC_PLAN
+    assert "did not then: the cost was" in plan.attribution.reason
+
+
+def test_other_values_of_the_statement_are_named_where_the_workload_has_those_of_then(skewed: Application) -> None:
+    texts = tuple(f"SELECT n FROM task WHERE state = '{state}'" for state in ("open", "done"))
+    anchor = anchoring.create(AnchorRequest(skewed.dsn, skewed.ledger_path, texts[:1]), Silent()).anchor
+    request = ExplainRequest(skewed.dsn, skewed.ledger_path, anchor.id, texts[::-1])
+    [plan] = explain_plans(request, Silent()).changed
+    assert plan.attribution is not None
+    assert plan.attribution.kind is CauseKind.PARAMETERS
 
 
 def test_the_class_of_the_original_anchors_and_tracks(grown: Application) -> None:

@@ -19,8 +19,8 @@ def _level(query_id: str, *, mean_ms: float, blocks: float = 40.0, shape: str = 
     return replace(level(query_id, count=found, shape=shape), plan=PLAN, generic_plan=PLAN)
 
 
-def _state(processor_ms: float = 3.0, rows: float = 1000.0) -> State:
-    return State(tables={"public.orders": TableState("d", "s", rows, 10)}, host=HostProbe(processor_ms, 9.0))
+def _state(processor_ms: float = 3.0, rows: float = 1000.0, pages: int = 10) -> State:
+    return State(tables={"public.orders": TableState("d", "s", rows, pages)}, host=HostProbe(processor_ms, 9.0))
 
 
 def _slowing(
@@ -51,7 +51,8 @@ def _of(found: Slowing) -> Slowed:
             CauseKind.DATA_GROWTH,
             "orders: 1000 then, 9000 now",
         ),
-        ({"blocks": 400.0}, CauseKind.BLOAT, "blocks per call: 40 then, 400 now"),
+        ({"blocks": 400.0}, None, "blocks per call: 40 then, 400 now"),
+        ({"blocks": 400.0, "state": _state(pages=90)}, CauseKind.BLOAT, "pages of public.orders: 10 then, 90 now"),
         ({"shape": "another", "blocks": 400.0}, CauseKind.PLAN, "plan: shape then, another now"),
         ({"shape": "another", "others": 3.0}, CauseKind.LOAD, "plan: shape then, another now"),
     ],

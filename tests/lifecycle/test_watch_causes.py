@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from trimtab.model.watched import Interval
 STATEMENTS, SLOW = 12, 5
 KEYS: tuple[StatementKey, ...] = tuple((10, number, True) for number in range(STATEMENTS))
 MEANS = np.linspace(2.0, 24.0, STATEMENTS)
-THEN = Surroundings(HostProbe(3.0, 9.0), {"public.orders": 1000.0})
+THEN = Surroundings(HostProbe(3.0, 9.0), {"public.orders": 1000.0}, {"public.orders": 10.0}, 180001)
+LONGER = replace(THEN, pages={"public.orders": 90.0})
 READ = frozenset({("public", "orders")})
 
 
@@ -53,7 +55,8 @@ def _told(*, own: float = 4.0, all_: float = 1.0, blocks: float = 1.0) -> Seen:
         ({"all_": 3.0, "blocks": 4.0}, Surroundings(HostProbe(12.0, 9.0), THEN.rows), "unchanged", "host"),
         ({"all_": 4.0, "blocks": 4.0}, THEN, "unchanged", "load"),
         ({"blocks": 4.0}, Surroundings(THEN.host, {"public.orders": 9000.0}), "unchanged", "data growth"),
-        ({"blocks": 4.0}, THEN, "unchanged", "bloat"),
+        ({"blocks": 4.0}, LONGER, "unchanged", "bloat"),
+        ({"blocks": 4.0}, replace(THEN, version=180006), "unchanged", None),
         ({"blocks": 4.0}, THEN, "changed", "plan change"),
         ({"blocks": 4.0}, THEN, "its text is lost or hidden", None),
     ],
@@ -72,6 +75,7 @@ def test_an_alarm_of_a_statement_names_the_first_cause_with_its_figures(
     assert (cause["kind"], bool(cause["reason"])) == (kind, True)
     proof = " ".join(cause["proof"])  # type: ignore[arg-type]
     assert all(word in proof for word in ("host: ", "rows of public.orders", "plan: ", "load: ", "blocks per call: "))
+    assert ("server: PostgreSQL 18.1 then, 18.6 now" in proof) is (now.version == 180006)
 
 
 def test_what_slows_all_is_the_host_the_load_or_as_far_as_blocks_account_for_it_more_data() -> None:
@@ -82,12 +86,15 @@ def test_what_slows_all_is_the_host_the_load_or_as_far_as_blocks_account_for_it_
     assert cause_of_all(3.0, 3.0, THEN, grown)["kind"] == "data growth"
     assert cause_of_all(3.0, None, THEN, THEN)["kind"] == "load"
     assert cause_of_blocks(3.0, THEN, grown)["kind"] == "data growth"
-    assert cause_of_blocks(3.0, THEN, busy)["kind"] == "bloat", "no host reads more blocks"
+    assert cause_of_blocks(3.0, THEN, replace(LONGER, host=busy.host))["kind"] == "bloat", "no host reads more blocks"
+    assert cause_of_blocks(3.0, THEN, busy)["kind"] is None, "nor do tables that are as long as they were"
 
 
 def test_surroundings_outlive_the_watcher_and_others_facts_are_none() -> None:
     assert Surroundings.of_fact(THEN.as_fact()) == THEN
     assert Surroundings.of_fact(None) is None
+    older = {name: kept for name, kept in THEN.as_fact().items() if name in ("host", "rows")}
+    assert Surroundings.of_fact(older) == Surroundings(THEN.host, THEN.rows)
     assert Surroundings.of_fact({"host": 3}) is None
 
 

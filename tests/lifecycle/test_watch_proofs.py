@@ -114,6 +114,50 @@ def test_the_plan_of_an_alarm_is_explained_beside_the_rounds_and_the_proof_is_in
     assert shown["alarms"][0]["found"]["kind"] == "index"
 
 
+@dataclass
+class Skewed(World):
+    """A world in which the tasks that are open are asked for: few, though any state is taken for half of them."""
+
+    def work(self) -> None:
+        super().work()
+        assert self._session is not None
+        for _ in range(self.repeats):
+            self._session.execute(b"SELECT max(filler) FROM task WHERE state = $1::text", ("open",))
+
+
+@pytest.mark.server
+def test_a_plan_for_any_values_in_place_of_its_own_is_found_and_not_taken_for_bloat(world: World) -> None:
+    skewed = Skewed(world.server, world.database, world.ledger_path, size=400, repeats=6)
+    skewed.run(
+        f'ALTER DATABASE "{skewed.database}" SET enable_bitmapscan = off',
+        "CREATE TABLE task AS SELECT CASE WHEN n % 2000 = 0 THEN 'open' WHEN n % 2 = 0 THEN 'done' ELSE 'sent' END"
+        " AS state, repeat('x', 100) AS filler FROM generate_series(1, 40000) n",
+        "CREATE INDEX task_state ON task (state)",
+        "VACUUM ANALYZE task",
+    )
+    for _ in range(20):
+        skewed.work()
+    create(AnchorRequest(skewed.dsn, skewed.ledger_path), Silent())
+
+    def change() -> None:
+        skewed.run(f'ALTER DATABASE "{skewed.database}" SET plan_cache_mode = force_generic_plan')
+        skewed.end()  # a session keeps the settings that it began with
+
+    told = _watch_until_explained(skewed, change)
+    skewed.end()
+    document = status_document(skewed.path, now_ns=time.time_ns())
+    [alarm] = [each for each in cast("list[dict[str, Any]]", document["open_alarms"]) if each["id"] == told["id"]]
+    assert (alarm["evidence"]["plan"], alarm["evidence"]["cause"]["kind"]) == ("unchanged", None)
+    assert alarm["evidence"]["blocks_factor"] > 2
+    assert told["cause"] == "setting"
+    [found] = alarm["evidence"]["attribution"]["found"]["objects"]
+    assert (found["what"], found["name"], found["scope"]) == (
+        "setting of database",
+        "plan_cache_mode",
+        skewed.database,
+    )
+
+
 @pytest.mark.server
 def test_a_setting_of_the_role_that_runs_a_statement_is_found_though_the_watcher_has_it_not(world: World) -> None:
     world.run("CREATE ROLE plan_runner LOGIN SUPERUSER")

@@ -72,17 +72,18 @@ def attribute_flip(
     causes = search.smallest(candidates, definitions)
     if causes is None and any(search.is_old(plan) for plan in moments.planned_for_others()):
         causes = (ParameterDifference(),)
-    if causes is None:
-        versions = tuple(d for d in moments.differences if isinstance(d, VersionDifference))
-        if versions and search.restores((*versions, *everything)):
-            causes = versions
+    version = tuple(d for d in moments.differences if isinstance(d, VersionDifference))
+    if causes is None and version:
+        causes = search.with_version(version, everything)
     if causes is not None:
         return search.found(causes, new)
     if search.is_exhausted:
         return search.nothing(f"no cause was found within {most_plans} plans", new)
-    if not everything:
-        return search.nothing("nothing differs that the plan depends on", new)
-    return search.nothing("the old plan does not return when all that differs is taken back", new)
+    found = "the old plan does not return when all that differs is taken back"
+    if not everything and not version:
+        found = "nothing differs that the plan depends on"
+    untried = search.why_not_tried(version)
+    return search.nothing(f"{found}, but for the {version[0]}: {untried}" if untried else found, new)
 
 
 def ranked(
@@ -165,6 +166,21 @@ class _Search:
         return next((pair for pair in combinations(candidates, 2) if self.restores(pair)), None) or self._spared(
             everything
         )
+
+    def with_version(
+        self, version: tuple[Difference, ...], everything: tuple[Difference, ...]
+    ) -> tuple[Difference, ...] | None:
+        """Return the version, alone or with the fewest of what differs besides; None where even that does not do."""
+        if self.restores(version):
+            return version
+        if not everything or self.why_not_tried(version) or not self.restores((*version, *everything)):
+            return None
+        return self._spared((*version, *everything))
+
+    def why_not_tried(self, version: tuple[Difference, ...]) -> str:
+        """Return why nothing was planned as before the upgrade, "" where it was, or there was none."""
+        tried = self._proof.get((frozenset(version), self.is_generic)) if version else None
+        return "" if tried is None else tried.reason
 
     def _spared(self, causes: tuple[Difference, ...]) -> tuple[Difference, ...]:
         """Leave out one after another without which the old shape returns too."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trimtab.model.anchor import HostProbe
+from trimtab.model.catalog import version_text
 from trimtab.model.flip import CauseKind
 
 
@@ -18,7 +19,7 @@ class Movement:
     """How things moved since the anchor, as ratios of now to then; 1.0 is no movement, None is not known.
 
     `host` is the host probe's time, `common` the time of queries whose plan did not change, `own` this query's time per
-    call, `blocks` its blocks per call, `rows` the rows of the tables that it reads.
+    call, `blocks` its blocks per call, `rows` and `pages` those of the tables that it reads, as they were last counted.
     """
 
     host: float | None
@@ -27,6 +28,7 @@ class Movement:
     blocks: float | None
     rows: float | None
     is_plan_changed: bool | None
+    pages: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Bands:
     common: float = 1.25
     blocks: float = 1.25
     rows: float = 1.25
+    pages: float = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,10 @@ def ruling(movement: Movement, bands: Bands | None = None) -> Ruling:
             return Ruling(None, f"{told}; how many rows its tables had is not known")
         if movement.rows > allowed.rows:
             return Ruling(CauseKind.DATA_GROWTH, f"{told}; its tables have {movement.rows:.2g} times the rows")
-        return Ruling(CauseKind.BLOAT, f"{told}, while its tables have no more rows, as they were last counted")
+        counted = "while its tables have no more rows, as they were last counted"
+        if movement.pages is not None and movement.pages > allowed.pages:
+            return Ruling(CauseKind.BLOAT, f"{told}, {counted}, in {movement.pages:.2g} times the pages")
+        return Ruling(None, f"{told}, {counted}" + ("" if movement.pages is None else ", nor more pages"))
     return Ruling(None, f"{plan}, and neither the host, nor other queries, nor its blocks tell why")
 
 
@@ -81,14 +87,21 @@ def host_movement(was: HostProbe, now: HostProbe) -> float | None:
     return max((after / before for before, after in pairs if min(before, after) > 0), default=None)
 
 
-def rows_movement(was: Mapping[str, float], now: Mapping[str, float], tables: Iterable[str]) -> float | None:
-    """Return by how much the table among these that grew most grew; None where no count of then and now is known."""
+def table_movement(was: Mapping[str, float], now: Mapping[str, float], tables: Iterable[str]) -> float | None:
+    """Return by how much the table among these that grew most grew; None where no count of then and now is known.
+
+    The counts are of rows, or of pages.
+    """
     known = [(was[name], now[name]) for name in tables if was.get(name, 0.0) > 0 and now.get(name, 0.0) > 0]
     return max((after / before for before, after in known), default=None)
 
 
 def proof_of(
-    was: HostProbe, now: HostProbe, rows: tuple[Mapping[str, float], Mapping[str, float]], tables: Iterable[str]
+    was: HostProbe,
+    now: HostProbe,
+    rows: tuple[Mapping[str, float], Mapping[str, float]],
+    pages: tuple[Mapping[str, float], Mapping[str, float]],
+    tables: Iterable[str],
 ) -> tuple[str, ...]:
     """Return what was measured of the host and of tables, then and now, in words: figures of the server alone."""
     told = [
@@ -100,6 +113,12 @@ def proof_of(
         if min(before, after) > 0
     ]
     for name in sorted(tables):
-        if name in rows[0] and name in rows[1]:
-            told.append(f"rows of {name}: {rows[0][name]:.0f} then, {rows[1][name]:.0f} now")
+        for what, counts in (("rows", rows), ("pages", pages)):
+            if name in counts[0] and name in counts[1]:
+                told.append(f"{what} of {name}: {counts[0][name]:.0f} then, {counts[1][name]:.0f} now")
     return tuple(told)
+
+
+def proof_of_version(was: int, now: int) -> tuple[str, ...]:
+    """Return that the server is of another version than then, in words; nothing where it is not, or is not known."""
+    return (f"server: PostgreSQL {version_text(was)} then, {version_text(now)} now",) if 0 < was != now > 0 else ()

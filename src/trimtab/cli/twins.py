@@ -15,13 +15,13 @@ from trimtab.cli.text import printable, size, tell
 from trimtab.cli.time_limit import time_limit
 from trimtab.cli.watch import ConsoleWatcher
 from trimtab.errors import UsageError
+from trimtab.model.catalog import version_text
 from trimtab.report.twins import (
     checked_document,
     explained_document,
     exported_document,
     kept_document,
     list_document,
-    version_text,
 )
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ The source is asked for its catalog and one plan; nothing of it is changed, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from trimtab.anchor.attribute import attribute_flip
@@ -30,13 +30,16 @@ def why_flipped(
     was_generic: bool | None = None,
     others: Sequence[Query] = (),
     index_names: Mapping[str, str] | None = None,
+    programs: Callable[[int], Binaries] = Binaries.for_major,
 ) -> Attribution:
     """Return why the plan of the first shape, at the moment of `old`, is of the second at that of `new`.
 
     `query` has the values that it is run with now, if it has any. `index_names` are as in `renamed`: of indexes that
-    locks have put back. Raises LabError.
+    locks have put back. `programs` finds those of a version. Raises LabError.
     """
-    with TwinMoments(old, new, query, standpoint=standpoint, others=others, index_names=index_names) as moments:
+    with TwinMoments(
+        old, new, query, standpoint=standpoint, others=others, index_names=index_names, programs=programs
+    ) as moments:
         return attribute_flip(moments, *shapes, was_generic=was_generic)
 
 

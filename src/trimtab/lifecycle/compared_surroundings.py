@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trimtab.model.anchor import Anchor, HostProbe
+from trimtab.model.catalog import version_text
 
 _HOST_CHANGED = 1.25
 _GREW = 1.5
@@ -24,7 +25,8 @@ def differences(earlier: Anchor, later: Anchor) -> tuple[str, ...]:
     if earlier.is_standby != later.is_standby:
         told.append("one of them is of a standby")
     if earlier.server_version != later.server_version:
-        told.append(f"server version {earlier.server_version} became {later.server_version}")
+        was, is_ = version_text(earlier.server_version), version_text(later.server_version)
+        told.append(f"the server was PostgreSQL {was} and is {is_}")
     told += _host(earlier.state.host, later.state.host)
     told += [f"setting {name} differs" for name in _changed(earlier.settings, later.settings)]
     scopes = earlier.state.scoped_settings, later.state.scoped_settings

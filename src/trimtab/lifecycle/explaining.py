@@ -7,9 +7,9 @@ changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -25,10 +25,12 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import put_back_names, store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
 from trimtab.lifecycle.attribution import why_flipped
+from trimtab.lifecycle.compared_queries import Pair
+from trimtab.lifecycle.generic_switch import How, TwoForms, attributed, two_forms
 from trimtab.lifecycle.level_now import level_now
-from trimtab.lifecycle.slowing import Slowing, slowing
+from trimtab.lifecycle.slowing import Slowed, Slowing, slowing
 from trimtab.model.anchor import Anchor, AnchoredPlan, QueryLevel
-from trimtab.model.catalog import ServerIdentity
+from trimtab.model.catalog import ServerIdentity, version_text
 from trimtab.model.flip import Attribution
 from trimtab.model.plan_shape import PlanShape
 from trimtab.model.watch import Watcher
@@ -39,6 +41,7 @@ from trimtab.twin.capture import Image, read_image
 from trimtab.twin.definitions import read_definitions
 from trimtab.twin.difference import Standpoint, same_indexes
 from trimtab.twin.image import load
+from trimtab.twin.moments import TwinMoments
 
 MOST = 20
 
@@ -91,6 +94,22 @@ class ExplainedAnchor:
     alarms: tuple[Mapping[str, object], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the source told: its workload, the levels of then and now of each wanted query that can be planned, those
+    whose plan is another one, and those that may get the one for any values in place of the one for their own.
+    """
+
+    queries: Mapping[str, Query]
+    pairs: tuple[Pair, ...]
+    changed: tuple[Pair, ...]
+    two_forms: tuple[TwoForms, ...]
+    slower: Slowing | None
+    version: int
+    is_other: bool
+    stand_for: Mapping[str, str]
+
+
 def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
     """Return why plans are not those of the anchor any more.
 
@@ -100,6 +119,42 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
     anchor = store.find(request.name).anchor
     wanted = _wanted(anchor, request.query_ids)
     old = _image(store, anchor)
+    seen = _seen(request, anchor, wanted, old, watcher)
+    explained: list[ExplainedPlan] = []
+    notes = {found.was.query_id: found.why_none for found in seen.two_forms if found.why_none}
+    switches = [found for found in seen.two_forms if not found.why_none][:MOST]
+    if seen.changed or switches:
+        new = read_image(
+            request.conninfo,
+            _programs(request.pg_bin)(seen.version // 10000),
+            with_values=old.source.has_values,
+            progress=lambda done, total, what: watcher.progress(what, done, total),
+        )
+        for number, pair in enumerate(seen.changed[:MOST]):
+            watcher.progress("taking back what differs", number, len(seen.changed[:MOST]))
+            explained.append(_explained(old, new, pair, seen, request, anchor.server_version))
+        for found in switches:
+            plan = _switched(old, new, found, seen, request)
+            if plan.attribution is not None:
+                explained.append(plan)
+            else:
+                notes[plan.query_id] = plan.note
+    explained += [ExplainedPlan(was.query_id, _share(was), None, "not looked at: too many changed")
+                  for was, _ in seen.changed[MOST:]]  # fmt: skip
+    found_in = {was.query_id for was, _ in seen.pairs}
+    missing = tuple(was.query_id for was in wanted if was.query_id not in found_in)
+    unknown = sum(not _is_known(was, now, seen.queries[was.query_id]) for was, now in seen.pairs)
+    same = len(seen.pairs) - len(explained) - unknown
+    slower = None if seen.slower is None else _with_switches(seen.slower, explained, notes)
+    if request.only_plans:
+        explained += [ExplainedPlan(query_id, 0.0, None, note) for query_id, note in notes.items()]
+    told = () if request.only_plans else explained_alarms(request.ledger_path, anchor.id, {w.query_id for w in wanted})
+    return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, seen.is_other, slower, told)
+
+
+def _seen(
+    request: ExplainRequest, anchor: Anchor, wanted: tuple[QueryLevel, ...], old: Image, watcher: Watcher
+) -> _Seen:
     with closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         snapshot = take_snapshot(
             source,
@@ -109,41 +164,53 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
         )
         stand_for = put_back_names(request.ledger_path, snapshot.server)
         names = _index_names(old, source, stand_for)
+        how = How(settings_for(snapshot, request.role, ()), read_parents(source), names)
         levels = measure_levels(
             source,
             snapshot.workload.queries,
             Measuring(0, READ_TIMEOUT_MS, 0.0),
-            parents=read_parents(source),
+            parents=how.parents,
             index_names=names,
-            settings=settings_for(snapshot, request.role, ()),
+            settings=how.settings,
         )
-        version = source.info.server_version
         is_other = is_of_another_server(anchor, snapshot.server)
         later = None if is_other or request.only_plans else level_now(source, snapshot, levels, now_ns=time.time_ns())
-    queries = {query.id: query for query in snapshot.workload.queries}
-    pairs = [(was, levels[was.query_id]) for was in wanted if was.query_id in levels]
-    changed = [(was, now) for was, now in pairs if _flip(was, now, queries[was.query_id]) is not None]
-    changed.sort(key=lambda pair: -_share(pair[0]))
-    explained: list[ExplainedPlan] = []
-    if changed:
-        binaries = Binaries.for_major(version // 10000, request.pg_bin)
-        new = read_image(
-            request.conninfo,
-            binaries,
-            with_values=old.source.has_values,
-            progress=lambda done, total, what: watcher.progress(what, done, total),
+        slower = None if later is None else slowing(anchor, later, only={was.query_id for was in wanted})
+        queries = {query.id: query for query in snapshot.workload.queries}
+        pairs = [(was, levels[was.query_id]) for was in wanted if was.query_id in levels]
+        changed = [(was, now) for was, now in pairs if _flip(was, now, queries[was.query_id]) is not None]
+        # A watcher asks of a query that is slower for no other reason; here it is known of which ones that is so.
+        unexplained = {one.query_id for one in slower.slowed if one.kind is None} if slower is not None else set()
+        suspects = [
+            pair for pair in pairs if pair not in changed and (request.only_plans or pair[0].query_id in unexplained)
+        ]
+        found = [two_forms(source, queries[was.query_id], was, now, how, seed=request.seed) for was, now in suspects]
+        changed.sort(key=lambda pair: -_share(pair[0]))
+        return _Seen(
+            queries,
+            tuple(pairs),
+            tuple(changed),
+            tuple(each for each in found if each is not None),
+            slower,
+            source.info.server_version,
+            is_other,
+            stand_for,
         )
-        for number, (was, now) in enumerate(changed[:MOST]):
-            watcher.progress("taking back what differs", number, len(changed[:MOST]))
-            explained.append(_explained(old, new, queries[was.query_id], was, now, request.role, stand_for))
-    explained += [ExplainedPlan(was.query_id, _share(was), None, "not looked at: too many changed")
-                  for was, _ in changed[MOST:]]  # fmt: skip
-    missing = tuple(was.query_id for was in wanted if was.query_id not in levels)
-    unknown = sum(not _is_known(was, now, queries[was.query_id]) for was, now in pairs)
-    same = len(pairs) - len(changed) - unknown
-    slower = None if later is None else slowing(anchor, later, only={was.query_id for was in wanted})
-    told = () if request.only_plans else explained_alarms(request.ledger_path, anchor.id, {w.query_id for w in wanted})
-    return ExplainedAnchor(anchor.id, same, unknown, tuple(explained), missing, is_other, slower, told)
+
+
+def _with_switches(slower: Slowing, explained: Sequence[ExplainedPlan], notes: Mapping[str, str]) -> Slowing:
+    """Tell of queries that nothing else explains that they get the plan for any values, or why that is not told."""
+    switched = {plan.query_id: plan.attribution for plan in explained if plan.attribution is not None}
+    told: list[Slowed] = []
+    for slowed in slower.slowed:
+        found = switched.get(slowed.query_id) if slowed.kind is None else None
+        if found is not None:
+            told.append(replace(slowed, kind=found.kind, reason=found.reason))
+        elif slowed.query_id in notes:
+            told.append(replace(slowed, reason=f"{slowed.reason}; {notes[slowed.query_id]}"))
+        else:
+            told.append(slowed)
+    return replace(slower, slowed=tuple(told))
 
 
 def explained_alarms(ledger_path: Path, anchor_id: str, query_ids: Collection[str]) -> tuple[Mapping[str, object], ...]:
@@ -230,14 +297,10 @@ def _share(level: QueryLevel) -> float:
 
 
 def _explained(
-    old: Image,
-    new: Image,
-    query: Query,
-    was: QueryLevel,
-    now: QueryLevel,
-    role: str,
-    stand_for: Mapping[str, str],
+    old: Image, new: Image, pair: Pair, seen: _Seen, request: ExplainRequest, version_then: int
 ) -> ExplainedPlan:
+    was, now = pair
+    query = seen.queries[was.query_id]
     flip = _flip(was, now, query)
     assert flip is not None, "only changed plans are explained"
     before, after, is_generic = flip
@@ -247,10 +310,45 @@ def _explained(
             new,
             query,
             (before, after),
-            standpoint=Standpoint(role or None),
+            standpoint=Standpoint(request.role or None),
             was_generic=is_generic,
-            index_names=stand_for,
+            others=[q for q in seen.queries.values() if q.normalized_text == query.normalized_text and q is not query],
+            index_names=seen.stand_for,
+            programs=_programs(request.pg_bin),
         )
     except LabError as error:
         return ExplainedPlan(was.query_id, _share(was), None, str(error))
+    if not found.is_attributed and version_then != seen.version:
+        told = f"the server was PostgreSQL {version_text(version_then)} and is {version_text(seen.version)}"
+        found = replace(found, reason=f"{found.reason}; {told}")
     return ExplainedPlan(was.query_id, _share(was), found)
+
+
+def _switched(old: Image, new: Image, found: TwoForms, seen: _Seen, request: ExplainRequest) -> ExplainedPlan:
+    was = found.was
+    try:
+        with TwinMoments(
+            old,
+            new,
+            found.query,
+            standpoint=Standpoint(request.role or None),
+            index_names=seen.stand_for,
+            programs=_programs(request.pg_bin),
+        ) as moments:
+            told = attributed(found, moments, operator_cost=float(old.source.settings.get("cpu_operator_cost", 0.0025)))
+    except LabError as error:
+        return ExplainedPlan(was.query_id, _share(was), None, str(error))
+    if isinstance(told, str):
+        return ExplainedPlan(was.query_id, _share(was), None, told)
+    return ExplainedPlan(was.query_id, _share(was), told)
+
+
+def _programs(pg_bin: Path | None) -> Callable[[int], Binaries]:
+    """Return what finds the programs of a version: those of `pg_bin` where they are of it."""
+
+    def of(major: int) -> Binaries:
+        if pg_bin is not None and (named := Binaries.find(pg_bin)).version[0] == major:
+            return named
+        return Binaries.for_major(major)
+
+    return of

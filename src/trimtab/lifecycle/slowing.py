@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import exp
 
-from trimtab.anchor.causes import Movement, host_movement, proof_of, rows_movement, ruling
+from trimtab.anchor.causes import Movement, host_movement, proof_of, proof_of_version, ruling, table_movement
 from trimtab.anchor.family import shared_error_rates
 from trimtab.lifecycle.compared_queries import (
     NOTHING_IN_COMMON,
@@ -117,15 +117,18 @@ def _movement(
         common=None if common is None else exp(common.log_ratio),
         own=own,
         blocks=blocks,
-        rows=rows_movement(_rows(anchor), _rows(now), _tables(was)),
+        rows=table_movement(_rows(anchor), _rows(now), _tables(was)),
         is_plan_changed=None if is_same is None else not is_same,
+        pages=table_movement(_pages(anchor), _pages(now), _tables(was)),
     )
 
 
 def _proof(pair: Pair, anchor: Anchor, now: Anchor, common: Common | None) -> tuple[str, ...]:
     was, is_ = pair
     assert was.counted is not None and is_.counted is not None  # noqa: PT018 - who was judged
-    told = list(proof_of(anchor.state.host, now.state.host, (_rows(anchor), _rows(now)), _tables(was)))
+    counts = (_rows(anchor), _rows(now)), (_pages(anchor), _pages(now))
+    told = list(proof_of(anchor.state.host, now.state.host, *counts, _tables(was)))
+    told += proof_of_version(anchor.server_version, now.server_version)
     if common is not None:
         told.append(
             f"load: {common.count} other queries whose plan is the same take {exp(common.log_ratio):.3g} times as long"
@@ -146,3 +149,7 @@ def _tables(level: QueryLevel) -> list[str]:
 
 def _rows(anchor: Anchor) -> Mapping[str, float]:
     return {name: table.rows for name, table in anchor.state.tables.items()}
+
+
+def _pages(anchor: Anchor) -> Mapping[str, float]:
+    return {name: float(table.pages) for name, table in anchor.state.tables.items()}

@@ -46,6 +46,10 @@ APPLICATION_NAME = "trimtab watch"
 LOCK_TIMEOUT_MS = 1_000
 LONGEST_STATEMENT_MS = 10_000
 LONGEST_BACK_OFF_SECONDS = 60.0
+AFTER_UPGRADE = (
+    "After an upgrade to another major version: `trimtab anchor create`, then `anchor compare` with one of before, and "
+    "`anchor explain` of that."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +274,7 @@ def _refuse_replaced(conninfo: str, directory: Path) -> None:
                 raise SourceError(
                     "nothing was watched: another server, or another database of that name, was watched there before",
                     code="watch.replaced",
-                    next_step="Look where the connection leads; with --anew this one is learnt.",
+                    next_step=f"Look where the connection leads; with --anew this one is learnt. {AFTER_UPGRADE}",
                 )
 
 
@@ -320,7 +324,8 @@ def _link(request: WatchRequest, identity: Mapping[str, object]) -> _Link:
         raise SourceError(
             "watching was ended: another server, or another database of that name, answers in its place",
             code="watch.replaced",
-            next_step="Start `trimtab watch` again: it learns the new one, and keeps what it knows of the old one.",
+            next_step="Start `trimtab watch` again: it learns the new one, and keeps what it knows of the old one. "
+            f"{AFTER_UPGRADE}",
         )
     return link
 
@@ -330,8 +335,7 @@ def _take_reference(memory: Memory, ledger_path: Path, server: ServerIdentity, n
     found = anchored(ledger_path, server)
     if found is not None:
         memory.shapes.references, memory.level_of = references_of(found), found.id
-        rows = {name: table.rows for name, table in found.state.tables.items()}
-        memory.anchored = Surroundings(found.state.host, rows)
+        memory.anchored = Surroundings.of_anchor(found)
     kept = memory.store.fact("baseline")
     if memory.vigil is not None and isinstance(kept, dict) and kept.get("level_of") != memory.level_of:
         memory.learn_anew(now_ns, "another anchor is in force")

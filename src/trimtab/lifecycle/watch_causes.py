@@ -7,38 +7,56 @@ level: what is slower was shown before.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import psycopg
 
-from trimtab.anchor.causes import Movement, host_movement, proof_of, rows_movement, ruling
+from trimtab.anchor.causes import Movement, host_movement, proof_of, proof_of_version, ruling, table_movement
 from trimtab.anchor.learning import CONCURRENCY, LATENCY, WORK
 from trimtab.anchor.state import probe_host
 from trimtab.anchor.vigil import Seen
 from trimtab.db.connection import Connection, source_error
-from trimtab.model.anchor import HostProbe
-from trimtab.observe.table_rows import read_table_rows
+from trimtab.model.anchor import Anchor, HostProbe
+from trimtab.observe.table_counts import read_table_counts
 
 _ALL = "all tables"
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the host took for fixed work, and how many rows tables had, by "schema.name"."""
+    """What the host took for fixed work, and how many rows and pages tables had, by "schema.name".
+
+    `version` is the server's, as server_version_num, 0 where it is not known.
+    """
 
     host: HostProbe
     rows: Mapping[str, float] = field(default_factory=dict[str, float])
+    pages: Mapping[str, float] = field(default_factory=dict[str, float])
+    version: int = 0
+
+    @classmethod
+    def of_anchor(cls, anchor: Anchor) -> Surroundings:
+        """Return those of an anchor."""
+        tables = anchor.state.tables.items()
+        rows, pages = {name: table.rows for name, table in tables}, {name: float(table.pages) for name, table in tables}
+        return cls(anchor.state.host, rows, pages, anchor.server_version)
 
     def as_fact(self) -> dict[str, object]:
         """Return it as the watch's file keeps it."""
-        return {"host": asdict(self.host), "rows": dict(self.rows)}
+        return {
+            "host": asdict(self.host),
+            "rows": dict(self.rows),
+            "pages": dict(self.pages),
+            "version": self.version,
+        }
 
     @classmethod
     def of_fact(cls, kept: object) -> Surroundings | None:
         """Return what `as_fact` gave, None for anything else."""
         if not isinstance(kept, dict) or not isinstance(kept.get("host"), dict) or not isinstance(kept["rows"], dict):
             return None
-        return cls(HostProbe(**kept["host"]), kept["rows"])
+        # What an older version has written has no pages and no version.
+        return cls(HostProbe(**kept["host"]), kept["rows"], kept.get("pages", {}), kept.get("version", 0))
 
 
 def read_surroundings(conn: Connection, tables: Collection[tuple[str, str]] | None = None) -> Surroundings:
@@ -52,7 +70,8 @@ def read_surroundings(conn: Connection, tables: Collection[tuple[str, str]] | No
         if conn.closed:
             raise source_error(error) from None
         host = HostProbe()
-    return Surroundings(host, read_table_rows(conn, tables))
+    counts = read_table_counts(conn, tables)
+    return Surroundings(host, counts.rows, counts.pages, conn.info.server_version)
 
 
 def causes_of(
@@ -97,40 +116,59 @@ def cause_of_statement(
         common=common,
         own=factor * max(1.0 if common is None else common, 1.0),
         blocks=blocks,
-        rows=rows_movement(then.rows, now.rows, tables),
+        rows=table_movement(then.rows, now.rows, tables),
         is_plan_changed={"changed": True, "unchanged": False}.get(plan),
+        pages=table_movement(then.pages, now.pages, tables),
     )
-    return _told(movement, [*proof_of(then.host, now.host, (then.rows, now.rows), tables), f"plan: {plan}"])
+    return _told(movement, then, now, tables, [f"plan: {plan}"])
 
 
 def cause_of_all(factor: float, blocks: float | None, then: Surroundings, now: Surroundings) -> dict[str, object]:
     """Return the cause of what slows all statements that have no alarm of their own: of these it is the load itself."""
-    both = then.rows.keys() & now.rows.keys()
-    rows = tuple({_ALL: sum(of.rows[name] for name in both)} for of in (then, now))
+    of_all = _of_all(then, now)
     host = host_movement(then.host, now.host)
     growth = blocks is not None and blocks > 1.0 and blocks**2 >= factor
-    movement = Movement(
-        host=host,
-        # As much as the blocks account for is no load.
-        common=None if growth else factor,
-        own=factor,
-        blocks=blocks,
-        rows=rows_movement(rows[0], rows[1], (_ALL,)),
-        is_plan_changed=False,
-    )
-    return _told(movement, list(proof_of(then.host, now.host, (rows[0], rows[1]), (_ALL,))))
+    # As much as the blocks account for is no load.
+    common = None if growth else factor
+    movement = Movement(host, common, factor, blocks, *_moved(*of_all))
+    return _told(movement, *of_all, (_ALL,))
 
 
 def cause_of_blocks(factor: float, then: Surroundings, now: Surroundings) -> dict[str, object]:
     """Return the cause of more blocks per call, which neither a host nor a load can be."""
-    both = then.rows.keys() & now.rows.keys()
-    rows = tuple({_ALL: sum(of.rows[name] for name in both)} for of in (then, now))
-    movement = Movement(None, None, factor, factor, rows_movement(rows[0], rows[1], (_ALL,)), False)
-    return _told(movement, list(proof_of(HostProbe(), HostProbe(), (rows[0], rows[1]), (_ALL,))))
+    was, is_ = _of_all(then, now)
+    movement = Movement(None, None, factor, factor, *_moved(was, is_))
+    return _told(movement, replace(was, host=HostProbe()), replace(is_, host=HostProbe()), (_ALL,))
 
 
-def _told(movement: Movement, proof: list[str]) -> dict[str, object]:
+def _of_all(then: Surroundings, now: Surroundings) -> tuple[Surroundings, Surroundings]:
+    """Return both with the counts of all tables that both know, as those of one."""
+    known = [then.rows.keys() & now.rows.keys(), then.pages.keys() & now.pages.keys()]
+    was, is_ = (
+        replace(
+            of,
+            rows={_ALL: sum(of.rows[name] for name in known[0])} if known[0] else {},
+            pages={_ALL: sum(of.pages[name] for name in known[1])} if known[1] else {},
+        )
+        for of in (then, now)
+    )
+    return was, is_
+
+
+def _moved(was: Surroundings, now: Surroundings) -> tuple[float | None, bool, float | None]:
+    """Return how the rows moved, that no plan is taken to have changed, and how the pages moved."""
+    return table_movement(was.rows, now.rows, (_ALL,)), False, table_movement(was.pages, now.pages, (_ALL,))
+
+
+def _told(
+    movement: Movement, then: Surroundings, now: Surroundings, tables: Collection[str], more: Collection[str] = ()
+) -> dict[str, object]:
     found = ruling(movement)
+    proof = [
+        *proof_of(then.host, now.host, (then.rows, now.rows), (then.pages, now.pages), tables),
+        *proof_of_version(then.version, now.version),
+        *more,
+    ]
     if movement.common is not None:
         proof.append(f"load: all statements together take {movement.common:.3g} times as long")
     if movement.blocks is not None:

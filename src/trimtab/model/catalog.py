@@ -20,6 +20,11 @@ def names(relations: Sequence[Sequence[str]]) -> str:
     return listed if len(relations) <= _MANY else f"{len(relations)} in all: {listed}"
 
 
+def version_text(version: int) -> str:
+    """Return server_version_num as people write it: "18.6"."""
+    return f"{version // 10000}.{version % 10000}"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
     """Which server and database this is. `version` is server_version_num (180006), `started_at` ISO 8601.
@@ -50,7 +55,7 @@ class ServerIdentity:
     @property
     def version_text(self) -> str:
         """The version as people write it: "18.6"."""
-        return f"{self.major}.{self.version % 10000}"
+        return version_text(self.version)
 
     def is_same_as(self, other: ServerIdentity) -> bool:
         """True when both are one database of one running server. An identifier that one may not read says nothing."""

@@ -41,6 +41,14 @@ class _Common(Random):
         return super().random() * _JOINT_SHARE
 
 
+class _Rare(Random):
+    """Random numbers just below 1: they stand for the least common values that the statistics know."""
+
+    def random(self) -> float:
+        """Return a number that is nearly 1."""
+        return 1.0 - super().random() * 1e-6
+
+
 @dataclass(frozen=True, slots=True)
 class _Draw:
     """What a draw for one query needs: facts by table and column as written, parameter types in order."""
@@ -50,6 +58,7 @@ class _Draw:
     tables: frozenset[TableName]
     random: Random
     seed: str
+    is_rare: bool = False
 
     def of_row(self, column: ColumnName, level: int, nth: int, *, is_joint: bool) -> Random:
         """Return random numbers that are the same for every column of one table of the query: columns that go together
@@ -57,13 +66,18 @@ class _Draw:
         columns must meet (`is_joint`), they are common values: those meet the most.
         """
         seed = f"{self.seed} {level} {column[0]} {column[1]} {nth}"
+        if self.is_rare:
+            return _Rare(seed)
         return _Common(seed) if is_joint else Random(seed)  # noqa: S311
 
 
-def with_parameters(conn: Connection, workload: Workload, random: Random, *, draws: int = 1) -> Workload:
+def with_parameters(
+    conn: Connection, workload: Workload, random: Random, *, draws: int = 1, is_rare: bool = False
+) -> Workload:
     """Return the workload with values for every `$n` that had none, where they can be found. Raises SourceError.
 
-    The heaviest reads are drawn `draws` times; equal draws are one query.
+    The heaviest reads are drawn `draws` times; equal draws are one query. With `is_rare` the values that a column is
+    compared with are the least common ones that its statistics know.
     """
     open_queries = [query for query in workload.queries if not query.is_runnable]
     if not open_queries:
@@ -83,7 +97,7 @@ def with_parameters(conn: Connection, workload: Workload, random: Random, *, dra
             seeds = [f"{base} {query.id}"]
             seeds += [f"{seeds[0]} {number}" for number in range(1, draws if query.id in several else 1)]
             drawn[query.id] = [
-                _drawn(query.text, _Draw(facts, types, tables[query.id], Random(seed), seed))  # noqa: S311
+                _drawn(query.text, _Draw(facts, types, tables[query.id], Random(seed), seed, is_rare))  # noqa: S311
                 for seed in seeds
             ]
     filled = (one for query in workload.queries for one in _filled(query, drawn.get(query.id, [])))

@@ -6,7 +6,7 @@ Texts leave this file as ids of queries only. Never resets the statistics, and j
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -22,6 +22,8 @@ from trimtab.observe.reading import query
 from trimtab.observe.statements import counting_since, extension_of
 from trimtab.observe.text_identity import identity_of
 
+_TRACKS_PLANNING = b"select pg_catalog.current_setting('pg_stat_statements.track_planning', true)"
+
 
 def read_counters(conn: Connection) -> Counters | None:
     """Return what stands counted now, or None where the server does not tell it (any more).
@@ -34,6 +36,22 @@ def read_counters(conn: Connection) -> Counters | None:
         reset = counting_since(conn, schema, "traffic_since")
         rows = _rows(conn, schema, with_texts=False)
         return Counters(reset or "", {_key(row): _counter(row) for row in rows})
+    return None
+
+
+def read_planned(conn: Connection, server_ids: Collection[int]) -> tuple[int, int] | None:
+    """Return how often these statements were planned and how often executed, by the server's ids of them.
+
+    None where the server does not count plans (`pg_stat_statements.track_planning`), or does not tell.
+    Raises SourceError when the connection is lost.
+    """
+    with _untold(conn):
+        [[tracks]] = conn.execute(_TRACKS_PLANNING).fetchall()
+        if tracks == "on":
+            text = sql.SQL(load("traffic_plans", conn.info.server_version))
+            composed = text.format(schema=sql.Identifier(extension_of(conn)[0]))
+            [row] = query(conn, composed, (list(server_ids),))
+            return row["plans"], row["calls"]
     return None
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from trimtab.model.catalog import version_text
+
 if TYPE_CHECKING:
     from trimtab.lifecycle.twin_check import Checked
     from trimtab.lifecycle.twin_explain import Explained, IndexExplained, StatisticsExplained, TargetExplained, Thought
@@ -131,11 +133,6 @@ def explained_document(explained: Explained) -> dict[str, object]:
         "skipped": _skipped(explained.workload),
         "problems": list(explained.problems),
     }
-
-
-def version_text(version: int) -> str:
-    """Return server_version_num as people write it: "18.6"."""
-    return f"{version // 10000}.{version % 10000}"
 
 
 def _kept(twin: KeptTwin) -> dict[str, object]:

@@ -48,20 +48,26 @@ def mix(
 ) -> Mixture:
     """Return `new` without some of `every` difference between the two.
 
-    With one of the schema, or of what cannot be thought there, the old schema is taken, and what else was created and
-    dropped since is thought there and away. Without a difference of versions all is old.
+    Without one of the schema, of the version, or of what cannot be thought there, the old schema is taken, and what
+    else was created and dropped since is thought there and away.
     """
-    if any(isinstance(one, VersionDifference) for one in without):
-        wanted = [setting(name, value) for name, value in function_settings(old.source, standpoint).items()]
-        return Mixture(old, tuple(wanted), (), has_old_schema=True, has_old_version=True)
-    has_old_schema = any(_needs_old_schema(one, old.source.definitions) for one in without)
+    has_old_version = any(isinstance(one, VersionDifference) for one in without)
+    has_old_schema = has_old_version or any(_needs_old_schema(one, old.source.definitions) for one in without)
     base, other = (old, new) if has_old_schema else (new, old)
     thought = [one for one in every if (one in without) is not has_old_schema]
     changes, held = _thought(thought, base.source, other.source)
     settings = _settings(old.source, new.source, without, standpoint)
     source = _mixed(old.source, new.source, base.source, without)
+    if has_old_version:
+        known = {name: new.source.settings.get(name, value) for name, value in old.source.settings.items()}
+        source = replace(source, version=old.source.version, settings=known, parsing=old.source.parsing)
+        settings = [one for one in settings if one.name in known]
     return Mixture(
-        Image(source, base.schema), (*changes, *settings), held, has_old_schema=has_old_schema, has_old_version=False
+        Image(source, base.schema),
+        (*changes, *settings),
+        held,
+        has_old_schema=has_old_schema,
+        has_old_version=has_old_version,
     )
 
 
@@ -120,7 +126,7 @@ def _without(s: StatisticsDefinition) -> DropStatisticsElsewhere:
     return DropStatisticsElsewhere(s.schema, s.table, s.name, s.columns, s.kinds, s.table_schema)
 
 
-def _settings(old: Source, new: Source, without: Collection[Difference], standpoint: Standpoint) -> list[Hypothesis]:
+def _settings(old: Source, new: Source, without: Collection[Difference], standpoint: Standpoint) -> list[SetSetting]:
     """Return the function's settings, and those that are set back."""
     wanted = function_settings(new, standpoint)
     before = effective_settings(old, standpoint)

@@ -1,8 +1,9 @@
-/* trimtab: how many rows tables had when they were last counted: of those that are named ($1: schemas, $2: names), or,
+/* trimtab: how many rows and pages tables had when they were last counted: of those that are named ($1: schemas, $2: names), or,
    where that is null, of the largest ($3: how many at most) */
 select n.nspname::text as schema,
        c.relname::text as name,
-       greatest(c.reltuples, 0)::float8 as rows
+       greatest(c.reltuples, 0)::float8 as rows,
+       greatest(c.relpages, 0)::float8 as pages
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'm')

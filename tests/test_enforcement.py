@@ -41,15 +41,21 @@ def _modules() -> dict[str, ast.Module]:
     return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in ROOT.rglob("*.py")}
 
 
-def _calls(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call with the name of the function that it stands in."""
+@cache
+def _calls(tree: ast.AST) -> tuple[tuple[str, ast.Call], ...]:
+    """Return every call with the name of the function that it stands in."""
+    return tuple(_calls_in(tree, ""))
+
+
+def _calls_in(tree: ast.AST, function: str) -> Iterator[tuple[str, ast.Call]]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Call):
             yield function, node
         inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
-        yield from _calls(node, inside)
+        yield from _calls_in(node, inside)
 
 
+@cache
 def _name(call: ast.Call) -> str:
     return ast.unparse(call.func)
 

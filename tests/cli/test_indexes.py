@@ -124,6 +124,35 @@ def test_people_are_told_what_storage_buys_and_all_of_one_index(
     assert (refused.code, "usage.explain" in refused.stderr) == (2, True)
 
 
+def test_an_empty_table_gets_no_index_and_one_without_statistics_is_told(
+    market: Market, program: Program, specification: Path, tmp_path: Path
+) -> None:
+    market.execute(
+        "CREATE TABLE empty (id int, kind int, note text)",
+        "CREATE TABLE uncounted AS SELECT n AS id, n % 500 AS kind FROM generate_series(1, 9000) n",
+    )
+    texts = tmp_path / "of both.sql"
+    texts.write_text("SELECT note FROM empty WHERE kind = 7;\nSELECT id FROM uncounted WHERE kind = 7;\n", "utf-8")
+    run = ("indexes", market.dsn, "--workload", str(texts), "--spec", str(specification), "--no-trial")
+    told = program.succeed(*run, "--json").document
+    assert ['"uncounted"' in index["sql"] for index in told["indexes"]] == [True]
+    assert [lack["reason"] for lack in told["lacking"]] == ["the tables that it reads hold no rows"]
+    [problem] = [problem for problem in told["problems"] if "statistics" in problem]
+    assert "public.uncounted" in problem
+    assert f"problem: {problem}" in program.succeed(*run).stdout.replace("\n", " ")
+
+
+def test_a_table_that_stays_locked_is_named_with_its_holder(
+    market: Market, program: Program, quick: tuple[str, ...]
+) -> None:
+    with market.session() as conn:
+        conn.execute("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        refused = program.run("indexes", market.dsn, *quick, "--no-trial")
+        conn.execute("ROLLBACK")
+    assert (refused.code, "source.locked" in refused.stderr, '"orders" is locked' in refused.stderr) == (3, True, True)
+    program.assert_nothing_left()
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [

@@ -14,7 +14,7 @@ def test_a_table_with_rows_and_without_statistics_is_told() -> None:
     tables = (
         table("guessed", bare),
         table("known", [*bare, "c"]),
-        replace(table("empty", bare), size_bytes=0),
+        replace(table("empty", bare), is_empty=True),
         replace(table("hidden", bare), is_readable=False),
         table("unasked", bare),
     )

@@ -136,6 +136,32 @@ def test_what_is_asked_of_rows_that_were_appended_is_asked_of_each_member(above:
     assert found["returned"].range == []
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_is_asked_of_a_subquery_that_stayed_one_is_asked_of_what_is_below(is_whole: bool) -> None:
+    """The arms of a UNION may be such; those that give some columns alone are told by equal names."""
+    arms = [
+        replace(scan("sold", "(sold.price > 7)"), keys={"Output": ("sold.price", "sold.day")}),
+        replace(
+            scan("returned"), keys={"Output": ("returned.amount", "returned.back_on" if is_whole else "returned.day")}
+        ),
+    ]
+    whole = [('"*SELECT* 1".price', '"*SELECT* 1".day'), ('("*SELECT* 2".price)::numeric', '"*SELECT* 2".day')]
+    scans = [
+        replace(
+            node("Subquery Scan", replace(arm, parent_relationship="Subquery")),
+            alias=f"*SELECT* {number}",
+            keys={"Output": outputs if is_whole else outputs[1:]},
+        )
+        for number, (arm, outputs) in enumerate(zip(arms, whole, strict=True), 1)
+    ]
+    appended = replace(node("Append", *scans), keys={})
+    days = replace(scan("days"), keys={"Output": ("days.day",)})
+    top = replace(node("Hash Join", appended, days), conditions={"Hash Cond": '("*SELECT* 1".day = days.day)'})
+    found = {one.table: one for one in needs_of(Plan(top))}
+    assert found["sold"].join == [("days", "day")]
+    assert found["returned"].join == [("days", "back_on" if is_whole else "day")]
+
+
 def test_what_only_the_drawn_parameters_say_makes_no_part() -> None:
     assert "partial" not in rules("((t.customer_id = 7) AND (t.status = 'open'::text))", is_constant=False)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SHOWN = 40
 SHOWN_BLOATED = 5
+SHOWN_PROBLEMS = 5
 _PERIOD = re.compile(r"[1-9][0-9]{0,3}[hdw]")
 BAR = 40
 
@@ -216,6 +217,9 @@ def _closing(advice: Advice, console: Console) -> None:
     lines.append(f"{advice.planner_calls:,} planner calls, {advice.seconds:.1f} s; nothing was changed on the source")
     if advice.workload.skipped:
         lines.append(f"left out: {len(advice.workload.skipped)} statements; --json says why")
+    lines += [printable(f"problem: {text}", limit=300) for text in advice.problems[:SHOWN_PROBLEMS]]
+    if len(advice.problems) > SHOWN_PROBLEMS:
+        lines.append(f"… and {len(advice.problems) - SHOWN_PROBLEMS} more problems; --json lists them all")
     for line in lines:
         console.print(line, markup=False, highlight=False)
 

@@ -221,7 +221,7 @@ def without_statistics(snapshot: Snapshot, changes: Iterable[CreateIndex]) -> tu
         for table in snapshot.tables
         if (table.schema, table.name) in named
         and table.is_readable
-        and table.size_bytes > 0
+        and not table.is_empty
         and all(column.average_width is None for column in table.columns)
     )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trimtab.trial.run import Trials
     from trimtab.twin.twin import Twin
 
-READ_TIMEOUT_MS = 60_000
+READ_TIMEOUT_MS, LOCK_TIMEOUT_MS = 60_000, 10_000
 _DRAWS = 3
 
 
@@ -47,9 +47,12 @@ class Workshop:
     standbys: Mapping[str, Connection]
 
     def observe(self) -> Snapshot:
-        """Return what the source is and runs now."""
+        """Return what the source is and runs now. Raises SourceError `source.locked` where a table stays locked."""
+        from trimtab.observe.locked import require_unlocked
         from trimtab.observe.snapshot import take_snapshot
 
+        self.watcher.progress("looking for locked tables", 0, 1)
+        require_unlocked(self.source)
         snapshot = take_snapshot(
             self.source,
             self.request.workload,
@@ -160,9 +163,10 @@ def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Works
             next_step="Use --lab clone, or --lab DSN with a database that may be used for trials.",
         )
     ledger = stack.enter_context(closing(Ledger.open(request.ledger_path)))
-    source = stack.enter_context(
-        closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS))
+    opened = connect(
+        request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS, lock_timeout_ms=LOCK_TIMEOUT_MS
     )
+    source = stack.enter_context(closing(opened))
     stack.enter_context(hold_database(source))
     standbys = open_standbys(request, source, stack)
     run_id = "r-" + uuid.uuid4().hex[:10]

@@ -161,6 +161,7 @@ class Table:
     `is_readable` is true when the role that looked may read all of its rows and their statistics. `has_row_security` is
     true when row-level security binds that role there, so that rows may be hidden from it.
     `is_owned`: the session's role is its owner or a member of it. `may_create`: the role has CREATE on its schema.
+    `is_empty`: there is no page for rows.
     `bound` are digests, by kind ("owner", "constraints"...), of what else an approval is bound to; read for that alone.
     """
 
@@ -184,6 +185,7 @@ class Table:
     has_row_security: bool = False
     may_create: bool = True
     bound: tuple[tuple[str, str], ...] = ()
+    is_empty: bool = False
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""

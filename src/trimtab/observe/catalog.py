@@ -33,6 +33,7 @@ _TABLE_FIELDS = [
     "is_owned",
     "has_row_security",
     "may_create",
+    "is_empty",
 ]
 _INDEX_FIELDS = [
     "schema",

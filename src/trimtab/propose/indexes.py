@@ -138,7 +138,8 @@ def choose(context: Context) -> Choice:
         parents=parents,
         users=users,
         own_write_ms=sum(pool.own_write_ms().values()),
-        left_out={i: why for i, candidates in wanted.items() if (why := pool.why_left_out(candidates)) is not None},
+        left_out=_of_empty_tables(context, plans)
+        | {i: why for i, candidates in wanted.items() if (why := pool.why_left_out(candidates)) is not None},
     )
 
 
@@ -231,7 +232,8 @@ def _candidates(context: Context, plan: Plan, constant: _Conditions) -> list[Can
     found: list[Candidate] = []
     for need in needs_of(plan):
         table = context.snapshot.table(need.schema, need.table)
-        if table is not None and table.kind in _INDEXED_KINDS:
+        # Of an empty table that nobody analysed the planner thinks that it has ten pages.
+        if table is not None and table.kind in _INDEXED_KINDS and not table.is_empty:
             found += candidates_for(
                 need,
                 table,
@@ -240,6 +242,16 @@ def _candidates(context: Context, plan: Plan, constant: _Conditions) -> list[Can
                 extensions=context.snapshot.extensions,
             )
     return found
+
+
+def _of_empty_tables(context: Context, plans: Mapping[str, Plan]) -> dict[str, str]:
+    """Return, for each query that reads nothing but empty tables, why no index is thought of for it."""
+    empty = {(t.schema, t.name) for t in context.snapshot.tables if t.kind in _INDEXED_KINDS and t.is_empty}
+    return {
+        i: "the tables that it reads hold no rows"
+        for i, plan in plans.items()
+        if plan.relations and plan.relations <= empty
+    }
 
 
 def _relevant(plans: Mapping[str, Plan], changes: Mapping[str, CreateIndex]) -> dict[str, frozenset[str]]:

@@ -109,7 +109,7 @@ class _Reader:
                 scanned = Need(node.schema, node.relation, node.alias, node.index)
                 self.needs.setdefault(node.alias, scanned)
         self._members = _members(root, self.needs)
-        self._appended = list(_appended(root))
+        self._renamed = [*_appended(root), *_selected(root)]
         outputs = [text for node in root.walk() for text in node.keys.get("Output", ())]
         has_aliases = any(expression_columns(text) for text in outputs)
         # EXPLAIN names columns bare in output lists where the query knows one relation only.
@@ -121,11 +121,16 @@ class _Reader:
         return (need,) if need is not None else self._members.get(alias, ())
 
     def named(self, node: PlanNode, alias: str, column: str) -> Iterator[tuple[str, str]]:
-        """Yield the column that a node names, and those that stand in its place where what is below was appended."""
-        yield alias, column
-        for below, others in self._appended:
-            if id(node) not in below:
-                yield from others.get((alias, column), ())
+        """Yield the column that a node names, and those that stand in its place where what is below goes by its name.
+
+        That is so where rows were appended, and where a subquery was left as it is.
+        """
+        found = [(alias, column)]
+        for one in found:
+            yield one
+            for below, others in self._renamed:
+                if id(node) not in below:
+                    found += [other for other in others.get(one, ()) if other not in found]
 
     def note_condition(self, use: ColumnUse) -> None:
         for need in self._of(use.alias):
@@ -245,10 +250,12 @@ def _members(root: PlanNode, needs: Mapping[str, Need]) -> dict[str, tuple[Need,
     return {stem: tuple(members.values()) for stem, members in found.items()}
 
 
-def _appended(
-    root: PlanNode,
-) -> Iterator[tuple[frozenset[int], dict[tuple[str, str], list[tuple[str, str]]]]]:
-    """Yield, for what is appended, the ids of the nodes below, and what stands in each column's place in other members.
+_Renamed: TypeAlias = tuple[frozenset[int], dict[tuple[str, str], list[tuple[str, str]]]]
+"""The ids of the nodes below, and what each name of the nodes above stands for there."""
+
+
+def _appended(root: PlanNode) -> Iterator[_Renamed]:
+    """Yield, for what is appended, what stands in each column's place in other members.
 
     Nodes above call what comes of all members, as UNION ALL makes it, by the first one's names.
     """
@@ -261,6 +268,27 @@ def _appended(
                 if column is not None:
                     found[column] = [other for other in others if other is not None and other != column]
             yield frozenset(id(below) for below in node.walk()), found
+
+
+def _selected(root: PlanNode) -> Iterator[_Renamed]:
+    """Yield, for a subquery that stayed one, as the arms of a UNION may, what its columns are below.
+
+    It gives all columns of what is below, in that order, or some, and then only equal names tell which.
+    """
+    for node in root.walk():
+        if node.node_type == "Subquery Scan" and node.alias is not None and len(node.children) == 1:
+            texts = node.keys.get("Output", ())
+            columns = [column_reference(text) for text in node.children[0].keys.get("Output", ())]
+            found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+            for column in columns:
+                if column is not None:
+                    found.setdefault((node.alias, column[1]), []).append(column)
+            found = {name: same for name, same in found.items() if len(same) == 1}
+            for text, column in zip(texts, columns, strict=False) if len(texts) == len(columns) else ():
+                names = {(use.alias, use.column) for use in expression_columns(text)}
+                if column is not None and len(names) == 1:
+                    found[names.pop()] = [column]
+            yield frozenset(id(below) for below in node.children[0].walk()), found
 
 
 def _needed_outputs(node: PlanNode, *, is_exact: bool = True) -> Iterator[str]:

@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 
 from trimtab.propose.problem import Problem
-from trimtab.propose.relaxation import relax, rounded
+from trimtab.propose.relaxation import Relaxation, rounded
 from trimtab.propose.solver import solve
 
 from .test_solver import best, is_allowed, objective, problems
@@ -16,7 +16,7 @@ from .test_solver import best, is_allowed, objective, problems
 @given(problems())
 @settings(deadline=None)
 def test_no_set_is_better_than_the_bound(problem: Problem) -> None:
-    relaxed = relax(problem, problem.atoms, {}, seconds=math.inf)
+    relaxed = Relaxation(problem).solved(problem.atoms, {}, seconds=math.inf)
     assert relaxed is not None
     assert relaxed.lower_bound <= best(problem, problem.atoms) * (1 + 1e-6)
     assert relaxed.byte_ms >= 0
@@ -26,7 +26,7 @@ def test_no_set_is_better_than_the_bound(problem: Problem) -> None:
 @given(problems())
 @settings(deadline=None)
 def test_what_is_made_of_parts_is_allowed_and_the_solver_does_no_worse_from_there(problem: Problem) -> None:
-    relaxed = relax(problem, problem.atoms, {}, seconds=math.inf)
+    relaxed = Relaxation(problem).solved(problem.atoms, {}, seconds=math.inf)
     assert relaxed is not None
     start = rounded(problem, relaxed.parts)
     assert is_allowed(problem, start) or not start

@@ -62,6 +62,10 @@ class Planner:
         """Return the candidates that the query could use."""
         return self.relevant.get(query.id, frozenset()) - self._problem.barred.get(query.id, frozenset())
 
+    def answers(self, query: Query) -> int:
+        """Return how often the planner was asked for this query."""
+        return len(self._asked[query.id])
+
     def known(self, query: Query, names: Iterable[str]) -> Atom | None:
         """Return the query's atom when these candidates are there, None when the planner would have to be asked."""
         return self._known_answer(query, frozenset(names) & self.usable(query), is_asked=False)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from trimtab.model.workload import Query
 from trimtab.propose.atoms import Planner
 from trimtab.propose.problem import Atom, Problem, useful
-from trimtab.propose.relaxation import Relaxed, relax
+from trimtab.propose.relaxation import Relaxation, Relaxed
 from trimtab.propose.trees import Tree, explore
 
 # Steps of each of the two ways, and how many queries' steps there may be in all: the programs grow with the queries.
@@ -38,11 +38,11 @@ def gather_atoms(problem: Problem, planner: Planner, own: Mapping[str, Sequence[
     trees = {query.id: Tree(problem, planner, query, frozenset(own.get(query.id, ()))) for query in problem.queries}
 
     reached: list[float] = []
+    relaxation = Relaxation(problem)
 
     def is_enough(bound: float, met: Mapping[str, Sequence[Atom]]) -> bool:
-        known = relax(
-            problem, {i: useful([*atoms, *problem.atoms[i]]) for i, atoms in met.items()}, {}, seconds=math.inf
-        )
+        every = {i: useful([*atoms, *problem.atoms[i]]) for i, atoms in met.items()}
+        known = relaxation.solved(every, {}, seconds=math.inf)
         if known is None:
             return True
         reached.append(known.lower_bound)
@@ -99,7 +99,8 @@ class _Chain:
 def _probe(problem: Problem, planner: Planner, own: Mapping[str, Sequence[str]], steps: int) -> None:
     """Ask what each query would use at the prices that the budget makes of what is known, which makes them better."""
     chains = [_Chain(problem, query, planner.usable(query) & set(own.get(query.id, ()))) for query in problem.queries]
-    known = relax(problem, problem.atoms, {}, seconds=math.inf)
+    relaxation = Relaxation(problem)
+    known = relaxation.solved(problem.atoms, {}, seconds=math.inf)
     if known is not None and known.byte_ms > 0:
         for chain in chains:
             chain.begin(known)
@@ -110,7 +111,7 @@ def _probe(problem: Problem, planner: Planner, own: Mapping[str, Sequence[str]],
         answers = planner.each([(chain.query, there) for chain, there in asked])
         for (chain, _), atom in zip(asked, answers, strict=True):
             problem.atoms[chain.query.id] = useful([*problem.atoms[chain.query.id], atom])
-        known = relax(problem, problem.atoms, {}, seconds=math.inf)
+        known = relaxation.solved(problem.atoms, {}, seconds=math.inf)
         if known is None:
             break
         for (chain, _), atom in zip(asked, answers, strict=True):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trimtab.propose.atoms import Planner
-from trimtab.propose.problem import Problem, useful
+from trimtab.propose.problem import Problem
 from trimtab.propose.solver import solve_with_guesses
 from trimtab.propose.trees import Tree, ask, explore
 
@@ -74,7 +74,7 @@ def prove(
         leaves = {query_id: tree.leaves({}) for query_id, tree in trees.items()}
         chosen, bound = solve_with_guesses(
             problem,
-            {query_id: useful(atoms) for query_id, (atoms, _) in leaves.items()},
+            {query_id: atoms for query_id, (atoms, _) in leaves.items()},
             {query_id: guesses for query_id, (_, guesses) in leaves.items()},
             seconds=left,
             # While the guesses are rough, so is the answer; it is the guesses that take the time to mend.

@@ -1,7 +1,7 @@
 """The selection problem with parts of indexes allowed: a bound that no set beats, and which guesses it rests on.
 
-It is solved in a small part of the time that the exact program takes, so it can be solved again after every few answers
-of the planner. Decides nothing; asks no planner.
+It is solved in a small part of the time that the exact program takes, and again after every few answers of the planner.
+Decides nothing; asks no planner.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.propose.problem import Atom, Guess, Problem
-from trimtab.propose.solver import quiet_solver
+from trimtab.propose.program import Program
 
 _MIB = 1 << 20
 # A guess of which less is picked is not what the bound rests on.
 _LEAST_PART = 0.01
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,70 +31,90 @@ class Relaxed:
     byte_ms: float
 
 
-def relax(
-    problem: Problem,
-    atoms: Mapping[str, Sequence[Atom]],
-    guesses: Mapping[str, Sequence[Guess]],
-    *,
-    seconds: float,
-) -> Relaxed | None:
-    """Return what the linear program over these atoms and guesses says; None where it is not solved in the time.
+class Relaxation:
+    """The program of one problem. It is kept between solutions, of which each goes on from the one before."""
 
-    What a guess forbids, and that it needs one more index, is left out: the bound can only be lower for it.
-    """
-    names = sorted(
-        {name for some in atoms.values() for atom in some for name in atom.indexes}
-        | {name for some in guesses.values() for guess in some for name in guess.present}
-    )
-    # In units of the workload's cost: the solver's tolerances are absolute.
-    unit = problem.base_ms / 100 or 1.0
-    program = _Program([problem.charge_ms(name) / unit for name in names])
-    place = {name: number for number, name in enumerate(names)}
-    picks: list[tuple[str, Guess, int]] = []
-    for query in problem.queries:
-        value, base = problem.value[query.id] / unit, problem.base_cost[query.id]
-        columns: list[int] = []
-        needing: dict[str, list[int]] = {}
-        for atom in atoms[query.id]:
-            columns.append(program.column(value * atom.cost))
-            for name in atom.indexes:
-                needing.setdefault(name, []).append(columns[-1])
-        for guess in guesses.get(query.id, ()):
-            columns.append(program.column(value * min(guess.floor, base)))
-            picks.append((query.id, guess, columns[-1]))
-            for name in guess.present:
-                needing.setdefault(name, []).append(columns[-1])
-        program.row(columns, [1.0] * len(columns), least=1.0, most=1.0)
-        for name in sorted(needing):
-            program.row([*needing[name], place[name]], [*[1.0] * len(needing[name]), -1.0], most=0.0)
-    sizes = [problem.sizes[name] / _MIB for name in names]
-    budget = program.row([place[name] for name in names], sizes, most=problem.budget_bytes / _MIB)
-    _add_limits(program, problem, place)
-    solved = program.solved(seconds, budget)
-    if solved is None:
-        return None
-    values, objective, price = solved
-    found: dict[str, list[Guess]] = {}
-    for query_id, guess, column in picks:
-        if values[column] > _LEAST_PART:
-            found.setdefault(query_id, []).append(guess)
-    parts = {name: values[place[name]] for name in names}
-    return Relaxed(max(objective, 0.0) * unit, parts, found, max(-price, 0.0) * unit / _MIB)
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        # In units of the workload's cost: the solver's tolerances are absolute.
+        self._unit = problem.base_ms / 100 or 1.0
+        self._program = Program({})
+        self._budget = self._program.row(most=problem.budget_bytes / _MIB)
+        self._one = {query.id: self._program.row(least=1.0, most=1.0) for query in problem.queries}
+        self._tables = {table: self._program.row(most=float(room)) for table, room in problem.max_per_table.items()}
+        self._caps = [(cap, self._program.row(most=1.0)) for cap in problem.caps if cap.most > 0]
+        self._has: dict[str, int] = {}
+        self._needs: dict[tuple[str, str], int] = {}
+        self._picks: dict[tuple[str, Atom | Guess], int] = {}
+        self._open: frozenset[tuple[str, Atom | Guess]] = frozenset()
 
+    def solved(
+        self, atoms: Mapping[str, Sequence[Atom]], guesses: Mapping[str, Sequence[Guess]], *, seconds: float
+    ) -> Relaxed | None:
+        """Return what the program over these atoms and guesses says; None where it is not solved in the time.
 
-def _add_limits(program: _Program, problem: Problem, place: Mapping[str, int]) -> None:
-    """The indexes on each table, and the caps. What is refused is left out: the bound is only lower for it."""
-    by_table: dict[tuple[str, str], list[int]] = {}
-    for name in place:
-        change = problem.candidates[name]
-        by_table.setdefault((change.schema, change.table), []).append(place[name])
-    for table, columns in by_table.items():
-        if (room := problem.max_per_table.get(table)) is not None and room < len(columns):
-            program.row(columns, [1.0] * len(columns), most=float(room))
-    for cap in problem.caps:
-        loads = {name: cap.loads[name] for name in place if cap.loads.get(name)}
-        if cap.most > 0 and sum(loads.values()) > cap.most:
-            program.row([place[name] for name in loads], [load / cap.most for load in loads.values()], most=1.0)
+        What a guess forbids, and that it needs one more index, is left out: the bound can only be lower for it.
+        """
+        wanted: dict[tuple[str, Atom | Guess], frozenset[str]] = {}
+        for query in self._problem.queries:
+            wanted |= {(query.id, atom): atom.indexes for atom in atoms[query.id]}
+            wanted |= {(query.id, guess): guess.present for guess in guesses.get(query.id, ())}
+        self._add(wanted)
+        for pick in self._open ^ wanted.keys():
+            self._program.limit(self._picks[pick], float(pick in wanted))
+        self._open = frozenset(wanted)
+        solution = self._program.solved(seconds)
+        if solution is None:
+            return None
+        values, prices, unit = solution.col_value, solution.row_dual, self._unit
+        found: dict[str, list[Guess]] = {}
+        used = set[str]()
+        for pick, needed in wanted.items():
+            query_id, kind = pick
+            part = values[self._picks[pick]]
+            if part > _NOTHING:
+                used |= needed
+            if part > _LEAST_PART and isinstance(kind, Guess):
+                found.setdefault(query_id, []).append(kind)
+        objective = float(self._program.solver.getInfo().objective_function_value)
+        return Relaxed(
+            lower_bound=max(objective, 0.0) * unit,
+            # What costs nothing may be there without being used.
+            parts={name: values[column] if name in used else 0.0 for name, column in self._has.items()},
+            guesses=found,
+            byte_ms=max(-prices[self._budget], 0.0) * unit / _MIB,
+        )
+
+    def _add(self, wanted: Mapping[tuple[str, Atom | Guess], frozenset[str]]) -> None:
+        """Add the columns and rows that are missing for these picks: first indexes, then rows, then the picks."""
+        program, problem = self._program, self._problem
+        fresh = [pick for pick in wanted if pick not in self._picks]
+        names = {name for pick in fresh for name in wanted[pick]}
+        for name in sorted(names - self._has.keys()):
+            rows, factors = self._loads(name)
+            self._has[name] = program.column(problem.charge_ms(name) / self._unit, rows, factors)
+        for query_id, name in sorted({(pick[0], name) for pick in fresh for name in wanted[pick]}):
+            if (query_id, name) not in self._needs:
+                self._needs[query_id, name] = program.row([self._has[name]], [-1.0], most=0.0)
+        for pick in fresh:
+            query_id, kind = pick
+            cost = kind.cost if isinstance(kind, Atom) else min(kind.floor, problem.base_cost[query_id])
+            rows = [self._one[query_id], *(self._needs[query_id, name] for name in sorted(wanted[pick]))]
+            self._picks[pick] = program.column(problem.value[query_id] / self._unit * cost, rows, [1.0] * len(rows))
+        self._open |= frozenset(fresh)
+
+    def _loads(self, name: str) -> tuple[list[int], list[float]]:
+        """The budget, the indexes on each table, and the caps. What is refused is left out: the bound is only lower."""
+        change = self._problem.candidates[name]
+        rows, factors = [self._budget], [self._problem.sizes[name] / _MIB]
+        if (row := self._tables.get((change.schema, change.table))) is not None:
+            rows.append(row)
+            factors.append(1.0)
+        for cap, row in self._caps:
+            if load := cap.loads.get(name):
+                rows.append(row)
+                factors.append(load / cap.most)
+        return rows, factors
 
 
 def rounded(problem: Problem, parts: Mapping[str, float]) -> tuple[str, ...]:
@@ -110,51 +131,3 @@ def rounded(problem: Problem, parts: Mapping[str, float]) -> tuple[str, ...]:
             if table in tables:
                 tables[table] -= 1
     return () if problem.is_refused(chosen) else tuple(sorted(chosen))
-
-
-class _Program:
-    """A linear program whose columns are parts, from 0 to 1, as arrays: the solver's own expressions take longer."""
-
-    def __init__(self, costs: Sequence[float]) -> None:
-        self._costs = list(costs)
-        self._starts, self._columns, self._factors = [0], list[int](), list[float]()
-        self._least, self._most = list[float](), list[float]()
-
-    def column(self, cost: float) -> int:
-        self._costs.append(cost)
-        return len(self._costs) - 1
-
-    def row(
-        self, columns: Sequence[int], factors: Sequence[float], *, least: float = -float("inf"), most: float
-    ) -> int:
-        self._columns += columns
-        self._factors += factors
-        self._starts.append(len(self._columns))
-        self._least.append(least)
-        self._most.append(most)
-        return len(self._most) - 1
-
-    def solved(self, seconds: float, row: int) -> tuple[Sequence[float], float, float] | None:
-        """Return the columns' values, the objective, and the dual of a row; None when the time was over before."""
-        import highspy
-        import numpy as np
-
-        program = highspy.HighsLp()
-        program.num_col_, program.num_row_ = len(self._costs), len(self._least)
-        program.col_cost_ = np.array(self._costs)
-        program.col_lower_, program.col_upper_ = np.zeros(len(self._costs)), np.ones(len(self._costs))
-        program.row_lower_, program.row_upper_ = np.array(self._least), np.array(self._most)
-        program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        program.a_matrix_.start_ = np.array(self._starts, dtype=np.int32)
-        program.a_matrix_.index_ = np.array(self._columns, dtype=np.int32)
-        program.a_matrix_.value_ = np.array(self._factors)
-        solver = quiet_solver()
-        solver.setOptionValue("time_limit", seconds)
-        solver.setOptionValue("threads", 1)
-        solver.setOptionValue("random_seed", 1)
-        solver.passModel(program)
-        solver.run()
-        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            return None
-        solution = solver.getSolution()
-        return solution.col_value, float(solver.getInfo().objective_function_value), solution.row_dual[row]

@@ -16,7 +16,7 @@ from trimtab.propose.atoms import Planner
 from trimtab.propose.ordering import best_first
 from trimtab.propose.problem import Atom, Problem, Refused, useful
 from trimtab.propose.proof import prove
-from trimtab.propose.relaxation import relax, rounded
+from trimtab.propose.relaxation import Relaxation, rounded
 from trimtab.propose.solver import SOLVER_SECONDS, solve
 from trimtab.propose.solvers import Attempt, attempts
 
@@ -155,7 +155,7 @@ class Truth:
 
 def _first(problem: Problem) -> tuple[str, ...]:
     """Return a set to begin with, by the problem with parts of indexes allowed."""
-    relaxed = relax(problem, problem.atoms, {}, seconds=SOLVER_SECONDS)
+    relaxed = Relaxation(problem).solved(problem.atoms, {}, seconds=SOLVER_SECONDS)
     return () if relaxed is None else rounded(problem, relaxed.parts)
 
 

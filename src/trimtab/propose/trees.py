@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from trimtab.model.workload import Query
 from trimtab.propose.atoms import Planner
 from trimtab.propose.problem import Atom, Guess, Problem, useful
-from trimtab.propose.relaxation import relax
+from trimtab.propose.relaxation import Relaxation
 
 # Places in a query's tree that are looked at without asking, because the answer is known.
 MAX_FREE = 400
@@ -36,19 +36,20 @@ def explore(
     so many steps, or when no seconds are left. A guess that promises to save less than `least_ms` is not asked.
     """
     ask(planner, [(tree, tree.root) for tree in trees.values() if tree.root.atom is None], {})
-    parts: Mapping[str, float] = {}
+    relaxation, parts = Relaxation(problem), dict[str, float]()
     bound, step = 0.0, 0
     while (steps is None or step < steps) and (left := seconds_left()) > 0:
         leaves = {query_id: tree.leaves(parts) for query_id, tree in trees.items()}
-        met = {query_id: useful(atoms) for query_id, (atoms, _) in leaves.items()}
-        found = relax(problem, met, {query_id: guesses for query_id, (_, guesses) in leaves.items()}, seconds=left)
+        met = {query_id: atoms for query_id, (atoms, _) in leaves.items()}
+        guesses = {query_id: guesses for query_id, (_, guesses) in leaves.items()}
+        found = relaxation.solved(met, guesses, seconds=left)
         if found is None:
             break
-        step, parts, bound = step + 1, found.parts, max(bound, found.lower_bound)
+        step, parts, bound = step + 1, dict(found.parts), max(bound, found.lower_bound)
         asked = [
             (trees[query_id], trees[query_id].open[guess])
-            for query_id, guesses in found.guesses.items()
-            for guess in guesses
+            for query_id, picked in found.guesses.items()
+            for guess in picked
             if problem.value[query_id] * (problem.base_cost[query_id] - guess.floor) > least_ms
         ]
         if not asked or enough(bound, met):
@@ -94,9 +95,13 @@ class Tree:
         assert root is not None, "nothing is within the budget"
         self.root = root
         self.open: dict[Guess, Place] = {}
+        self._leaves: tuple[list[Atom], list[Guess]] = [], []
+        self._answers = -1
 
     def leaves(self, parts: Mapping[str, float]) -> tuple[list[Atom], list[Guess]]:
-        """Return the plans met so far, and a guess for each place behind them that was not looked at."""
+        """Return the useful plans met so far, and a guess for each place behind them that was not looked at."""
+        if self._answers == self._planner.answers(self.query):
+            return self._leaves
         atoms, self.open = {self._base: None}, {}
         waiting, free = [self.root], MAX_FREE
         for place in waiting:
@@ -114,10 +119,12 @@ class Tree:
             if others:
                 floor = min(place.floor, self._base.cost)
                 self.open[Guess(place.present, others, place.absent, floor)] = place
-        return list(atoms), list(self.open)
+        self._leaves = useful(list(atoms)), list(self.open)
+        self._answers = self._planner.answers(self.query) if free > 0 else -1
+        return self._leaves
 
     def atoms(self) -> list[Atom]:
-        """Return the plans met so far."""
+        """Return the useful plans met so far."""
         return self.leaves({})[0]
 
     def unknown(self, chosen: frozenset[str]) -> Place | None:
@@ -137,7 +144,7 @@ class Tree:
 
         Of what the plan uses, what is wanted least comes first: so the paths to sets without it are short.
         """
-        place.atom = atom
+        place.atom, self._answers = atom, -1
         present = place.present
         for name in sorted(atom.indexes - present, key=lambda name: (parts.get(name, 0.0), -self._sizes[name], name)):
             step = self._place(present, place.absent | {name}, max(place.floor, atom.cost))

@@ -42,16 +42,19 @@ _REVIVAL_SECONDS, _PAUSE_SECONDS = 20.0, 0.1
 class Engine:
     """A running server of the twin. `open_session` connects to such a server as who plans, with the source's settings.
 
-    `secret` lends that session a superuser's rights.
+    `secret` lends that session a superuser's rights. `source_version` is the source's, whose builds decide sizes.
     """
 
-    def __init__(self, server: Server, open_session: Callable[[Server], Connection], secret: str) -> None:
+    def __init__(
+        self, server: Server, open_session: Callable[[Server], Connection], secret: str, source_version: int
+    ) -> None:
         self.server = server
         self._open_session = open_session
         self._secret = secret
+        self._source_version = source_version
         self._revivals = 0
         self._session = self._open(server)
-        self.indexes = HypotheticalIndexes(server, self.connection)
+        self.indexes = HypotheticalIndexes(server, self.connection, source_version)
         self._session.prepare(SWITCHING)
 
     @property
@@ -74,7 +77,7 @@ class Engine:
         with self._without_sessions():
             try:
                 copies.append(self.server.clone(self.server.purpose))
-                other = Engine(copies[0], self._open_session, self._secret)
+                other = Engine(copies[0], self._open_session, self._secret, self._source_version)
                 other.indexes = self.indexes.moved(other.server, other.connection)
             except BaseException:
                 for copy in copies:

@@ -57,6 +57,7 @@ class IndexFacts:
 
     `rows` of the table's `table_rows` are let through by the predicate. `key_counts` tell how often whole keys occur in
     a sample, `item_counts` the same of what each column puts into a GIN index; None where no sample was counted.
+    `version` is that of the server which would build it.
     """
 
     method: str
@@ -69,6 +70,7 @@ class IndexFacts:
     per_range: int | None = None
     key_counts: KeyCounts | None = None
     item_counts: tuple[KeyCounts | None, ...] = ()
+    version: int = 0
 
 
 def estimate(facts: IndexFacts) -> Shape:
@@ -103,7 +105,7 @@ def estimate(facts: IndexFacts) -> Shape:
             size = brin_size(facts.table_pages, facts.per_range or _GUESSED_PER_RANGE, keys, facts.table_rows)
             return Shape(size.pages, rows, map_pages=size.map_pages)
         case "gist":
-            return Shape(gist_pages(rows, _counted_items(facts), facts.columns.included), rows)
+            return Shape(gist_pages(rows, _counted_items(facts), facts.columns.included, version=facts.version), rows)
         case _:
             return Shape(spgist_pages(rows, keys), rows)
 

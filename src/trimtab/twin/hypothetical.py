@@ -41,14 +41,17 @@ _PARSING = ("DateStyle", "IntervalStyle", "TimeZone", "default_text_search_confi
 
 
 class HypotheticalIndexes:
-    """The hypothetical indexes of one twin. `connection` is the session that plans.
+    """The hypothetical indexes of one twin. `connection` is the session that plans, `source_version` the source's.
 
     Without a `sample` of the source, sizes and statistics of expressions are estimated; `notes` says so.
     """
 
-    def __init__(self, server: Server, connection: Connection, sample: SourceSample | None = None) -> None:
+    def __init__(
+        self, server: Server, connection: Connection, source_version: int, sample: SourceSample | None = None
+    ) -> None:
         self._server = server
         self._connection = connection
+        self._source_version = source_version
         self._sample = sample
         self._maker: Connection | None = None
         self._reckoner: Connection | None = None
@@ -200,6 +203,7 @@ class HypotheticalIndexes:
             made,
             {oid: pages[file] for oid, file in files.items()},
             self._sample,
+            self._source_version,
         )
         self._oids.update({digest: made[digest] for digest in shaped.sizes})
         self._sizes.update(shaped.sizes)

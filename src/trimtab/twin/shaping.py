@@ -80,8 +80,11 @@ def shape_new(
     made: Mapping[str, Sequence[int]],
     table_pages: Mapping[int, int],
     sample: SourceSample | None,
+    source_version: int,
 ) -> Shaped:
-    """Shape the indexes, given by the change's digest, and tell the catalog their pages and rows.
+    """Shape the indexes as a server of that version builds them, and tell the catalog their pages and rows.
+
+    They are given by the change's digest.
 
     `maker` is a superuser's session; `reckoner` that of a role without rights, since predicates may call any function.
     """
@@ -108,7 +111,12 @@ def shape_new(
     measured = _measure(maker, table, indexes, digests, columns, planned, sample, shaped)
     shapes = {
         index.oid: _shape(
-            index, columns[index.oid], table_pages.get(index.table_oid, 0), planned, measured.get(index.oid)
+            index,
+            columns[index.oid],
+            table_pages.get(index.table_oid, 0),
+            planned,
+            measured.get(index.oid),
+            source_version,
         )
         for index in indexes
     }
@@ -128,6 +136,7 @@ def _shape(
     table_pages: int,
     planned: _Planned,
     measured: Measured | None,
+    source_version: int,
 ) -> Shape:
     table_rows, rows = planned[index.table, None], planned[index.table, index.predicate]
     if not table_pages:  # The planner thinks of ten pages: rows could come. CREATE INDEX finds none.
@@ -153,6 +162,7 @@ def _shape(
         per_range=pages_per_range(index.path) if index.method == "brin" else None,
         key_counts=measured.key_counts if measured else None,
         item_counts=measured.item_counts if measured else (),
+        version=source_version,
     )
     return estimate(facts)
 

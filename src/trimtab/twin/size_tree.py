@@ -21,9 +21,11 @@ from trimtab.twin.size_gin import value_groups
 _GIST_ROOM, _SPGIST_ROOM = PAGE_BYTES - 24 - 16, PAGE_BYTES - 24 - 8
 _LINE_POINTER, _TUPLE_HEADER = 4, 8
 _GIST_FULL = {"box_ops": 0.6, "range_ops": 0.8, "tsvector_ops": 0.75}
+_UNSORTED_RANGES_FULL, _RANGES_SORTED_SINCE = 0.58, 180000
+"""Since this version ranges are sorted before a GiST index is built on them."""
 _GIST_OTHERS_FULL = 0.68
 _SPGIST_HEADER = 16
-_SPGIST_FULL = {"range_ops": 0.58, "text_ops": 0.8, "inet_ops": 0.8}
+_SPGIST_FULL = {"range_ops": 0.6, "text_ops": 0.8, "inet_ops": 0.8}
 _SPGIST_OTHERS_FULL = 0.78
 _TEXT_SHARE = 0.75
 """What is left of a text in an SP-GiST leaf after the letters that the nodes above spell."""
@@ -36,8 +38,10 @@ _TIPPING_PAGES = 5
 """Equal keys fit anywhere among themselves: from so many pages of one key on, these fill one by one too."""
 
 
-def gist_pages(rows: float, keys: Sequence[IndexedColumn], included: Sequence[IndexedColumn] = ()) -> int:
-    """Return the pages of a GiST index on `rows`."""
+def gist_pages(
+    rows: float, keys: Sequence[IndexedColumn], included: Sequence[IndexedColumn] = (), *, version: int
+) -> int:
+    """Return the pages of a GiST index on `rows`, built by a server of that version."""
     leaf = inner = float(_TUPLE_HEADER)
     for key in keys:
         at_leaf, above = _gist_key(key)
@@ -45,7 +49,7 @@ def gist_pages(rows: float, keys: Sequence[IndexedColumn], included: Sequence[In
         leaf = aligned(leaf, step) + at_leaf * (1 - key.null_share)
         inner = aligned(inner, step) + above
     leaf += sum(aligned(column.width, column.alignment) * (1 - column.null_share) for column in included)
-    full = _gist_full(rows, keys, aligned(leaf) + _LINE_POINTER)
+    full = _gist_full(rows, keys, aligned(leaf) + _LINE_POINTER, version)
     pages = total = max(ceil(rows * (aligned(leaf) + _LINE_POINTER) / (_GIST_ROOM * full)), 1)
     fanout = max(_GIST_ROOM * full / (aligned(inner) + _LINE_POINTER), 2.0)
     while pages > 1:
@@ -54,11 +58,13 @@ def gist_pages(rows: float, keys: Sequence[IndexedColumn], included: Sequence[In
     return total
 
 
-def _gist_full(rows: float, keys: Sequence[IndexedColumn], item: float) -> float:
+def _gist_full(rows: float, keys: Sequence[IndexedColumn], item: float, version: int) -> float:
     """Return how full the pages of leaves end up, whose items have so many bytes."""
     if len(keys) > 1:
         return _GIST_OTHERS_FULL
     [key] = keys
+    if key.operator_class == "range_ops" and version < _RANGES_SORTED_SINCE:
+        return _UNSORTED_RANGES_FULL
     if key.operator_class != "gist_trgm_ops":
         return _GIST_FULL.get(key.operator_class, _GIST_OTHERS_FULL)
     tipping = _TIPPING_TRIGRAMS * (_signature_bytes(key) / _SIGNATURE_BYTES) ** 2

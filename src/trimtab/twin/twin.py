@@ -62,7 +62,7 @@ class Twin:
 
         `role` is the one of the source that plans, None the twin's own; `secret` is that of `create_functions`.
         """
-        self._engines = Engines(Engine(server, open_session, secret), workers)
+        self._engines = Engines(Engine(server, open_session, secret, source.version), workers)
         self._open_session = open_session
         self._role = role
         self._statistics = HypotheticalStatistics(has_values=source.has_values)

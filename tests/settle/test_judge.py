@@ -148,6 +148,7 @@ def test_what_is_kept_says_whether_anything_on_the_source_was_measured_or_counte
         ({}, {"w0"}, {"w0"}),
     ):
         assert kept_told(life, after, judged, touched) == "holds on the source"
+    assert kept_told(_life("idle", {}), {}, {"q0"}, ()) == "no query of the workload is touched by it"
 
 
 def _shapes(**shapes: str) -> dict[str, QueryLevel]:

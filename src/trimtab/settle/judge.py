@@ -110,8 +110,10 @@ def kept_told(life: Life, after: Mapping[str, QueryLevel], judged: Collection[st
     that its trial measured.
     """
     tried = {query.query_id for query in life.trial.queries} if life.trial is not None else set()
-    is_measured = any(query_id in after and after[query_id].runs > 0 for query_id in tried)
-    if is_measured or not tried.union(touched).isdisjoint(judged):
+    every = tried.union(touched)
+    if not every:
+        return "no query of the workload is touched by it"
+    if any(query_id in after and after[query_id].runs > 0 for query_id in tried) or not every.isdisjoint(judged):
         return "holds on the source"
     return "stands by its plans alone: nothing that it touches was measured on the source, nor counted there"
 

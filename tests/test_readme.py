@@ -80,7 +80,7 @@ def test_the_picture_is_small() -> None:
 @pytest.mark.server
 @pytest.mark.slow
 def test_the_demo_runs_through_and_its_document_has_the_documented_keys(tmp_path: Path) -> None:
-    done = _run(["demo", "--scale", "0.02", "--quiet", "--json"], tmp_path, 600)
+    done = _run(["demo", "--scale", "0.01", "--quiet", "--json"], tmp_path, 600)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["schema"] == "trimtab.optimize/v1"

@@ -83,7 +83,7 @@ def test_an_unchanged_workload_does_not_alarm(world: World) -> None:
 def test_a_planted_slow_down_alarms_once_with_its_evidence(world: World) -> None:
     world.before_round = lambda number: setattr(world, "size", 10 * SIZE) if number == LEARNT_AFTER + 10 else None
     world.ledger_path.write_text("no ledger")
-    assert world.watch(LEARNT_AFTER + 150) == 1
+    assert world.watch(LEARNT_AFTER + 150, until="alarm") == 1
     [alarm] = [alarm for told in world.told for alarm in told.alarms]
     evidence = alarm.evidence
     assert alarm.key is not None
@@ -117,7 +117,7 @@ def test_a_planted_slow_down_alarms_once_with_its_evidence(world: World) -> None
         assert [kept.ledger_seq for kept in store.alarms(is_open=True)] == [entry.seq]
     # And ends when the statement is as it was.
     world.size = SIZE
-    assert world.watch(150) == 0
+    assert world.watch(150, until="ended") == 0
     assert "ended" in world.kinds()
 
 
@@ -254,7 +254,7 @@ def test_it_is_held_to_the_anchor_in_force(world: World) -> None:
     request = AnchorRequest(world.dsn, world.ledger_path, keeps_statistics=False)
     signed = create(request, Silent())
     world.size = 10 * SIZE
-    assert world.watch(LEARNT_AFTER + 120) == 1
+    assert world.watch(LEARNT_AFTER + 120, until="alarm") == 1
     [learnt] = [detail for kind, detail in world.events() if kind == "learnt"]
     assert learnt["level_of"] == signed.anchor.id
     # It was slow before anybody watched, and is told all the same; no plan is called changed that is not.

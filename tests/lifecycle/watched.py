@@ -36,6 +36,7 @@ HEAVY = "SELECT count(*) FROM wide JOIN generate_series(1, $1::int8) g ON wide.i
 PLANNED = "SELECT filler FROM wide WHERE id = $1::int4"
 INTERVAL_SECONDS = 0.1
 SIZE = 4_000
+AFTERWARDS = 8
 
 
 class Ended(Exception):  # noqa: N818 - it ends a watcher as a signal would
@@ -84,12 +85,18 @@ class World:
                 self._session.close()
             self._session = None
 
-    def watch(self, rounds: int, *, learn: int = 30, **options: Any) -> int:
-        """Watch for so many rounds, of which the last is the end; return how many alarms are open."""
-        last = self._round + rounds
+    def watch(self, rounds: int, *, learn: int = 30, until: str = "", **options: Any) -> int:
+        """Watch for so many rounds, of which the last is the end; return how many alarms are open.
+
+        With `until` it ends earlier, a few rounds after what is called so has happened.
+        """
+        last, told = self._round + rounds, len(self.told)
 
         def sleep(_seconds: float) -> None:
+            nonlocal last
             self._round += 1
+            if until and any(kind == until for each in self.told[told:] for kind, _ in each.events):
+                last = min(last, self._round + AFTERWARDS)
             if self._round >= last:
                 raise Ended
             self.before_round(self._round)

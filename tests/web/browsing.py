@@ -14,6 +14,8 @@ from trimtab.web.site import SiteOptions
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
+OF_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+
 
 @contextmanager
 def served(options: SiteOptions) -> Iterator[str]:
@@ -33,8 +35,19 @@ def served(options: SiteOptions) -> Iterator[str]:
 
 
 def faults(page: Any) -> list[str]:
-    """Return what axe finds on a page that is serious or critical for readers."""
+    """Return what axe finds on a page that is serious or critical for readers, in light colours and in dark ones."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
+    found: list[dict[str, Any]] = []
+    for scheme, rules in (("light", {}), ("dark", OF_COLOURS)):
+        page.emulate_media(color_scheme=scheme)
+        found += Axe().run(page, options={"resultTypes": ["violations"], **rules}).response["violations"]
     return [each["id"] for each in found if each["impact"] in ("serious", "critical")]
+
+
+def fits(page: Any) -> bool:
+    """Return whether a page needs no scrolling to the side on a narrow screen; afterwards the screen is wide."""
+    page.set_viewport_size({"width": 320, "height": 640})
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.set_viewport_size({"width": 1200, "height": 800})
+    return bool(width <= 320)

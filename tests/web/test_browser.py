@@ -17,7 +17,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import keep, store_of
 from trimtab.web.rendering import link
 
-from .browsing import CHROMIUM, faults, served
+from .browsing import CHROMIUM, faults, fits, served
 from .conftest import Place, make_place
 from .histories import DOWN, UP
 from .test_pages import addresses
@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH: apt-get install chromium"),
 ]
 DAY_NS = 86_400 * 10**9
-_NARROW = {"width": 320, "height": 640}
 
 
 @pytest.fixture(scope="module")
@@ -52,32 +51,27 @@ def _read(place: Place) -> list[str]:
     return [*found, f"/anchors/{last}", link("/server", server=DOWN), f"/changes/{place.lives.refused}", "/nowhere"]
 
 
-def test_no_page_breaks_the_policy_asks_elsewhere_or_has_a_serious_fault_for_readers(
+def test_no_page_breaks_the_policy_asks_elsewhere_is_too_wide_or_has_a_serious_fault_for_readers(
     browser: Any, origin: str, shown: Place
 ) -> None:
-    for scheme in ("light", "dark"):
-        context = browser.new_context(color_scheme=scheme)
-        page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error, said=said: said.append(str(error)))
-        page.on(
-            "request", lambda asked, said=said: said.append(asked.url) if not asked.url.startswith(origin) else None
-        )
-        for address in _read(shown):
-            page.goto(origin + address)
-            expected = ["404"] if address == "/nowhere" else []
-            assert [text for text in said if not any(each in text for each in expected)] == [], address
-            said.clear()
-            assert faults(page) == [], address
-        context.close()
-
-
-def test_pages_fit_a_narrow_screen_and_paper(browser: Any, origin: str, shown: Place) -> None:
-    page = browser.new_page(viewport=_NARROW)
+    context = browser.new_context()
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda asked: said.append(asked.url) if not asked.url.startswith(origin) else None)
     for address in _read(shown):
         page.goto(origin + address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= _NARROW["width"], address
+        expected = ["404"] if address == "/nowhere" else []
+        assert [text for text in said if not any(each in text for each in expected)] == [], address
+        said.clear()
+        assert faults(page) == [], address
+        assert fits(page), address
+    context.close()
+
+
+def test_what_is_printed_is_the_content_alone(browser: Any, origin: str) -> None:
+    page = browser.new_page()
     page.emulate_media(media="print")
     page.goto(origin + "/changes")
     assert page.locator("nav[aria-label=Pages]").is_hidden()

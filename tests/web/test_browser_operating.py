@@ -18,7 +18,7 @@ from trimtab.report.written import ReportFormat, report_bytes
 from trimtab.signing.locked import make_locked_key
 from trimtab.web.users import Role, UserFile
 
-from .browsing import CHROMIUM, faults, served
+from .browsing import CHROMIUM, faults, fits, served
 from .conftest import Place, make_place, operated
 
 pytestmark = [
@@ -36,10 +36,10 @@ def staffed(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
-@pytest.fixture(params=["light", "dark"])
-def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
     """A page that fails the test for whatever its console says is an error."""
-    context = browser.new_context(color_scheme=request.param)
+    context = browser.new_context()
     found = context.new_page()
     said: list[str] = []
     found.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
@@ -47,13 +47,6 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
     yield found
     context.close()
     assert [text for text in said if "status of 40" not in text] == []  # a refusal is no fault of the page
-
-
-def _fits(page: Any) -> bool:
-    page.set_viewport_size({"width": 320, "height": 640})
-    width = page.evaluate("document.documentElement.scrollWidth")
-    page.set_viewport_size({"width": 1200, "height": 800})
-    return bool(width <= 320)
 
 
 def test_on_this_machine_an_operator_freezes_thaws_and_ends_what_others_do(
@@ -73,7 +66,7 @@ def test_on_this_machine_an_operator_freezes_thaws_and_ends_what_others_do(
         page.keyboard.press("Enter")
         page.get_by_text("Frozen: from the next statement on").wait_for()
         assert faults(page) == []
-        assert _fits(page)
+        assert fits(page)
         page.goto(f"{origin}/changes")
         page.get_by_text("everything, by olga: incident 4711").wait_for()
         page.goto(f"{origin}/freezes")
@@ -81,7 +74,7 @@ def test_on_this_machine_an_operator_freezes_thaws_and_ends_what_others_do(
         page.get_by_role("button", name="Thaw").click()  # not without the tick: the browser holds it back
         assert page.url.startswith(f"{origin}/freezes/thaw?")
         assert faults(page) == []
-        assert _fits(page)
+        assert fits(page)
         page.get_by_label("The reason for it is gone").check()
         page.get_by_role("button", name="Thaw").click()
         page.get_by_text("Thawed.").wait_for()
@@ -91,11 +84,11 @@ def test_on_this_machine_an_operator_freezes_thaws_and_ends_what_others_do(
         page.get_by_role("link", name="shop").click()
         page.get_by_role("link", name=f"Cancel {seen.pid}…").wait_for()
         assert faults(page) == []
-        assert _fits(page)
+        assert fits(page)
         page.get_by_role("link", name=f"Cancel {seen.pid}…").click()
         page.get_by_label("The backend as it is now").get_by_text("role clerk").wait_for()
         assert faults(page) == []
-        assert _fits(page)
+        assert fits(page)
         page.get_by_label(f"Cancel what backend {seen.pid} runs").check()
         page.get_by_role("button", name="Cancel").click()
         page.get_by_text(f"Cancelled: what backend {seen.pid} ran.").wait_for()
@@ -141,7 +134,7 @@ def test_the_login_can_be_read_and_used_by_keyboard_and_leads_to_where_one_was_g
         page.goto(f"{origin}/freezes")
         assert page.url.startswith(f"{origin}/login?next=")
         assert faults(page) == []
-        assert _fits(page)
+        assert fits(page)
         page.get_by_label("Name").fill("olga")
         page.get_by_label("Password").fill("a wrong password")
         page.keyboard.press("Enter")
@@ -166,4 +159,4 @@ def test_the_report_that_is_handed_over_has_no_serious_fault_for_readers(
     page.goto(path.as_uri())
     assert page.locator("h1").count() == 1
     assert faults(page) == []
-    assert _fits(page)
+    assert fits(page)

@@ -51,13 +51,13 @@ def zygote() -> Iterator[Zygote]:
 
 @pytest.fixture
 def new_market(market_server: Server) -> Iterator[Callable[[], Market]]:
-    """Makes databases of the market, and drops them."""
+    """Makes databases of the market, or of another template, and drops them."""
     made: list[str] = []
 
-    def make() -> Market:
+    def make(template: str = TEMPLATE) -> Market:
         made.append(f"market_{next(_numbers)}")
         with closing(psycopg.connect(market_server.dsn(), autocommit=True)) as conn:
-            creation = f'CREATE DATABASE "{made[-1]}" TEMPLATE {TEMPLATE} OWNER market_owner'
+            creation = f'CREATE DATABASE "{made[-1]}" TEMPLATE {template} OWNER market_owner'
             conn.execute(f"{creation} {copy_strategy(market_server.binaries.version[0])}".encode())
         return Market(market_server, made[-1])
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from trimtab.embedded.server import Server
+
+from .conftest import TEMPLATE
 from .market import SPECIFICATION, Market
 from .program import Program
 
@@ -27,10 +33,19 @@ PILE = (
 WORKLOAD = "-- name: a piece\n-- weight: 10\nSELECT id FROM pile WHERE id = 4715;\n"
 
 
+@pytest.fixture(scope="module")
+def piled(market_server: Server) -> Iterator[str]:
+    """The name of a database with the pile, to be copied: making it takes longer than most tests."""
+    with closing(psycopg.connect(market_server.dsn(), autocommit=True)) as conn:
+        conn.execute(f"CREATE DATABASE pile_template TEMPLATE {TEMPLATE} OWNER market_owner".encode())
+        Market(market_server, "pile_template").execute(*PILE)
+        yield "pile_template"
+        conn.execute(b"DROP DATABASE pile_template")
+
+
 @pytest.fixture
-def pile(market: Market) -> Market:
-    market.execute(*PILE)
-    return market
+def pile(new_market: Callable[[str], Market], piled: str) -> Market:
+    return new_market(piled)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ class Application:
                 if self._stop.is_set():
                     return
                 conn.execute(text.encode(), (number % 200,))
-                self._stop.wait(0.004)
+                self._stop.wait(0.01)
 
     def _calls(self) -> dict[str, int]:
         with closing(psycopg.connect(self.dsn)) as conn:

@@ -65,8 +65,9 @@ def test_an_error_of_who_takes_a_result_leaves_the_session_usable(conn: Connecti
         raise LookupError
 
     pipeline = Pipeline(conn)
+    fills = Statement("select repeat('x', 100000)")  # else the server keeps the first result back until it has slept
     with pytest.raises(LookupError):
-        pipeline.run([Statement("select 1"), Statement("select pg_sleep(60)"), Statement("select 3")], take)
+        pipeline.run([Statement("select 1"), fills, Statement("select pg_sleep(60)"), Statement("select 3")], take)
     assert values(pipeline, Statement("select 5")) == [b"5"]
 
 

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import psycopg
 
 from trimtab.embedded.server import Server
+from trimtab.embedded.template import copy_strategy
 
 _numbers = itertools.count(1)
 
@@ -21,7 +22,7 @@ def own_databases(server: Server, prefix: str) -> Iterator[Callable[[], str]]:
     def make() -> str:
         made.append(f"{prefix}_{next(_numbers)}")
         with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
-            admin.execute(f"CREATE DATABASE {made[-1]}".encode())
+            admin.execute(f"CREATE DATABASE {made[-1]} {copy_strategy(server.binaries.version[0])}".encode())
         return server.dsn(made[-1])
 
     yield make

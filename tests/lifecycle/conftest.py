@@ -42,7 +42,7 @@ def new_application(counting_server: Server, tmp_path: Path) -> Iterator[Callabl
     def make() -> Application:
         made.append(Application(counting_server, f"desk_{next(_numbers)}", tmp_path / "ledger.db"))
         with psycopg.connect(counting_server.dsn(), autocommit=True) as conn:
-            conn.execute(f'CREATE DATABASE "{made[-1].database}"'.encode())
+            conn.execute(f'CREATE DATABASE "{made[-1].database}" STRATEGY file_copy'.encode())
         made[-1].run(*SCHEMA)
         return made[-1]
 

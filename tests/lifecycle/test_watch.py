@@ -40,7 +40,7 @@ def new_world(counting_server: Server, tmp_path: Path) -> Iterator[Callable[...,
         world = World(server, f"watched_{next(_numbers)}", tmp_path / "ledger.db")
         made.append(world)
         with psycopg.connect(server.dsn(), autocommit=True) as conn:
-            conn.execute(f'CREATE DATABASE "{world.database}"'.encode())
+            conn.execute(f'CREATE DATABASE "{world.database}" STRATEGY file_copy'.encode())
         world.run(*SCHEMA)
         return world
 

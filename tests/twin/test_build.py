@@ -28,6 +28,7 @@ from trimtab.model.whatif import PlanFailure
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.build import build as make
 from trimtab.twin.capture import read_image
+from trimtab.twin.children import by_age
 from trimtab.twin.circumstances import circumstances_of
 from trimtab.twin.dump import read_schema
 from trimtab.twin.fidelity import Fidelity
@@ -227,6 +228,32 @@ def test_of_indexes_that_cost_the_same_the_source_s_one_is_taken_by_their_ages_n
     asked = [query(f"SELECT * FROM {of}") for of in ("twice WHERE x = 5", "twice WHERE id = 5", "parts WHERE x = 5")]
     with build(scratch) as twin, closing(connect(scratch, read_only=True)) as connection:
         assert [q.first_difference for q in twin.fidelity(connection, asked).queries] == ["", "", ""]
+
+
+def test_children_of_a_table_are_in_the_order_of_their_ages_not_their_names(scratch: str) -> None:
+    run(
+        scratch,
+        "CREATE TABLE adopted (id int);\nCREATE TABLE base (id int);\nCREATE TABLE zed () INHERITS (base);\n"
+        'CREATE TABLE "Mid, dle" (more int) INHERITS (base);\nCREATE TABLE abc () INHERITS (base);\n'
+        'CREATE TABLE zz () INHERITS ("Mid, dle");\nCREATE TABLE aa () INHERITS ("Mid, dle");\n'
+        "ALTER TABLE adopted INHERIT base;\nCREATE VIEW abc_view AS SELECT * FROM abc;\n"
+        "INSERT INTO zed SELECT generate_series(1, 3000);\nANALYZE",
+    )
+    asked = [query(f"SELECT * FROM {name} WHERE id = 5") for name in ("base", '"Mid, dle"', "abc_view")]
+    with build(scratch) as twin, closing(connect(scratch, read_only=True)) as connection:
+        assert [q.first_difference for q in twin.fidelity(connection, asked).queries] == ["", "", ""]
+        assert twin.problems == ()
+
+
+@pytest.mark.parametrize(("needed", "expected"), [("", [1, 3, 2]), (";\tdepends on: 1 2\n", [1, 2, 3])])
+def test_an_older_child_that_needs_a_younger_one_stays_behind_it(needed: str, expected: list[int]) -> None:
+    lines = ["1; 1259 10 TABLE public a o", "2; 1259 30 TABLE public b o", "3; 1259 20 TABLE public c o"]
+    script = "".join(
+        f"-- TOC entry {n} (class 1259 OID {oid})\nCREATE TABLE {n} (\n)\nINHERITS (a);\n"
+        for n, oid in ((2, 30), (3, 20))
+    )
+    ordered = by_age(lines, "\n".join(lines) + "\n" + needed, script)
+    assert [int(line[0]) for line in ordered] == expected
 
 
 def test_what_is_only_estimated_of_indexes_is_known_as_such(scratch: str) -> None:

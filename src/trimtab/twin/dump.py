@@ -29,6 +29,7 @@ from trimtab.embedded.scratch import scratch_directory
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError
 from trimtab.model.change import qualified
+from trimtab.twin.children import are_likely, by_age
 
 PROGRAMS_MAJOR = 18
 _OPTIONS = (
@@ -139,7 +140,14 @@ def restore(
             script = programs.run("pg_restore", "--file=-", str(file), environment=_ENGLISH).stdout
             _write_privately(file, without_leakproof(schema, script))
         listed = programs.run("pg_restore", "--list", str(file), environment=_ENGLISH).stdout
-        chosen = "\n".join(_as_made(line for line in listed.splitlines() if _is_wanted(line, done_already)))
+        entries = [line for line in listed.splitlines() if _is_wanted(line, done_already)]
+        if are_likely(schema):
+            told = [
+                programs.run("pg_restore", "--verbose", what, str(file), environment=_ENGLISH).stdout
+                for what in ("--list", "--file=-")
+            ]
+            entries = by_age(entries, *told)
+        chosen = "\n".join(_as_made(entries))
         _write_privately(contents, chosen.encode("utf-8", "surrogateescape"))
         # Verbose, so that it tells of which entry an error is.
         options = ("--verbose", "--no-owner", "--no-privileges", "--no-tablespaces", f"--use-list={contents}")

@@ -31,6 +31,10 @@ _READING = {
     # Views and expressions are printed under a lock on their tables: a migration that holds one is not waited for long.
     "lock_timeout": "5000",
 }
+_SET = (
+    "select pg_catalog.set_config(w.name, w.value, true)"
+    " from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as w(name, value)"
+)
 _DENIED = (errors.InsufficientPrivilege, errors.ObjectNotInPrerequisiteState)
 
 
@@ -44,8 +48,7 @@ def read_security(connection: Connection, *, now_ns: Callable[[], int]) -> Secur
         with connection.transaction():
             if is_idle:
                 connection.execute("set transaction isolation level repeatable read, read only")
-            for name, value in _READING.items():
-                connection.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
+            connection.execute(_SET, (list(_READING), list(_READING.values())))
             return _read(connection, now_ns())
     except psycopg.Error as error:
         raise source_error(error) from None
@@ -55,19 +58,20 @@ def _read(connection: Connection, now_ns: int) -> SecuritySnapshot:
     version = connection.info.server_version
     sections: dict[str, dict[str, Row]] = {}
     unreadable: dict[str, str] = {}
+    connection.execute("savepoint before_sections")  # what is denied does not end the rest
     for section in SECTIONS:
         try:
             text = queries.load(section.query, version)
         except KeyError:  # this version has no such thing
             continue
         try:
-            with connection.transaction():  # a savepoint: what is denied does not end the rest
-                rows = _rows(connection, section, text)
+            rows = _rows(connection, section, text)
             if section.most is not None and len(rows) > section.most:
                 unreadable[section.name] = f"in part: there are more than {section.most}"
                 rows = dict(list(rows.items())[: section.most])
             sections[section.name] = rows
         except _DENIED:
+            connection.execute("rollback to savepoint before_sections")
             unreadable[section.name] = f"needs {section.needs or 'a right that this role does not have'}"
     ((reads_settings, _),) = connection.execute(queries.load("security_rights", version).encode()).fetchall()
     if not reads_settings:

@@ -183,12 +183,17 @@ class AnchorStore:
         return self.directory / f"{anchor.coordinate[0]:020d}-{anchor.id}{_SUFFIX}"
 
     def flaw(self, recorded: Sequence[str]) -> Flaw | None:
-        """Return the first thing that is wrong with the chain, None when nothing is.
+        """Return the first thing that is wrong with the chain, None when nothing is."""
+        found = self.chain(recorded)
+        return found if isinstance(found, Flaw) else None
+
+    def chain(self, recorded: Sequence[str]) -> list[SignedAnchor] | Flaw:
+        """Return all in the order of the chain, or the first thing that is wrong with it.
 
         `recorded` are the digests that the ledger has, in its order: an anchor that was removed is missed there. The
         last one may be missing in it: the program may have died before it was told.
         """
-        files = self._files()
+        files, found = self._files(), []
         known, expected, rest = self.known(), GENESIS, list(recorded)
         for number, path in enumerate(files):
             try:
@@ -204,9 +209,8 @@ class AnchorStore:
             elif rest or number < len(files) - 1:
                 return Flaw(signed.anchor.id, "the ledger does not have it at this place")
             expected = signed.digest
-        if rest:
-            return Flaw("", f"{len(rest)} anchors that the ledger has are missing at the end")
-        return None
+            found.append(signed)
+        return Flaw("", f"{len(rest)} anchors that the ledger has are missing at the end") if rest else found
 
     def _make_places(self) -> None:
         try:

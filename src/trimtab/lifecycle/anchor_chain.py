@@ -15,7 +15,7 @@ from trimtab.anchor.document import MOST_BYTES, FlawError, SignedAnchor, read
 from trimtab.anchor.force import Force, Standing, standings
 from trimtab.anchor.lease import leases
 from trimtab.anchor.record import anchor_to_dict
-from trimtab.anchor.store import AnchorStore, Statistics, flawed
+from trimtab.anchor.store import AnchorStore, Flaw, Statistics, flawed
 from trimtab.apply.enforce import database_body
 from trimtab.durable import read_plain_file
 from trimtab.errors import AnchorError
@@ -84,13 +84,12 @@ def verified_chain(ledger_path: Path) -> list[str]:
     """
     store = store_of(ledger_path)
     with Ledger.open(ledger_path) as ledger:
-        flaw = store.flaw(_recorded(ledger))
-    if flaw is not None:
-        raise flawed(flaw.anchor_id or "chain", flaw.found)
-    found = [signed.anchor for signed in store.anchors()]
-    for anchor in found:
-        store.statistics(anchor)
-    return [anchor.id for anchor in found]
+        found = store.chain(_recorded(ledger))
+    if isinstance(found, Flaw):
+        raise flawed(found.anchor_id or "chain", found.found)
+    for signed in found:
+        store.statistics(signed.anchor)
+    return [signed.anchor.id for signed in found]
 
 
 def verified_file(path: Path, ledger_path: Path | None, keys: Sequence[Path] = ()) -> SignedAnchor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import anyio
 import pytest
@@ -21,6 +23,46 @@ NAMES = {
     *("generate_optimization_report", "report_build"),
     *("validate_optimization_strategy", "validate_query_plan_compliance", "validate_index_strategy_compliance"),
 }
+
+
+_CALLS = """
+import json, sys
+from pathlib import Path
+import anyio
+from mcp.client import Client
+from trimtab.mcp.desk import Desk
+from trimtab.mcp.server import agents_server
+
+async def main():
+    server = agents_server(Desk.open(Path(sys.argv[1]), "mcp")).server
+    async with Client(server) as client:
+        before = set(sys.modules)
+        for name, arguments in json.loads(sys.argv[2]):
+            result = await client.call_tool(name, arguments)
+            assert not result.is_error, (name, result.content)
+        print(json.dumps(sorted(name for name in set(sys.modules) - before if name.startswith("trimtab."))))
+
+anyio.run(main)
+"""
+
+
+def test_no_reading_tool_waits_for_a_module_of_ours_when_it_is_called(place: Place) -> None:
+    place.program.succeed("security", "baseline", place.market.dsn_of("trimtab_explain"))
+    place.program.succeed("collect", "--config", place.config, "--for", "0", "-q")
+    shop = {"database": "shop"}
+    changes = [{"kind": "set_setting", "name": "work_mem", "value": "64MB"}]
+    calls = [
+        *((name, {}) for name in ("fleet_list", "monitor_optimization", "init_db_optimization", "get_spec")),
+        *((name, {}) for name in ("ledger_verify", "change_status")),
+        *((name, shop) for name in ("health", "top_queries", "security_diff", "anchors_check")),
+        ("validate_optimization_strategy", {**shop, "changes": changes}),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _CALLS, str(place.config), json.dumps(calls)],
+        env=place.environ(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
 
 
 @pytest.mark.parametrize("mode", ERAS)

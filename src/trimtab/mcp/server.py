@@ -33,6 +33,8 @@ _NEEDED = (
     "psycopg",
     "rfc8785",
     "trimtab.db.parser",
+    "trimtab.history.postgres",
+    "trimtab.history.sqlite",
     "trimtab.ledger.sqlite",
     "trimtab.lifecycle.anchor_chain",
     "trimtab.lifecycle.comparing",
@@ -42,6 +44,9 @@ _NEEDED = (
     "trimtab.observe.parents",
     "trimtab.observe.snapshot",
     "trimtab.observe.statements",
+    "trimtab.security.rules",
+    "trimtab.setup_sql",
+    "trimtab.validate.decision",
     "trimtab.validate.validate",
 )
 """What the reading tools import when they are first called: imported at the start, so that no call waits for it."""

@@ -213,7 +213,7 @@ def _closing(advice: Advice, console: Console) -> None:
         f" {100 * health.bloat:.0f} % bloat"
     )
     for reason, count in _counted([lack.reason for lack in advice.lacking]):
-        lines.append(f"{count} queries without a new index: {reason}")
+        lines.append(f"{count} {'query' if count == 1 else 'queries'} without a new index: {reason}")
     lines.append(f"{advice.planner_calls:,} planner calls, {advice.seconds:.1f} s; nothing was changed on the source")
     if advice.workload.skipped:
         lines.append(f"left out: {len(advice.workload.skipped)} statements; --json says why")

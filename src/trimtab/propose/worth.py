@@ -101,7 +101,7 @@ def lacks(
         if not own[query_id]:
             reason = left_out.get(query_id, "nothing that it asks wants an index that is allowed and not there already")
         elif best.cost > atom.cost * (1 - LEAST_SAVING):
-            reason = f"the planner gains nothing by any of {len(own[query_id])} candidates"
+            reason = "the planner gains nothing by any candidate that was thought of for it"
         elif sum(problem.sizes[name] for name in best.indexes) > problem.budget_bytes:
             reason = "what would help it is larger than the budget"
         elif (cap := problem.broken_cap(best.indexes)) is not None:

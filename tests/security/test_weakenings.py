@@ -28,6 +28,12 @@ def superuser(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]
         yield conn
 
 
+@pytest.fixture(scope="module")
+def untouched(server: Server) -> SecuritySnapshot:
+    """How it is before each case of the catalog: every one of them sees to it that it is so again."""
+    return look_anew(server)
+
+
 def _run(conn: psycopg.Connection[tuple[object, ...]], text: str) -> None:
     for statement in text.split(" ;; "):
         conn.execute(statement.encode())
@@ -35,16 +41,15 @@ def _run(conn: psycopg.Connection[tuple[object, ...]], text: str) -> None:
 
 @pytest.mark.parametrize("case", OBJECTS, ids=lambda case: f"{case.code}-{case.do[:40]}")
 def test_what_is_weakened_in_the_catalog_is_caught(
-    case: Case, server: Server, superuser: psycopg.Connection[tuple[object, ...]]
+    case: Case, server: Server, superuser: psycopg.Connection[tuple[object, ...]], untouched: SecuritySnapshot
 ) -> None:
-    before = look_anew(server)
     _run(superuser, case.do)
     try:
         after = look_anew(server)
     finally:
         _run(superuser, case.undo)
-    _caught(case, before, after)
-    assert compare(before, look_anew(server)) == (), "the case was not undone"
+    _caught(case, untouched, after)
+    assert compare(untouched, look_anew(server)) == (), "the case was not undone"
 
 
 @pytest.mark.parametrize("case", SYSTEM_SETTINGS, ids=lambda case: f"{case.code}-{case.setting}")

@@ -96,12 +96,15 @@ class Collecting:
             raise self.fault
 
     def _run(self, target: Target, delay: float) -> None:
-        before = self.remembered(target.name)
-        collector = ServerCollector(
-            target, self.pace, self.clock, self.tick, before.facts, self.application_name, dict(before.known)
-        )
-        due = self.tick() + delay
+        collector = None
         try:
+            before = self._remembered(target.name)
+            if before is None:
+                return
+            collector = ServerCollector(
+                target, self.pace, self.clock, self.tick, before.facts, self.application_name, dict(before.known)
+            )
+            due = self.tick() + delay
             while not self._ended.wait(max(due - self.tick(), 0.0)):
                 self._goes.wait()
                 if self._ended.is_set():
@@ -114,7 +117,18 @@ class Collecting:
             self.fault = fault
             self._ended.set()
         finally:
-            collector.close()
+            if collector is not None:
+                collector.close()
+
+    def _remembered(self, name: str) -> Remembered | None:
+        """Return what is remembered of a server, as soon as that can be told; None when the end came before."""
+        while not self._ended.is_set():
+            try:
+                return self.remembered(name)
+            except TrimtabError as error:
+                self.listener.trouble(name, error)
+                self._ended.wait(self.pace.round_seconds)
+        return None
 
     def _step(self, target: Target, collector: ServerCollector) -> float:
         collector.pace = self.pace

@@ -1,17 +1,197 @@
-"""Collectors begin when what is remembered can be told: a store that is full or held at first ends none of them."""
+"""Collectors see what ran on real servers, keep the last values of one that is gone, and lose nothing."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
+
+from trimtab.api_history import open_history
+from trimtab.embedded.server import Server
 from trimtab.errors import LedgerError, TrimtabError
 from trimtab.history.facts import ServerFacts
-from trimtab.lifecycle.collect_server import Pace, Seen, Target
+from trimtab.history.faults import busy
+from trimtab.history.reading import open_history as open_store
+from trimtab.history.store import HistoryStore
+from trimtab.lifecycle.collect_server import Pace, Seen, ServerCollector, Target
+from trimtab.lifecycle.collect_writing import HistoryWriter
 from trimtab.lifecycle.collecting import Collecting, Remembered
+
+from .application import Application
+
+pytestmark = pytest.mark.server
+PACE = Pace(0.01, 0.01, 0.01)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[HistoryStore]:
+    with open_store(tmp_path / "history.db") as opened:
+        yield opened
+
+
+def collector_of(dsn: str) -> ServerCollector:
+    return ServerCollector(Target("shop", lambda: dsn), PACE, time.time_ns, time.monotonic, ServerFacts("shop"))
+
+
+def looks(collector: ServerCollector, work: Callable[[], None], times: int = 3) -> list[Seen]:
+    found = []
+    for _ in range(times):
+        found.append(collector.step()[0])
+        work()
+        time.sleep(0.02)
+    found.append(collector.step()[0])
+    return found
+
+
+def test_what_ran_is_kept_with_its_text_and_without_its_literals(application: Application, store: HistoryStore) -> None:
+    application.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements", "CREATE TABLE secret_keeper (word text)")
+    collector = collector_of(application.dsn)
+    writer = HistoryWriter(store, 0.01)
+    writer.remembered("shop")
+    try:
+        for seen in looks(collector, lambda: application.run("SELECT * FROM secret_keeper WHERE word = 'canary-1'")):
+            writer.seen("shop", seen)
+    finally:
+        collector.close()
+    history = open_history(Path(store.name).with_name("ledger.db"))
+    with history:
+        page = history.top_queries("shop", history.last(60), search="secret_keeper")
+        [query] = page.queries
+        assert query.calls == 3
+        assert "canary-1" not in query.text
+        life = history.query("shop", query.query_id, history.last(60))
+        assert sum(point.value * point.seconds for point in life.series["calls_per_second"].points if point.value) == (
+            pytest.approx(3)
+        )
+        [server] = history.fleet()
+        assert (server.state, server.database) == ("up", application.database)
+        assert server.metrics["transactions_per_second"].value
+        assert server.metrics["replication_lag_seconds"].value is None
+        tables = history.tables("shop", history.last(60)).tables
+        assert "secret_keeper" in {table.table for table in tables}
+    assert b"canary-1" not in Path(store.name).read_bytes()
+
+
+def test_a_server_that_goes_down_is_told_once_and_keeps_its_last_values(counting_server: Server) -> None:
+    where = [counting_server.dsn()]
+    collector = ServerCollector(
+        Target("shop", lambda: where[0]), PACE, time.time_ns, time.monotonic,
+        ServerFacts("shop"),
+    )  # fmt: skip
+    try:
+        up = collector.step()[0]
+        assert up.facts.is_up
+        collector.close()
+        where[0] = "host=/nonexistent dbname=x"
+        down, wait = collector.step()
+        assert not down.facts.is_up
+        assert down.facts.last_ns == up.facts.last_ns
+        assert [kind for kind, _ in down.events] == ["unreachable"]
+        again, longer = collector.step()
+        assert again.events == []
+        assert longer > wait
+        where[0] = counting_server.dsn()
+        back = collector.step()[0]
+        assert back.facts.is_up
+        assert "reachable" in [kind for kind, _ in back.events]
+    finally:
+        collector.close()
+
+
+def test_a_server_without_the_extension_is_measured_without_statements(
+    new_application: Callable[[], Application],
+) -> None:
+    application = new_application()
+    application.run("DROP EXTENSION IF EXISTS pg_stat_statements")
+    collector = collector_of(application.dsn)
+    try:
+        seen = looks(collector, lambda: application.run("SELECT 1"))[-1]
+    finally:
+        collector.close()
+    assert seen.facts.missing["statements"] == "source.no_pg_stat_statements"
+    assert seen.interval is None
+    assert seen.sample is not None
+    assert ("database", application.database, "commits") in seen.sample.sums
+    assert not [name for name in seen.sample.sums if name[0] == "statement"]
+
+
+def test_a_setting_that_changes_is_an_event(new_application: Callable[[], Application]) -> None:
+    application = new_application()
+    collector = collector_of(f"{application.dsn}")
+    try:
+        collector.step()
+        application.run(f"ALTER DATABASE \"{application.database}\" SET work_mem = '7MB'")
+        collector.close()  # a setting of a database holds in new sessions
+        time.sleep(0.02)
+        seen = collector.step()[0]
+    finally:
+        collector.close()
+    changed = [detail for kind, detail in seen.events if kind == "setting_changed"]
+    assert [(each["setting"], each["to"]) for each in changed] == [("work_mem", "7168 kB")]
+
+
+def test_what_the_store_does_not_take_waits_and_is_written_once(
+    application: Application, store: HistoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = collector_of(application.dsn)
+    troubles: list[str] = []
+    writer = HistoryWriter(store, 0.01, on_trouble=lambda _name, error: troubles.append(error.code))
+    writer.remembered("shop")
+
+    @contextmanager
+    def refused(_store: HistoryStore) -> Iterator[object]:
+        raise busy("history.db")
+        yield
+
+    def work() -> None:
+        application.run("SELECT name FROM agent WHERE id = 41")
+
+    try:
+        with monkeypatch.context() as locked:
+            locked.setattr(HistoryStore, "writing", refused)
+            for seen in looks(collector, work):
+                writer.seen("shop", seen)
+        assert set(troubles) == {"history.busy"}
+        for seen in looks(collector, work):
+            writer.seen("shop", seen)
+    finally:
+        collector.close()
+    with open_history(Path(store.name).with_name("ledger.db")) as history:
+        page = history.top_queries("shop", history.last(60), search="name from agent")
+        assert [query.calls for query in page.queries] == [6]
+
+
+def test_a_reset_of_the_counters_is_told_and_not_differenced(application: Application) -> None:
+    application.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    collector = collector_of(application.dsn)
+    try:
+        looks(collector, lambda: application.run("SELECT 1"))
+        application.run("SELECT pg_stat_statements_reset()")
+        time.sleep(0.02)
+        seen = collector.step()[0]
+    finally:
+        collector.close()
+    assert seen.interval is None
+    assert [detail["code"] for kind, detail in seen.events if kind == "statements_gap"] == ["reset"]
+
+
+def test_processes_of_a_server_on_this_machine_are_measured(application: Application) -> None:
+    collector = collector_of(application.dsn)
+    try:
+        seen = looks(collector, lambda: application.run("SELECT count(*) FROM generate_series(1, 300000)"))[-1]
+    finally:
+        collector.close()
+    assert seen.sample is not None
+    assert ("cpu", "server_seconds") in seen.sample.sums
+    assert seen.sample.means["memory", "server_bytes"] > 0
 
 
 class Heard:
-    """What the collectors told."""
+    """What collectors told."""
 
     def __init__(self) -> None:
         self.codes: list[str] = []
@@ -27,7 +207,7 @@ class Heard:
 
 
 def test_a_store_that_cannot_tell_at_first_is_asked_again() -> None:
-    left = [LedgerError("full", code=f"history.{why}", next_step="") for why in ("busy", "full")]
+    left = [LedgerError("", code=f"history.{why}", next_step="") for why in ("busy", "unwritable")]
 
     def remembered(name: str) -> Remembered:
         if left:
@@ -36,11 +216,11 @@ def test_a_store_that_cannot_tell_at_first_is_asked_again() -> None:
 
     heard = Heard()
     targets = [Target("gone", lambda: "host=/nonexistent dbname=x")]
-    collecting = Collecting(targets, Pace(pulse_seconds=0.01, round_seconds=0.01), heard, remembered)
+    collecting = Collecting(targets, PACE, heard, remembered)
     collecting.start()
     try:
         assert heard.has_seen.wait(60)
     finally:
         collecting.stop()
-    assert heard.codes == ["history.full", "history.busy"]
+    assert heard.codes == ["history.unwritable", "history.busy"]
     assert collecting.fault is None

@@ -51,9 +51,11 @@ def cache_directory() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def _signal_handlers() -> Iterator[None]:
     """Python's own for Ctrl-C, though a shell's background job ignores it; and afterwards all are as before."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in numbers}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # else a server that has hardly begun is killed 15 seconds later
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

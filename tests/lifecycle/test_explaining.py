@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from trimtab import TemporalPerformanceAnchor, optimize
+from trimtab.anchor.lease import LeaseState
 from trimtab.db.sql import split
 from trimtab.errors import AnchorError, RefusedError
 from trimtab.history.slots import Slot
@@ -20,7 +21,7 @@ from trimtab.lifecycle.anchoring import AnchorRequest
 from trimtab.lifecycle.evolving import _taking_back, evolutions
 from trimtab.lifecycle.explaining import ExplainedPlan, ExplainRequest, explain_plans
 from trimtab.lifecycle.generic_switch import KEPT
-from trimtab.lifecycle.holding import HoldRequest, hold
+from trimtab.lifecycle.holding import HoldRequest, ReviewRequest, hold, review_all
 from trimtab.lifecycle.watch_identity import store_path
 from trimtab.lifecycle.watch_store import HOUR, WatchStore
 from trimtab.model.anchor import Anchor
@@ -170,7 +171,7 @@ def _open_tasks(application: Application) -> tuple[Anchor, ExplainRequest]:
 
 
 def test_a_plan_for_any_values_in_place_of_the_one_for_its_own_is_named_by_the_setting(skewed: Application) -> None:
-    _, request = _open_tasks(skewed)
+    anchor, request = _open_tasks(skewed)
     [before] = explain_plans(request, Silent()).changed
     assert (before.attribution, before.note) == (None, KEPT)
     skewed.run(f'ALTER DATABASE "{skewed.database}" SET plan_cache_mode = force_generic_plan')
@@ -180,6 +181,16 @@ def test_a_plan_for_any_values_in_place_of_the_one_for_its_own_is_named_by_the_s
     assert plan.attribution.old.indexes == {"task_state"}
     assert plan.attribution.new.indexes == frozenset()
     assert {each.is_generic for each in plan.attribution.proof} == {False, True}
+    # A lock takes the setting back, and is held to the plan of those values.
+    with psycopg.connect(skewed.dsn, autocommit=True, cursor_factory=psycopg.RawCursor) as conn:
+        for _ in range(40):
+            conn.execute(OPEN, ("open",))
+    assert request.query_ids is not None
+    held = hold(HoldRequest(skewed.dsn, skewed.ledger_path, anchor.id, request.query_ids[0]), Silent())
+    assert held.lease is not None, held.tried
+    assert held.lease.state is LeaseState.VERIFIED
+    [lease] = review_all(ReviewRequest(skewed.dsn, skewed.ledger_path), Silent())
+    assert lease.state is LeaseState.VERIFIED
 
 
 def test_a_plan_that_is_kept_is_named_where_the_server_counts_what_it_plans(skewed: Application) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from random import Random
 
 from trimtab.anchor.attribute import attribute_flip
 from trimtab.anchor.holding import Parents, shape_now
@@ -22,11 +21,10 @@ from trimtab.model.anchor import QueryLevel
 from trimtab.model.flip import Attribution, Moments, SettingDifference
 from trimtab.model.plan import Plan
 from trimtab.model.plan_shape import PlanShape, plan_shape, renamed
-from trimtab.model.workload import Query, Workload
-from trimtab.observe.parameters import with_parameters
+from trimtab.model.workload import Query
+from trimtab.observe.parameters import other_values
 from trimtab.observe.traffic import read_planned, statements_of
 
-_DRAWS = 5
 _LOOK_SECONDS = 10
 _ENOUGH_CALLS = 10
 _CACHED_SHARE = 0.5
@@ -127,17 +125,26 @@ def _with_another_plan(
     source: Connection, query: Query, was: QueryLevel, how: How, seed: int
 ) -> tuple[Query, PlanShape] | None:
     """Return the query with values for which its plan is not the one for any, and that plan; rare ones come first."""
-    given: list[Query] = []
-    if query.is_synthetic:
-        open_ = Workload((replace(query, parameters=()),), "")
-        for number in range(_DRAWS):
-            given += with_parameters(source, open_, Random(seed + number), is_rare=number == 0).queries  # noqa: S311
-    for one in (*given, query):
+    for one in (*other_values(source, query, seed), query):
         if one.is_runnable:
             shape = _shape(explain(source, one, settings=how.settings), how)
             if shape.hash != was.generic_shape:
                 return one, shape
     return None
+
+
+def shape_for_any_draw(
+    source: Connection, query: Query, expected: Expected, settings: Mapping[str, str], parents: Parents
+) -> str:
+    """Return what `shape_now` does; of a prepared statement the expected shape where some drawn values have it.
+
+    Which values were drawn when the lock was made nobody keeps. Raises SourceError, WorkloadError.
+    """
+    found = shape_now(source, query, expected, settings, parents)
+    if expected.mode != "prepared" or found == expected.plan_shape:
+        return found
+    others = (shape_now(source, one, expected, settings, parents) for one in other_values(source, query, 1))
+    return next((shape for shape in others if shape == expected.plan_shape), found)
 
 
 def _shape(plan: Plan, how: How) -> PlanShape:

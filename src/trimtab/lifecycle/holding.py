@@ -25,7 +25,7 @@ from trimtab.lifecycle.lock_trial import trying_in_lab
 from trimtab.lifecycle.locking import LockRequest, Tried, TryWithout, known_leases, lock, review
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import Snapshot
-from trimtab.model.flip import Attribution
+from trimtab.model.flip import Attribution, SettingDifference
 from trimtab.model.watch import Watcher
 from trimtab.model.workload import Query
 from trimtab.observe.snapshot import take_snapshot
@@ -246,7 +246,10 @@ class _Attempts:
         return Held(self.anchor_id, self.query.id, self.attribution, self.lease, tuple(self.tried), tuple(self.closed))
 
     def _request(self, mechanism: Mechanism) -> LockRequest:
-        is_mode = mechanism.kind is MechanismKind.PLAN_CACHE_MODE
+        is_mode = mechanism.kind is MechanismKind.PLAN_CACHE_MODE or any(
+            isinstance(cause, SettingDifference) and cause.name == "plan_cache_mode"
+            for cause in self.attribution.causes
+        )
         is_index = mechanism.kind is MechanismKind.INDEX
         names = dict(zip((i.name for i in self.situation.indexes), self.situation.index_names, strict=True))
         request = self.request

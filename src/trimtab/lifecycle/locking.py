@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.anchor.holding import settings_for, shape_now
+from trimtab.anchor.holding import settings_for
 from trimtab.anchor.lease import (
     ACTIVE,
     DAY_NS,
@@ -35,6 +35,7 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.approving import waiting_in
+from trimtab.lifecycle.generic_switch import shape_for_any_draw
 from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.lock_look import undone
@@ -122,7 +123,7 @@ class _Desk:
         settings = settings_for(self.enforcer.look(), role, changes)
         with closing(connect(self.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as connection:
             require_same_server(connection, self.snapshot.server)
-            return shape_now(connection, query, expected, settings, read_parents(connection))
+            return shape_for_any_draw(connection, query, expected, settings, read_parents(connection))
 
 
 def lock(request: LockRequest, *, clock: Callable[[], int] = time.time_ns) -> Lease:

@@ -27,6 +27,7 @@ from trimtab.observe.names import ColumnName, TableName, relations_of
 
 _WITH_SEVERAL = 20
 """So many of the reads, those with the most executions, get several draws."""
+_OTHERS = 5
 _FIXED = {Role.LIMIT: "10", Role.OFFSET: "0", Role.PART: "day"}
 
 
@@ -102,6 +103,20 @@ def with_parameters(
             ]
     filled = (one for query in workload.queries for one in _filled(query, drawn.get(query.id, [])))
     return replace(workload, queries=tuple(filled))
+
+
+def other_values(conn: Connection, query: Query, seed: int) -> list[Query]:
+    """Return the statement with some other values that are drawn for it, rare ones first; none where it has its own.
+
+    Raises SourceError.
+    """
+    if not query.is_synthetic:
+        return []
+    open_ = Workload((replace(query, parameters=()),), "")
+    found: list[Query] = []
+    for number in range(_OTHERS):
+        found += with_parameters(conn, open_, Random(seed + number), is_rare=number == 0).queries  # noqa: S311
+    return [one for one in dict.fromkeys(found) if one.is_runnable]
 
 
 def _filled(query: Query, found: Sequence[tuple[str, ...] | None]) -> Iterator[Query]:

@@ -34,3 +34,16 @@ def test_what_is_made_of_parts_is_allowed_and_the_solver_does_no_worse_from_ther
     reached = [objective(problem, problem.atoms, frozenset(names)) for names in (chosen, start)]
     assert is_allowed(problem, chosen)
     assert reached[0] <= reached[1] * 1.002 or not is_allowed(problem, start)
+
+
+@given(problems())
+@settings(deadline=None, max_examples=50)
+def test_a_program_that_is_added_to_says_the_same_as_a_fresh_one(problem: Problem) -> None:
+    few = {query_id: [atom for atom in atoms if not atom.indexes] for query_id, atoms in problem.atoms.items()}
+    some = {query_id: [*few[query_id], *problem.atoms[query_id][-1:]] for query_id in few}
+    kept = Relaxation(problem)
+    for atoms in (few, problem.atoms, some, few, problem.atoms):
+        told, fresh = (program.solved(atoms, {}, seconds=math.inf) for program in (kept, Relaxation(problem)))
+        assert told is not None
+        assert fresh is not None
+        assert math.isclose(told.lower_bound, fresh.lower_bound, rel_tol=1e-6, abs_tol=1e-6)

@@ -76,7 +76,10 @@ def test_what_ran_is_kept_with_its_text_and_without_its_literals(application: Ap
     assert b"canary-1" not in Path(store.name).read_bytes()
 
 
-def test_a_server_that_goes_down_is_told_once_and_keeps_its_last_values(counting_server: Server) -> None:
+def test_a_server_that_goes_down_is_told_once_and_keeps_its_last_values(
+    counting_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRIMTAB_ALLOW_OVERPRIVILEGED")
     where = [counting_server.dsn()]
     collector = ServerCollector(
         Target("shop", lambda: where[0]), PACE, time.time_ns, time.monotonic,
@@ -85,6 +88,9 @@ def test_a_server_that_goes_down_is_told_once_and_keeps_its_last_values(counting
     try:
         up = collector.step()[0]
         assert up.facts.is_up
+        [(kind, detail)] = up.events
+        assert kind == "overprivileged"
+        assert "superuser" in str(detail["found"])
         collector.close()
         where[0] = "host=/nonexistent dbname=x"
         down, wait = collector.step()
@@ -98,6 +104,7 @@ def test_a_server_that_goes_down_is_told_once_and_keeps_its_last_values(counting
         back = collector.step()[0]
         assert back.facts.is_up
         assert "reachable" in [kind for kind, _ in back.events]
+        assert "overprivileged" not in [kind for kind, _ in back.events], "told once, of one role"
     finally:
         collector.close()
 

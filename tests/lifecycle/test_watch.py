@@ -56,12 +56,22 @@ def world(new_world: Callable[..., World]) -> World:
     return new_world()
 
 
-def test_it_says_that_it_learns_and_judges_nothing_until_then(world: World) -> None:
+def test_it_says_that_it_learns_and_judges_nothing_until_then(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRIMTAB_ALLOW_OVERPRIVILEGED")
     world.watch(10)
     assert {told.state for told in world.told} == {"learning"}
     assert all(d.is_inside is None and d.note == "learning" for told in world.told for d in told.dimensions)
     document = status_document(world.path, now_ns=time.time_ns())
     assert (document["state"], document["running"], document["judged"]) == ("stopped", False, 0)
+    # The superuser that it watches as is told once.
+    told = [
+        (number, detail)
+        for number, one in enumerate(world.told)
+        for kind, detail in one.events
+        if kind == "overprivileged"
+    ]
+    assert [number for number, _ in told] == [0]
+    assert "superuser" in str(told[0][1]["found"])
 
 
 def test_an_unchanged_workload_does_not_alarm(world: World) -> None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from trimtab.anchor.intervals import gap_between, interval_between, seconds_between
+from trimtab.apply.role import overprivileged_told
 from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import SourceError
@@ -100,6 +101,7 @@ class ServerCollector:
     known: dict[StatementKey, bool] = field(default_factory=dict)
     reads_sessions: bool = False
     _link: _Link | None = None
+    _role: str = ""
     _pulse: Pulse | None = None
     _reading: Reading | None = None
     _details: Pulse | None = None
@@ -111,9 +113,11 @@ class ServerCollector:
     def step(self) -> tuple[Seen, float]:
         """Look once; return what was found, and how many seconds to wait at least before the next step."""
         try:
+            events: list[Event] = []
             if self._link is None:
                 self._link = self._connected()
-            return self._look(self._link), 0.0
+                self._tell_role(self._link.conn, events)
+            return self._look(self._link, events), 0.0
         except SourceError as error:
             return self._trouble(error)
 
@@ -123,11 +127,16 @@ class ServerCollector:
             self._link.conn.close()
             self._link = None
 
-    def _look(self, link: _Link) -> Seen:
+    def _tell_role(self, conn: Connection, events: list[Event]) -> None:
+        """Tell of a role that may do more than collecting needs: once, and again of another in its place."""
+        before, self._role = self._role, conn.info.user
+        if before != self._role:
+            events.extend(("overprivileged", {"found": found}) for found in overprivileged_told(conn))
+
+    def _look(self, link: _Link, events: list[Event]) -> Seen:
         tick = self.tick()
         is_round, is_relations = tick >= self._round_due, tick >= self._relations_due
         pulse = link.reader.pulse(wall_ns=self.clock(), tick=tick)
-        events: list[Event] = []
         sample = self._step(pulse, events)
         if is_round:
             self._round_due = tick + self.pace.round_seconds * 0.99

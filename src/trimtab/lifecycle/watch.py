@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from trimtab.anchor.force import reference
 from trimtab.anchor.learning import Sensitivity
+from trimtab.apply.role import overprivileged_told
 from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import LedgerError, SourceError, TrimtabError
@@ -110,6 +111,7 @@ class _Watch:
     link: _Link | None
     proofs: Proofs
     guard: Guard | None = None
+    beginning: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     failures: int = 0
     _ledger_failed: bool = field(default=False)
     _has_seen: bool = field(default=False)
@@ -155,7 +157,8 @@ class _Watch:
         elif not self._has_seen:
             raise _blind(self.memory)
         self._to_ledger()
-        told = replace(told, events=[*told.events, *self._explain(told, self.link)])
+        told = replace(told, events=[*self.beginning, *told.events, *self._explain(told, self.link)])
+        self.beginning = []
         if self.guard is not None:
             told = replace(told, events=[*told.events, *self._act(self.guard, self.link)])
         self.listener.told(self.clocks.wall(), told)
@@ -238,6 +241,11 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             if request.anew:
                 memory.learn_anew(now_ns, "asked for")
             memory.note(now_ns, "started", {"interval_seconds": request.interval_seconds})
+            beginning: list[tuple[str, Mapping[str, object]]] = [
+                ("overprivileged", {"found": found}) for found in overprivileged_told(link.conn)
+            ]
+            for kind, detail in beginning:
+                memory.note(now_ns, kind, detail)
             names: dict[str, str] = {}
             with suppress(LedgerError):  # watching goes on without; alarms wait until the ledger is mended
                 names = put_back_names(request.ledger_path, server)
@@ -245,7 +253,9 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             guard = _guard(request, server, memory) if request.acts else None
             proofs = Proofs(request.conninfo, request.ledger_path, identity, clocks.tick)
             proofs.begin(store)
-            watching = _Watch(request, store, memory, identity, clocks, listener, checks, link, proofs, guard)
+            watching = _Watch(
+                request, store, memory, identity, clocks, listener, checks, link, proofs, guard, beginning
+            )
             try:
                 return watching.run()
             finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,18 @@ def test_results_every_64th_entry_and_the_end_are_signed(ledger: Ledger) -> None
         assert sizes(again) == [1, 4, 6, 64, 71]
         found = again.verify()
         assert (found.verified, found.signed_entries, found.entries) == (True, 71, 71)
+
+
+def test_a_first_entry_that_was_not_written_gives_no_checkpoint_its_origin(file_ledger: Ledger) -> None:
+    with closing(sqlite3.connect(file_ledger.path, isolation_level=None)) as raw:
+        raw.execute("ALTER TABLE checkpoints RENAME TO away")
+        with pytest.raises(LedgerError):
+            file_ledger.set_key()
+        raw.execute("ALTER TABLE away RENAME TO checkpoints")
+    key, is_new = file_ledger.set_key()
+    change_a_database(file_ledger)
+    found = file_ledger.verify([key])
+    assert (is_new, found.verified, found.signed_entries) == (True, True, 6)
 
 
 def spoil(key: Path, flaw: str) -> None:

@@ -388,12 +388,13 @@ class Ledger:
         return self._keys.key_in_force(self._key_id(connection, head)) if self._keys.has_key() else None
 
     def _signed(self, connection: Connection, tip: _Tip, key: SigningKey) -> Checkpoint:
-        if not self._origin:
-            first = tip.entry if tip.entry.seq == 1 else self._believed(self._store.row(connection, 1))
+        origin = origin_of(tip.entry.hash) if tip.entry.seq == 1 else self._origin
+        if not origin:
+            first = self._believed(self._store.row(connection, 1))
             if first is None:
                 raise self._store.corrupt("its first entry is missing")
-            self._origin = origin_of(first.hash)
-        return signed_checkpoint(self._origin, tip.entry.seq, tip.tree.root, key)
+            origin = self._origin = origin_of(first.hash)
+        return signed_checkpoint(origin, tip.entry.seq, tip.tree.root, key)
 
     def _own_key(self, key_id: str | None) -> SigningKey:
         key = self._keys.key_in_force(key_id)

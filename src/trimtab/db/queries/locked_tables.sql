@@ -1,6 +1,7 @@
 /* trimtab: which tables that this role may read do other sessions lock exclusively, or wait to? Reading waits for both. */
 select n.nspname::text as schema,
        c.relname::text as name,
+       c.oid,
        l.pid,
        l.granted as is_held
   from pg_catalog.pg_locks l

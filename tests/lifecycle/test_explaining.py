@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import psycopg
 import pytest
 
 from trimtab import TemporalPerformanceAnchor, optimize
-from trimtab.anchor.lease import LeaseState
+from trimtab.anchor.lease import Expected, LeaseState
+from trimtab.db.connection import connect
 from trimtab.db.sql import split
 from trimtab.errors import AnchorError, RefusedError
 from trimtab.history.slots import Slot
@@ -22,16 +24,18 @@ from trimtab.lifecycle.evolving import _taking_back, evolutions
 from trimtab.lifecycle.explaining import ExplainedPlan, ExplainRequest, explain_plans
 from trimtab.lifecycle.generic_switch import KEPT
 from trimtab.lifecycle.holding import HoldRequest, ReviewRequest, hold, review_all
+from trimtab.lifecycle.locking import LockRequest, lock
 from trimtab.lifecycle.watch_identity import store_path
 from trimtab.lifecycle.watch_store import HOUR, WatchStore
 from trimtab.model.anchor import Anchor
 from trimtab.model.applied import Applied
-from trimtab.model.change import DropIndex
+from trimtab.model.change import DropIndex, SetSetting
 from trimtab.model.evolution import Action, EventKind, Recommendation, Series
 from trimtab.model.flip import CauseKind, SettingDifference
 from trimtab.model.strategy import Outcome
 from trimtab.model.watch import Silent
 from trimtab.observe.identity import QueryIds
+from trimtab.observe.snapshot import take_snapshot
 
 from .application import Application
 
@@ -219,6 +223,23 @@ def test_a_plan_that_is_kept_is_named_where_the_server_counts_what_it_plans(skew
     assert kept.attribution is not None
     assert kept.attribution.kind is CauseKind.GENERIC_PLAN
     assert "were planned: a plan that is kept is run" in kept.attribution.reason
+
+
+def test_a_lock_to_the_plan_for_any_values_is_broken_where_some_values_get_their_own(skewed: Application) -> None:
+    anchor, request = _open_tasks(skewed)
+    assert request.query_ids is not None
+    level = anchor.query(request.query_ids[0])
+    assert level is not None
+    with closing(connect(skewed.dsn, read_only=True)) as source:
+        query = take_snapshot(source, None, seed=1, progress=lambda *_: None).workload.query(level.query_id)
+    forced = SetSetting("database", skewed.database, "plan_cache_mode", "force_generic_plan")
+    expected = Expected(level.generic_shape, "prepared")
+    lease = lock(LockRequest(skewed.dsn, skewed.ledger_path, query, expected, (forced,), "test"))
+    review = ReviewRequest(skewed.dsn, skewed.ledger_path)
+    assert [lease.state, *(one.state for one in review_all(review, Silent()))] == [LeaseState.VERIFIED] * 2
+    skewed.run(f'ALTER DATABASE "{skewed.database}" RESET plan_cache_mode')
+    [undone] = review_all(review, Silent())
+    assert undone.state is LeaseState.BROKEN
 
 
 def test_a_preference_of_the_planner_that_turned_round_is_named_with_the_costs(skewed: Application) -> None:

@@ -8,7 +8,7 @@ often executions are planned at all, the planner's own preference then and now. 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.anchor.attribute import attribute_flip
@@ -18,6 +18,7 @@ from trimtab.db.connection import Connection
 from trimtab.db.explain import explain
 from trimtab.errors import TrimtabError
 from trimtab.model.anchor import QueryLevel
+from trimtab.model.change import Change, SetSetting
 from trimtab.model.flip import Attribution, Moments, SettingDifference
 from trimtab.model.plan import Plan
 from trimtab.model.plan_shape import PlanShape, plan_shape, renamed
@@ -133,18 +134,25 @@ def _with_another_plan(
     return None
 
 
-def shape_for_any_draw(
-    source: Connection, query: Query, expected: Expected, settings: Mapping[str, str], parents: Parents
+def shape_of_draws(
+    source: Connection,
+    query: Query,
+    expected: Expected,
+    settings: Mapping[str, str],
+    parents: Parents,
+    changes: Sequence[Change],
 ) -> str:
     """Return what `shape_now` does; of a prepared statement the expected shape where some drawn values have it.
 
-    Which values were drawn when the lock was made nobody keeps. Raises SourceError, WorkloadError.
+    Which values were drawn when the lock was made nobody keeps. Where its changes force the plan for any values, the
+    expected shape has to be that of all that are drawn. Raises SourceError, WorkloadError.
     """
+    of_all = any(isinstance(one, SetSetting) and one.value == "force_generic_plan" for one in changes)
     found = shape_now(source, query, expected, settings, parents)
-    if expected.mode != "prepared" or found == expected.plan_shape:
+    if expected.mode != "prepared" or (found == expected.plan_shape) is not of_all:
         return found
     others = (shape_now(source, one, expected, settings, parents) for one in other_values(source, query, 1))
-    return next((shape for shape in others if shape == expected.plan_shape), found)
+    return next((shape for shape in others if (shape == expected.plan_shape) is not of_all), found)
 
 
 def _shape(plan: Plan, how: How) -> PlanShape:

@@ -35,7 +35,7 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.lifecycle.approving import waiting_in
-from trimtab.lifecycle.generic_switch import shape_for_any_draw
+from trimtab.lifecycle.generic_switch import shape_of_draws
 from trimtab.lifecycle.governing import governing, named
 from trimtab.lifecycle.journal import Journal
 from trimtab.lifecycle.lock_look import undone
@@ -123,7 +123,7 @@ class _Desk:
         settings = settings_for(self.enforcer.look(), role, changes)
         with closing(connect(self.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as connection:
             require_same_server(connection, self.snapshot.server)
-            return shape_for_any_draw(connection, query, expected, settings, read_parents(connection))
+            return shape_of_draws(connection, query, expected, settings, read_parents(connection), changes)
 
 
 def lock(request: LockRequest, *, clock: Callable[[], int] = time.time_ns) -> Lease:

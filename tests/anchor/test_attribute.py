@@ -178,6 +178,17 @@ def test_the_version_is_named_with_what_it_takes_besides_and_a_version_that_is_n
     assert "server version 17 to 18: no programs of PostgreSQL 17" in told.reason
 
 
+def test_the_version_is_told_with_the_schema_that_is_taken_back_with_it() -> None:
+    def told(*differences: Difference) -> str:
+        planner = Planner(lambda without, _: OLD if VERSION in without else NEW, differences)
+        found = attribute_flip(planner, plan_shape(OLD, {}), plan_shape(NEW, {}))
+        assert found.causes == (VERSION,)
+        return found.reason
+
+    assert told(STATISTICS, SCHEMA, VERSION).endswith("taken with it, which is another one: schema of public.t")
+    assert "schema" not in told(STATISTICS, VERSION)
+
+
 def test_nothing_that_differs_is_told_so() -> None:
     told = attribute_flip(Planner(lambda *_: NEW, (ELSEWHERE,)), plan_shape(OLD, {}), plan_shape(NEW, {}))
     assert told.reason == "nothing differs that the plan depends on"

@@ -192,7 +192,7 @@ class _Search:
 
     def found(self, causes: tuple[Difference, ...], new: PlanShape) -> Attribution:
         named = ", and ".join(map(str, causes))
-        told = f"the old plan returns when this is taken back: {named}{self._growth(causes)}"
+        told = f"the old plan returns when this is taken back: {named}{self._growth(causes)}{self._schema(causes)}"
         return self._attribution(kind_of(causes), causes, told, new)
 
     def _growth(self, causes: Sequence[Difference]) -> str:
@@ -201,6 +201,13 @@ class _Search:
         told = [size for size in moved if size not in causes and TableStatistics(size.schema, size.table) in causes]
         said = (f"; {s.schema}.{s.table} has {s.rows_now / max(s.rows_before, 1.0):.2g} times the rows" for s in told)
         return "".join(said)
+
+    def _schema(self, causes: Sequence[Difference]) -> str:
+        """Say of the version what came with it: the old programs plan on the old schema, and no other."""
+        if not any(isinstance(cause, VersionDifference) for cause in causes):
+            return ""
+        taken = [str(d) for d in self._moments.differences if isinstance(d, SchemaDifference)]
+        return f"; the schema of then was taken with it, which is another one: {', '.join(taken)}" if taken else ""
 
     def nothing(self, reason: str, new: PlanShape) -> Attribution:
         return self._attribution(None, (), reason, new)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
@@ -37,7 +38,8 @@ class Protocol:
 def _clients(
     protocol: Protocol, tokens: dict[str, str], clock: Callable[[], float] = lambda: 0.0, bounds: Bounds = BOUNDS
 ) -> Callable[[str], TestClient]:
-    app = Clients(protocol, tokens, bounds, clock, lambda: protocol.sessions)
+    security = TransportSecuritySettings(allowed_hosts=["testserver"], allowed_origins=["http://testserver"])
+    app = Clients(protocol, tokens, bounds, clock, lambda: protocol.sessions, security)
     return lambda address: TestClient(app, client=(address, 5))
 
 
@@ -74,6 +76,20 @@ def test_who_asks_too_often_waits_and_others_do_not() -> None:
     assert statuses({}, 10) == [401] * 8 + [429] * 2
     now[0] = 2.0
     assert statuses(one, 3) == [200, 200, 429]
+
+
+def test_a_page_of_another_site_takes_nothing_of_the_share_of_who_asks_from_the_same_machine() -> None:
+    asked = _clients(Protocol(), {}, bounds=Bounds(calls_per_second=0.25, burst=1))("127.0.0.1")
+    modern = {"mcp-protocol-version": "2026-07-28"}
+
+    def statuses(headers: dict[str, str], times: int) -> list[int]:
+        return [asked.post("/", headers=headers | modern).status_code for _ in range(times)]
+
+    assert statuses({"origin": "https://evil.example"}, 2) == [403] * 2
+    assert statuses({"host": "evil.example"}, 1) == [421]
+    assert statuses({"sec-fetch-site": "cross-site"}, 2) == [403, 429]
+    assert statuses({"origin": "http://testserver", "sec-fetch-site": "cross-site"}, 2) == [200] * 2
+    assert statuses({}, 3) == [200, 200, 429]
 
 
 def test_one_client_opens_half_of_the_sessions_and_again_when_some_have_ended() -> None:

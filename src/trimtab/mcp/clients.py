@@ -12,9 +12,11 @@ from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trimtab.mcp.bounds import Bounds
@@ -40,7 +42,8 @@ def caller_of(request: Any) -> Caller:
 class Clients:
     """The ASGI middleware. `tokens` has the name of each token; without any, clients are told apart by address.
 
-    `open_sessions` are the ids of those that there are. A session is used only by the client that began it.
+    `open_sessions` are the ids of those that there are. A session is used only by the client that began it. What
+    `security` refuses may be sent by another site's page, in the browser of who has a share here: it takes none of it.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class Clients:
         bounds: Bounds,
         clock: Callable[[], float],
         open_sessions: Callable[[], Collection[str]],
+        security: TransportSecuritySettings,
     ) -> None:
         self._app, self._tokens, self._open_sessions = app, tokens, open_sessions
+        self._security = TransportSecurityMiddleware(security)
         self._limit = RateLimit(_REQUESTS_A_CALL * bounds.burst, _REQUESTS_A_CALL * bounds.calls_per_second, clock)
         self._held: dict[str, set[object]] = {}
 
@@ -61,11 +66,14 @@ class Clients:
             await self._app(scope, receive, send)
             return
         headers, address = Headers(scope=scope), client_key(scope.get("client"))
-        who = self._caller(headers, address)
+        foreign = await self._security.validate_request(Request(scope)) or _anothers_page(headers)
+        who = None if foreign is not None else self._caller(headers, address)
         wait = self._limit.wait_seconds(f"unknown {address}" if who is None else who.key)
         if wait:
             later = {"Retry-After": f"{max(1, round(wait))}"}
             await PlainTextResponse("too many requests; wait a moment", 429, later)(scope, receive, send)
+        elif foreign is not None:
+            await foreign(scope, receive, send)
         elif who is None:
             asked = {"WWW-Authenticate": "Bearer"}
             await PlainTextResponse("a token is needed", 401, asked)(scope, receive, send)
@@ -112,6 +120,12 @@ class Clients:
             self._held[key].discard(opening)
             if not self._held[key]:
                 del self._held[key]
+
+
+def _anothers_page(headers: Headers) -> Response | None:
+    """Refuse what a browser asks for a page, as for its picture, without the origin: it says that it is another's."""
+    is_anothers = "origin" not in headers and headers.get("sec-fetch-site") == "cross-site"
+    return PlainTextResponse("the request was refused: it is another site's", 403) if is_anothers else None
 
 
 def _opens_a_session(headers: Headers) -> bool:

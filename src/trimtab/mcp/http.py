@@ -85,7 +85,7 @@ def refuse_open_door(door: Door) -> None:
 
 
 def app_of(agents: Agents, door: Door, desk: Desk, clock: Callable[[], float] = time.monotonic) -> ASGIApp:
-    """Return the application: who asks first, then Host and Origin, then the protocol."""
+    """Return the application: Host and Origin first, then who asks, then the protocol."""
     names = ["127.0.0.1", "localhost", "[::1]", *door.names]
     security = TransportSecuritySettings(
         enable_dns_rebinding_protection=True,
@@ -102,7 +102,7 @@ def app_of(agents: Agents, door: Door, desk: Desk, clock: Callable[[], float] = 
         transport_security=security,
     )
     sessions = agents.server.session_manager._server_instances  # it tells nobody else which are open
-    return Clients(app, door.tokens, desk.bounds, clock, sessions.keys)
+    return Clients(app, door.tokens, desk.bounds, clock, sessions.keys, security)
 
 
 def serve_http(agents: Agents, door: Door, desk: Desk, announce: Callable[[str], None]) -> None:

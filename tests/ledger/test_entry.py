@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.errors import LedgerError
-from trimtab.ledger.entry import GENESIS, LARGEST_INT, canonical_body, canonical_entry, entry_hash, parse_body
+from trimtab.ledger.entry import GENESIS, LARGEST_INT, Kind, canonical_body, canonical_entry, entry_hash, parse_body
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = (
@@ -43,6 +43,19 @@ def test_the_hash_is_that_of_the_canonical_json_of_all_other_fields(
     document = {"seq": seq, "at_ns": str(at_ns), "kind": "k", "run_id": run_id, "body": body, "prev_hash": GENESIS}
     expected = hashlib.sha256(rfc8785.dumps(document)).hexdigest()  # type: ignore[arg-type]
     assert entry_hash(canonical_entry(seq, at_ns, "k", run_id, canonical_body(body), GENESIS)) == expected
+
+
+numbers = st.integers(-LARGEST_INT, LARGEST_INT) | st.integers(-(10**23), 10**23).map(float) | st.floats(-1e-3, 1e-3)
+odd_texts = st.sampled_from(
+    ["NaN", "-Infinity", ":1.0", "[1e5", "\x7f\u2028", "\uffff", "\U00010000", '"\\\x1f', *Kind]
+)
+odd_bodies = st.dictionaries(odd_texts, odd_texts | numbers | st.lists(numbers | odd_texts, max_size=3), max_size=3)
+
+
+@settings(max_examples=400, deadline=None)
+@given(bodies | odd_bodies)
+def test_what_is_written_is_what_rfc_8785_writes(body: dict[str, object]) -> None:
+    assert canonical_body(body) == rfc8785.dumps(body)  # type: ignore[arg-type]
 
 
 def test_tuples_and_any_mapping_are_taken() -> None:

@@ -113,10 +113,8 @@ def canonical_body(body: Mapping[str, object]) -> bytes:
     Any mapping, list or tuple is taken, nested no deeper than 32; a NaN, an infinity, an int beyond 2**53 - 1 or a lone
     surrogate is not.
     """
-    import rfc8785
-
     try:
-        return rfc8785.dumps(_plain(body, 0))  # type: ignore[arg-type]
+        return _canonical(_plain(body, 0))
     except ValueError as error:
         raise LedgerError(
             f"an entry was refused: its body is not canonical JSON ({type(error).__name__})",
@@ -134,7 +132,8 @@ def parse_body(canonical: bytes) -> dict[str, Json]:
         raise ValueError("nested too deeply") from None
     if not isinstance(body, dict):
         raise ValueError("not an object")
-    if _DOUBTFUL_FLOAT.search(text) is None and _is_plain(text) and _dumped(body) == text:
+    is_shallow = text.count("{") + text.count("[") <= MAX_DEPTH
+    if is_shallow and _is_plain(text) and _dumped(body) == text:
         return body
     try:
         is_canonical = canonical_body(body) == canonical
@@ -165,20 +164,37 @@ def entry_hash(canonical: bytes) -> str:
 def _plain(value: object, depth: int) -> object:
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
+    if value is None or isinstance(value, _SCALARS):
+        return value
     if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("a key is no text")
         return {key: _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
     return value
 
 
-def _is_plain(text: str) -> bool:
-    """Return True where Python's own writer, which is much faster, writes what RFC 8785 wants, but for some floats.
+def _canonical(value: object) -> bytes:
+    """Write by Python's own writer, which is much faster, where the two write the same. Raises ValueError."""
+    try:
+        text = _dumped(value)
+        if _is_plain(text):
+            return text.encode()
+    except (TypeError, ValueError):
+        pass  # RFC 8785 has no such value either, and says so.
+    import rfc8785
 
-    Both order keys alike while no character is beyond U+FFFF; it knows no bound of depth, and writes NaN and Infinity.
+    return rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+def _is_plain(text: str) -> bool:
+    """Return True where what Python's own writer wrote, of keys that are texts, is what RFC 8785 wants.
+
+    Both order keys alike while no character is beyond U+FFFF, and write all but some numbers alike.
     """
-    is_shallow = text.count("{") + text.count("[") <= MAX_DEPTH
-    return is_shallow and "NaN" not in text and "Infinity" not in text and (text.isascii() or max(text) <= "\uffff")
+    is_ordered = text.isascii() or max(text) <= "\uffff"
+    return is_ordered and "NaN" not in text and "Infinity" not in text and _DOUBTFUL_NUMBER.search(text) is None
 
 
 def _number(digits: str) -> int | float:
@@ -190,5 +206,6 @@ def _number(digits: str) -> int | float:
 # Made once: to make them takes longer than to read or write an entry by them.
 _READER = json.JSONDecoder(parse_int=_number)
 _dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
-_DOUBTFUL_FLOAT = re.compile(r"[:\[,]-?[0-9]+(?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE])")
-"""What Python may write and RFC 8785 would not: whole floats (1.0), and exponents. It writes all others alike."""
+_SCALARS = (str, int, float)
+_DOUBTFUL_NUMBER = re.compile(r"[:\[,]-?(?:[0-9]{16}|[0-9]+(?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE]))")
+"""What Python may write and RFC 8785 would not: ints beyond 2**53 - 1, whole floats (1.0), and exponents."""

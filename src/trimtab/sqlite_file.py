@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """The primary codes that say that another process holds what was wanted."""
@@ -22,24 +22,46 @@ _BUSY_SECONDS = 30.0
 
 
 def file_engine(path: Path, pragmas: Sequence[str]) -> Engine:
-    """Return an engine over a file that is there; each of its sessions is given the pragmas, as "name = value"."""
+    """Return an engine over a file that is there; each of its sessions is given the pragmas, as "name = value".
+
+    On a disk that is mounted to be read every read has a session of its own: one that takes the file for one that does
+    not change would go on with the pages that it knows.
+    """
     return create_engine(
-        "sqlite+pysqlite://", creator=partial(_connect, path, pragmas), poolclass=QueuePool, hide_parameters=True
+        "sqlite+pysqlite://",
+        creator=partial(_connect, path, pragmas),
+        poolclass=QueuePool if _can_be_written_beside(path) else NullPool,
+        hide_parameters=True,
     )
 
 
 def lies_still(path: Path) -> bool:
-    """Return True when SQLite can make nothing beside the file, and nothing waits in its log.
+    """Return True when SQLite can make nothing beside the file, and nobody has its log open, or left something in it.
 
     So it is on a disk that is mounted to be read. To read what is written by way of a log, SQLite needs one, and makes
     it; here it cannot. It can read the file as one that does not change, and that is so as long as nobody writes to it
-    from where the disk can be written.
+    from where the disk can be written: who reads has to see whether its `stamp` is the same afterwards.
     """
+    if _can_be_written_beside(path):
+        return False
+    log, index = (path.with_name(f"{path.name}-{each}") for each in ("wal", "shm"))
     try:
-        is_logged = path.with_name(f"{path.name}-wal").stat().st_size > 0
+        return log.stat().st_size == 0 and not index.exists()
     except FileNotFoundError:
-        is_logged = False
-    return not is_logged and not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+        return True
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what becomes another when the file is written to or replaced; None without one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _can_be_written_beside(path: Path) -> bool:
+    return os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def begin_writing(connection: Connection) -> None:

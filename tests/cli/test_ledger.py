@@ -16,7 +16,9 @@ from tests.ledger.written import change_a_database
 from tests.places import read_only
 from trimtab.errors import LedgerError
 from trimtab.ledger.entry import Kind
+from trimtab.ledger.faults import corrupt, ledger_faults
 from trimtab.ledger.ledger import Ledger
+from trimtab.sqlite_file import lies_still
 
 from .market import Market
 from .program import Ended, Program
@@ -258,6 +260,44 @@ def test_on_a_disk_that_can_only_be_read_all_that_reads_works_and_nothing_is_wri
             writer.append(Kind.RUN_FINISHED, {}, run_id="r-1")
             assert told("status")["ledger"]["entries"] == 9
     assert told("ledger", "verify")["verified"]
+
+
+def test_what_is_written_elsewhere_to_a_disk_that_can_only_be_read_is_no_damage(kept: Program) -> None:
+    path, later = kept.ledger_path, time.time_ns()
+
+    def read_and(write: int, damage: Exception | None) -> None:
+        with ledger_faults(path):
+            if write:
+                os.utime(held, ns=(later, later + write))
+            if damage is not None:
+                raise damage
+
+    with ExitStack() as stack:
+        with read_only(path.parent):
+            reader = stack.enter_context(Ledger.open(path))
+            assert reader.verify().entries == 7
+        with Ledger.open(path) as writer:
+            for _ in range(600):
+                writer.append(Kind.RECONCILED, {})
+        held = os.open(path, os.O_RDWR)
+        stack.callback(os.close, held)
+        with read_only(path.parent):
+            found = reader.verify()
+            assert (found.verified, found.entries, len(list(reader.entries()))) == (True, 607, 607)
+            flaw = corrupt(path, "a page is not what it was")
+            for write, damage in enumerate((None, flaw, UnicodeDecodeError("utf-8", b"", 0, 1, "bad")), 1):
+                with pytest.raises(LedgerError) as changed:
+                    read_and(write, damage)
+                assert changed.value.code == "ledger.busy"
+            with pytest.raises(LedgerError) as damaged:
+                read_and(0, flaw)
+            assert damaged.value.code == "ledger.corrupt"
+        idle = stack.enter_context(closing(sqlite3.connect(path)))
+        idle.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with read_only(path.parent):
+            assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+            assert not lies_still(path)  # SQLite itself sees what the other one writes from now on
+            assert reader.verify().verified
 
 
 @pytest.mark.server

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from trimtab.errors import LedgerError, UsageError
-from trimtab.sqlite_file import BUSY, primary_code
+from trimtab.sqlite_file import BUSY, lies_still, primary_code, stamp
 
 _UNWRITABLE = frozenset(
     {
@@ -27,7 +27,31 @@ _UNWRITABLE = frozenset(
 
 @contextmanager
 def ledger_faults(path: Path) -> Iterator[None]:
-    """Raise LedgerError `ledger.busy`, `ledger.unwritable` or `ledger.corrupt` for the faults of the block."""
+    """Raise LedgerError `ledger.busy`, `ledger.unwritable` or `ledger.corrupt` for the faults of the block.
+
+    Whatever was found, or was not, in a file that was to lie still and was written to meanwhile is `ledger.busy`.
+    """
+    before = stamp(path) if lies_still(path) else None
+    try:
+        with _named(path):
+            yield
+    except LedgerError:
+        _refuse_changed(path, before)
+        raise
+    _refuse_changed(path, before)
+
+
+def _refuse_changed(path: Path, before: tuple[int, int, int] | None) -> None:
+    if before is not None and stamp(path) != before:
+        raise LedgerError(
+            f"the ledger {path} was written to, from elsewhere, while it was read",
+            code="ledger.busy",
+            next_step="Try again.",
+        ) from None
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:

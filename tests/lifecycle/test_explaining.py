@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from trimtab.lifecycle.anchor_chain import verified_chain
 from trimtab.lifecycle.anchoring import AnchorRequest
 from trimtab.lifecycle.evolving import _taking_back, evolutions
 from trimtab.lifecycle.explaining import ExplainedPlan, ExplainRequest, explain_plans
-from trimtab.lifecycle.generic_switch import KEPT
+from trimtab.lifecycle.generic_switch import KEPT, UNKNOWN
 from trimtab.lifecycle.holding import HoldRequest, ReviewRequest, hold, review_all
 from trimtab.lifecycle.locking import LockRequest, lock
 from trimtab.lifecycle.watch_identity import store_path
@@ -197,32 +198,45 @@ def test_a_plan_for_any_values_in_place_of_the_one_for_its_own_is_named_by_the_s
     assert lease.state is LeaseState.VERIFIED
 
 
-def test_a_plan_that_is_kept_is_named_where_the_server_counts_what_it_plans(skewed: Application) -> None:
-    skewed.run(f'ALTER DATABASE "{skewed.database}" SET pg_stat_statements.track_planning = on')
-    _, request = _open_tasks(skewed)
+@contextmanager
+def _executing(application: Application, mode: str) -> Iterator[None]:
     is_over = threading.Event()
 
-    def work(mode: str) -> None:
-        with psycopg.connect(skewed.dsn, autocommit=True, cursor_factory=psycopg.RawCursor) as conn:
+    def work() -> None:
+        with psycopg.connect(application.dsn, autocommit=True, cursor_factory=psycopg.RawCursor) as conn:
             conn.execute(f"SET plan_cache_mode = {mode}".encode())
             while not is_over.wait(0.01):
                 conn.execute(OPEN, ("open",), prepare=True)
 
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def test_a_plan_that_is_kept_is_named_where_the_server_counts_what_it_plans(skewed: Application) -> None:
+    skewed.run(f'ALTER DATABASE "{skewed.database}" SET pg_stat_statements.track_planning = on')
+    _, request = _open_tasks(skewed)
     told: list[ExplainedPlan] = []
     for mode in ("force_custom_plan", "force_generic_plan"):
-        is_over.clear()
-        thread = threading.Thread(target=work, args=(mode,), daemon=True)
-        thread.start()
-        try:
+        with _executing(skewed, mode):
             told += explain_plans(request, Silent()).changed
-        finally:
-            is_over.set()
-            thread.join()
     planned, kept = told
     assert (planned.attribution, planned.note) == (None, KEPT)
-    assert kept.attribution is not None
+    assert kept.attribution is not None, kept.note
     assert kept.attribution.kind is CauseKind.GENERIC_PLAN
     assert "were planned: a plan that is kept is run" in kept.attribution.reason
+
+
+def test_a_plan_that_was_kept_then_too_is_not_named(skewed: Application) -> None:
+    skewed.run(f'ALTER DATABASE "{skewed.database}" SET pg_stat_statements.track_planning = on')
+    with _executing(skewed, "force_generic_plan"):
+        _, request = _open_tasks(skewed)
+        [kept] = explain_plans(request, Silent()).changed
+    assert (kept.attribution, kept.note) == (None, UNKNOWN)
 
 
 def test_a_lock_to_the_plan_for_any_values_is_broken_where_some_values_get_their_own(skewed: Application) -> None:
@@ -260,7 +274,12 @@ def test_a_preference_of_the_planner_that_turned_round_is_named_with_the_costs(s
     [plan] = explain_plans(request, Silent()).changed
     assert plan.attribution is not None, plan.note
     assert plan.attribution.kind is CauseKind.GENERIC_PLAN
-    assert "did not then: the cost was" in plan.attribution.reason
+    assert "got the one for its values: the costs were" in plan.attribution.reason
+    for mode in ("force_generic_plan", "auto"):  # what changed nothing, since a session got that plan then too
+        _, request = _open_tasks(skewed)
+        skewed.run(f'ALTER DATABASE "{skewed.database}" SET plan_cache_mode = {mode}')
+        [plan] = explain_plans(request, Silent()).changed
+        assert (plan.attribution, plan.note) == (None, UNKNOWN)
 
 
 def test_other_values_of_the_statement_are_named_where_the_workload_has_those_of_then(skewed: Application) -> None:

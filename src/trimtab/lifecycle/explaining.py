@@ -39,7 +39,7 @@ from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.definitions import read_definitions
-from trimtab.twin.difference import Standpoint, same_indexes
+from trimtab.twin.difference import Standpoint, effective_settings, same_indexes
 from trimtab.twin.image import load
 from trimtab.twin.moments import TwinMoments
 
@@ -325,17 +325,17 @@ def _explained(
 
 
 def _switched(old: Image, new: Image, found: TwoForms, seen: _Seen, request: ExplainRequest) -> ExplainedPlan:
-    was = found.was
+    was, standpoint = found.was, Standpoint(request.role or None)
     try:
         with TwinMoments(
             old,
             new,
             found.query,
-            standpoint=Standpoint(request.role or None),
+            standpoint=standpoint,
             index_names=seen.stand_for,
             programs=_programs(request.pg_bin),
         ) as moments:
-            told = attributed(found, moments, operator_cost=float(old.source.settings.get("cpu_operator_cost", 0.0025)))
+            told = attributed(found, moments, effective_settings(old.source, standpoint))
     except LabError as error:
         return ExplainedPlan(was.query_id, _share(was), None, str(error))
     if isinstance(told, str):

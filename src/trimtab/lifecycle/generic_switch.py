@@ -19,9 +19,10 @@ from trimtab.db.explain import explain
 from trimtab.errors import TrimtabError
 from trimtab.model.anchor import QueryLevel
 from trimtab.model.change import Change, SetSetting
-from trimtab.model.flip import Attribution, Moments, SettingDifference
+from trimtab.model.flip import Attribution, Moments
 from trimtab.model.plan import Plan
 from trimtab.model.plan_shape import PlanShape, plan_shape, renamed
+from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 from trimtab.observe.parameters import other_values
 from trimtab.observe.traffic import read_planned, statements_of
@@ -37,7 +38,7 @@ KEPT = "a session that prepares it gets the plan for its values"
 PLANNED_EACH_TIME = "the server plans it for each execution: its values may be of another class than those of then"
 UNKNOWN = (
     "its plan for any values is the anchor's, and another one than for its values; whether that came to be executed in "
-    "place of these nothing tells: pg_stat_statements.track_planning = on would"
+    "place of these nothing tells: pg_stat_statements.track_planning = on would, if the anchor was taken with it"
 )
 
 
@@ -55,7 +56,8 @@ class TwoForms:
     """A query whose plan for any values is as it was, and whose plan for the values of `query` is another one.
 
     `own` and `any` are their shapes; `chosen` is the hash of what a session gets that has prepared it; `planned` and
-    `executed` how often it was while it was looked at, None where the server does not count that.
+    `executed` how often it was while it was looked at, `planned_before` how often before, None where the server does
+    not count that.
     """
 
     query: Query
@@ -65,6 +67,7 @@ class TwoForms:
     chosen: str
     planned: int | None = None
     executed: int | None = None
+    planned_before: int | None = None
 
     @property
     def is_cached(self) -> bool | None:
@@ -72,6 +75,14 @@ class TwoForms:
         if self.planned is None or self.executed is None or self.executed < _ENOUGH_CALLS:
             return None
         return self.planned < _CACHED_SHARE * self.executed
+
+    @property
+    def was_cached(self) -> bool:
+        """Whether too little was planned up to now for the anchor's executions to have been planned, or none tells."""
+        counted = self.was.counted
+        if self.planned_before is None or counted is None:
+            return True
+        return self.planned_before < _CACHED_SHARE * counted.calls
 
     @property
     def why_none(self) -> str:
@@ -119,7 +130,7 @@ def _looked_at(source: Connection, seen: TwoForms) -> TwoForms:
         end = read_planned(source, server_ids)
     if begin is None or end is None or end[1] < begin[1]:
         return seen
-    return replace(seen, planned=end[0] - begin[0], executed=end[1] - begin[1])
+    return replace(seen, planned=end[0] - begin[0], executed=end[1] - begin[1], planned_before=begin[0])
 
 
 def _with_another_plan(
@@ -159,38 +170,42 @@ def _shape(plan: Plan, how: How) -> PlanShape:
     return plan_shape(renamed(plan, how.index_names), how.parents)
 
 
-def attributed(found: TwoForms, moments: Moments, *, operator_cost: float) -> Attribution | str:
+def attributed(found: TwoForms, moments: Moments, settings_then: Mapping[str, str]) -> Attribution | str:
     """Return why the plan for any values came in place of the one for its own, with the proof; else why not.
 
-    `operator_cost` is then's `cpu_operator_cost`. Raises LabError.
+    `settings_then` are the planner settings that it had then. Raises LabError.
     """
     if found.why_none:
         return found.why_none
     then = [moments.planned(moments.differences, is_generic=is_generic) for is_generic in (False, True)]
     if not isinstance(then[0], Plan) or moments.shape_of(then[0]).hash != found.own.hash:
         return UNKNOWN
-    is_set = any(isinstance(d, SettingDifference) and d.name == "plan_cache_mode" for d in moments.differences)
-    if found.is_cached:
-        shown = f"of {found.executed} executions {found.planned} were planned: a plan that is kept is run"
-    elif is_set:
-        shown = "a session that prepares it gets the plan for any values"
-    else:
-        planning = _PLANNING_COST * operator_cost * (len(moments.relations) + 1)
-        shown = _preference(then[0].cost, then[1].cost, planning) if isinstance(then[1], Plan) else ""
-    if not shown:
+    if found.chosen != found.any.hash and found.was_cached:  # only the count shows that it is run now
         return UNKNOWN
-    attribution = attribute_flip(moments, found.own, found.any, was_generic=False)
-    return replace(attribution, reason=f"{shown}; {attribution.reason}") if attribution.is_attributed else UNKNOWN
-
-
-def _preference(own: float, any_: float, planning: float) -> str:
-    """Return that a session that prepared it got the plan for its values then, or "": what it gets now is known.
-
-    The server decides so after five executions, by the costs.
-    """
-    if any_ < own + planning:
-        return ""
-    return (
-        "a session that prepares it gets the plan for any values, and did not then: the cost was "
-        f"{any_:.4g} beside {own:.4g} for its values, and {planning:.3g} for planning each time"
+    was_own = _was_own(then[0], then[1], settings_then, len(moments.relations))
+    if not was_own:
+        return UNKNOWN
+    shown = (
+        f"of {found.executed} executions {found.planned} were planned: a plan that is kept is run"
+        if found.is_cached
+        else "a session that prepares it gets the plan for any values"
     )
+    attribution = attribute_flip(moments, found.own, found.any, was_generic=False)
+    if not attribution.is_attributed:
+        return UNKNOWN
+    return replace(attribution, reason=f"{shown}; then it got the one for its values: {was_own}; {attribution.reason}")
+
+
+def _was_own(own: Plan, any_: Plan | PlanFailure, settings: Mapping[str, str], relations: int) -> str:
+    """Return what shows that a session that prepared it got the plan for its values then, "" where nothing does.
+
+    Without a setting the server decides so after five executions, by the costs.
+    """
+    mode = settings.get("plan_cache_mode", "auto")
+    if mode == "force_custom_plan":
+        return f"plan_cache_mode was {mode}"
+    planning = _PLANNING_COST * float(settings.get("cpu_operator_cost", 0.0025)) * (relations + 1)
+    if mode != "auto" or not isinstance(any_, Plan) or any_.cost < own.cost + planning:
+        return ""
+    costs = f"{any_.cost:.4g} for any, {own.cost:.4g} for these"
+    return f"the costs were {costs}, and {planning:.3g} for planning each time"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 import sqlalchemy.exc
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection
 
 from trimtab.errors import LedgerError
 from trimtab.history.facts import ServerFacts
@@ -191,3 +195,23 @@ def test_a_file_that_is_full_is_told_without_what_was_to_be_written(tmp_path: Pa
         assert refused.value.code == "history.unwritable"
         assert "secret" not in str(refused.value)
         assert not isinstance(refused.value.__cause__, sqlalchemy.exc.DBAPIError)
+
+
+@pytest.mark.server
+def test_who_reads_on_a_server_begins_no_transaction_and_who_writes_holds_one_with_the_lock(
+    new_database: Callable[[], str],
+) -> None:
+    def begun(connection: Connection) -> tuple[bool, int]:
+        held = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        ).scalar_one()
+        session = connection.connection.driver_connection
+        assert isinstance(session, psycopg.Connection)
+        return session.info.transaction_status is TransactionStatus.INTRANS, held
+
+    with open_history(new_database()) as store:
+        for _ in range(2):
+            with store.reading() as reading:
+                assert begun(reading) == (False, 0)
+            with store.writing() as writing:
+                assert begun(writing) == (True, 1)

@@ -30,9 +30,10 @@ def schema_engine(opened: Callable[[], psycopg.Connection[Any]], schema: str) ->
 
 
 def made_fit(connection: psycopg.Connection[Any], set_up: str) -> psycopg.Connection[Any]:
-    """Return a session of the one door as SQLAlchemy needs it: transactions, and its placeholders.
+    """Return a session of the one door as SQLAlchemy needs it: with its placeholders.
 
-    `set_up` is run in it. The session is closed when that fails. Raises SourceError.
+    It begins no transaction by itself: `take_turn` does, and what only reads needs none. `set_up` is run in it. The
+    session is closed when that fails. Raises SourceError.
     """
     import psycopg
 
@@ -42,7 +43,6 @@ def made_fit(connection: psycopg.Connection[Any], set_up: str) -> psycopg.Connec
         connection.execute("select pg_catalog.set_config('default_transaction_isolation', 'read committed', false)")
         connection.execute(set_up.encode())
         connection.cursor_factory = psycopg.Cursor
-        connection.autocommit = False
     except BaseException:
         connection.close()
         raise
@@ -50,8 +50,8 @@ def made_fit(connection: psycopg.Connection[Any], set_up: str) -> psycopg.Connec
 
 
 def take_turn(connection: Connection, lock_class: int) -> None:
-    """Take the writers' advisory lock of this class, to the end of the transaction."""
-    connection.exec_driver_sql("select pg_catalog.pg_advisory_xact_lock(%s, 1)", (lock_class,))
+    """Begin a transaction, and take the writers' advisory lock of this class to its end: in one message."""
+    connection.exec_driver_sql(f"BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({lock_class:d}, 1)")
 
 
 def has_table(connection: Connection, schema: str, name: str) -> bool:

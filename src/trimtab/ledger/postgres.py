@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from trimtab.db.schema_engine import BUSY, has_table, made_fit, schema_engine, sqlstate_of
+from trimtab.db.schema_engine import BUSY, has_table, made_fit, schema_engine, sqlstate_of, take_turn
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, moved, newer, unwritable
@@ -51,7 +51,6 @@ _DDL = (
     ),
     f"CREATE TRIGGER follow BEFORE INSERT ON {SCHEMA}.entries FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.follow()",
 )
-_TURN = f"BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({LOCK_CLASS}, 1)"
 # A statement sees what was there before it: each part of this one is written, and the entry's trigger asked, by that.
 _ENTRY = (  # the schema's name, in all three, is a constant
     f"WITH entry AS (INSERT INTO {SCHEMA}.entries (seq, at_ns, kind, run_id, body, prev_hash, hash)"  # noqa: S608
@@ -80,7 +79,7 @@ def open_postgres(conninfo: str) -> Store:
     dialect = Dialect(
         name=name,
         faults=partial(_faults, name),
-        lock=_take_turn,
+        lock=partial(take_turn, lock_class=LOCK_CLASS),
         entries=ENTRIES.select(),
         row=_row,
         corrupt=partial(corrupt, name),
@@ -102,13 +101,7 @@ def open_postgres(conninfo: str) -> Store:
 def _connect(conninfo: str) -> psycopg.Connection[Any]:
     from trimtab.db.connection import connect
 
-    connection = made_fit(connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS), _DURABLE)
-    connection.autocommit = True  # a transaction is begun by `_take_turn`, with the lock, in one message
-    return connection
-
-
-def _take_turn(connection: Connection) -> None:
-    connection.exec_driver_sql(_TURN)
+    return made_fit(connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS), _DURABLE)
 
 
 def _insert(connection: Connection, entry: Values, nodes: Sequence[Values], checkpoint: tuple[int, str] | None) -> None:
@@ -131,7 +124,7 @@ def _prepare(connection: Connection, name: str) -> None:
     if connection.exec_driver_sql("show server_encoding").scalar_one() != "UTF8":
         raise unwritable(name, "its database's encoding is not UTF8")
     if not has_table(connection, SCHEMA, "version"):
-        _take_turn(connection)
+        take_turn(connection, LOCK_CLASS)
         if not has_table(connection, SCHEMA, "version"):
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             METADATA.create_all(connection, checkfirst=False)

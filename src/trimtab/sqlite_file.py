@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """The primary codes that say that another process holds what was wanted."""
 _BUSY_SECONDS = 30.0
+_TRIES = 50
 
 
 def file_engine(path: Path, pragmas: Sequence[str]) -> Engine:
@@ -102,12 +103,26 @@ def primary_code(fault: BaseException | None) -> int:
 
 
 def _connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
+    if _can_be_written_beside(path):
+        return _opened(path, pragmas)
+    tries = _TRIES
+    while True:
+        tries -= 1
+        try:
+            return _opened(path, (*pragmas, "schema_version"))  # which opens the log, and keeps it from being removed
+        except sqlite3.OperationalError as error:  # whoever made the log removed it after it was looked for
+            if tries == 0 or primary_code(error) != sqlite3.SQLITE_CANTOPEN:
+                raise
+        time.sleep(0.01)
+
+
+def _opened(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
     # isolation_level None: the driver begins nothing by itself. mode=rw: SQLite creates nothing by itself.
     uri = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if lies_still(path) else 'mode=rw'}"
     connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     try:
-        for each in (*pragmas, "trusted_schema = OFF"):
-            connection.execute(f"PRAGMA {each}")
+        for each in ("trusted_schema = OFF", *pragmas):
+            connection.execute(f"PRAGMA {each}").close()
     except BaseException:
         connection.close()
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -298,6 +299,18 @@ def test_what_is_written_elsewhere_to_a_disk_that_can_only_be_read_is_no_damage(
             assert path.with_name(f"{path.name}-wal").stat().st_size == 0
             assert not lies_still(path)  # SQLite itself sees what the other one writes from now on
             assert reader.verify().verified
+
+
+def test_a_log_that_is_taken_away_where_none_can_be_made_is_not_needed_any_more(kept: Program) -> None:
+    with ExitStack() as stack:
+        log = os.open(kept.ledger_path.with_name(f"{kept.ledger_path.name}-wal"), os.O_RDWR | os.O_CREAT, 0o600)
+        stack.callback(os.close, log)
+        os.write(log, b"of a writer that is about to end")
+        stack.enter_context(read_only(kept.ledger_path.parent))
+        ending = threading.Timer(0.1, os.ftruncate, (log, 0))
+        ending.start()
+        stack.callback(ending.join)
+        assert stack.enter_context(Ledger.open(kept.ledger_path)).verify().entries == 7
 
 
 @pytest.mark.server

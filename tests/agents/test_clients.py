@@ -10,7 +10,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from trimtab.mcp.bounds import Bounds
 from trimtab.mcp.clients import MOST_SESSIONS, Clients, caller_of
@@ -35,12 +35,18 @@ class Protocol:
         await PlainTextResponse(f"{who.key}, {who.agent}", headers=headers)(scope, receive, send)
 
 
+def _app(
+    protocol: Protocol, tokens: dict[str, str], clock: Callable[[], float] = lambda: 0.0, bounds: Bounds = BOUNDS
+) -> tuple[Clients, Callable[[str], TestClient]]:
+    security = TransportSecuritySettings(allowed_hosts=["testserver"], allowed_origins=["http://testserver"])
+    app = Clients(protocol, tokens, bounds, clock, lambda: protocol.sessions, security)
+    return app, lambda address: TestClient(app, client=(address, 5))
+
+
 def _clients(
     protocol: Protocol, tokens: dict[str, str], clock: Callable[[], float] = lambda: 0.0, bounds: Bounds = BOUNDS
 ) -> Callable[[str], TestClient]:
-    security = TransportSecuritySettings(allowed_hosts=["testserver"], allowed_origins=["http://testserver"])
-    app = Clients(protocol, tokens, bounds, clock, lambda: protocol.sessions, security)
-    return lambda address: TestClient(app, client=(address, 5))
+    return _app(protocol, tokens, clock, bounds)[1]
 
 
 def _as(token: str, **more: str) -> dict[str, str]:
@@ -107,6 +113,26 @@ def test_one_client_opens_half_of_the_sessions_and_again_when_some_have_ended() 
     assert opened(other, 2) == [200] * 2
     protocol.sessions[3:5] = ["ended", "ended too"]
     assert opened(one, 4) == [200] * 2 + [503] * 2
+
+
+def test_a_session_that_was_answered_counts_once_while_its_request_ends() -> None:
+    statuses: list[int] = []
+    most = MOST_SESSIONS // 2
+
+    class Slow(Protocol):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await super().__call__(scope, receive, send)
+            if len(self.sessions) == most - 1:  # answered, not ended: the client asks for the last that it may have
+
+                async def noted(message: Message) -> None:
+                    statuses.extend([message["status"]] if message["type"] == "http.response.start" else [])
+
+                await app(scope, receive, noted)
+
+    app, asked = _app(Slow(), TOKENS)
+    for _ in range(most - 1):
+        assert asked("192.0.2.1").get("/", headers=_as("t" * 32)).status_code == 200
+    assert statuses == [200]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)), max_size=4))

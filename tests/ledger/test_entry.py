@@ -58,6 +58,13 @@ def test_what_is_written_is_what_rfc_8785_writes(body: dict[str, object]) -> Non
     assert canonical_body(body) == rfc8785.dumps(body)  # type: ignore[arg-type]
 
 
+def test_a_time_of_day_is_no_number_that_is_written_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(rfc8785, "dumps")
+    assert canonical_body({"at": "2026-01-01T00:00:00.000000Z", "n": [1, 0.5]})
+    with pytest.raises(AttributeError):
+        canonical_body({"at": 1.0})
+
+
 def test_tuples_and_any_mapping_are_taken() -> None:
     from types import MappingProxyType
 

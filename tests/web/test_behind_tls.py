@@ -125,7 +125,7 @@ def test_a_browser_keeps_the_session_to_this_host_and_hears_what_is_new(proxy: T
         page.keyboard.press("Enter")
         page.get_by_text("carl, operator").wait_for()
         assert page.url == f"https://{NAME}:{proxy.port}/ledger"
-        page.wait_for_function("document.getElementById('live').textContent === 'live'")
+        page.locator("#live:text-is('live')").wait_for()
         [cookie] = context.cookies()
         assert (cookie["name"], cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (
             COOKIE,

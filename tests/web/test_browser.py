@@ -120,7 +120,7 @@ def test_a_plot_is_drawn_point_by_point_where_scripts_run(browser: Any, origin: 
 def test_what_is_new_appears_without_loading_the_page_again(browser: Any, origin: str, shown: Place) -> None:
     page = browser.new_page()
     page.goto(origin + "/ledger")
-    page.wait_for_function("document.getElementById('live').textContent === 'live'")
+    page.locator("#live:text-is('live')").wait_for()
     page.evaluate("window.kept = 'the same page'")
     with Ledger.open(shown.lives.path) as ledger:
         entry = ledger.append(Kind.RUN_STARTED, {"database": DATABASE}, run_id="r-live")

@@ -120,7 +120,7 @@ def test_a_freeze_shows_on_a_page_that_is_open(browser: Any, staffed: Place) -> 
     with served(staffed.options) as origin:
         page = browser.new_page()
         page.goto(f"{origin}/ledger")
-        page.wait_for_function("document.getElementById('live').textContent === 'live'")
+        page.locator("#live:text-is('live')").wait_for()
         switch.freeze(Freeze("shop", "incident", "ann", time.time_ns()))
         page.get_by_text("database shop, by ann: incident").wait_for(timeout=15_000)
         switch.thaw("shop")

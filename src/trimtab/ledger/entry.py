@@ -207,5 +207,8 @@ def _number(digits: str) -> int | float:
 _READER = json.JSONDecoder(parse_int=_number)
 _dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 _SCALARS = (str, int, float)
-_DOUBTFUL_NUMBER = re.compile(r"[:\[,]-?(?:[0-9]{16}|[0-9]+(?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE]))")
-"""What Python may write and RFC 8785 would not: ints beyond 2**53 - 1, whole floats (1.0), and exponents."""
+_DOUBTFUL_NUMBER = re.compile(r"[:\[,]-?[0-9]+(?:(?<=[0-9]{16})|\.0+|(?:\.[0-9]+)?[eE][-+]?[0-9]+)(?=[,\]}])")
+"""What Python may write and RFC 8785 would not: ints beyond 2**53 - 1, whole floats (1.0), and exponents.
+
+A time of day in a text is none of them: what follows its seconds ends no number.
+"""

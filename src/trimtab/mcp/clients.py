@@ -110,8 +110,9 @@ class Clients:
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 session = Headers(raw=list(message["headers"])).get(_SESSION)
-                if session is not None:
-                    self._held.setdefault(key, held).add(session)
+                if session is not None:  # the answer may be there, and the next request, before this one has ended
+                    self._held[key].discard(opening)
+                    self._held[key].add(session)
             await send(message)
 
         try:

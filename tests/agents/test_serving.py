@@ -80,6 +80,8 @@ async def test_a_client_that_floods_is_refused_and_takes_nothing_from_another(pl
             over_http(address, tokens["loud"], "auto") as loud,
             over_http(address, tokens["quiet"], "auto") as quiet,
         ):
+            for client in (loud, quiet):  # what they would do beside their first calls, and take a refusal for a fault
+                assert (await client.list_tools()).tools
             ends: list[str] = []
 
             async def ask() -> None:

@@ -135,6 +135,25 @@ def test_a_session_that_was_answered_counts_once_while_its_request_ends() -> Non
     assert statuses == [200]
 
 
+def test_a_session_may_end_before_the_request_that_opened_it() -> None:
+    class Brief(Protocol):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if self.sessions:
+                await PlainTextResponse("no more", 400)(scope, receive, send)
+                return
+            await super().__call__(scope, receive, send)
+            self.sessions[:] = ["another client's"]
+
+            async def unheard(_: Message) -> None:
+                pass
+
+            await app(scope, receive, unheard)
+
+    app, asked = _app(Brief(), TOKENS)
+    assert asked("192.0.2.1").get("/", headers=_as("t" * 32)).status_code == 200
+    assert app._held == {}
+
+
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)), max_size=4))
 def test_a_network_of_ipv6_is_one_client(addresses: Iterable[tuple[int, int]]) -> None:
     import ipaddress

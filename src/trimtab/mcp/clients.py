@@ -118,9 +118,10 @@ class Clients:
         try:
             await self._app(scope, receive, noting)
         finally:
-            self._held[key].discard(opening)
-            if not self._held[key]:
-                del self._held[key]
+            left = self._held.get(key, set())
+            left.discard(opening)
+            if not left:  # its session may have ended before it, and another request have found none
+                self._held.pop(key, None)
 
 
 def _anothers_page(headers: Headers) -> Response | None:

@@ -62,3 +62,10 @@ def overprivileged_told(connection: Connection, environ: Mapping[str, str] = os.
         f"role {connection.info.user} has {', '.join(found)}, which reading does not need: connect as trimtab_explain, "
         "which `trimtab init` prints",
     )
+
+
+def overprivileged_events(
+    connection: Connection, environ: Mapping[str, str] = os.environ
+) -> list[tuple[str, Mapping[str, object]]]:
+    """Return that warning as the event that who reads unattended tells, or none."""
+    return [("overprivileged", {"found": found}) for found in overprivileged_told(connection, environ)]

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from trimtab.anchor.intervals import gap_between, interval_between, seconds_between
-from trimtab.apply.role import overprivileged_told
+from trimtab.apply.role import overprivileged_events
 from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import SourceError
@@ -131,7 +131,7 @@ class ServerCollector:
         """Tell of a role that may do more than collecting needs: once, and again of another in its place."""
         before, self._role = self._role, conn.info.user
         if before != self._role:
-            events.extend(("overprivileged", {"found": found}) for found in overprivileged_told(conn))
+            events += overprivileged_events(conn)
 
     def _look(self, link: _Link, events: list[Event]) -> Seen:
         tick = self.tick()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from trimtab.anchor.force import reference
 from trimtab.anchor.learning import Sensitivity
-from trimtab.apply.role import overprivileged_told
+from trimtab.apply.role import overprivileged_events
 from trimtab.db.connection import Connection, connect
 from trimtab.db.dsn import describe
 from trimtab.errors import LedgerError, SourceError, TrimtabError
@@ -241,9 +241,7 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             if request.anew:
                 memory.learn_anew(now_ns, "asked for")
             memory.note(now_ns, "started", {"interval_seconds": request.interval_seconds})
-            beginning: list[tuple[str, Mapping[str, object]]] = [
-                ("overprivileged", {"found": found}) for found in overprivileged_told(link.conn)
-            ]
+            beginning = overprivileged_events(link.conn)
             for kind, detail in beginning:
                 memory.note(now_ns, kind, detail)
             names: dict[str, str] = {}

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
 import pytest
 import sqlalchemy.exc
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 
 from trimtab.errors import LedgerError
 from trimtab.history.facts import ServerFacts
 from trimtab.history.known import KnownStatement
 from trimtab.history.reading import History, open_history
+from trimtab.history.rolling import drop_old, roll_up, set_aside
 from trimtab.history.sample import Sample
 from trimtab.history.slots import Slot
 from trimtab.history.store import PART, PULSE, HistoryStore
@@ -48,7 +51,8 @@ def put(store: HistoryStore, server: int, until: int, numbers: list[int], *, rol
                 connection, server, PULSE, RAW,
                 Sample(at(second), 10.0, {("wal", "bytes"): 5.0}, {("sessions",): second / 10}, {("sessions",): 3.0}),
             )  # fmt: skip
-        store.roll_up(connection, server, at(until if roll_at is None else roll_at))
+        roll_up(store, connection, server, at(until if roll_at is None else roll_at))
+        drop_old(store, connection, server, at(until if roll_at is None else roll_at))
 
 
 def test_a_server_is_one_under_its_name_and_keeps_its_facts(store: HistoryStore) -> None:
@@ -83,9 +87,9 @@ def test_what_is_not_over_is_not_rolled_up_and_nothing_is_counted_twice(store: H
     put(store, server, 90, [1])
     assert [slot.start_ns for slot in store.slots(server, MINUTE, at(0), at(3600))] == [at(0)]
     with store.writing() as connection:
-        store.roll_up(connection, server, at(100))
+        roll_up(store, connection, server, at(100))
         store.add_slot(connection, server, slot_at(90, [1]))
-        store.roll_up(connection, server, at(121))
+        roll_up(store, connection, server, at(121))
     minutes = store.slots(server, MINUTE, at(0), at(3600))
     assert [float(slot.counts[0, 0]) for slot in minutes] == [6.0, 4.0]
 
@@ -215,3 +219,130 @@ def test_who_reads_on_a_server_begins_no_transaction_and_who_writes_holds_one_wi
                 assert begun(reading) == (False, 0)
             with store.writing() as writing:
                 assert begun(writing) == (True, 1)
+
+
+def collect(store: HistoryStore, server: int, begin: int, end: int) -> None:
+    """Write rounds from one second to another, rolled up every ten minutes, as a collector does."""
+    with store.writing() as connection:
+        set_aside(store, connection, server, at(begin))
+    for first in range(begin, end, 600):
+        with store.writing() as connection:
+            for second in range(first, min(first + 600, end), 10):
+                # No two readings are of the same nanosecond, though a clock was set back.
+                sample = Sample(at(second) + begin % 997, 10.0, {("wal", "bytes"): 1.0}, {("sessions",): 1.0})
+                store.add_slot(connection, server, replace(slot_at(second, [1, PART + 1]), start_ns=sample.start_ns))
+                store.add_sample(connection, server, PULSE, RAW, sample)
+            roll_up(store, connection, server, at(min(first + 600, end)))
+
+
+def counted(store: HistoryStore, server: int, tier: int, begin: float = 0, end: float = 86_400) -> tuple[float, float]:
+    """Return how many rounds a tier tells of, by what ran and by what was seen."""
+    slots = store.slots(server, tier, at(begin), at(end))
+    samples = store.samples(server, PULSE, tier, at(begin), at(end))
+    return (
+        sum(float(slot.counts[:, 0].sum()) for slot in slots) / 2,
+        sum(sample.sums["wal", "bytes"] for sample in samples),
+    )
+
+
+def test_a_clock_that_was_hours_ahead_for_a_while_keeps_nothing_later_from_being_rolled_up(store: HistoryStore) -> None:
+    server = server_in(store)
+    collect(store, server, 6 * 3600, 6 * 3600 + 900)
+    collect(store, server, 0, 3 * 3600)
+    assert counted(store, server, MINUTE, 0, 5 * 3600) == (1080, 1080)
+    assert counted(store, server, HOUR, 0, 5 * 3600) == (1080, 1080)
+    assert counted(store, server, MINUTE) == (1170, 1170), "and what was written ahead is there too"
+
+
+def test_a_time_that_is_told_twice_counts_twice_and_nothing_of_it_is_lost(store: HistoryStore) -> None:
+    server = server_in(store)
+    collect(store, server, 0, 2 * 3600 + 600)
+    collect(store, server, 1800, 1860)  # set back twice, over the same minutes
+    collect(store, server, 1800, 5 * 3600)
+    whole = 780 + 6 + 1620
+    assert counted(store, server, MINUTE) == (whole, whole)
+    assert counted(store, server, HOUR) == (whole, whole)
+    with store.writing() as connection:
+        roll_up(store, connection, server, at(86_400))
+    assert counted(store, server, DAY) == (whole, whole)
+    metric = History(store, clock=lambda: at(86_400)).metrics("shop", Window(at(0), at(5 * 3600)))
+    assert metric["wal_bytes_per_second"].value == pytest.approx(0.1), "a rate is over what was measured"
+
+
+def test_a_clock_that_was_set_back_hides_nothing_of_the_last_minutes(store: HistoryStore) -> None:
+    server = server_in(store)
+    collect(store, server, 0, 2 * 3600)
+    collect(store, server, 3600, 3600 + 90)
+    window = Window(at(3600 - 900), at(3600 + 90))
+    page = History(store, clock=lambda: at(3600 + 90)).top_queries("shop", window, limit=5)
+    assert page.rest is not None
+    # The quarter of an hour before, what is told again, and the two minutes that were told already.
+    assert page.rest.calls == 2 * (90 + 9 + 12)
+
+
+def test_a_clock_that_is_decades_behind_moves_nothing(store: HistoryStore) -> None:
+    server = server_in(store)
+    collect(store, server, 0, 2 * 3600)
+    before = [counted(store, server, tier) for tier in (RAW, MINUTE, HOUR)]
+    collect(store, server, -NOON, -NOON + 1200)
+    assert [counted(store, server, tier) for tier in (RAW, MINUTE, HOUR)] == before
+    assert {slot.start_ns % (60 * SECOND_NS) for slot in store.slots(server, MINUTE, at(0), at(86_400))} == {0}
+    assert counted(store, server, MINUTE, -NOON, -NOON + 3600) == (120, 120)
+    collect(store, server, 2 * 3600, 3 * 3600)
+    assert counted(store, server, HOUR) == (1080, 1080)
+
+
+def test_a_clock_that_is_far_ahead_takes_a_day_of_what_is_old_in_an_hour(store: HistoryStore) -> None:
+    server = server_in(store)
+    day = 86_400
+    with store.writing() as connection:
+        chunks = [(at(-n * day), at(-n * day), 1, b"") for n in range(29, -1, -1)]
+        store.add_executions(connection, server, chunks)
+    collect(store, server, 40 * day, 40 * day + 3600)
+    with store.writing() as connection:
+        drop_old(store, connection, server, at(40 * day + 3600))
+    assert len(store.executions(server, at(-30 * day), at(day))) == 29
+    assert counted(store, server, HOUR, 40 * day, 41 * day) == (360, 360)
+
+
+@pytest.mark.parametrize(
+    ("now", "state", "age"), [(7199.5, "up", 0.0), (7204, "up", 4.0), (7300, "stale", 100.0), (0, "stale", None)]
+)
+def test_values_that_are_dated_later_than_now_have_no_age_and_none_is_negative(
+    store: HistoryStore, now: float, state: str, age: float | None
+) -> None:
+    server = server_in(store)
+    with store.writing() as connection:
+        facts = ServerFacts("shop", is_up=True, first_ns=at(0), last_ns=at(7200), tried_ns=at(7200))
+        store.put_facts(connection, server, facts)
+    [health] = History(store, clock=lambda: at(now)).fleet()
+    assert (health.state, health.age_seconds) == (state, age)
+    assert ("7,200 s later than it is here" in health.missing.get("age", "")) == (age is None)
+
+
+def test_what_ran_in_a_stretch_is_found_by_its_time_whoever_asks(tmp_path: Path) -> None:
+    sent: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, is_many: bool) -> None:
+        asked = statement.partition("WHERE")[2].partition("ORDER BY")[0]
+        if "FROM slots" in statement and "start_ns" in asked and not is_many:
+            sent.append((statement, parameters))
+
+    with open_history(tmp_path / "history.db") as store:
+        server = server_in(store)
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            put(store, server, 7200, [1, 2 * PART])
+            History(store, clock=lambda: at(7200)).top_queries("shop", Window(at(0), at(7200)))
+            collect(store, server, 3600, 7200)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        with store.reading() as connection:
+            plans = [
+                (statement, row.detail)
+                for statement, parameters in sent
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                if " slots" in row.detail
+            ]
+    assert {statement.split()[0] for statement, _ in plans} == {"SELECT", "DELETE"}
+    assert [(statement, plan) for statement, plan in plans if "part=? AND start_ns" not in plan] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from trimtab.history.facts import ServerFacts
 from trimtab.history.faults import busy
 from trimtab.history.reading import open_history as open_store
 from trimtab.history.store import HistoryStore
+from trimtab.history.values import Window
 from trimtab.lifecycle.collect_server import Pace, Seen, ServerCollector, Target
 from trimtab.lifecycle.collect_writing import HistoryWriter
 from trimtab.lifecycle.collecting import Collecting, Remembered
@@ -184,6 +185,46 @@ def test_a_reset_of_the_counters_is_told_and_not_differenced(application: Applic
         collector.close()
     assert seen.interval is None
     assert [detail["code"] for kind, detail in seen.events if kind == "statements_gap"] == ["reset"]
+
+
+def test_clocks_that_differ_or_are_set_are_told_and_nothing_is_counted_across(
+    application: Application, store: HistoryStore
+) -> None:
+    application.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    ahead_seconds = [0]
+
+    def clock() -> int:
+        return time.time_ns() + ahead_seconds[0] * 10**9
+
+    collector = ServerCollector(
+        Target("shop", lambda: application.dsn), PACE, clock, time.monotonic, ServerFacts("shop")
+    )
+    writer = HistoryWriter(store, 0.01)
+    writer.remembered("shop")
+    events: list[tuple[str, Mapping[str, object]]] = []
+    try:
+        for ahead in (0, 7200, -300, 0):
+            ahead_seconds[0] = ahead
+            for seen in looks(collector, lambda: application.run("SELECT id + 17 FROM agent"), times=2):
+                events += [event for event in seen.events if event[0] in ("gap", "clocks_differ", "clocks_agree")]
+                writer.seen("shop", seen)
+                assert seen.sample is None or min(seen.sample.sums.values()) >= 0
+    finally:
+        collector.close()
+    assert [kind for kind, _ in events] == ["clocks_differ", "gap", "clocks_differ", "gap", "clocks_agree", "gap"]
+    assert [round(float(str(detail["server_ahead_seconds"]))) for kind, detail in events if kind != "gap"] == [
+        -7200, 300, 0,
+    ]  # fmt: skip
+    with open_history(Path(store.name).with_name("ledger.db")) as history:
+        now = time.time_ns()
+        whole = Window(now - 600 * 10**9, now + 8000 * 10**9)
+        [query] = history.top_queries("shop", whole, search="id + $1").queries
+        assert query.calls == 8, "what ran between two looks of one clock"
+        [server] = history.fleet(Window(now - 60 * 10**9, now + 10**9))
+        assert (server.state, server.missing.get("age")) == ("up", None)
+        assert (server.age_seconds or 0.0) >= 0
+        ahead_of_us = history.series("shop", ["clock_ahead_seconds"], whole)["clock_ahead_seconds"]
+        assert {round(point.value) for point in ahead_of_us.points if point.value is not None} == {0, -7200, 300}
 
 
 def test_processes_of_a_server_on_this_machine_are_measured(application: Application) -> None:

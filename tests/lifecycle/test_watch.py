@@ -63,6 +63,8 @@ def test_it_says_that_it_learns_and_judges_nothing_until_then(world: World, monk
     assert all(d.is_inside is None and d.note == "learning" for told in world.told for d in told.dimensions)
     document = status_document(world.path, now_ns=time.time_ns())
     assert (document["state"], document["running"], document["judged"]) == ("stopped", False, 0)
+    back = status_document(world.path, now_ns=time.time_ns() - 7200 * 10**9)  # by a clock that was set back
+    assert (back["age_seconds"], back["is_stale"], back["last_round"]) == (None, True, document["last_round"])
     # The superuser that it watches as is told once.
     told = [
         (number, detail)

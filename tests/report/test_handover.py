@@ -106,6 +106,16 @@ def test_what_lies_before_the_window_is_not_told(lives: Lives) -> None:
     assert "No change was kept in the window" in text_of(report, ReportFormat.MD)
 
 
+def test_what_a_clock_wrote_that_was_ahead_is_told_with_a_note(lives: Lives) -> None:
+    report = reported(lives.path, now_ns=NOW_NS - DAY_NS - 3 * 3600 * 10**9)
+    now = reported(lives.path)
+    assert [each.card.strategy_id for each in report.changes] == [each.card.strategy_id for each in now.changes]
+    assert (len(report.runs), len(report.looks)) == (len(now.runs), len(now.looks))
+    assert [note for note in report.notes if "dated 3 hours later than now" in note]
+    assert not [note for note in now.notes if "later than now" in note]
+    assert "dated 3 hours later than now" in text_of(report, ReportFormat.MD)
+
+
 def test_recommendations_come_by_value_and_what_was_not_measured_last(lives: Lives) -> None:
     advised = reported(lives.path).advised
     assert {each.subject for each in advised} == {lives.proven, lives.waiting}

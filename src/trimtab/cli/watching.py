@@ -212,7 +212,8 @@ def _show(document: Mapping[str, Any]) -> None:
 
     by = f"process {document['pid']}" if document["running"] else "nobody watches now"
     line(f"{document['where'] or document['database']}: {document['state']} ({by})")
-    age = "never" if document["age_seconds"] is None else f"{document['age_seconds']} s ago"
+    unknown = "never" if document["last_round"] is None else f"at {document['last_round']}, which is later than now"
+    age = unknown if document["age_seconds"] is None else f"{document['age_seconds']} s ago"
     stale = ", STALE" if document["is_stale"] else ""
     line(
         f"  rounds {document['rounds']}, the last {age}{stale}, every {document['interval_seconds']:g} s,"

@@ -11,6 +11,8 @@ from trimtab.history.values import Metric, Point, Series, ServerHealth, Window
 
 _LATE_INTERVALS = 3
 _LEAST_LATE_SECONDS = 30.0
+_MOST_AHEAD_SECONDS = 60.0
+"""Clocks of a fleet's machines differ by less."""
 
 
 def joined_window(samples: Sequence[Sample], window: Window) -> Sample:
@@ -40,7 +42,14 @@ def series_of(kind: MetricKind, samples: Sequence[Sample], window: Window) -> Se
 
 def health_of(facts: ServerFacts, whole: Sample, window: Window, now_ns: int) -> ServerHealth:
     """Return how a server is now, and its metrics of a window."""
-    age = (now_ns - facts.last_ns) / 1e9 if facts.last_ns else None
+    missing, age = dict(facts.missing), None
+    if _is_ahead(facts.last_ns, now_ns):
+        missing["age"] = (
+            f"its last values are dated {(facts.last_ns - now_ns) / 1e9:,.0f} s later than it is here:"
+            " the clock of the collector, or that of this machine, was wrong"
+        )
+    elif facts.last_ns:
+        age = max((now_ns - facts.last_ns) / 1e9, 0.0)
     return ServerHealth(
         name=facts.name,
         where=facts.where,
@@ -53,18 +62,23 @@ def health_of(facts: ServerFacts, whole: Sample, window: Window, now_ns: int) ->
         version=facts.version,
         is_standby=facts.is_standby,
         max_connections=facts.max_connections,
-        missing=dict(facts.missing),
+        missing=missing,
         metrics=metrics_of(facts, whole, window),
         window=window,
     )
 
 
 def state_of(facts: ServerFacts, now_ns: int) -> str:
-    """Return up, down, stale or new."""
+    """Return up, down, stale or new. Of values that are later than now nobody knows how old they are."""
     if not facts.tried_ns:
         return "new"
     late = max(facts.interval_seconds * _LATE_INTERVALS, _LEAST_LATE_SECONDS)
     # A server that is down is tried again ever more seldom, once a minute at last.
-    if now_ns - facts.tried_ns > (late if facts.is_up else max(late, 150.0)) * 1e9:
+    is_late = now_ns - facts.tried_ns > (late if facts.is_up else max(late, 150.0)) * 1e9
+    if is_late or _is_ahead(facts.tried_ns, now_ns):
         return "stale"
     return "up" if facts.is_up else "down"
+
+
+def _is_ahead(at_ns: int, now_ns: int) -> bool:
+    return at_ns - now_ns > _MOST_AHEAD_SECONDS * 1e9

@@ -122,6 +122,8 @@ _KINDS = (
                _mean("idle_in_transaction_sessions"), "sessions"),
     MetricKind("oldest_transaction_seconds", "s", _LOOKS, "age of the oldest transaction, at most",
                _peak("oldest_transaction_seconds"), "sessions", "no transaction was open when it was looked at"),
+    MetricKind("clock_ahead_seconds", "s", "clock_timestamp", "how far the server's clock is ahead; negative is behind",
+               _mean("clock_ahead_seconds")),
     MetricKind("wal_bytes_per_second", "B/s", "pg_current_wal_lsn", "write-ahead log",
                _ratio(_sum("wal", "bytes"), _seconds)),
     MetricKind("full_page_images_per_second", "1/s", "pg_stat_wal", "whole pages in the write-ahead log",

@@ -6,7 +6,7 @@ It reads the store alone and no server. Each stretch is told as finely as it is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -264,8 +264,7 @@ class History:
             part = self._store.samples(server, kind, tier, begin_ns, window.end_ns)
             found += part
             lowest = tier
-            if part:
-                begin_ns = part[-1].start_ns + LENGTH_NS.get(tier, 0)
+            begin_ns = _end_of(tier, (sample.start_ns for sample in part), begin_ns)
         measured = sum(sample.seconds for sample in found)
         return found, Window(window.begin_ns, window.end_ns, measured, TIER_NAMES[first if found else lowest])
 
@@ -275,8 +274,7 @@ class History:
         for tier in range(first, RAW - 1, -1):
             slots = self._store.slots(server, tier, begin_ns, window.end_ns, part)
             found += slots
-            if slots:
-                begin_ns = slots[-1].start_ns + LENGTH_NS.get(tier, 0)
+            begin_ns = _end_of(tier, (slot.start_ns for slot in slots), begin_ns)
         seconds = {slot.start_ns: slot.seconds for slot in found}
         return found, Window(window.begin_ns, window.end_ns, sum(seconds.values()), TIER_NAMES[first])
 
@@ -297,6 +295,16 @@ def open_history(place: Path | str, retention: Retention | None = None) -> Histo
 
     kept = retention or Retention()
     return open_sqlite(place, kept) if isinstance(place, Path) else open_postgres(place, kept)
+
+
+def _end_of(tier: int, starts: Iterable[int], begin_ns: int) -> int:
+    """Return until when a tier tells; what was set aside of it, where a clock was set back, is no end of it."""
+    length_ns = LENGTH_NS.get(tier)
+    return (
+        begin_ns
+        if length_ns is None
+        else max((at + length_ns for at in starts if not at % length_ns), default=begin_ns)
+    )
 
 
 def _event(event: Event, names: Mapping[int, str]) -> HistoryEvent:

@@ -1,35 +1,35 @@
-"""What every store of the history does, whatever keeps its tables: add what was seen, roll it up, drop what is old.
+"""What every store of the history does, whatever keeps its tables: add what was seen, and give it back.
 
-Knows rows and stretches, not what numbers mean. `sqlite.py` and `postgres.py` open one. A write is whole or not there.
+Knows rows and stretches, not what numbers mean. `sqlite.py` and `postgres.py` open one, `rolling.py` rolls it
+up and drops what is old. A write is whole or not there.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, func, insert, select, update
 
 from trimtab.errors import TrimtabError
 from trimtab.history.facts import ServerFacts, facts_of, facts_text
 from trimtab.history.known import KnownStatement, Label, query_name, statement_of
-from trimtab.history.sample import Sample, joined_samples, pack_sample, sample_groups, unpack_sample
+from trimtab.history.sample import Sample, pack_sample, unpack_sample
 from trimtab.history.schema import EVENTS, EXECUTIONS, LOGS, SAMPLES, SERVERS, SLOTS, STATEMENTS
-from trimtab.history.slots import Slot, groups, joined, pack, unpack
-from trimtab.history.tiers import DAY, HOUR, KEPT_STATEMENTS, LENGTH_NS, MINUTE, RAW, SECOND_NS, Retention
+from trimtab.history.slots import Slot, pack, unpack
+from trimtab.history.tiers import RAW, Retention
 from trimtab.model.traffic import StatementKey
 
 PULSE, RELATIONS = range(2)
 """Kinds of samples: what is read often, and the use of tables and indexes, which is read seldom and kept by hours."""
 PART = 256
 """So many statements stand together in one row."""
-_FIRST_TIER = {PULSE: MINUTE, RELATIONS: HOUR}
 _PAGE = 500
 """So many statements are asked for by their numbers at once."""
 _LABELS = select(
@@ -205,14 +205,23 @@ class HistoryStore:
 
         With `part` only that part of the statements is read.
         """
-        query = select(SLOTS).where(
-            SLOTS.c.server == server, SLOTS.c.tier == tier, SLOTS.c.start_ns >= begin_ns, SLOTS.c.start_ns < end_ns
-        )
-        if part is not None:
-            query = query.where(SLOTS.c.part == part)
-        rows = self._rows(query, connection)
+        with nullcontext(connection) if connection is not None else self.reading() as held:
+            is_meant = self.in_tier(held, server, tier) if part is None else _in_parts(server, tier, [part])
+            within = (SLOTS.c.start_ns >= begin_ns) & (SLOTS.c.start_ns < end_ns)
+            rows = self._rows(select(SLOTS).where(is_meant, within), held)
         rows.sort(key=lambda row: (row.start_ns, row.part))
         return [unpack(tier, row.start_ns, row.seconds, row.active, row.numbers, row.counts) for row in rows]
+
+    @staticmethod
+    def in_tier(connection: Connection, server: int, tier: int) -> ColumnElement[bool]:
+        """Return the condition of all slots of a tier, with its parts by name: the key has them before the time.
+
+        Else every row of the tier is looked at, whatever the time that is asked for.
+        """
+        last = connection.execute(
+            select(func.max(SLOTS.c.part)).where(SLOTS.c.server == server, SLOTS.c.tier == tier)
+        ).scalar_one()
+        return _in_parts(server, tier, range(0 if last is None else int(last) + 1))
 
     def add_sample(self, connection: Connection, server: int, kind: int, tier: int, sample: Sample) -> None:
         """Write a sample. Within `writing`."""
@@ -232,34 +241,6 @@ class HistoryStore:
         )  # fmt: skip
         rows = self._rows(query.order_by(SAMPLES.c.start_ns), connection)
         return [unpack_sample(row.start_ns, row.seconds, row.body) for row in rows]
-
-    def roll_up(self, connection: Connection, server: int, now_ns: int) -> None:
-        """Make the minutes, hours and days that are over and not there yet, and drop what is too old. Within `writing`.
-
-        What a stretch lacks is no reason to wait: its seconds say how much of it was measured.
-        """
-        is_hour = False
-        for tier in (MINUTE, HOUR, DAY):
-            where = (SLOTS.c.server == server) & (SLOTS.c.part == 0)
-            begin_ns, end_ns = self._due(connection, SLOTS, where, tier, now_ns)
-            if begin_ns < end_ns:
-                below = self.slots(server, tier - 1, begin_ns, end_ns, connection=connection)
-                is_hour |= tier == HOUR
-                for start_ns, parts in groups(below, LENGTH_NS[tier]).items():
-                    whole = joined(tier, start_ns, _whole(parts), KEPT_STATEMENTS)
-                    self.add_slot(connection, server, whole)
-        for kind, first in _FIRST_TIER.items():
-            for tier in range(first, DAY + 1):
-                below_tier = RAW if tier == first else tier - 1
-                where = (SAMPLES.c.server == server) & (SAMPLES.c.kind == kind)
-                begin_ns, end_ns = self._due(connection, SAMPLES, where, tier, now_ns)
-                if begin_ns < end_ns:
-                    found = self.samples(server, kind, below_tier, begin_ns, end_ns, connection=connection)
-                    for start_ns, samples in sample_groups(found, LENGTH_NS[tier]).items():
-                        self.add_sample(connection, server, kind, tier, joined_samples(start_ns, samples))
-        self._drop_raw(connection, server, now_ns)
-        if is_hour:
-            self._drop_old(connection, server, now_ns)
 
     def add_event(
         self, connection: Connection, server: int, at_ns: int, kind: str, detail: Mapping[str, object]
@@ -323,6 +304,10 @@ class HistoryStore:
         if numbers is None:
             return self._rows(query, None)
         wanted = sorted({int(number) for number in numbers})
+        if wanted and wanted[-1] - wanted[0] < 2 * len(wanted):  # most of those between, and then all at once
+            known = set(wanted)
+            rows = self._rows(query.where(STATEMENTS.c.number.between(wanted[0], wanted[-1])), None)
+            return [row for row in rows if row.number in known]
         pages = [wanted[at : at + _PAGE] for at in range(0, len(wanted), _PAGE)]
         with self.reading() as connection:
             return [row for page in pages for row in self._rows(query.where(STATEMENTS.c.number.in_(page)), connection)]
@@ -333,48 +318,9 @@ class HistoryStore:
         with self.reading() as held:
             return list(held.execute(query).all())
 
-    def _due(self, connection: Connection, table: Any, where: Any, tier: int, now_ns: int) -> tuple[int, int]:
-        """Return the beginning and the end of what is over and was not rolled up into a tier yet."""
-        length_ns = LENGTH_NS[tier]
-        last = connection.execute(select(func.max(table.c.start_ns)).where(where, table.c.tier == tier)).scalar_one()
-        return (0 if last is None else int(last) + length_ns), now_ns - now_ns % length_ns
 
-    def _drop_raw(self, connection: Connection, server: int, now_ns: int) -> None:
-        self._drop_tier(connection, server, RAW, now_ns)
-
-    def _drop_old(self, connection: Connection, server: int, now_ns: int) -> None:
-        """What is kept for days is looked through once an hour."""
-        for tier in (MINUTE, HOUR, DAY):
-            self._drop_tier(connection, server, tier, now_ns)
-        before_ns = now_ns - int(self.retention.executions_seconds * SECOND_NS)
-        is_old = (EXECUTIONS.c.server == server) & (EXECUTIONS.c.end_ns < before_ns)
-        connection.execute(delete(EXECUTIONS).where(is_old))
-        before_ns = now_ns - int(self.retention.seconds[HOUR] * SECOND_NS)
-        is_old = (STATEMENTS.c.server == server) & (STATEMENTS.c.seen_ns < before_ns)
-        connection.execute(delete(STATEMENTS).where(is_old))
-        newest = connection.execute(select(func.max(EVENTS.c.id))).scalar_one() or 0
-        connection.execute(delete(EVENTS).where(EVENTS.c.id <= newest - self.retention.events))
-
-    def _drop_tier(self, connection: Connection, server: int, tier: int, now_ns: int) -> None:
-        before_ns = now_ns - int(self.retention.seconds[tier] * SECOND_NS)
-        for table in (SLOTS, SAMPLES):
-            is_old = (table.c.server == server) & (table.c.tier == tier) & (table.c.start_ns < before_ns)
-            connection.execute(delete(table).where(is_old))
-
-
-def _whole(parts: Sequence[Slot]) -> list[Slot]:
-    """Put the parts of each stretch together again: else its seconds would count once a part."""
-    by_start: dict[int, list[Slot]] = {}
-    for part in parts:
-        by_start.setdefault(part.start_ns, []).append(part)
-    return [
-        replace(
-            pieces[0],
-            numbers=np.concatenate([piece.numbers for piece in pieces]),
-            counts=np.concatenate([piece.counts for piece in pieces]),
-        )
-        for pieces in by_start.values()
-    ]
+def _in_parts(server: int, tier: int, parts: Collection[int]) -> ColumnElement[bool]:
+    return and_(SLOTS.c.server == server, SLOTS.c.tier == tier, SLOTS.c.part.in_(parts))
 
 
 def no_such_server(name: str, known: Sequence[str]) -> TrimtabError:

@@ -64,8 +64,9 @@ class Series:
 class ServerHealth:
     """A server in the list of a fleet. `state` is up, down, stale (nobody looks now) or new (nobody has yet).
 
-    `age_seconds` is how old its last values are, None when there are none; `code` says why it is down, `missing` what
-    is not measured there and why. `metrics` are of the window, by name.
+    `age_seconds` is how old its last values are, None when there are none, or they are dated later than now, which
+    `missing` then says under "age"; `code` says why it is down, `missing` what is not measured there and why.
+    `metrics` are of the window, by name.
     """
 
     name: str

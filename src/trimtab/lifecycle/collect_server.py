@@ -35,6 +35,8 @@ STATEMENT_TIMEOUT_MS = 10_000
 LOCK_TIMEOUT_MS = 1_000
 DESCRIBED_PER_ROUND = 200
 LONGEST_BACK_OFF_SECONDS = 60.0
+LEAST_DIFFERENCE_SECONDS = 5.0
+"""What two clocks differ by less is not told as an event."""
 Event: TypeAlias = tuple[str, Mapping[str, object]]
 _STATEMENT_SUMS = ("calls", "total_ms", "squares", "rows", "blocks", "temporary_blocks")
 _WITHOUT_STATEMENTS = Source("", (), tells_identifier=True, tells_timeline=True)
@@ -109,6 +111,7 @@ class ServerCollector:
     _round_due: float = 0.0
     _relations_due: float = 0.0
     _failures: int = 0
+    _told_ahead: float = 0.0
 
     def step(self) -> tuple[Seen, float]:
         """Look once; return what was found, and how many seconds to wait at least before the next step."""
@@ -136,7 +139,7 @@ class ServerCollector:
     def _look(self, link: _Link, events: list[Event]) -> Seen:
         tick = self.tick()
         is_round, is_relations = tick >= self._round_due, tick >= self._relations_due
-        pulse = link.reader.pulse(wall_ns=self.clock(), tick=tick)
+        pulse = self._with_clock(link.reader.pulse(wall_ns=self.clock(), tick=tick), self.tick() - tick, events)
         sample = self._step(pulse, events)
         if is_round:
             self._round_due = tick + self.pace.round_seconds * 0.99
@@ -152,6 +155,15 @@ class ServerCollector:
         facts = replace(found.facts, missing=dict(link.reader.missing))
         self.facts = facts
         return replace(found, facts=facts, events=events)
+
+    def _with_clock(self, pulse: Pulse, took_seconds: float, events: list[Event]) -> Pulse:
+        """Add how far the server's clock is ahead of ours, which is known to within what the look took."""
+        ahead = pulse.moment.instance.clock - pulse.moment.wall_ns / 1e9 - took_seconds / 2
+        if abs(ahead - self._told_ahead) > LEAST_DIFFERENCE_SECONDS + took_seconds:
+            agrees = abs(ahead) <= LEAST_DIFFERENCE_SECONDS + took_seconds
+            self._told_ahead = 0.0 if agrees else ahead
+            events.append(("clocks_agree" if agrees else "clocks_differ", {"server_ahead_seconds": round(ahead, 1)}))
+        return replace(pulse, gauges={**pulse.gauges, ("clock_ahead_seconds",): ahead})
 
     def _step(self, pulse: Pulse, events: list[Event]) -> Sample | None:
         before, self._pulse = self._pulse, pulse

@@ -14,10 +14,11 @@ import numpy as np
 from trimtab.errors import LedgerError, TrimtabError
 from trimtab.history.facts import ServerFacts
 from trimtab.history.known import KnownStatement
+from trimtab.history.rolling import drop_old, roll_up, set_aside
 from trimtab.history.sample import Sample, joined_samples
 from trimtab.history.slots import Slot
 from trimtab.history.store import PULSE, RELATIONS, HistoryStore
-from trimtab.history.tiers import LENGTH_NS, MINUTE, RAW, SECOND_NS
+from trimtab.history.tiers import HOUR, LENGTH_NS, MINUTE, RAW, SECOND_NS
 from trimtab.lifecycle.collect_server import Event, Seen
 from trimtab.lifecycle.collecting import Remembered
 from trimtab.model.traffic import StatementKey
@@ -43,6 +44,7 @@ class _Waiting:
     events: list[tuple[int, Event]] = field(default_factory=list)
     ran: set[int] = field(default_factory=set)
     minute_ns: int = 0
+    hour_ns: int = 0
     lost_rounds: int = 0
 
 
@@ -99,9 +101,14 @@ class HistoryWriter:
                 self._write(name, waiting, now_ns)
 
     def _write(self, name: str, waiting: _Waiting, now_ns: int) -> None:
-        minute_ns = now_ns - now_ns % LENGTH_NS[MINUTE]
+        minute_ns, hour_ns = (now_ns - now_ns % LENGTH_NS[tier] for tier in (MINUTE, HOUR))
+        is_due = minute_ns != waiting.minute_ns
+        # What began in the minute before may be written a round later.
+        over_ns = now_ns - int(self.round_seconds * SECOND_NS)
         try:
             with self.store.writing() as connection:
+                if is_due:
+                    set_aside(self.store, connection, waiting.server, over_ns)
                 added, described = self._new_statements(waiting, now_ns)
                 numbers = waiting.numbers | self.store.add_statements(connection, waiting.server, added)
                 self.store.describe_statements(connection, waiting.server, described)
@@ -119,16 +126,17 @@ class HistoryWriter:
                     lost = {"rounds": waiting.lost_rounds}
                     self.store.add_event(connection, waiting.server, now_ns, "history_lost", lost)
                 self.store.put_facts(connection, waiting.server, waiting.facts)
-                if minute_ns != waiting.minute_ns:
+                if is_due:
                     self.store.saw_statements(connection, waiting.server, waiting.ran, now_ns)
-                    # What began in the minute before may be written a round later.
-                    self.store.roll_up(connection, waiting.server, now_ns - int(self.round_seconds * SECOND_NS))
+                    roll_up(self.store, connection, waiting.server, over_ns)
+                if hour_ns != waiting.hour_ns:
+                    drop_old(self.store, connection, waiting.server, over_ns)
         except LedgerError as error:
             self._make_room(waiting)
             self.on_trouble(name, error)
             return
-        waiting.numbers = numbers
-        if minute_ns != waiting.minute_ns:
+        waiting.numbers, waiting.hour_ns = numbers, hour_ns
+        if is_due:
             waiting.minute_ns = minute_ns
             waiting.ran = set()
         waiting.rounds, waiting.intervals, waiting.relations = [], [], []

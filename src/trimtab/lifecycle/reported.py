@@ -99,7 +99,7 @@ class OptimizationReport:
     """All of it. `database` is the one that it is about, "" for all of this machine.
 
     `ledger_name` and `history_name` are "" where there is none. `changes` are strategies with an entry in the window,
-    the newest first. `notes` say what is left out and why.
+    the newest first. `notes` say what is left out, and what is to be doubted, and why.
     """
 
     at_ns: int

@@ -17,6 +17,7 @@ from trimtab.history.reading import History
 from trimtab.history.values import Window
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.moment import seconds_ahead, span_told
 from trimtab.ledger.place import server_of
 from trimtab.lifecycle.anchor_chain import standings_of, store_of
 from trimtab.lifecycle.change_detail import ChangeDetail, detail
@@ -71,6 +72,7 @@ class _Gathering:
         entries = () if view is None else view.entries
         changes = () if view is None else self._changes(view)
         runs = () if view is None else tuple(run for run in view.runs if self._is_told(run.started_ns, run.database))
+        self._tell_ahead(entries)
         history = None if open_history is None else self._left_out("the history", open_history)
         seen = self._servers(history, changes)
         anchors, lives = self._anchors() if view is not None else ((), ())
@@ -89,7 +91,7 @@ class _Gathering:
             changes=changes,
             looks=second_look(
                 entries, at_hand(entries, request.ledger_path, request.spec),
-                begin_ns=window.begin_ns, end_ns=window.end_ns + 1, database=request.database,
+                begin_ns=window.begin_ns, database=request.database,
             ),
             costs=(*costs(window, changes, ends), *seen.costs),
             on_servers=seen.on_servers,
@@ -117,8 +119,16 @@ class _Gathering:
         )
 
     def _is_told(self, at_ns: int, database: str) -> bool:
-        window = self.request.window
-        return window.begin_ns <= at_ns <= window.end_ns and self.request.database in (None, database)
+        """The window ends now: what is dated later was written by a clock that was ahead, and has happened."""
+        return self.request.window.begin_ns <= at_ns and self.request.database in (None, database)
+
+    def _tell_ahead(self, entries: Sequence[Entry]) -> None:
+        ahead = seconds_ahead(entries[-1].at_ns, self.request.now_ns) if entries else 0.0
+        if ahead:
+            self.notes.append(
+                f"the ledger's last entry is dated {span_told(ahead)} later than now: a clock was wrong, or is, and"
+                " times are not what they seem"
+            )
 
     def _anchors(self) -> tuple[tuple[Standing, ...], tuple[Evolved, ...]]:
         """Return the anchors of the database, and how it evolved since the first of them."""
@@ -201,7 +211,7 @@ def _security(
     taken = [
         entry.at_ns
         for entry in entries
-        if entry.kind is Kind.SECURITY_BASELINED and window.begin_ns <= entry.at_ns <= window.end_ns
+        if entry.kind is Kind.SECURITY_BASELINED and window.begin_ns <= entry.at_ns
         if database in (None, entry.mapping("database").get("database"))
     ]
     looks = [look for change in changes for look in change.security]

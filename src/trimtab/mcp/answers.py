@@ -81,6 +81,7 @@ class Collected(Answer):
 
     state: str = Field(description="up, down, stale (nobody looks now), new, or 'not collected'.")
     age_seconds: float | None = Field(description="How old the last values are.")
+    why_no_age: str | None = Field(default=None, description="Why that is not known: they are dated later than now.")
     metrics: dict[str, float | None] = Field(description="By the names of docs/history.md.")
 
 

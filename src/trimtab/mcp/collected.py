@@ -41,7 +41,9 @@ def collected(config: Config, name: str) -> Collected:
     except UsageError:
         return Collected(state="not collected", age_seconds=None, metrics={})
     metrics = {metric.name: metric.value for metric in health.metrics.values()}
-    return Collected(state=health.state, age_seconds=health.age_seconds, metrics=metrics)
+    return Collected(
+        state=health.state, age_seconds=health.age_seconds, why_no_age=health.missing.get("age"), metrics=metrics
+    )
 
 
 def collected_queries(

@@ -47,7 +47,8 @@ def server_line(server: ServerHealth) -> str:
     parts = [f"{cut(server.name, 60)}: {server.state}"]
     if server.state != "up":
         parts.append(f"because {server.code}" if server.code else "never looked at")
-        parts.append("never had values" if server.age_seconds is None else f"values {seconds(server.age_seconds)} old")
+        age = server.missing.get("age", "never had values")
+        parts.append(age if server.age_seconds is None else f"values {seconds(server.age_seconds)} old")
     for name, label in _TOLD:
         metric = server.metrics[name]
         if metric.value is not None:

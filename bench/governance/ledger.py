@@ -203,7 +203,7 @@ def _written(path: Path, entries: int) -> PublicKey:
         assert first.at_ns is not None
         origin, tree = origin_of(first.hash.decode()), tree_of([leaf_hash(row_bytes(first))])
         rows = _rows(first, entries)
-        with store.writing() as connection:
+        with store.writing() as (connection, _):
             while page := list(islice(rows, EVERY_ENTRIES - tree.size % EVERY_ENTRIES)):
                 store.insert_copied(connection, page, tree)
                 store.insert_checkpoint(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -19,10 +19,11 @@ from psycopg import sql
 from trimtab.embedded.server import Server
 from trimtab.errors import LedgerError
 from trimtab.ledger import postgres
-from trimtab.ledger.entry import Kind
+from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.migrate import migrate
 from trimtab.ledger.place import name_server, server_of, store_file, use_server
+from trimtab.ledger.required import Required
 from trimtab.ledger.seen import SeenFiles
 
 from .conftest import past_the_triggers
@@ -175,6 +176,44 @@ def test_a_connection_that_is_lost_loses_nothing(kept: Path, server: Server) -> 
         assert code_of(lambda: ledger.append(Kind.RUN_STARTED, {})) == "ledger.unwritable"
         assert ledger.append(Kind.RUN_STARTED, {}).seq == 8
         assert ledger.verify().verified
+
+
+@pytest.mark.parametrize("how", ["ended", "interrupted"])
+def test_a_session_that_is_lost_while_an_entry_is_written_leaves_nothing_and_is_not_used_again(
+    kept: Path, server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """In the middle of an append: when the writer's place is held, and nothing is sent yet."""
+
+    def lose(_entries: Iterator[Entry]) -> None:
+        with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
+            admin.execute(
+                "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
+                " where application_name = 'trimtab' and pid <> pg_backend_pid()"
+            )
+
+    def interrupt(_entries: Iterator[Entry]) -> None:
+        execute: Callable[..., object] = psycopg.Connection.execute
+
+        def then_interrupt(session: psycopg.Connection[object], query: bytes, *values: object) -> object:
+            if query == b"COMMIT":
+                session.close()  # as a session of ours does that is interrupted there
+                raise KeyboardInterrupt
+            return execute(session, query, *values)
+
+        patch.setattr(psycopg.Connection, "execute", then_interrupt)
+
+    with Ledger.open(kept) as ledger:
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(LedgerError if how == "ended" else KeyboardInterrupt) as lost,
+        ):
+            ledger.append(Kind.RUN_STARTED, {}, require=Required(lose if how == "ended" else interrupt))
+        assert getattr(lost.value, "code", "") == ("ledger.unwritable" if how == "ended" else "")
+        with Ledger.open(kept) as other:  # nobody holds the writer's place
+            assert other.append(Kind.RUN_STARTED, {}).seq == 7
+        assert ledger.append(Kind.RUN_STARTED, {}).seq == 8
+        assert ledger.verify().verified
+    assert [record.getMessage() for record in caplog.records if record.name != "psycopg"] == []
 
 
 def test_a_later_version_is_refused(kept: Path) -> None:

@@ -6,7 +6,8 @@ is, and what a fault means, is for the store to say too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -49,9 +50,30 @@ def made_fit(connection: psycopg.Connection[Any], set_up: str) -> psycopg.Connec
     return connection
 
 
+def turn(lock_class: int) -> str:
+    """Return what begins a transaction, and takes the writers' advisory lock of this class to its end."""
+    return f"BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({lock_class:d}, 1)"
+
+
 def take_turn(connection: Connection, lock_class: int) -> None:
-    """Begin a transaction, and take the writers' advisory lock of this class to its end: in one message."""
-    connection.exec_driver_sql(f"BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({lock_class:d}, 1)")
+    """Begin a transaction and take the writers' lock, in one message."""
+    connection.exec_driver_sql(turn(lock_class))
+
+
+@contextmanager
+def driven(connection: Connection) -> Iterator[psycopg.Connection[Any]]:
+    """Yield the driver's session of a connection, for several statements in one message: SQLAlchemy knows of none.
+
+    What a session says is raised as the driver says it. One that is lost is not used again, nor are others of its pool.
+    """
+    session: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    try:
+        yield session
+    except BaseException as error:
+        if session.closed:
+            connection.invalidate(error)
+            connection.engine.dispose()
+        raise
 
 
 def has_table(connection: Connection, schema: str, name: str) -> bool:

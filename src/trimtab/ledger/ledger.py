@@ -141,8 +141,7 @@ class Ledger:
         canonical = canonical_body(body)
         written = parse_body(canonical)
         refuse_secrets(written)
-        with self._store.writing() as connection:
-            head = self._store.head(connection)
+        with self._store.writing() as (connection, head):
             key, flaw = self._key_for(connection, head, kind)
             if flaw is not None:
                 canonical = canonical_body({**body, "unsigned": flaw})
@@ -164,8 +163,7 @@ class Ledger:
 
         Raises LedgerError, KeyFileError.
         """
-        with self._store.writing() as connection:
-            head = self._store.head(connection)
+        with self._store.writing() as (connection, head):
             tip = self._last_tip(connection, head)
             known = self._store.last_checkpoint(connection)
             signed = None
@@ -186,8 +184,7 @@ class Ledger:
         With `rotates` a new key takes the place of the one in force, which signs for it.
         Raises LedgerError `ledger.key` when the key in force is not here, KeyFileError.
         """
-        with self._store.writing() as connection:
-            head = self._store.head(connection)
+        with self._store.writing() as (connection, head):
             in_force = self._key_id(connection, head)
             current = None if in_force is None else self._own_key(in_force)
             if current is not None and not rotates:

@@ -78,8 +78,8 @@ def migrate(path: Path, conninfo: str | None) -> Moved:
 
 def _copied(source: Store, target: Store, before: Verification) -> Verification:
     """Copy while nobody can write, verify, fence the source. A target that has the beginning of it gets the rest."""
-    with source.writing() as held:
-        with target.writing() as connection:
+    with source.writing() as (held, _):
+        with target.writing() as (connection, _):
             here = _found(target)
             if not here.verified or not _is_beginning(source, held, here):
                 raise LedgerError(

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 from sqlalchemy.exc import DBAPIError
 
-from trimtab.db.schema_engine import BUSY, has_table, made_fit, schema_engine, sqlstate_of, take_turn
+from trimtab.db.schema_engine import BUSY, driven, has_table, made_fit, schema_engine, sqlstate_of, take_turn, turn
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, moved, newer, unwritable
-from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION
+from trimtab.ledger.schema import ENTRIES, KEYS_ONLY, METADATA, SCHEMA_VERSION
 from trimtab.ledger.store import MOVED, Dialect, Store, Values
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ _DDL = (
     ),
     f"CREATE TRIGGER follow BEFORE INSERT ON {SCHEMA}.entries FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.follow()",
 )
+# Each statement of a message has a snapshot of its own: the last one sees what was there once the lock was had.
+_BEGIN = (
+    f"{turn(LOCK_CLASS)}; SELECT seq, at_ns, kind, run_id, body, prev_hash, hash,"  # noqa: S608  # all are constants
+    f" (SELECT max(seq) FROM {SCHEMA}.entries WHERE {KEYS_ONLY}) FROM {SCHEMA}.entries ORDER BY seq DESC LIMIT 1"
+)
 # A statement sees what was there before it: each part of this one is written, and the entry's trigger asked, by that.
 _ENTRY = (  # the schema's name, in all three, is a constant
     f"WITH entry AS (INSERT INTO {SCHEMA}.entries (seq, at_ns, kind, run_id, body, prev_hash, hash)"  # noqa: S608
@@ -79,7 +84,7 @@ def open_postgres(conninfo: str) -> Store:
     dialect = Dialect(
         name=name,
         faults=partial(_faults, name),
-        lock=partial(take_turn, lock_class=LOCK_CLASS),
+        begin=_begin,
         entries=ENTRIES.select(),
         row=_row,
         corrupt=partial(corrupt, name),
@@ -104,14 +109,26 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
     return made_fit(connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS), _DURABLE)
 
 
+def _begin(connection: Connection, _query: Select[Any]) -> Sequence[Any] | None:
+    """Take the writer's place and read the head by one message: what waits for the server is most of an append."""
+    connection.begin()
+    with driven(connection) as session:
+        cursor = session.execute(_BEGIN.encode())
+        while cursor.nextset():
+            pass
+        return cursor.fetchone()
+
+
 def _insert(connection: Connection, entry: Values, nodes: Sequence[Values], checkpoint: tuple[int, str] | None) -> None:
-    """Write all of it by one statement: what waits for the server is most of what an append takes."""
+    """Write all of it by one statement, and commit, without waiting for the one before the other is sent."""
     columns = {"ends": "seq", "levels": "level", "hashes": "hash"}
     values = {**entry, **{name: [node[column] for node in nodes] for name, column in columns.items()}}
-    if checkpoint is None:
-        connection.exec_driver_sql(_UNSIGNED, values)
-    else:
-        connection.exec_driver_sql(_SIGNED, {**values, "size": checkpoint[0], "note": checkpoint[1]})
+    statement = _UNSIGNED
+    if checkpoint is not None:
+        statement, values = _SIGNED, {**values, "size": checkpoint[0], "note": checkpoint[1]}
+    with driven(connection) as session, session.pipeline():
+        session.execute(statement.encode(), values)
+        session.execute(b"COMMIT")
 
 
 def _row(found: Sequence[Any]) -> Row:
@@ -142,12 +159,14 @@ def _faults(name: str) -> Iterator[None]:
 
     The server's words are not repeated: they can hold values.
     """
+    import psycopg
+
     try:
         yield
     except SourceError as error:
         raise unwritable(name, str(error)) from None
-    except DBAPIError as error:
-        fault = error.orig
+    except (DBAPIError, psycopg.Error) as error:
+        fault = error.orig if isinstance(error, DBAPIError) else error
         sqlstate = sqlstate_of(fault)
         if sqlstate in BUSY:
             raise LedgerError(

@@ -7,12 +7,13 @@ write lock at its start, so what it reads first is still so when it inserts.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, cast
+from sqlalchemy import Connection, LargeBinary, Select, cast
 
 from trimtab.durable import sync_directory
 from trimtab.ledger.chain import Row
@@ -63,7 +64,7 @@ def open_sqlite(path: Path) -> Store:
     dialect = Dialect(
         name=str(path),
         faults=partial(ledger_faults, path),
-        lock=begin_writing,
+        begin=_begin,
         entries=_SELECT,
         row=lambda found: Row(*found),
         corrupt=partial(corrupt, path),
@@ -81,6 +82,11 @@ def open_sqlite(path: Path) -> Store:
             engine.dispose()
             raise
     return store
+
+
+def _begin(connection: Connection, query: Select[Any]) -> Sequence[Any] | None:
+    begin_writing(connection)
+    return connection.execute(query).one_or_none()
 
 
 def _create_file(path: Path) -> None:

@@ -53,15 +53,16 @@ def insert_each(
 class Dialect:
     """What differs between stores. `name` is what messages call this one; it never holds a password.
 
-    `lock` begins the one writing transaction, and waits for another writer's end. `faults` turns what the store says
-    into LedgerError. `entries` selects rows, before anything is believed, and `row` makes a Row of one, of bytes.
-    `insert` writes an entry, the nodes that it completes, and the size and note of a checkpoint, None for none.
+    `begin` begins the one writing transaction, waits for another writer's end, and only then reads by the query that it
+    is given. `faults` turns what the store says into LedgerError. `entries` selects rows, before anything is believed,
+    and `row` makes a Row of one, of bytes. `insert` writes an entry, the nodes that it completes, and the size and note
+    of a checkpoint, None for none; it may commit them at once.
     `fence` are the statements after which no entry can be added any more, `unfence` is what ends that.
     """
 
     name: str
     faults: Callable[[], AbstractContextManager[None]]
-    lock: Callable[[Connection], None]
+    begin: Callable[[Connection, Select[Any]], Sequence[Any] | None]
     entries: Select[Any]
     row: Callable[[Sequence[Any]], Row]
     corrupt: Callable[[str], Exception]
@@ -93,11 +94,13 @@ class Store:
         return self._dialect.corrupt(found)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Hold the writer's place; commit durably at the end, or leave nothing when the block raises."""
+    def writing(self) -> Iterator[tuple[Connection, Head]]:
+        """Hold the writer's place, and yield where the ledger ends meanwhile.
+
+        Commit durably at the end, or leave nothing when the block raises; but an entry is there once `insert` returned.
+        """
         with self._dialect.faults(), self._engine.connect() as connection:
-            self._dialect.lock(connection)
-            yield connection
+            yield connection, self._head(self._dialect.begin(connection, self._head_query))
             connection.commit()
 
     @contextmanager
@@ -114,9 +117,9 @@ class Store:
         made: Sequence[tuple[int, int, bytes]],
         checkpoint: tuple[int, str] | None = None,
     ) -> None:
-        """Write the entry, whose canonical body is `body`, and the nodes that it completes, within `writing`.
+        """Write the entry, whose canonical body is `body`, and the nodes that it completes, as the last of `writing`.
 
-        With it the size and the note of a checkpoint, where there is one.
+        With it the size and the note of a checkpoint, where there is one. A store may commit at once.
         """
         values = {
             "seq": entry.seq,
@@ -184,7 +187,9 @@ class Store:
 
     def head(self, connection: Connection) -> Head:
         """Return where the ledger ends now."""
-        found = connection.execute(self._head_query).one_or_none()
+        return self._head(connection.execute(self._head_query).one_or_none())
+
+    def _head(self, found: Sequence[Any] | None) -> Head:
         return Head(None, None) if found is None else Head(self._dialect.row(found[:-1]), found[-1])
 
     def row(self, connection: Connection, seq: int) -> Row | None:

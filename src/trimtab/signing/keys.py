@@ -66,9 +66,7 @@ class SigningKey:
     @property
     def ed25519(self) -> Ed25519PrivateKey:
         """The Ed25519 key (RFC 8032)."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-        return Ed25519PrivateKey.from_private_bytes(self.ed25519_seed)
+        return _ed25519(self.ed25519_seed)
 
     @property
     def ml_dsa_65(self) -> MLDSA65PrivateKey:
@@ -79,6 +77,13 @@ class SigningKey:
     def public(self) -> PublicKey:
         """What verifies its signatures."""
         return _public_half(self)
+
+
+@lru_cache(maxsize=4)
+def _ed25519(seed: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 @lru_cache(maxsize=4)

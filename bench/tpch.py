@@ -87,7 +87,7 @@ def _optimize(server: Server, workload: Path, directory: Path, budget: str) -> t
         process = subprocess.Popen(
             [*command, "--apply", "--json"],
             stdout=file,
-            env={**os.environ, "TRIMTAB_STATE": str(directory), "TRIMTAB_ALLOW_OVERPRIVILEGED": "1"},
+            env={**os.environ, "TRIMTAB_STATE": str(directory)},
         )
         peak_kib = 0
         while process.poll() is None:

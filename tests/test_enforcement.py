@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 import trimtab
+from trimtab.cli.app import app
 
 ROOT = Path(trimtab.__file__).parent
 
@@ -196,6 +199,36 @@ def test_whoever_opens_the_enforcement_point_refuses_an_overprivileged_role() ->
         assert called.index("refuse_overprivileged") < called.index("Enforcer"), path
 
 
+def test_whoever_reads_a_source_does_it_in_a_session_that_an_overprivileged_role_does_not_get() -> None:
+    found = {
+        (path, function)
+        for path, tree in _modules().items()
+        for function, call in _calls(tree)
+        if _meant(call.func, _imported(tree)) == "trimtab.db.connection.connect"
+        and not _may_write(call)
+        and not (path.startswith(OWN_SERVERS) and _is_own_server(call))
+    }
+    assert found == {
+        ("db/role.py", "reading"),
+        ("lifecycle/one_read.py", "run_read"),  # refuses it too, whatever the user said
+        ("db/relay.py", "for_programs"),  # says how programs reach what a session of `reading` has read before
+    }
+
+
+def test_every_command_that_opens_a_source_can_be_told_to_go_on_with_an_overprivileged_role() -> None:
+    def below(group: Any) -> Iterator[Any]:
+        for command in group.commands.values():
+            yield from below(command) if hasattr(command, "commands") else [command]
+
+    names = {"dsn", "databases"}
+    opening = [each for each in below(typer.main.get_command(app)) if names & {param.name for param in each.params}]
+    lacking = {
+        each.name for each in opening if "--allow-overprivileged" not in {o for p in each.params for o in p.opts}
+    }
+    assert len(opening) >= 25
+    assert lacking == {"init"}  # which writes the DSN down and opens nothing
+
+
 def test_backends_are_signalled_by_one_statement_which_one_module_sends() -> None:
     signals = ("pg_cancel_backend(", "pg_terminate_backend(")
     files = {
@@ -227,7 +260,9 @@ def test_backends_are_ended_by_the_lifecycle_alone_and_never_by_an_overprivilege
     tree = _modules()["lifecycle/backends.py"]
     (function,) = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "operating")
     called = [_name(call) for _, call in _calls(function)]
-    assert called.index("refuse_overprivileged") < called.index("BackendEnforcer")
+    assert called.index("_connect") < called.index("BackendEnforcer")
+    (opened,) = (call for within, call in _calls(tree) if within == "_connect")
+    assert (_name(opened), {k.arg: ast.unparse(k.value) for k in opened.keywords}["work"]) == ("reading", "SIGNALLING")
 
 
 def test_a_backend_is_signalled_after_its_intent_and_after_the_switch_was_read_again() -> None:

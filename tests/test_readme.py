@@ -36,7 +36,8 @@ def _of_the_program(*first: str) -> list[str]:
 
 
 def _run(arguments: list[str], directory: Path, timeout_seconds: float) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "TRIMTAB_CONFIG"}
+    ours = ("TRIMTAB_CONFIG", "TRIMTAB_ALLOW_OVERPRIVILEGED")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment["TRIMTAB_STATE"] = str(directory / "state")
     return subprocess.run(
         [PROGRAM, *arguments],

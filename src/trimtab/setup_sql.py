@@ -66,8 +66,8 @@ END $$;                                       -- before PostgreSQL 14: as above
 
 -- 4. Optional, for `trimtab backend` and the monitor's C and K: a role that ends statements and sessions of others on a
 --    person's word. It sees statistics and query texts, no row, and changes nothing else. No other role gets this
---    right: `--apply` refuses one that has it. PostgreSQL lets it signal no superuser's session. Without it, cancelling
---    is refused.
+--    right: all other commands refuse one that has it. PostgreSQL lets it signal no superuser's session. Without it,
+--    cancelling is refused.
 -- CREATE ROLE trimtab_signal LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 4;
 -- ALTER ROLE trimtab_signal SET default_transaction_read_only = on;
 -- ALTER ROLE trimtab_signal SET statement_timeout = '10s';

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from trimtab.db.role import ALLOWED
 from trimtab.mcp.bounds import Bounds
 
 from .conftest import ERAS, Place, refused, told
@@ -127,11 +128,17 @@ _NO_READS = (
 )
 
 
-async def test_a_role_that_may_do_more_than_read_is_not_used_for_a_read(place: Place) -> None:
+async def test_a_role_that_may_do_more_than_read_is_not_used_for_a_read_and_unless_told_for_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.config.write_text(f'[databases.shop]\ndsn = "{place.market.dsn}"\n')
     async with place.client(allows_sql=True) as client:
         result = await client.call_tool("run_read", {"database": "shop", "sql": "SELECT 1"})
         assert refused(result) == "read.overprivileged"
+        assert not (await client.call_tool("health", {"database": "shop"})).is_error
+        monkeypatch.delenv(ALLOWED)
+        for tool in ("health", "top_queries"):
+            assert refused(await client.call_tool(tool, {"database": "shop"})) == "read.overprivileged", tool
 
 
 async def test_a_refusal_tells_no_secret(place: Place) -> None:

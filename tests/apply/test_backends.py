@@ -18,9 +18,9 @@ import psycopg
 import pytest
 
 from trimtab.apply.backends import BackendEnforcer
-from trimtab.apply.role import ALLOWED
 from trimtab.apply.switch import Freeze, KillSwitch
 from trimtab.db.connection import connect
+from trimtab.db.role import ALLOWED, APPLYING, refuse_overprivileged
 from trimtab.embedded.server import Server
 from trimtab.errors import HeldError, LedgerError, RefusedError, TrimtabError
 from trimtab.ledger.entry import Entry, Kind
@@ -357,14 +357,12 @@ def dsn_of(shop: Shop, user: str) -> str:
 def test_the_role_that_init_prints_may_do_it_and_is_refused_for_applying(
     shop: Shop, application: Application, signaller: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from trimtab.apply.role import refuse_overprivileged
-
     monkeypatch.delenv(ALLOWED)
     seen = application.begin()
     with operating(dsn_of(shop, signaller), shop.ledger_path, ALLOWING) as own:
         assert own.carry_out(order_of(CANCEL, seen, via="python")).has_ended
         with pytest.raises(RefusedError, match="pg_signal_backend"):
-            refuse_overprivileged(own.connection)
+            refuse_overprivileged(own.connection, APPLYING)
         with pytest.raises(psycopg.Error):
             own.connection.execute(b"CREATE TABLE public.mine ()")
     with pytest.raises(RefusedError, match="superuser"), operating(shop.dsn, shop.ledger_path, ALLOWING):

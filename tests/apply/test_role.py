@@ -1,15 +1,26 @@
-"""A role that may do more than applying needs is refused, unless the user says that it may."""
+"""A role that may do more than the work needs is refused, unless the user says that it may."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
 import pytest
 
-from trimtab.apply.role import ALLOWED, excess_rights, overprivileged_told, refuse_overprivileged
 from trimtab.db.connection import connect
+from trimtab.db.role import (
+    ALLOWED,
+    APPLYING,
+    MONITORING,
+    READING,
+    SIGNALLING,
+    Work,
+    excess_rights,
+    reading,
+    refuse_overprivileged,
+)
 from trimtab.embedded.server import Server
 from trimtab.errors import RefusedError
 from trimtab.lifecycle.recover import recovering
@@ -72,16 +83,20 @@ def test_what_a_role_can_do_beyond_its_work_is_found_and_refused(
     admin.execute(made.encode())
     with closing(connect(_as_x(newest_server), read_only=False)) as connection:
         assert excess_rights(connection)[: len(expected)] == expected
-        with pytest.raises(RefusedError) as refused:
-            refuse_overprivileged(connection, {})
-        assert refused.value.code == "apply.overprivileged"
-        assert expected[0] in str(refused.value)
-        assert expected[0] in overprivileged_told(connection, {})[0]
+        for work, code in (
+            (APPLYING, "apply.overprivileged"),
+            (READING, "read.overprivileged"),
+            (MONITORING, "read.overprivileged"),
+        ):
+            with pytest.raises(RefusedError) as refused:
+                refuse_overprivileged(connection, work, {})
+            assert refused.value.code == code
+            assert expected[0] in str(refused.value)
+            assert work.role in refused.value.next_step
         for other in ("0", "no", "true", ""):
             with pytest.raises(RefusedError):
-                refuse_overprivileged(connection, {ALLOWED: other})
-        refuse_overprivileged(connection, {ALLOWED: "1"})
-        assert overprivileged_told(connection, {ALLOWED: "1"}) == ()
+                refuse_overprivileged(connection, READING, {ALLOWED: other})
+        refuse_overprivileged(connection, READING, {ALLOWED: "1"})
 
 
 # How one role can look like another, and still be what it was by RESET.
@@ -105,7 +120,7 @@ def test_a_role_in_the_guise_of_another_is_found_and_refused(
         assert connection.execute(b"select current_user::text").fetchone() == ("y",)
         assert expected in excess_rights(connection)
         with pytest.raises(RefusedError) as refused:
-            refuse_overprivileged(connection, {})
+            refuse_overprivileged(connection, APPLYING, {})
         assert refused.value.code == "apply.overprivileged"
 
 
@@ -125,8 +140,36 @@ def test_a_role_with_what_it_needs_is_taken(
 ) -> None:
     admin.execute(made.encode())
     with closing(connect(_as_x(newest_server), read_only=False)) as connection:
-        refuse_overprivileged(connection, {})
-        assert overprivileged_told(connection, {}) == ()
+        refuse_overprivileged(connection, APPLYING, {})
+
+
+def test_a_session_that_reads_is_given_to_a_role_that_reads_alone(
+    newest_server: Server, admin: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(ALLOWED)
+
+    def code_of(work: Work) -> str:
+        try:
+            with closing(reading(_as_x(newest_server), work=work)) as session:
+                assert session.execute(b"select current_setting('default_transaction_read_only')").fetchone() == ("on",)
+        except RefusedError as refused:
+            return refused.code
+        return ""
+
+    mine = "select count(*) from pg_stat_activity where usename = 'x'"
+    admin.execute("CREATE ROLE x LOGIN IN ROLE pg_monitor")
+    assert [code_of(work) for work in (READING, MONITORING, SIGNALLING)] == ["", "", ""]
+    admin.execute("GRANT pg_signal_backend TO x")
+    assert [code_of(work) for work in (READING, MONITORING, SIGNALLING)] == [
+        "read.overprivileged",
+        "read.overprivileged",
+        "",
+    ]
+    for _ in range(1000):  # none that was refused stays open
+        if admin.execute(mine.encode()).fetchone() == (0,):
+            return
+        time.sleep(0.01)
+    pytest.fail("a session stays open")
 
 
 def test_the_roles_that_init_prints_are_no_more_than_enough(

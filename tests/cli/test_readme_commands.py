@@ -24,17 +24,18 @@ def _blocks() -> list[list[str]]:
     return [[line for line in body.splitlines() if line and not line.startswith("#")] for body in found]
 
 
+@pytest.mark.usefixtures("roles")
 def test_the_commands_for_ones_own_database_run(market: Market, program: Program, tmp_path: Path) -> None:
     main, asking, holding, setting_up = _blocks()
     write_workload(program.directory / "current_queries.sql", reads=2)
     (program.directory / "shop.yaml").write_text(SECTION.split("```yaml\n")[1].split("```")[0], "utf-8")
-    service = "\n".join(["[shop]", *(part.replace("'", "") for part in market.dsn.split())])
+    service = "\n".join(["[shop]", *(part.replace("'", "") for part in market.dsn_of("trimtab_apply").split())])
     (tmp_path / "services.conf").write_text(service, "utf-8")
-    environ = {"PGSERVICEFILE": str(tmp_path / "services.conf")}
+    environ = {"PGSERVICEFILE": str(tmp_path / "services.conf"), "TRIMTAB_ALLOW_OVERPRIVILEGED": ""}
     market.play()
     before = market.definitions()
     for command in setting_up + asking + holding + main:
-        name, *arguments = shlex.split(command.replace(DSN, shlex.quote(market.dsn)))[1:]
+        name, *arguments = shlex.split(command.replace(DSN, shlex.quote(market.dsn_of("trimtab_explain"))))[1:]
         standing = program.succeed("status", "--json").document["applied"]
         if "s-3f9c2a10bd" in arguments:
             assert standing, "what is to be taken back must stand"

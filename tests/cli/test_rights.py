@@ -60,6 +60,47 @@ def test_a_dry_run_and_an_anchor_work_for_the_role_that_explains_where_the_serve
         market.execute("DROP OWNED BY trimtab_explain", "GRANT pg_read_all_data, pg_monitor TO trimtab_explain")
 
 
+STRICT = {"TRIMTAB_ALLOW_OVERPRIVILEGED": ""}
+READING, APPLYING = (5, "read.overprivileged"), (5, "apply.overprivileged")
+
+
+def test_a_superuser_is_refused_by_whatever_opens_a_source_unless_told(
+    market: Market, program: Program, quick: tuple[str, ...], tmp_path: Path
+) -> None:
+    (program.directory / "trimtab.toml").write_text(f'[databases.shop]\ndsn = "{market.dsn}"\n')
+    before, index = market.everything(), "CREATE INDEX ON orders (customer_id)"
+    for refused, line in (
+        (READING, ("optimize", market.dsn, *quick)),
+        (APPLYING, ("optimize", "--database", "shop", *quick, "--apply")),
+        (READING, ("indexes", market.dsn, *quick, "--no-trial")),
+        (READING, ("watch", market.dsn, "--once")),
+        (READING, ("collect", "--for", "60")),
+        (READING, ("monitor", "--once")),
+        (READING, ("twin", "export", market.dsn, "--out", tmp_path / "shop.twin")),
+        (READING, ("twin", "build", market.dsn, "--name", "shop")),
+        (READING, ("twin", "check", market.dsn, *quick[:2])),
+        (READING, ("twin", "explain", market.dsn, *quick[:2], "--index", index)),
+        (READING, ("twin", "explain", market.dsn, *quick[:2], "--index", index, "--engine", "hypopg")),
+        (READING, ("anchor", "create", market.dsn, *quick[:2])),
+        (READING, ("security", "baseline", market.dsn)),
+        (APPLYING, ("backend", "list", market.dsn)),
+        (APPLYING, ("resume", market.dsn)),
+    ):
+        told = program.run(*line, environ=STRICT)
+        assert (told.code, told.reason) == refused, line
+        assert "role trimtab was refused" in told.stderr
+        assert "superuser" in told.stderr
+        assert "--allow-overprivileged" in told.stderr
+        if line[0] not in ("collect", "monitor"):
+            error = program.run(*line, "--json", environ=STRICT).document["error"]
+            assert (error["code"], "trimtab init" in error["next_step"]) == (refused[1], True)
+    assert market.everything() == before
+    assert not (tmp_path / "shop.twin").exists()
+    program.succeed("backend", "list", market.dsn, "--allow-overprivileged", environ=STRICT)
+    program.succeed("security", "baseline", market.dsn, environ={"TRIMTAB_ALLOW_OVERPRIVILEGED": "1"})
+    program.assert_nothing_left()
+
+
 @pytest.mark.usefixtures("roles")
 def test_what_the_role_may_not_do_is_refused_before_its_trial_and_the_printed_grant_mends_it(
     group_owned: Market, program: Program, quick: tuple[str, ...]

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from trimtab.api_history import open_history
+from trimtab.db.role import ALLOWED
 from trimtab.embedded.server import Server
-from trimtab.errors import LedgerError, TrimtabError
+from trimtab.errors import LedgerError, RefusedError, TrimtabError
 from trimtab.history.facts import ServerFacts
 from trimtab.history.faults import busy
 from trimtab.history.reading import open_history as open_store
@@ -21,6 +22,7 @@ from trimtab.history.values import Window
 from trimtab.lifecycle.collect_server import Pace, Seen, ServerCollector, Target
 from trimtab.lifecycle.collect_writing import HistoryWriter
 from trimtab.lifecycle.collecting import Collecting, Remembered
+from trimtab.lifecycle.live_fleet import LiveFleet
 
 from .application import Application
 
@@ -80,18 +82,24 @@ def test_what_ran_is_kept_with_its_text_and_without_its_literals(application: Ap
 def test_a_server_that_goes_down_is_told_once_and_keeps_its_last_values(
     counting_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("TRIMTAB_ALLOW_OVERPRIVILEGED")
     where = [counting_server.dsn()]
     collector = ServerCollector(
         Target("shop", lambda: where[0]), PACE, time.time_ns, time.monotonic,
         ServerFacts("shop"),
     )  # fmt: skip
     try:
+        with monkeypatch.context() as strict:
+            strict.delenv(ALLOWED)
+            refused, wait = collector.step()
+            assert (refused.facts.is_up, refused.facts.code, refused.sample) == (False, "read.overprivileged", None)
+            [(kind, detail)] = refused.events
+            assert kind == "overprivileged"
+            assert "monitoring does not need superuser" in str(detail["found"])
+            again, longer = collector.step()
+            assert (again.events, longer > wait) == ([], True), "told once"
         up = collector.step()[0]
         assert up.facts.is_up
-        [(kind, detail)] = up.events
-        assert kind == "overprivileged"
-        assert "superuser" in str(detail["found"])
+        assert [kind for kind, _ in up.events] == ["reachable"]
         collector.close()
         where[0] = "host=/nonexistent dbname=x"
         down, wait = collector.step()
@@ -105,9 +113,34 @@ def test_a_server_that_goes_down_is_told_once_and_keeps_its_last_values(
         back = collector.step()[0]
         assert back.facts.is_up
         assert "reachable" in [kind for kind, _ in back.events]
-        assert "overprivileged" not in [kind for kind, _ in back.events], "told once, of one role"
     finally:
         collector.close()
+
+
+def test_of_a_fleet_those_are_left_alone_whose_role_may_do_too_much_and_all_of_them_end_it(
+    counting_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(ALLOWED)
+    refused = Target("shop", counting_server.dsn)
+    for targets in ([refused], [refused, Target("billing", lambda: "host=/nonexistent dbname=x")]):
+        live = LiveFleet([target.name for target in targets])
+        collecting = Collecting(targets, PACE, live)
+        collecting.start()
+        try:
+            if len(targets) == 1:
+                with pytest.raises(RefusedError, match="superuser"):
+                    collecting.wait(30)
+                continue
+            deadline = time.monotonic() + 30
+            while any(health.code == "" for health in live.fleet()):
+                assert time.monotonic() < deadline
+                collecting.wait(0.02)
+            assert {health.name: health.code for health in live.fleet()} == {
+                "shop": "read.overprivileged",
+                "billing": "source.unreachable",
+            }
+        finally:
+            collecting.stop()
 
 
 def test_a_server_without_the_extension_is_measured_without_statements(

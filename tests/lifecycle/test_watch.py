@@ -13,9 +13,10 @@ import psycopg
 import pytest
 
 from tests.places import system_bin
+from trimtab.db.role import ALLOWED
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
-from trimtab.errors import BusyError, LedgerError, SourceError
+from trimtab.errors import BusyError, LedgerError, RefusedError, SourceError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import watch as watch_loop
@@ -56,8 +57,7 @@ def world(new_world: Callable[..., World]) -> World:
     return new_world()
 
 
-def test_it_says_that_it_learns_and_judges_nothing_until_then(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TRIMTAB_ALLOW_OVERPRIVILEGED")
+def test_it_says_that_it_learns_and_judges_nothing_until_then(world: World) -> None:
     world.watch(10)
     assert {told.state for told in world.told} == {"learning"}
     assert all(d.is_inside is None and d.note == "learning" for told in world.told for d in told.dimensions)
@@ -65,15 +65,27 @@ def test_it_says_that_it_learns_and_judges_nothing_until_then(world: World, monk
     assert (document["state"], document["running"], document["judged"]) == ("stopped", False, 0)
     back = status_document(world.path, now_ns=time.time_ns() - 7200 * 10**9)  # by a clock that was set back
     assert (back["age_seconds"], back["is_stale"], back["last_round"]) == (None, True, document["last_round"])
-    # The superuser that it watches as is told once.
-    told = [
-        (number, detail)
-        for number, one in enumerate(world.told)
-        for kind, detail in one.events
-        if kind == "overprivileged"
-    ]
-    assert [number for number, _ in told] == [0]
-    assert "superuser" in str(told[0][1]["found"])
+
+
+def test_a_superuser_watches_nothing_unless_told_at_the_beginning_and_when_it_connects_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget_and_lose(number: int) -> None:
+        if number == 3:
+            monkeypatch.delenv(ALLOWED)
+            world.run(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'trimtab watch' and datname = current_database()"
+            )
+
+    world.before_round = forget_and_lose
+    with pytest.raises(RefusedError, match="superuser") as later:
+        world.watch(10)
+    assert (later.value.code, len(world.told) >= 2) == ("read.overprivileged", True)
+    told = len(world.told)
+    with pytest.raises(RefusedError, match="superuser"):
+        world.watch(10)
+    assert len(world.told) == told
 
 
 def test_an_unchanged_workload_does_not_alarm(world: World) -> None:

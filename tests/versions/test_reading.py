@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from tests.db.test_read_check import BY_CHECK_ALONE, HARDENED, LEGITIMATE, REFUSED, SCHEMA, passed_by
-from trimtab.apply.role import excess_rights
 from trimtab.db.connection import connect
+from trimtab.db.role import excess_rights
 from trimtab.embedded.server import Server
 from trimtab.setup_sql import hardening_sql
 

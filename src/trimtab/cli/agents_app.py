@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Json
+from trimtab.cli.app_options import AllowOverprivileged, Config, Json
 
 agents_app = typer.Typer(rich_markup_mode=None)
 
@@ -27,6 +27,7 @@ def mcp(
     agent: Annotated[str, typer.Option("--agent", help="What the ledger calls the agent.")] = "mcp",
     allow_sql: Annotated[bool, typer.Option("--allow-sql", help="Offer a tool that runs one read.")] = False,
     tools: Annotated[bool, typer.Option("--tools", help="List the tools and their digest, and end.")] = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -17,7 +17,6 @@ from trimtab.cli.app_options import (
     Seed,
     Spec,
     Workload,
-    allow_overprivileged_roles,
     finite,
 )
 
@@ -64,6 +63,7 @@ def create(
     spec: Spec = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -166,6 +166,7 @@ def explain(
     role: Annotated[str, typer.Option("--role", help="Who runs the queries: with that role's settings.")] = "",
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -224,7 +225,7 @@ def lock(
     spec: Spec = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -232,7 +233,6 @@ def lock(
     """Bring the plan that an anchor has back, and hold it: by what takes the cause away, as a lease, if allowed."""
     from trimtab.cli import anchor_locks
 
-    allow_overprivileged_roles(allow_overprivileged)
     asked = anchor_locks.LockAsked(
         name=name,
         dsn=dsn,
@@ -251,7 +251,14 @@ def lock(
 
 
 @anchor_app.command(epilog="Example: trimtab anchor locks service=shop   (what others undid there is seen)")
-def locks(dsn: Dsn = None, *, database: Database = None, config: Config = None, json: Json = False) -> None:
+def locks(
+    dsn: Dsn = None,
+    *,
+    database: Database = None,
+    _allowed: AllowOverprivileged = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
     """List the leases of this machine: which plan is held, by what, why, and until when."""
     from trimtab.cli import anchor_locks
 
@@ -266,14 +273,13 @@ def unlock(
     reason: Reason,
     database: Database = None,
     spec: Spec = None,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Take a lock back."""
     from trimtab.cli import anchor_locks
 
-    allow_overprivileged_roles(allow_overprivileged)
     anchor_locks.unlock(lease, dsn, database, reason, spec=spec, config=config, as_json=json)
 
 
@@ -287,7 +293,7 @@ def review(
     spec: Spec = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -295,7 +301,6 @@ def review(
     """Look at every lock: verify it; one that has run out is tried without in the lab, and retired when not needed."""
     from trimtab.cli import anchor_locks
 
-    allow_overprivileged_roles(allow_overprivileged)
     asked = anchor_locks.ReviewAsked(
         dsn=dsn,
         database=database,

@@ -33,7 +33,6 @@ from trimtab.cli.app_options import (
     Spec,
     Standby,
     Workload,
-    allow_overprivileged_roles,
     finite,
     index_wishes,
 )
@@ -127,7 +126,7 @@ def optimize(
     standby: Standby = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -135,7 +134,6 @@ def optimize(
     """Carry a workload through the lifecycle; without --apply nothing changes on the source."""
     from trimtab.cli import commands
 
-    allow_overprivileged_roles(allow_overprivileged)
     options = commands.OptimizeOptions(
         dsn=dsn,
         database=database,
@@ -193,6 +191,7 @@ def indexes(
     standby: Standby = None,
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -249,7 +248,7 @@ def watch(
     ] = False,
     spec: Spec = None,
     status: Annotated[bool, typer.Option("--status", help="Tell what watchers have seen; reads no server.")] = False,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -257,7 +256,6 @@ def watch(
     """Watch a database without an end: read its counters, judge them against the anchor or what was learnt, tell."""
     from trimtab.cli import watching
 
-    allow_overprivileged_roles(allow_overprivileged)
     asked = watching.Asked(
         dsn=dsn,
         database=database,
@@ -359,14 +357,13 @@ def revert(
     all: Annotated[bool, typer.Option("--all", help="Take back all that stands applied, newest first.")] = False,
     database: Database = None,
     spec: Spec = None,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Take back what Trimtab has applied, by the inverse stored in the ledger."""
     from trimtab.cli import commands
 
-    allow_overprivileged_roles(allow_overprivileged)
     commands.revert(id, dsn=dsn, take_all=all, database=database, spec=spec, config=config, as_json=json)
 
 
@@ -376,14 +373,13 @@ def resume(
     *,
     database: Database = None,
     spec: Spec = None,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """After a crash: finish or undo what was interrupted, so that nothing stays half done."""
     from trimtab.cli import commands
 
-    allow_overprivileged_roles(allow_overprivileged)
     commands.resume(dsn=dsn, database=database, spec=spec, config=config, as_json=json)
 
 
@@ -410,6 +406,7 @@ def optimize_queries(
     spec_id: Annotated[str | None, typer.Option("--spec_id", "--spec")] = None,
     lab: Lab = None,
     apply: Annotated[bool, typer.Option("--apply")] = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> int:
@@ -437,6 +434,7 @@ def optimize_indexes(
     budget: Budget = None,
     spec_id: Annotated[str | None, typer.Option("--spec_id", "--spec")] = None,
     lab: Lab = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -456,6 +454,7 @@ def anchor_performance(
     anchor_permanence: Annotated[str, typer.Option("--anchor_permanence")] = "performance_lifetime",
     workload: Workload = None,
     spec_id: Annotated[str | None, typer.Option("--spec_id", "--spec")] = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -36,13 +36,24 @@ Standby = Annotated[
 PgBin = Annotated[Path | None, typer.Option("--pg-bin", help="PostgreSQL programs for twin and clone.")]
 
 
+def _allow_overprivileged(wanted: bool) -> bool:
+    """Say for this process what the option says, as the variable does."""
+    if wanted:
+        from trimtab.db.role import ALLOWED
+
+        os.environ[ALLOWED] = "1"
+    return wanted
+
+
 AllowOverprivileged = Annotated[
     bool,
     typer.Option(
         "--allow-overprivileged",
-        help="Go on with a role that may do more than applying needs, such as a superuser.",
+        callback=_allow_overprivileged,
+        help="Go on with a role that may do more than this needs, such as a superuser.",
     ),
 ]
+"""Of every command that opens a session of a source. The option acts by itself: no command has to pass it on."""
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**53 - 1, help="Fixes every random choice.")]
 
@@ -74,14 +85,6 @@ MustNot = Annotated[
     list[str] | None,
     typer.Option("--must-not", help="TABLE or TABLE.COLUMN that no new index may touch; may be given again."),
 ]
-
-
-def allow_overprivileged_roles(wanted: bool) -> None:
-    """Say for this process what the option says, as the variable does."""
-    if wanted:
-        from trimtab.apply.role import ALLOWED
-
-        os.environ[ALLOWED] = "1"
 
 
 def index_wishes(

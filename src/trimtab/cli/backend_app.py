@@ -12,7 +12,6 @@ from trimtab.cli.app_options import (
     Dsn,
     Json,
     Spec,
-    allow_overprivileged_roles,
 )
 
 backend_app = typer.Typer(
@@ -36,6 +35,7 @@ def list_backends(
     database: Database = None,
     all: Annotated[bool, typer.Option("--all", help="Idle sessions and the server's own processes too.")] = False,
     spec: Spec = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -56,14 +56,13 @@ def cancel(
     started: Started = None,
     reason: Reason = "",
     spec: Spec = None,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Cancel the statement that a backend runs. It cannot be put back; its session goes on."""
     from trimtab.cli import backends
 
-    allow_overprivileged_roles(allow_overprivileged)
     asked = backends.Asked(pid, dsn, database, started, reason, spec, config)
     backends.end("cancel", asked, as_json=json)
 
@@ -77,13 +76,12 @@ def terminate(
     started: Started = None,
     reason: Reason = "",
     spec: Spec = None,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Terminate a backend: its session ends, and what its transaction did is rolled back."""
     from trimtab.cli import backends
 
-    allow_overprivileged_roles(allow_overprivileged)
     asked = backends.Asked(pid, dsn, database, started, reason, spec, config)
     backends.end("terminate", asked, as_json=json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Json, Quiet, finite
+from trimtab.cli.app_options import AllowOverprivileged, Config, Json, Quiet, finite
 
 collect_app = typer.Typer()
 
@@ -22,6 +22,7 @@ def collect(
     seconds: Annotated[
         float | None, typer.Option("--for", help="End after so many seconds.", min=0, callback=finite)
     ] = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,

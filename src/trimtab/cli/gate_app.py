@@ -15,7 +15,6 @@ from trimtab.cli.app_options import (
     Quiet,
     Spec,
     Workload,
-    allow_overprivileged_roles,
     finite,
 )
 
@@ -117,7 +116,7 @@ def apply(
     database: Database = None,
     workload: Workload = None,
     spec: Spec = None,
-    allow_overprivileged: AllowOverprivileged = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -125,7 +124,6 @@ def apply(
     """Apply a strategy that waited, measure it on the source, and keep it or take it back."""
     from trimtab.cli import approving
 
-    allow_overprivileged_roles(allow_overprivileged)
     return approving.apply(
         id,
         dsn=dsn,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Json, finite
+from trimtab.cli.app_options import AllowOverprivileged, Config, Json, finite
 
 monitor_app = typer.Typer()
 
@@ -23,6 +23,7 @@ def monitor(
         float | None,
         typer.Option("--for", help="With --plain or --json: end after so many seconds.", min=0, callback=finite),
     ] = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> int:
@@ -41,6 +42,7 @@ def monitor_optimization(
     databases: Annotated[str, typer.Option("--databases")] = "all",
     realtime: Annotated[str, typer.Option("--realtime")] = "true",
     compliance: Annotated[str, typer.Option("--compliance")] = "enabled",
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> int:
@@ -57,6 +59,7 @@ def monitor_db_optimization(
     *,
     spec_id: Annotated[str, typer.Option("--spec_id", "--spec")] = "DATABASE_OPTIMIZATION_SPEC_V4",
     realtime: Annotated[str, typer.Option("--realtime")] = "true",
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Database, Dsn, Json
+from trimtab.cli.app_options import AllowOverprivileged, Config, Database, Dsn, Json
 
 security_app = typer.Typer(
     help="Sign what a server's security is, check that it is no weaker, and say what became of it.",
@@ -28,6 +28,7 @@ def baseline(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="A copy of the signed document, to give away.")
     ] = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -46,6 +47,7 @@ def check(
         Path | None, typer.Option("--baseline", help="A signed document; else the baseline that is kept here.")
     ] = None,
     key: Keys = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Database, Dsn, Json, Spec
+from trimtab.cli.app_options import AllowOverprivileged, Config, Database, Dsn, Json, Spec
 from trimtab.cli.spec_signing_app import spec_signing_app
 
 spec_app = typer.Typer(
@@ -106,6 +106,7 @@ def validate(
     database: Database = None,
     spec: Spec = None,
     record: Annotated[Path | None, typer.Option("--record", help="Write the decision to this new file.")] = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Database, Dsn, Json, PgBin, Quiet, Seed, finite
+from trimtab.cli.app_options import AllowOverprivileged, Config, Database, Dsn, Json, PgBin, Quiet, Seed, finite
 
 twin_app = typer.Typer(
     help="Ask what-if of a copy that holds schema and planner statistics, and no row.",
@@ -40,6 +40,7 @@ def export(
     database: Database = None,
     max_seconds: MaxSeconds = HOUR,
     no_values: NoValues = False,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -65,6 +66,7 @@ def build(
     max_seconds: MaxSeconds = HOUR,
     no_values: NoValues = False,
     pg_bin: PgBin = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -99,6 +101,7 @@ def check(
     no_values: NoValues = False,
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -159,6 +162,7 @@ def explain(
     ] = False,
     pg_bin: PgBin = None,
     seed: Seed = 1,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
     quiet: Quiet = False,

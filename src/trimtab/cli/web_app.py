@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.app_options import Config, Json, Spec
+from trimtab.cli.app_options import AllowOverprivileged, Config, Json, Spec
 
 web_app = typer.Typer()
 
@@ -23,6 +23,7 @@ def serve(
         bool, typer.Option("--behind-tls", help="A proxy before it speaks TLS with the browsers.")
     ] = False,
     spec: Spec = None,
+    _allowed: AllowOverprivileged = False,
     config: Config = None,
     json: Json = False,
 ) -> int:

@@ -21,7 +21,8 @@ from trimtab.anchor.document import SignedAnchor
 from trimtab.anchor.logged import LogWindow, logged_latencies, why_selective
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
+from trimtab.db.role import reading
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import LabError
 from trimtab.ledger.ledger import Ledger
@@ -88,7 +89,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
     with (
         ExitStack() as stack,
         Ledger.open(request.ledger_path) as ledger,
-        closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source,
+        closing(reading(request.conninfo, statement_timeout_ms=READ_TIMEOUT_MS)) as source,
     ):
         snapshot = take_snapshot(
             source,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from trimtab.anchor.attribute import attribute_flip
-from trimtab.db.connection import connect
 from trimtab.db.explain import explain
+from trimtab.db.role import reading
 from trimtab.embedded.binaries import Binaries
 from trimtab.model.flip import Attribution
 from trimtab.model.plan_shape import PlanShape, plan_shape, renamed
@@ -56,7 +56,7 @@ def why_flipped_now(
 
     Raises SourceError, and LabError.
     """
-    with closing(connect(conninfo, read_only=True)) as connection:
+    with closing(reading(conninfo)) as connection:
         plan = explain(connection, query)
     new = read_image(conninfo, Binaries.find(), with_values=old.source.has_values, progress=_silent)
     names = same_indexes(old.source.definitions, new.source.definitions)

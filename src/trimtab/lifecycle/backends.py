@@ -15,8 +15,8 @@ from pathlib import Path
 from trimtab.apply.asking import actor
 from trimtab.apply.backend_answers import answer_open
 from trimtab.apply.backends import BackendEnforcer, unknown_backend
-from trimtab.apply.role import refuse_overprivileged
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
+from trimtab.db.role import SIGNALLING, reading
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.freezing import refuse_reason
 from trimtab.lifecycle.governing import named
@@ -112,7 +112,6 @@ def operating(
     with ExitStack() as stack:
         ledger = stack.enter_context(closing(Ledger.open(ledger_path)))
         source = stack.enter_context(closing(_connect(conninfo)))
-        refuse_overprivileged(source, signals=True)
         look = partial(read_backend, source)
         yield BackendEnforcer(source, ledger, specification, read_server(source), look, sleep)
 
@@ -145,4 +144,4 @@ def _seen(backend: Backend, specification: Specification) -> SeenBackend:
 
 
 def _connect(conninfo: str) -> Connection:
-    return connect(conninfo, read_only=True, statement_timeout_ms=_STATEMENT_MS, lock_timeout_ms=_LOCK_MS)
+    return reading(conninfo, work=SIGNALLING, statement_timeout_ms=_STATEMENT_MS, lock_timeout_ms=_LOCK_MS)

@@ -13,10 +13,10 @@ from typing import TypeAlias
 import numpy as np
 
 from trimtab.anchor.intervals import gap_between, interval_between, seconds_between
-from trimtab.apply.role import overprivileged_events
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
 from trimtab.db.dsn import describe
-from trimtab.errors import SourceError
+from trimtab.db.role import MONITORING, reading
+from trimtab.errors import RefusedError, SourceError
 from trimtab.history.facts import ServerFacts
 from trimtab.history.sample import Sample
 from trimtab.history.steps import begun_anew, sample_between
@@ -64,7 +64,8 @@ class Seen:
     """What one step found. None and empty are what was not due, or could not be read (`facts` says why).
 
     `sample` is since the step before; `interval` are statements, of which `texts` describes those that are new.
-    `sessions` are those at work, where somebody looks at them.
+    `sessions` are those at work, where somebody looks at them. `refusal` is why the server was not looked at: the role
+    may do more than monitoring needs.
     """
 
     facts: ServerFacts
@@ -76,6 +77,7 @@ class Seen:
     relations: Sample | None = None
     events: Sequence[Event] = ()
     sessions: Sequence[Session] | None = None
+    refusal: RefusedError | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +105,6 @@ class ServerCollector:
     known: dict[StatementKey, bool] = field(default_factory=dict)
     reads_sessions: bool = False
     _link: _Link | None = None
-    _role: str = ""
     _pulse: Pulse | None = None
     _reading: Reading | None = None
     _details: Pulse | None = None
@@ -119,9 +120,8 @@ class ServerCollector:
             events: list[Event] = []
             if self._link is None:
                 self._link = self._connected()
-                self._tell_role(self._link.conn, events)
             return self._look(self._link, events), 0.0
-        except SourceError as error:
+        except (SourceError, RefusedError) as error:
             return self._trouble(error)
 
     def close(self) -> None:
@@ -129,12 +129,6 @@ class ServerCollector:
         if self._link is not None:
             self._link.conn.close()
             self._link = None
-
-    def _tell_role(self, conn: Connection, events: list[Event]) -> None:
-        """Tell of a role that may do more than collecting needs: once, and again of another in its place."""
-        before, self._role = self._role, conn.info.user
-        if before != self._role:
-            events += overprivileged_events(conn)
 
     def _look(self, link: _Link, events: list[Event]) -> Seen:
         tick = self.tick()
@@ -278,25 +272,29 @@ class ServerCollector:
                     events.append(("setting_changed", {"setting": name, "from": was, "to": now}))
         return replace(facts, settings=dict(settings))
 
-    def _trouble(self, error: SourceError) -> tuple[Seen, float]:
+    def _trouble(self, error: SourceError | RefusedError) -> tuple[Seen, float]:
         """Keep what was seen last; a statement that was broken off costs the session, and the next one is new."""
         self._failures += 1
         self.close()
-        now = self.clock()
+        now, before = self.clock(), self.facts
+        refusal = error if isinstance(error, RefusedError) else None
         events: list[Event] = []
-        facts = replace(self.facts, tried_ns=now, code=error.code)
-        if self.facts.is_up or not self.facts.state_since_ns:
+        facts = replace(before, tried_ns=now, code=error.code)
+        if before.is_up or not before.state_since_ns:
             facts = replace(facts, is_up=False, state_since_ns=now)
-            events.append(("unreachable", {"code": error.code}))
+            if refusal is None:
+                events.append(("unreachable", {"code": error.code}))
+        if refusal is not None and (self._failures == 1 or before.code != error.code):
+            events.append(("overprivileged", {"found": str(error)}))
         self.facts = facts
         wait = min(self.pace.pulse_seconds * 2 ** min(self._failures, 10), LONGEST_BACK_OFF_SECONDS)
-        return Seen(facts, now, events=events), wait
+        return Seen(facts, now, events=events, refusal=refusal), wait
 
     def _connected(self) -> _Link:
         conninfo = self.target.conninfo()
         self.facts = replace(self.facts, where=describe(conninfo))
-        conn = connect(
-            conninfo, read_only=True, statement_timeout_ms=STATEMENT_TIMEOUT_MS, lock_timeout_ms=LOCK_TIMEOUT_MS
+        conn = reading(
+            conninfo, work=MONITORING, statement_timeout_ms=STATEMENT_TIMEOUT_MS, lock_timeout_ms=LOCK_TIMEOUT_MS
         )
         try:
             conn.execute("select pg_catalog.set_config('application_name', $1, false)", (self.application_name,))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from trimtab.errors import TrimtabError
+from trimtab.errors import RefusedError, TrimtabError
 from trimtab.history.facts import ServerFacts
 from trimtab.lifecycle.collect_server import Pace, Seen, ServerCollector, Target
 from trimtab.model.traffic import StatementKey
@@ -42,7 +42,8 @@ class Remembered:
 class Collecting:
     """Collectors of several servers. `start` begins, `stop` ends them all; `pause` lets them wait.
 
-    `focus` is the server whose sessions somebody looks at now. `fault` is a fault of ours that ended them all.
+    `focus` is the server whose sessions somebody looks at now. `fault` is what ended them all: a fault of ours, or that
+    no server may be looked at, since the role on each of them may do too much.
     """
 
     targets: Iterable[Target]
@@ -54,6 +55,8 @@ class Collecting:
     tick: Callable[[], float] = time.monotonic
     focus: str | None = None
     fault: BaseException | None = None
+    _names: frozenset[str] = frozenset()
+    _refused: set[str] = field(default_factory=set)
     _threads: list[threading.Thread] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
     _goes: threading.Event = field(default_factory=threading.Event)
@@ -64,6 +67,7 @@ class Collecting:
         before = threading.stack_size(_STACK_BYTES)
         try:
             targets = list(self.targets)
+            self._names = frozenset(target.name for target in targets)
             for number, target in enumerate(targets):
                 # Spread over the interval, so that they do not all come at once.
                 delay = self.pace.pulse_seconds * number / max(len(targets), 1)
@@ -90,7 +94,7 @@ class Collecting:
         self._threads.clear()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until the end, or for so many seconds. Raises what a collector failed with by a fault of ours."""
+        """Wait until the end, or for so many seconds. Raises what ended them all: a fault of ours, RefusedError."""
         self._ended.wait(seconds)
         if self.fault is not None:
             raise self.fault
@@ -136,7 +140,18 @@ class Collecting:
         try:
             seen, wait = collector.step()
             self.listener.seen(target.name, seen)
+            self._end_refused(target.name, seen.refusal)
             return wait
         except TrimtabError as error:
             self.listener.trouble(target.name, error)
             return max(self.pace.pulse_seconds, self.pace.round_seconds)
+
+    def _end_refused(self, name: str, refusal: RefusedError | None) -> None:
+        """End where every server is refused: there is nothing to look at until somebody gives another role."""
+        if refusal is None:
+            self._refused.discard(name)
+            return
+        self._refused.add(name)
+        if self._refused >= self._names:
+            self.fault = refusal
+            self._ended.set()

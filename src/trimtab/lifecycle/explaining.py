@@ -17,7 +17,8 @@ import psycopg
 from trimtab.anchor.holding import settings_for
 from trimtab.anchor.record import Measuring, measure_levels
 from trimtab.anchor.store import AnchorStore
-from trimtab.db.connection import Connection, connect, source_error
+from trimtab.db.connection import Connection, source_error
+from trimtab.db.role import reading
 from trimtab.embedded.binaries import Binaries
 from trimtab.errors import AnchorError, LabError
 from trimtab.ledger.entry import Kind
@@ -155,7 +156,7 @@ def explain_plans(request: ExplainRequest, watcher: Watcher) -> ExplainedAnchor:
 def _seen(
     request: ExplainRequest, anchor: Anchor, wanted: tuple[QueryLevel, ...], old: Image, watcher: Watcher
 ) -> _Seen:
-    with closing(connect(request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
+    with closing(reading(request.conninfo, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         snapshot = take_snapshot(
             source,
             request.workload,

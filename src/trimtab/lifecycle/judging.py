@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from trimtab.db.connection import connect
+from trimtab.db.role import reading
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.place import is_there
 from trimtab.lifecycle.asked import Prefixes, strategy_of
@@ -54,5 +54,5 @@ def _latest_ns(ledger_path: Path | None) -> int | None:
 def _read(conninfo: str) -> Snapshot:
     from trimtab.observe.snapshot import read_facts
 
-    with closing(connect(conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
+    with closing(reading(conninfo, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         return read_facts(source, Workload((), "none"))

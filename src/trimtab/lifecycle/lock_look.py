@@ -14,7 +14,8 @@ from trimtab.anchor.lease import Lease, LeaseState, leases
 from trimtab.apply.enforce import database_body
 from trimtab.apply.present import applied_now
 from trimtab.apply.state import ChangeState, state_of
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
+from trimtab.db.role import reading
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes
 from trimtab.lifecycle.workshop import READ_TIMEOUT_MS
@@ -30,7 +31,7 @@ def looked_at(conninfo: str, ledger_path: Path, *, now_ns: int) -> tuple[Lease, 
 
     Restored statistics are replaced by every ANALYZE, and are not looked for. Raises SourceError, LedgerError.
     """
-    with closing(connect(conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
+    with closing(reading(conninfo, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         snapshot = read_facts(source, Workload((), "none"))
         database = database_body(snapshot.server)
         with closing(Ledger.open(ledger_path)) as ledger:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
+from trimtab.db.role import reading
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.model.catalog import ServerIdentity
 from trimtab.model.plan_shape import PlanShape
@@ -76,14 +77,14 @@ def health_now(conninfo: str) -> HealthNow:
     from trimtab.observe.reading import read
     from trimtab.observe.server import read_server
 
-    with closing(connect(conninfo, read_only=True, statement_timeout_ms=LIMIT_MS)) as source:
+    with closing(reading(conninfo, statement_timeout_ms=LIMIT_MS)) as source:
         [row] = read(source, "health_now")
         return HealthNow(read_server(source), dict(row))
 
 
 def heaviest(conninfo: str) -> Heaviest:
     """Return the heaviest queries of the database, by total time. Raises SourceError."""
-    with closing(connect(conninfo, read_only=True, statement_timeout_ms=LIMIT_MS)) as source:
+    with closing(reading(conninfo, statement_timeout_ms=LIMIT_MS)) as source:
         return _heaviest(source)
 
 
@@ -94,7 +95,7 @@ def query_now(conninfo: str, query_id: str) -> QueryNow:
     from trimtab.observe.parents import read_parents
     from trimtab.observe.server import read_server
 
-    with closing(connect(conninfo, read_only=True, statement_timeout_ms=LIMIT_MS)) as source:
+    with closing(reading(conninfo, statement_timeout_ms=LIMIT_MS)) as source:
         found = _heaviest(source)
         heavy, server = found.find(query_id), read_server(source)
         is_generic = planned_generic(heavy.query, None)

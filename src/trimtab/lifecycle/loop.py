@@ -21,7 +21,6 @@ from trimtab.apply.asking import actor, ask, prediction_from, trial_from
 from trimtab.apply.bound import with_bound
 from trimtab.apply.enforce import Enforcer, database_body
 from trimtab.apply.refusals import refuse_standby
-from trimtab.apply.role import overprivileged_told, refuse_overprivileged
 from trimtab.apply.switch import KillSwitch
 from trimtab.errors import RefusedError, TrimtabError
 from trimtab.lifecycle.asked import Prefixes, strategy_of
@@ -110,7 +109,6 @@ def apply_waiting(request: Request, asked: ApprovalRequest, watcher: Watcher) ->
 def _refuse_to_begin(workshop: Workshop, facts: Snapshot) -> None:
     """What the enforcement point would refuse at the end is refused before the work."""
     refuse_standby(facts.server)
-    refuse_overprivileged(workshop.source)
     KillSwitch(workshop.ledger.path.parent).refuse(facts.server.database, is_revert=False)
 
 
@@ -171,7 +169,6 @@ class _Run:
                 *(trials.notes if trials is not None else ()),
                 *waiting,
                 *missing,
-                *overprivileged_told(self.workshop.source),
                 *unseen(snapshot),
             ),
             lacks_rights=bool(missing),
@@ -349,11 +346,12 @@ class _Run:
     def _enforcer(self, snapshot: Snapshot) -> Enforcer:
         """Open the writing session: only here, and only for a run that may apply."""
         from trimtab.db.connection import connect
+        from trimtab.db.role import APPLYING, refuse_overprivileged
 
         workshop = self.workshop
         writer = workshop.stack.enter_context(closing(connect(workshop.request.conninfo, read_only=False)))
         require_same_server(writer, snapshot.server)
-        refuse_overprivileged(writer)
+        refuse_overprivileged(writer, APPLYING)
         return Enforcer(
             writer,
             workshop.ledger,

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import psycopg
 
-from trimtab.apply.role import excess_rights
 from trimtab.db.connection import connect, source_error
 from trimtab.db.read_check import why_not_read
 from trimtab.db.read_only import only_reading, read_limits
+from trimtab.db.role import READING, excess_rights
 from trimtab.errors import RefusedError, UsageError
 
 LIMIT_MS = 5_000
@@ -52,7 +52,7 @@ def run_read(conninfo: str, text: str, *, max_rows: int, max_bytes: int) -> Rows
         if excess:
             raise RefusedError(
                 f"nothing was read: the role has {', '.join(excess)}, which reading does not need",
-                code="read.overprivileged",
+                code=READING.code,
                 next_step="Connect as trimtab_explain, which `trimtab init` prints.",
             )
         with only_reading(source, {**read_limits(LIMIT_MS), "search_path": "pg_catalog"}):

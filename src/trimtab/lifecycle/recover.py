@@ -20,7 +20,6 @@ from trimtab.apply.patience import Patience
 from trimtab.apply.present import applied_now
 from trimtab.apply.reconcile import Reconciled, reconcile
 from trimtab.apply.refusals import LeftAlone
-from trimtab.apply.role import refuse_overprivileged
 from trimtab.errors import LedgerError, TrimtabError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -252,16 +251,17 @@ def recovering(
     """Open the ledger, a reading and a writing session, and hold the database against a second run."""
     from trimtab.db.connection import connect
     from trimtab.db.locks import hold_database
+    from trimtab.db.role import APPLYING, reading, refuse_overprivileged
     from trimtab.observe.snapshot import read_facts
 
     with ExitStack() as stack:
         ledger = stack.enter_context(closing(Ledger.open(ledger_path)))
-        source = stack.enter_context(closing(connect(conninfo, read_only=True)))
+        source = stack.enter_context(closing(reading(conninfo, work=APPLYING)))
         stack.enter_context(hold_database(source))
         writer = stack.enter_context(closing(connect(conninfo, read_only=False)))
         snapshot = read_facts(source, _NO_WORKLOAD)
         require_same_server(writer, snapshot.server)
-        refuse_overprivileged(writer)
+        refuse_overprivileged(writer, APPLYING)
         enforcer = Enforcer(
             writer,
             ledger,

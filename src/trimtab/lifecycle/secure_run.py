@@ -78,9 +78,9 @@ def optimize_securely(request: Request, level: SecurityLevel, watcher: Watcher) 
 
 def _checked(request: Request, now_ns: Callable[[], int] = time.time_ns) -> Checked:
     """Compare the server with its baseline; the first time, that is taken."""
-    from trimtab.db.connection import connect
+    from trimtab.db.role import reading
 
-    with closing(connect(request.conninfo, read_only=True)) as connection:
+    with closing(reading(request.conninfo)) as connection:
         path = baseline_path(read_security(connection, now_ns=now_ns), request.ledger_path)
     if not path.exists():
         take_baseline(request.conninfo, request.ledger_path)

@@ -77,9 +77,9 @@ def take_baseline(
 
     Raises SourceError, KeyFileError, SecurityError `security.unwritable`.
     """
-    from trimtab.db.connection import connect
+    from trimtab.db.role import reading
 
-    with closing(connect(conninfo, read_only=True)) as connection:
+    with closing(reading(conninfo)) as connection:
         snapshot = read_security(connection, now_ns=now_ns)
         seen = transport(connection, snapshot)
     key = store_of(ledger_path).key()
@@ -109,9 +109,9 @@ def check(
     Raises SourceError, KeyFileError, SecurityError `security.no_baseline`, `security.flawed`,
     `security.other_database`.
     """
-    from trimtab.db.connection import connect
+    from trimtab.db.role import reading
 
-    with closing(connect(conninfo, read_only=True)) as connection:
+    with closing(reading(conninfo)) as connection:
         now = read_security(connection, now_ns=now_ns)
         seen = transport(connection, now)
     path = baseline or baseline_path(now, ledger_path)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
+from trimtab.db.role import reading
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import LabError, UsageError
@@ -126,7 +127,7 @@ def copy_of(shelf: Shelf, kept: KeptTwin, pg_bin: Path | None) -> Server:
 
 def open_source(conninfo: str) -> Connection:
     """Return a read-only session of the source, whose statements end after a minute. Raises SourceError."""
-    return connect(conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS)
+    return reading(conninfo, statement_timeout_ms=READ_TIMEOUT_MS)
 
 
 def told(watcher: Watcher) -> _Progress:

@@ -11,8 +11,9 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from trimtab.apply.enforce import database_body
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
 from trimtab.db.dsn import describe
+from trimtab.db.role import reading
 from trimtab.errors import UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -31,7 +32,7 @@ def open_standbys(request: Request, source: Connection, stack: ExitStack) -> dic
     primary = read_server(source) if request.standbys else None
     running: set[str] = set()
     for conninfo in request.standbys:
-        standby = stack.enter_context(closing(connect(conninfo, read_only=True, statement_timeout_ms=_TIMEOUT_MS)))
+        standby = stack.enter_context(closing(reading(conninfo, statement_timeout_ms=_TIMEOUT_MS)))
         name, server = describe(conninfo), read_server(standby)
         if server.started_at in running:
             raise UsageError(

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from trimtab.anchor.force import reference
 from trimtab.anchor.learning import Sensitivity
-from trimtab.apply.role import overprivileged_events
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
 from trimtab.db.dsn import describe
+from trimtab.db.role import reading
 from trimtab.errors import LedgerError, SourceError, TrimtabError
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import put_back_names, standings_of, store_of
@@ -111,7 +111,6 @@ class _Watch:
     link: _Link | None
     proofs: Proofs
     guard: Guard | None = None
-    beginning: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     failures: int = 0
     _ledger_failed: bool = field(default=False)
     _has_seen: bool = field(default=False)
@@ -157,8 +156,7 @@ class _Watch:
         elif not self._has_seen:
             raise _blind(self.memory)
         self._to_ledger()
-        told = replace(told, events=[*self.beginning, *told.events, *self._explain(told, self.link)])
-        self.beginning = []
+        told = replace(told, events=[*told.events, *self._explain(told, self.link)])
         if self.guard is not None:
             told = replace(told, events=[*told.events, *self._act(self.guard, self.link)])
         self.listener.told(self.clocks.wall(), told)
@@ -218,9 +216,9 @@ class _Watch:
 def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = None) -> int:
     """Watch a database, and return how many alarms are open at the end.
 
-    Raises SourceError when it cannot be reached or lacks pg_stat_statements at the beginning, `watch.blind` when all
-    that ran is hidden from the role then, and `watch.replaced` when another server answers in its place; BusyError
-    `watch.busy`; LedgerError `watch.store_*`.
+    Raises RefusedError `read.overprivileged`; SourceError when it cannot be reached or lacks pg_stat_statements at the
+    beginning, `watch.blind` when all that ran is hidden from the role then, and `watch.replaced` when another server
+    answers in its place; BusyError `watch.busy`; LedgerError `watch.store_*`.
     """
     clocks = clocks or Clocks()
     link = _connected(request)
@@ -241,9 +239,6 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             if request.anew:
                 memory.learn_anew(now_ns, "asked for")
             memory.note(now_ns, "started", {"interval_seconds": request.interval_seconds})
-            beginning = overprivileged_events(link.conn)
-            for kind, detail in beginning:
-                memory.note(now_ns, kind, detail)
             names: dict[str, str] = {}
             with suppress(LedgerError):  # watching goes on without; alarms wait until the ledger is mended
                 names = put_back_names(request.ledger_path, server)
@@ -251,9 +246,7 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             guard = _guard(request, server, memory) if request.acts else None
             proofs = Proofs(request.conninfo, request.ledger_path, identity, clocks.tick)
             proofs.begin(store)
-            watching = _Watch(
-                request, store, memory, identity, clocks, listener, checks, link, proofs, guard, beginning
-            )
+            watching = _Watch(request, store, memory, identity, clocks, listener, checks, link, proofs, guard)
             try:
                 return watching.run()
             finally:
@@ -310,7 +303,7 @@ def _opened(path: Path) -> Iterator[WatchStore]:
 
 def _connected(request: WatchRequest) -> _Link:
     timeout_ms = int(min(max(request.interval_seconds * 1000, 1000), LONGEST_STATEMENT_MS))
-    conn = connect(request.conninfo, read_only=True, statement_timeout_ms=timeout_ms, lock_timeout_ms=LOCK_TIMEOUT_MS)
+    conn = reading(request.conninfo, statement_timeout_ms=timeout_ms, lock_timeout_ms=LOCK_TIMEOUT_MS)
     try:
         conn.execute("select pg_catalog.set_config('application_name', $1, false)", (APPLICATION_NAME,))
         return _Link(conn, open_source(conn), read_system_names(conn))

@@ -146,8 +146,8 @@ class Workshop:
 
 def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Workshop:
     """Open the ledger, the specification and the source, and hold the database against a second run."""
-    from trimtab.db.connection import connect
     from trimtab.db.locks import hold_database
+    from trimtab.db.role import APPLYING, READING, reading
     from trimtab.ledger.ledger import Ledger
     from trimtab.lifecycle.governing import governing
     from trimtab.lifecycle.usage import open_standbys
@@ -163,8 +163,11 @@ def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Works
             next_step="Use --lab clone, or --lab DSN with a database that may be used for trials.",
         )
     ledger = stack.enter_context(closing(Ledger.open(request.ledger_path)))
-    opened = connect(
-        request.conninfo, read_only=True, statement_timeout_ms=READ_TIMEOUT_MS, lock_timeout_ms=LOCK_TIMEOUT_MS
+    opened = reading(
+        request.conninfo,
+        work=APPLYING if request.apply else READING,
+        statement_timeout_ms=READ_TIMEOUT_MS,
+        lock_timeout_ms=LOCK_TIMEOUT_MS,
     )
     source = stack.enter_context(closing(opened))
     stack.enter_context(hold_database(source))

@@ -115,10 +115,11 @@ def open_clone_lab(
     and SourceError; then nothing is left.
     """
     from trimtab.db.connection import connect
+    from trimtab.db.role import reading
     from trimtab.embedded.server import Server
 
     progress(0, clone.LAB_STEPS, "lab: starting")
-    with closing(connect(conninfo, read_only=True)) as source:
+    with closing(reading(conninfo)) as source:
         facts = clone.read_facts(source)
     clone.require_room(facts.size_bytes, max_size_bytes=max_size_bytes)
     server = Server.create(binaries, purpose="lab", settings=server_settings(snapshot.settings, memory_bytes()))

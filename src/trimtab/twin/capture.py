@@ -14,9 +14,9 @@ from typing import Any
 
 import psycopg
 
-from trimtab.db.connection import connect
 from trimtab.db.failures import source_error
 from trimtab.db.operator_classes import OperatorFamily
+from trimtab.db.role import reading
 from trimtab.embedded.binaries import Binaries
 from trimtab.model.column_statistics import ColumnStatistics
 from trimtab.twin.common_values import CommonValues
@@ -100,7 +100,7 @@ def read_image(
     LabError when the schema cannot be read.
     """
     progress(0, 4, "twin: reading statistics")
-    with closing(connect(conninfo, read_only=True, lock_timeout_ms=_LOCK_TIMEOUT_MS)) as connection:
+    with closing(reading(conninfo, lock_timeout_ms=_LOCK_TIMEOUT_MS)) as connection:
         try:
             source = read_source(connection, with_values=with_values, with_ends=with_ends)
         except psycopg.Error as error:

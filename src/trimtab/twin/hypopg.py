@@ -18,8 +18,9 @@ from types import TracebackType
 import psycopg
 
 from trimtab.db import queries as sql
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
+from trimtab.db.role import reading
 from trimtab.errors import SourceError
 from trimtab.model.change import CreateIndex, SetSetting, quote_identifier
 from trimtab.model.plan import Plan
@@ -68,7 +69,7 @@ class HypoPG:
         """
 
         def open_session() -> tuple[Connection, str]:
-            connection = connect(conninfo, read_only=True, statement_timeout_ms=statement_timeout_ms)
+            connection = reading(conninfo, statement_timeout_ms=statement_timeout_ms)
             try:
                 schema = _schema(connection)
                 if role is not None:

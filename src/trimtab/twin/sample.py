@@ -18,8 +18,9 @@ from typing import TypeVar, cast
 import psycopg
 
 from trimtab.db import queries
-from trimtab.db.connection import Connection, connect
+from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
+from trimtab.db.role import reading
 from trimtab.errors import TrimtabError
 from trimtab.model.change import qualified
 from trimtab.twin.expression_statistics import ExpressionStatistics, compute
@@ -129,9 +130,8 @@ class SourceSample:
             return refused(str(source_error(error)))
 
     def _connect(self) -> Connection:
-        return connect(
+        return reading(
             self._conninfo,
-            read_only=True,
             statement_timeout_ms=self._timeout_ms,
             lock_timeout_ms=_LOCK_TIMEOUT_MS,
         )

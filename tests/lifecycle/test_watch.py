@@ -194,6 +194,46 @@ def test_a_clock_that_was_set_is_noticed(world: World) -> None:
     assert [detail["code"] for kind, detail in world.events() if kind == "gap"] == ["clock_stepped"]
 
 
+def test_a_clock_that_is_set_back_ends_no_learning_and_what_is_seen_since_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_store, "KEPT_SLOTS", {ROUND: 360, MINUTE: 3, HOUR: 2})
+    monkeypatch.setattr(watch_store, "LENGTH_NS", {MINUTE: 10**8, HOUR: 2 * 10**8})
+    shift = 86400 * 10**9
+
+    def step(number: int) -> None:
+        nonlocal shift
+        shift = 0 if number >= 20 else shift
+
+    world.before_round = step
+    world.wall = lambda: time.time_ns() + shift
+    world.watch(80, until="learnt")
+    assert [detail["code"] for kind, detail in world.events() if kind == "gap"] == ["clock_stepped"]
+    assert "learnt" in world.kinds()
+    now_ns = time.time_ns()
+    with world.store() as store:
+        for tier in (ROUND, MINUTE, HOUR):
+            starts = [slot.start_ns for slot in store.slots(tier)]
+            assert starts, tier
+            assert max(starts) < now_ns, "what lies ahead makes way"
+    assert status_document(world.path, now_ns=now_ns - 3600 * 10**9)["is_stale"]
+
+
+def test_a_start_with_a_clock_of_long_ago_loses_no_history(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_store, "LENGTH_NS", {MINUTE: 10**8, HOUR: 2 * 10**8})
+    world.watch(40)
+    with world.store() as store:
+        kept = {(tier, slot.start_ns) for tier in (MINUTE, HOUR) for slot in store.slots(tier)}
+    assert kept
+    long_ago = time.time_ns() - 86400 * 10**9
+    world.wall = lambda: time.time_ns() - long_ago
+    world.watch(6)
+    world.wall = time.time_ns
+    world.watch(6)
+    with world.store() as store:
+        assert kept <= {(tier, slot.start_ns) for tier in (MINUTE, HOUR) for slot in store.slots(tier)}
+
+
 def test_a_restart_of_the_server_is_survived(new_world: Callable[..., World], tmp_path: Path) -> None:
     settings = {"shared_preload_libraries": "pg_stat_statements"}
     with Server.create(Binaries.find(), purpose="watch-restart", settings=settings) as server:

@@ -99,9 +99,10 @@ class Memory:
             self._mends.append(("state_lost", {"next": "learning anew"}))
         self._checkpoint_ns = 0  # the first round is written down whole
         with store.writing():
-            store.forget_slots(self.reading.wall_ns if self.reading is not None else now_ns)
             if self.reading is None:
                 store.put_fact("learning_since_ns", now_ns)
+            else:  # by that time there was another checkpoint
+                store.forget_slots(self.reading.wall_ns, self.reading.wall_ns + int(CHECKPOINT_SECONDS * 2e9))
         self._agree_on_alarms(now_ns)
 
     def learn_anew(self, now_ns: int, why: str) -> None:
@@ -161,6 +162,7 @@ class Memory:
             if learnt_in is not None:
                 self.store.put_fact("surroundings", learnt_in.as_fact())
             self._keep_shapes(checked)
+            self.store.forget_rounds_ahead(reading.wall_ns)
             if interval is not None:
                 self.store.add_round(interval, [self.known[key].number for key in interval.keys])
             if seen is not None:
@@ -211,6 +213,9 @@ class Memory:
     def _learnt(self, vigil: Vigil | None, now_ns: int) -> tuple[Vigil | None, list[tuple[str, Mapping[str, object]]]]:
         since = self.store.fact("learning_since_ns")
         begin = since if isinstance(since, int) else 0
+        if begin > now_ns:  # a clock was set back
+            begin = now_ns
+            self.store.put_fact("learning_since_ns", begin)
         if vigil is None:
             if self.store.slot_count(ROUND, begin) < self.learn_rounds:
                 return None, []

@@ -190,20 +190,21 @@ class WatchStore:
     def add_round(self, interval: Interval, numbers: Sequence[int]) -> None:
         """Add an interval to the newest tier, roll up what is complete, and drop what is too old. Within `writing`.
 
-        `numbers` are those of the interval's statements.
+        `numbers` are those of the interval's statements. What lies ahead was stamped before a clock was set back: where
+        there is no room, it makes way first.
         """
         import numpy as np
 
         at = np.array(numbers, dtype=np.int64)
-        self._put(Slot(ROUND, interval.start_ns, interval.seconds, interval.active_sessions, at, interval.counts))
         end_ns = interval.start_ns + int(interval.seconds * 1e9)
+        self._put(Slot(ROUND, interval.start_ns, interval.seconds, interval.active_sessions, at, interval.counts))
         for tier in (MINUTE, HOUR):
             self._roll_up(tier, end_ns)
         for tier, kept in KEPT_SLOTS.items():
             self._connection.execute(
-                "DELETE FROM slots WHERE tier = ? AND start_ns <="
-                " (SELECT start_ns FROM slots WHERE tier = ? ORDER BY start_ns DESC LIMIT 1 OFFSET ?)",
-                (tier, tier, kept),
+                "DELETE FROM slots WHERE tier = ? AND start_ns IN (SELECT start_ns FROM slots WHERE tier = ?"
+                " ORDER BY start_ns >= ?, start_ns DESC LIMIT -1 OFFSET ?)",
+                (tier, tier, end_ns, kept),
             )
 
     def slots(self, tier: int, since_ns: int = 0) -> list[Slot]:
@@ -222,12 +223,17 @@ class WatchStore:
             query = "SELECT count(*) FROM slots WHERE tier = ? AND start_ns >= ? AND statements > 0"
             return int(self._connection.execute(query, (tier, since_ns)).fetchone()[0])
 
-    def forget_slots(self, since_ns: int) -> None:
-        """Drop what was added from that time on: it will be counted again. Within `writing`."""
-        self._connection.execute("DELETE FROM slots WHERE tier = ? AND start_ns >= ?", (ROUND, since_ns))
-        for tier, length in LENGTH_NS.items():
+    def forget_rounds_ahead(self, now_ns: int) -> None:
+        """Drop rounds of later: a clock was set back, and which were newer is not known. Within `writing`."""
+        self._connection.execute("DELETE FROM slots WHERE tier = ? AND start_ns >= ?", (ROUND, now_ns))
+
+    def forget_slots(self, since_ns: int, until_ns: int) -> None:
+        """Drop what was added in that time: it will be counted again. Within `writing`."""
+        for tier, length in {ROUND: 1, **LENGTH_NS}.items():
             start = since_ns - since_ns % length
-            self._connection.execute("DELETE FROM slots WHERE tier = ? AND start_ns >= ?", (tier, start))
+            self._connection.execute(
+                "DELETE FROM slots WHERE tier = ? AND start_ns >= ? AND start_ns < ?", (tier, start, until_ns)
+            )
 
     def add_event(self, at_ns: int, kind: str, detail: Mapping[str, object]) -> None:
         """Add an event; the oldest beyond the limit are dropped. Within `writing`."""
@@ -313,7 +319,9 @@ class WatchStore:
     def _roll_up(self, tier: int, end_ns: int) -> None:
         """Make the slots of this tier that are complete and not there yet, of those of the tier below."""
         length = LENGTH_NS[tier]
-        [last] = self._connection.execute("SELECT max(start_ns) FROM slots WHERE tier = ?", (tier,)).fetchone()
+        [last] = self._connection.execute(
+            "SELECT max(start_ns) FROM slots WHERE tier = ? AND start_ns < ?", (tier, end_ns)
+        ).fetchone()
         begin = 0 if last is None else last + length
         complete = end_ns - end_ns % length
         for start_ns, parts in groups(self._between(tier - 1, begin, complete), length).items():

@@ -6,13 +6,14 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from trimtab.anchor.force import Force
+from trimtab.db.connection import Connection
 from trimtab.errors import AnchorError, SourceError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
@@ -149,6 +150,29 @@ def test_the_window_is_by_the_servers_clock_whatever_ours_says(
     assert since < until
     assert begun < until < datetime.now(UTC)
     assert not seconds or begun < since
+    assert all(dimension.level is not None for dimension in anchor.dimensions)
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1), timedelta()])
+def test_a_server_whose_clock_is_set_meanwhile_has_a_window_of_the_length_that_it_was(
+    busy: Application, monkeypatch: pytest.MonkeyPatch, step: timedelta
+) -> None:
+    right, shift = anchoring.read_clock, timedelta()
+
+    def clock(conn: Connection) -> str:
+        return (datetime.fromisoformat(right(conn)) + shift).isoformat()
+
+    def sleep(_seconds: float) -> None:
+        nonlocal shift
+        shift = step
+        _work(busy)
+
+    monkeypatch.setattr(anchoring, "read_clock", clock)
+    anchor = anchoring.create(_request(busy, seconds=0.5), Silent(), sleep=sleep).anchor
+    assert anchor.since is not None
+    length = datetime.fromisoformat(anchor.until) - datetime.fromisoformat(anchor.since)
+    assert timedelta() < length < timedelta(minutes=1)
+    assert any("clock was set" in problem for problem in anchor.problems) == bool(step)
     assert all(dimension.level is not None for dimension in anchor.dimensions)
 
 

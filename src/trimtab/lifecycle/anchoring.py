@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from random import Random
 from trimtab.anchor.counted import CountedWindow, counted_between, parts_of, with_deviations
 from trimtab.anchor.dimensions import dimensions
 from trimtab.anchor.document import SignedAnchor
+from trimtab.anchor.intervals import LARGEST_STEP_SECONDS
 from trimtab.anchor.logged import LogWindow, logged_latencies, why_selective
 from trimtab.anchor.record import Measuring, make_anchor, measure_levels
 from trimtab.anchor.state import read_state
@@ -157,7 +158,7 @@ def _counted(
     begin = read_counters(source)
     if begin is None:
         return None, snapshot, ("pg_stat_statements does not tell: no execution of the application's was counted",)
-    since = snapshot.workload.since
+    since, began = snapshot.workload.since, time.monotonic()
     if seconds > 0:
         since = read_clock(source)
         readings = [begin]
@@ -177,11 +178,25 @@ def _counted(
         return None, snapshot, ("pg_stat_statements does not tell any more",)
     window = with_deviations(counted_between(begin, end, keys), parts)
     until = read_clock(source)  # the server's clock, as `since` is: ours can be another one
-    snapshot = replace(snapshot, taken_at=until, workload=replace(snapshot.workload, since=since))
     problems = (
-        (f"{window.begun_anew} statements were not counted: their counters began anew",) if window.begun_anew else ()
+        [f"{window.begun_anew} statements were not counted: their counters began anew"] if window.begun_anew else []
     )
-    return window, snapshot, problems
+    if seconds > 0 and since is not None:
+        begun = _begun(since, until, time.monotonic() - began)
+        if begun != since:
+            problems.append("the server's clock was set while executions were counted: the window begins by its length")
+        since = begun
+    snapshot = replace(snapshot, taken_at=until, workload=replace(snapshot.workload, since=since))
+    return window, snapshot, tuple(problems)
+
+
+def _begun(since: str, until: str, seconds: float) -> str:
+    """Return when a window of that length began: `since`, where the server's clock was not set in it."""
+    end = datetime.fromisoformat(until)
+    counted = (end - datetime.fromisoformat(since)).total_seconds()
+    if abs(counted - seconds) <= LARGEST_STEP_SECONDS + seconds * 0.01:
+        return since
+    return (end - timedelta(seconds=seconds)).isoformat()
 
 
 def _levels(

@@ -23,6 +23,7 @@ from trimtab.lifecycle.comparing import compare
 from trimtab.model.anchor import Permanence
 from trimtab.model.comparison import Finding
 from trimtab.model.watch import Silent
+from trimtab.observe.server import read_clock
 from trimtab.twin.image import load
 
 from .application import Application
@@ -157,10 +158,10 @@ def test_the_window_is_by_the_servers_clock_whatever_ours_says(
 def test_a_server_whose_clock_is_set_meanwhile_has_a_window_of_the_length_that_it_was(
     busy: Application, monkeypatch: pytest.MonkeyPatch, step: timedelta
 ) -> None:
-    right, shift = anchoring.read_clock, timedelta()
+    shift = timedelta()
 
     def clock(conn: Connection) -> str:
-        return (datetime.fromisoformat(right(conn)) + shift).isoformat()
+        return (datetime.fromisoformat(read_clock(conn)) + shift).isoformat()
 
     def sleep(_seconds: float) -> None:
         nonlocal shift

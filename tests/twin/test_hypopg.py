@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,8 +15,12 @@ from hypothesis import strategies as st
 from trimtab.db.connection import connect
 from trimtab.embedded.server import Server
 from trimtab.errors import SourceError
+from trimtab.lifecycle.twin_explain import explain
+from trimtab.lifecycle.twin_origin import Origin
+from trimtab.lifecycle.twin_wishes import Wishes
 from trimtab.model.change import Change, CreateIndex
 from trimtab.model.plan import Plan
+from trimtab.model.watch import Silent
 from trimtab.model.whatif import PlanFailure, WhatIf
 from trimtab.twin.hypopg import HypoPG
 
@@ -91,6 +96,24 @@ def test_a_drop_fails_only_the_queries_that_it_could_matter_to(hypopg: HypoPG) -
         assert isinstance(failed, PlanFailure)
         assert failed.sqlstate == "0A000"
         assert isinstance(fine, Plan)
+
+
+def test_what_it_cannot_imagine_is_refused_alone_and_the_rest_is_explained(
+    hypopg_source: Server, tmp_path: Path
+) -> None:
+    workload = tmp_path / "workload.sql"
+    workload.write_text(f"{BY_ZIP.text};")
+    wishes = Wishes(
+        indexes=["CREATE INDEX wish ON orders (zip)"],
+        drops=["orders_customer"],
+        statistics=["CREATE STATISTICS more ON city, zip FROM orders"],
+        targets=["orders.city=500", "nowhere.city=500"],
+    )
+    done = explain(Origin(hypopg_source.dsn(DATABASE)), workload, wishes, Silent(), seed=1, engine="hypopg")
+    assert [(one.uses, one.failure) for one in done.queries] == [(("wish",), "")]
+    codes = [one.code for one in done.drops], [one.code for one in done.statistics], [one.code for one in done.targets]
+    assert codes == (["twin.refused"], ["twin.refused"], ["twin.refused", "twin.no_such_table"])
+    assert [one.refusal for one in done.indexes] == [""]
 
 
 def test_generic_plans_on_a_server_without_generic_explain(hypopg: HypoPG) -> None:

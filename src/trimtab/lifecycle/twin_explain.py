@@ -31,6 +31,7 @@ from trimtab.twin.twin import Twin
 
 REFUSED = "twin.refused"
 """The code of what the server, or the engine, refuses; what cannot even be read has one of its own."""
+_BEYOND_HYPOPG = "HypoPG cannot imagine it: it only adds indexes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def explain(
             found = take_snapshot(asked.reader, workload, seed=seed, progress=told(watcher)).workload
         planner = asked.reader if asked.twin is None else asked.twin.connection
         read = read_wishes(wishes, asked.reader, planner)
+        if asked.twin is None:
+            read = read.with_refused(_BEYOND_HYPOPG, REFUSED)
         changes = read.changes
         before, after = asked.what_if.what_if(found.queries, [(), tuple(changes)], generic=generic)
         indexes = tuple(asked.index(wish, changes) for wish in read.indexes)
@@ -190,8 +193,7 @@ class _Asked:
         """Return why hypothetical statistics have no effect, or "", what they rest on, and the reason's code."""
         if wish.change is None:
             return wish.refusal, "", wish.code
-        if self.twin is None:
-            return "HypoPG cannot imagine it", "", REFUSED
+        assert self.twin is not None, "the other engine only adds indexes"
         if refusal := self.twin.refusal(wish.change, among):
             return refusal, "", REFUSED
         return "", self.twin.note(wish.change, among), ""

@@ -6,7 +6,7 @@ One that cannot be read, or that names what is not there, is refused alone, with
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -64,6 +64,19 @@ class Read:
             *(wish.change for wish in self.targets),
         ]
         return [change for change in found if change is not None]
+
+    def with_refused(self, refusal: str, code: str) -> Read:
+        """Return them with all refused that no added index and no setting is: for an engine that knows no other."""
+
+        def refused(wish: Wish[Change]) -> Wish[Change]:
+            return wish if wish.change is None else Wish(wish.written, None, refusal, code)
+
+        return replace(
+            self,
+            drops=tuple(refused(wish) for wish in self.drops),
+            statistics=tuple(refused(wish) for wish in self.statistics),
+            targets=tuple(refused(wish) for wish in self.targets),
+        )
 
 
 def read_wishes(wishes: Wishes, reader: Connection, planner: Connection) -> Read:

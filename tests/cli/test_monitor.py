@@ -6,6 +6,7 @@ Screens are rendered to text and read; what they show are values as collectors h
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -130,6 +131,15 @@ def test_the_six_groups_stand_beside_the_fleet_where_there_is_room_and_on_a_key_
     assert "there is no ledger yet" in wide
 
 
+@pytest.mark.parametrize(("size", "keys"), [((80, 24), "d"), ((160, 50), "")])
+def test_a_figure_of_the_groups_stands_on_one_line_with_its_value(
+    looking: Looking, size: tuple[int, int], keys: str
+) -> None:
+    text = shown(looking, size, *keys)
+    assert re.search(r"Servers that answer, of 3 +2\b", text), text
+    assert re.search(r"Databases with changes in place +- ", text), text
+
+
 @SIZES
 def test_a_server_shows_its_queries_and_on_a_key_its_sessions(looking: Looking, size: tuple[int, int]) -> None:
     text = shown(looking, size, "enter")
@@ -204,6 +214,26 @@ def test_without_colour_nothing_is_lost(
         return [word for word in text.split() if word.isalpha() and len(word) > 2]
 
     assert words(plain) == words(coloured)
+
+
+@SIZES
+def test_a_ledger_that_cannot_be_believed_is_told_wherever_one_looks(looking: Looking, size: tuple[int, int]) -> None:
+    looking.reader.ledger_path.write_bytes(b"no ledger" * 500)
+    first = next(line for line in shown(looking, size).splitlines() if "trimtab monitor" in line)
+    assert "[ledger.corrupt]" in first
+    assert "2 of 3 servers up" in first
+    told = (looking.dashboard(), looking.live.fleet(), looking.live.events(), looking.trouble)
+    lines = text_of(*told)
+    assert lines[1].startswith("Trouble: ")
+    assert lines[1].endswith("[ledger.corrupt]")
+    assert "  Changes in place: not measured (it cannot be believed [ledger.corrupt])" in lines
+    assert not [line for line in lines if "there is no ledger yet" in line or "there is no anchor" in line]
+    document = document_of(*told)
+    assert isinstance(document["trouble"], dict)
+    assert document["trouble"]["code"] == "ledger.corrupt"
+    looking.reader.ledger_path.unlink()
+    looking.tick = lambda: time.monotonic() + 60
+    assert document_of(looking.dashboard(), (), (), looking.trouble)["trouble"] is None
 
 
 def test_plain_text_says_all_in_sentences(looking: Looking) -> None:

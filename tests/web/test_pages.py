@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from tests.lifecycle.lives import HOSTILE
@@ -99,6 +100,16 @@ def _pages(client: TestClient, place: Place) -> Iterator[tuple[str, str]]:
         answer = client.get(address)
         if answer.headers["content-type"].startswith("text/html"):
             yield address, answer.text
+
+
+def test_what_never_changes_is_read_before_it_serves(read_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> None:
+        raise AssertionError(f"a page waited for {name}")
+
+    with TestClient(web_app(read_place.options), base_url=f"http://{HOST}") as started:
+        monkeypatch.setattr("trimtab.spec.load.load_spec", read)
+        for path in ("/specifications", "/specifications/one?name=DB_GOVERNANCE_SPEC_V2"):
+            assert started.get(path).status_code == 200
 
 
 def test_no_name_and_no_text_becomes_markup_or_moves_a_line(client: TestClient, read_place: Place) -> None:

@@ -148,12 +148,13 @@ def _told(looking: Looking, *, is_once: bool, as_json: bool, seconds: float | No
             looking.collecting.wait(wait)
             servers, events = looking.live.fleet(), looking.live.events(limit=20)
             board = looking.dashboard()
+            told = (board, servers, events, looking.trouble)
             if as_json and is_once:
-                print_json(document_of(board, servers, events))
+                print_json(document_of(*told))
             elif as_json:
-                sys.stdout.write(json.dumps(document_of(board, servers, events)) + "\n")
+                sys.stdout.write(json.dumps(document_of(*told)) + "\n")
             else:
-                sys.stdout.write("\n".join(text_of(board, servers, events)) + "\n" + ("" if is_once else "\n"))
+                sys.stdout.write("\n".join(text_of(*told)) + "\n" + ("" if is_once else "\n"))
             with suppress(ValueError):
                 sys.stdout.flush()
             if is_once or (seconds is not None and looking.tick() - began >= seconds):

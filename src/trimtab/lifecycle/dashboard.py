@@ -17,6 +17,8 @@ from trimtab.lifecycle.kept_advice import SOURCE, KeptAdvice
 from trimtab.lifecycle.ledger_figures import LedgerFigures
 from trimtab.model.shares import saved_share
 
+NO_LEDGER = "there is no ledger yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -76,19 +78,21 @@ def dashboard(
     shows_compliance: bool = True,
     complied: Complied | None = None,
     advice: KeptAdvice | None = None,
+    no_ledger: str = NO_LEDGER,
 ) -> Dashboard:
     """Return the six groups. `ledger` None is that there is none that can be read, and so is `complied`.
 
-    `advice` is the newest one on indexes.
+    `no_ledger` says why there is none, and `advice` is the newest one on indexes.
     """
+    found = no_ledger if ledger is None else ledger
     groups = (
         Group(
             "status",
             "Status and compliance",
-            [*_status(servers, ledger), *([_compliance(complied)] if shows_compliance else ())],
+            [*_status(servers, found), *([_compliance(complied, no_ledger)] if shows_compliance else ())],
         ),
-        Group("optimization", "Query optimisation", _optimization(ledger, calls_of_a_day, advice)),
-        Group("anchors", "Performance anchors", _anchors(anchors, watched)),
+        Group("optimization", "Query optimisation", _optimization(found, calls_of_a_day, advice)),
+        Group("anchors", "Performance anchors", _anchors(anchors, watched, found)),
         Group("resources", "Resources", _resources(servers)),
         Group("performance", "Query performance", _performance(servers)),
         Group("distribution", "Distribution", _distribution(servers)),
@@ -96,19 +100,20 @@ def dashboard(
     return Dashboard(at_ns, window_seconds, groups)
 
 
-def _status(servers: Sequence[ServerHealth], ledger: LedgerFigures | None) -> list[Figure]:
+def _status(servers: Sequence[ServerHealth], ledger: LedgerFigures | str) -> list[Figure]:
     up = sum(server.state == "up" for server in servers)
-    gains = ledger.gains if ledger is not None else ()
+    gains = () if isinstance(ledger, str) else ledger.gains
+    why = ledger if isinstance(ledger, str) else "no change with a trial was kept yet"
     return [
         Figure("servers_up", f"Servers that answer, of {len(servers)}", "", float(up), "the collector"),
         _told(ledger, "databases_changed", "Databases with changes in place", "", lambda found: float(found.databases)),
         _told(ledger, "changes_standing", "Changes in place", "", lambda found: float(found.standing)),
         Figure("improvement", "Time saved by kept changes, average", "ratio", _mean(gains), "ledger: trials in the lab",
-               "" if gains else "no change with a trial was kept yet"),
+               "" if gains else why),
     ]  # fmt: skip
 
 
-def _compliance(complied: Complied | None) -> Figure:
+def _compliance(complied: Complied | None, no_ledger: str) -> Figure:
     """A second evaluation of what was applied, by the specification that governed it; not what was recorded then."""
     share = None if complied is None else complied.share
     return Figure(
@@ -119,11 +124,11 @@ def _compliance(complied: Complied | None) -> Figure:
         "ledger, judged again"
         if complied is None
         else f"ledger: the newest {complied.looked} judged again, for {complied.whole} the specification is at hand",
-        "" if share is not None else "there is no ledger yet" if complied is None else "nothing was applied yet",
+        "" if share is not None else no_ledger if complied is None else "nothing was applied yet",
     )
 
 
-def _optimization(ledger: LedgerFigures | None, calls: float | None, advice: KeptAdvice | None) -> list[Figure]:
+def _optimization(ledger: LedgerFigures | str, calls: float | None, advice: KeptAdvice | None) -> list[Figure]:
     return [
         Figure("queries_of_a_day", "Executions seen in 24 h", "", calls, "pg_stat_statements, history",
                "" if calls is not None else "no history was written: `trimtab collect` does"),
@@ -154,7 +159,7 @@ def _advised(advice: KeptAdvice | None) -> Figure:
     )
 
 
-def _anchors(anchors: int | None, watched: Sequence[Watched]) -> list[Figure]:
+def _anchors(anchors: int | None, watched: Sequence[Watched], ledger: LedgerFigures | str) -> list[Figure]:
     running = [each for each in watched if each.is_running]
     nobody = "nobody watches: `trimtab watch` does"
     coherence = [each.levels["quantum_coherence"] for each in running if "quantum_coherence" in each.levels]
@@ -163,7 +168,8 @@ def _anchors(anchors: int | None, watched: Sequence[Watched]) -> list[Figure]:
     found = stability(sum(each.looks for each in watched), sum(each.breaches for each in watched), unit=LOOKS)
     return [
         Figure("anchors_in_force", "Anchors in force", "", None if anchors is None else float(anchors),
-               "anchors and ledger", "" if anchors is not None else "there is no anchor"),
+               "anchors and ledger",
+               "" if anchors is not None else ledger if isinstance(ledger, str) else "there is no anchor"),
         Figure("open_alarms", "Open alarms", "", float(sum(each.open_alarms for each in running)) if running else None,
                "trimtab watch", "" if running else nobody),
         Figure("coherence", "Time whose plan and latency match", "ratio", _mean(coherence), "trimtab watch",
@@ -267,7 +273,7 @@ def _why(servers: Sequence[ServerHealth], name: str) -> str:
 
 
 def _told(
-    ledger: LedgerFigures | None,
+    ledger: LedgerFigures | str,
     name: str,
     label: str,
     unit: str,
@@ -275,8 +281,8 @@ def _told(
     why: str = "",
     source: str = "ledger",
 ) -> Figure:
-    if ledger is None:
-        return Figure(name, label, unit, None, source, "there is no ledger yet")
+    if isinstance(ledger, str):
+        return Figure(name, label, unit, None, source, ledger)
     found = value(ledger)
     return Figure(name, label, unit, found, source, "" if found is not None else why)
 

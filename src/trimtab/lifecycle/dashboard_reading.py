@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.anchor.force import Force
-from trimtab.errors import AnchorError, LedgerError
+from trimtab.errors import AnchorError, LedgerError, TrimtabError
 from trimtab.history.values import ServerHealth
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.place import server_of
 from trimtab.lifecycle.anchor_chain import standings_of, store_of
 from trimtab.lifecycle.board import Board
 from trimtab.lifecycle.complied import Complied, SecondLooks
-from trimtab.lifecycle.dashboard import Dashboard, Watched, dashboard
+from trimtab.lifecycle.dashboard import NO_LEDGER, Dashboard, Watched, dashboard
 from trimtab.lifecycle.kept_advice import KeptAdvice, kept_advice
 from trimtab.lifecycle.ledger_figures import LedgerFigures, ledger_figures
 from trimtab.lifecycle.ledger_view import LedgerView, LedgerViewer
@@ -31,11 +31,13 @@ from trimtab.lifecycle.watch_store import WatchStore
 class DashboardReader:
     """Reads for one state directory; the ledger is read again only when its last entry is another one.
 
-    `spec` is the configured specification, by which what was applied under it is judged again.
+    `trouble` is why the ledger could not be believed when it was read last. `spec` is the configured specification, by
+    which what was applied under it is judged again.
     """
 
     ledger_path: Path
     spec: str | Path | None = None
+    trouble: TrimtabError | None = None
     _viewer: LedgerViewer | None = None
     _head: str = ""
     _figures: LedgerFigures | None = None
@@ -51,8 +53,13 @@ class DashboardReader:
         window_seconds: float,
         shows_compliance: bool = True,
     ) -> Dashboard:
-        """Return the dashboard. Raises LedgerError when the ledger cannot be believed."""
-        self._read_ledger()
+        """Return the dashboard; without the ledger's figures where it cannot be believed."""
+        try:
+            self.trouble = None
+            self._read_ledger()
+        except TrimtabError as error:
+            self.trouble, self._head = error, ""
+            self._figures = self._complied = self._anchors = None
         return dashboard(
             servers,
             self._figures,
@@ -64,6 +71,7 @@ class DashboardReader:
             shows_compliance=shows_compliance,
             complied=self._complied,
             advice=next(iter(self.advice(1)), None),
+            no_ledger=NO_LEDGER if self.trouble is None else f"it cannot be believed [{self.trouble.code}]",
         )
 
     def advice(self, limit: int) -> Sequence[KeptAdvice]:
@@ -74,18 +82,6 @@ class DashboardReader:
         """Return all strategies by the stage that each has reached; None without a ledger. Raises LedgerError."""
         view = self._view()
         return None if view is None else view.board(limit)
-
-    def without_ledger(self, servers: Sequence[ServerHealth], *, at_ns: int, window_seconds: float) -> Dashboard:
-        """Return the dashboard of the servers alone."""
-        return dashboard(
-            servers,
-            None,
-            anchors=None,
-            watched=(),
-            calls_of_a_day=None,
-            at_ns=at_ns,
-            window_seconds=window_seconds,
-        )
 
     def _read_ledger(self) -> None:
         view = self._view()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trimtab.spec.specification import Specification
 
 _TRIES, _TRIES_PER_SECOND = 5, 1 / 30
+_WARM_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,21 @@ class Site:
         return self._viewer.view()
 
     def warm(self) -> None:
-        """Read what every page needs, so that the first needs not; what cannot be read is told by who needs it."""
+        """Read what pages need, so that the first needs not; what cannot be read is told by who needs it.
+
+        One server's queries stand for all: their modules are loaded then, and what asks for them is compiled.
+        """
         compile_templates()
         with suppress(TrimtabError):
             _ = self.ledger().cards, self.ledger().waiting
         with suppress(TrimtabError):
-            self.history.fleet()
+            for each in self.history.fleet()[:1]:
+                recent = self.history.last(_WARM_SECONDS)
+                for query in self.history.top_queries(each.name, recent, limit=1).queries:
+                    self.history.query(each.name, query.query_id, recent)
+        with suppress(TrimtabError):
+            for name in self.specifications():
+                self.specification(name)
 
     @property
     def history(self) -> History:

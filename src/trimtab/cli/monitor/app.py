@@ -15,7 +15,7 @@ from trimtab.cli.monitor.looking import Looking
 from trimtab.cli.monitor.operating import Operating
 from trimtab.cli.monitor.table import Rows
 from trimtab.cli.monitor.words import seconds
-from trimtab.cli.text import utc_time
+from trimtab.cli.text import printable, utc_time
 
 LEAST_REFRESH, LONGEST_REFRESH = 0.2, 60.0
 
@@ -30,7 +30,7 @@ class MonitorApp(App[None]):
     #title { height: 1; text-style: bold; }
     #body { height: 1fr; }
     #servers { width: 1fr; height: 1fr; }
-    #groups { width: 60; height: 1fr; padding: 0 1; }
+    #groups { width: 60; height: 1fr; padding: 0 1; scrollbar-gutter: stable; }
     #search { display: none; height: 3; }
     #numbers { height: auto; padding: 0 1; }
     #numbers.old { text-style: dim; }
@@ -69,12 +69,14 @@ class MonitorApp(App[None]):
 
     def title_line(self, what: str, search: str) -> str:
         """Return the first line of a screen."""
-        parts = [f"trimtab monitor  {what}"]
+        trouble = self.looking.trouble
+        # Its code where every terminal has room, what it says at the end.
+        parts = [f"trimtab monitor  {what}" if trouble is None else f"trimtab monitor  [{trouble.code}]  {what}"]
         if search:
             parts.append(f"with {search!r}")
         parts.append(f"every {seconds(self.looking.refresh_seconds)}")
         parts.append("PAUSED" if self.looking.is_paused else f"{utc_time(self.looking.clock())[11:]} UTC")
-        return "  ".join(parts) + (f"  {self.looking.trouble}" if self.looking.trouble else "")
+        return "  ".join(parts if trouble is None else [*parts, printable(str(trouble))])
 
     def action_help(self) -> None:
         """Show the keys."""

@@ -19,7 +19,8 @@ from trimtab.cli.monitor.server_screen import ServerScreen
 from trimtab.cli.monitor.table import Rows
 
 WIDE = 140
-_PANEL = 58
+_PANEL = 56
+"""The width of #groups (`app.py`) without its sides and the bar by which it is scrolled."""
 _DOWN = "dim"
 _ALARM = "bold red"
 
@@ -61,13 +62,13 @@ class FleetScreen(Look):
         panel.display = is_wide or self.shows_groups
         table.display = is_wide or not self.shows_groups
         table.put([(server.name, self._cells(server, table), _style(server)) for server in servers])
+        board = self.monitor.looking.dashboard()  # which tells of a ledger that cannot be believed, on any screen
         up = sum(server.state == "up" for server in servers)
         self.query_one("#title", Static).update(
             self.monitor.title_line(f"{up} of {len(servers)} servers up, by {self.sort}", self.search)
         )
         if panel.display:
-            width = self.app.size.width - 2 if not is_wide else _PANEL
-            self.query_one("#figures", Static).update("\n".join(group_lines(self.monitor.looking.dashboard(), width)))
+            self.query_one("#figures", Static).update("\n".join(group_lines(board, _PANEL)))
 
     def _cells(self, server: ServerHealth, table: Rows) -> list[str]:
         values = self.monitor.looking.live.trail(server.name, "transactions_per_second")

@@ -38,7 +38,6 @@ class Looking:
     is_paused: bool = False
     clock: Callable[[], int] = time.time_ns
     tick: Callable[[], float] = time.monotonic
-    trouble: str = ""
     _calls: float | None = None
     _calls_due: float = 0.0
     _board: Dashboard | None = None
@@ -62,19 +61,18 @@ class Looking:
 
     def dashboard(self) -> Dashboard:
         """Return the six groups as of now; a ledger that cannot be believed is told in `trouble`."""
-        if self._board is not None and self.tick() < self._board_due:
-            return self._board
-        try:
-            self.trouble = ""
-            found = self.reader.read(
+        if self._board is None or self.tick() >= self._board_due:
+            self._board = self.reader.read(
                 self.live.fleet(), calls_of_a_day=self._calls_of_a_day(), at_ns=self.clock(),
                 window_seconds=WINDOW_SECONDS, shows_compliance=self.shows_compliance,
             )  # fmt: skip
-        except TrimtabError as error:
-            self.trouble = f"{error} [{error.code}]"
-            found = self.reader.without_ledger(self.live.fleet(), at_ns=self.clock(), window_seconds=WINDOW_SECONDS)
-        self._board, self._board_due = found, self.tick() + _DASHBOARD_SECONDS
-        return found
+            self._board_due = self.tick() + _DASHBOARD_SECONDS
+        return self._board
+
+    @property
+    def trouble(self) -> TrimtabError | None:
+        """Why the ledger could not be believed when the six groups were made last."""
+        return self.reader.trouble
 
     def marks(self, server: str, query_id: str) -> Sequence[str]:
         """Return what the ledger and the watchers tell of a query of a server, a line each, the newest first."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from trimtab.api_history import HistoryEvent, ServerHealth
 from trimtab.cli.monitor.words import NOT_MEASURED, cut, number, seconds
 from trimtab.cli.text import printable, utc_time
+from trimtab.errors import TrimtabError
 from trimtab.lifecycle.dashboard import Dashboard, Figure
 
 SCHEMA = "trimtab.monitor/v1"
@@ -21,9 +22,16 @@ _TOLD = (
 )
 
 
-def text_of(board: Dashboard, servers: Sequence[ServerHealth], events: Sequence[HistoryEvent]) -> list[str]:
+def text_of(
+    board: Dashboard,
+    servers: Sequence[ServerHealth],
+    events: Sequence[HistoryEvent],
+    trouble: TrimtabError | None = None,
+) -> list[str]:
     """Return the fleet in sentences, a line each: no column has to be guessed, and nothing stands in colour alone."""
     lines = [f"trimtab monitor, {utc_time(board.at_ns)} UTC, values over {seconds(board.window_seconds)}"]
+    if trouble is not None:
+        lines.append(f"Trouble: {printable(str(trouble))} [{trouble.code}]")
     for group in board.groups:
         lines.append(f"{group.title}:")
         lines += [f"  {figure_line(figure)}" for figure in group.figures]
@@ -64,12 +72,18 @@ def event_line(event: HistoryEvent) -> str:
     )
 
 
-def document_of(board: Dashboard, servers: Sequence[ServerHealth], events: Sequence[HistoryEvent]) -> dict[str, object]:
+def document_of(
+    board: Dashboard,
+    servers: Sequence[ServerHealth],
+    events: Sequence[HistoryEvent],
+    trouble: TrimtabError | None = None,
+) -> dict[str, object]:
     """Return the fleet as JSON takes it."""
     return {
         "schema": SCHEMA,
         "at_ns": board.at_ns,
         "window_seconds": board.window_seconds,
+        "trouble": None if trouble is None else trouble.as_dict(),
         "groups": {group.name: [asdict(figure) for figure in group.figures] for group in board.groups},
         "servers": [server_document(server) for server in servers],
         "events": [

@@ -175,9 +175,10 @@ def _set_up(connection: Connection, read_only: bool, statement_timeout_ms: int, 
         "transaction_timeout": "0",
     }
     connection.execute(
-        "select pg_catalog.set_config(s.name, w.value, false)"
+        "select pg_catalog.set_config(w.name, w.value, false)"
         " from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as w(name, value)"
-        " join pg_catalog.pg_settings s on s.name = w.name",
+        # Not by pg_settings: the server would make a row of each setting that it has, at every start of a session.
+        " where pg_catalog.current_setting(w.name, true) is not null",
         (list(wanted), list(wanted.values())),
     )
 

@@ -64,11 +64,11 @@ def read_tables(conn: Connection) -> tuple[Table, ...]:
     sizes of all tables must not be added up without minding `kind`. Raises SourceError.
     """
     tables = read(conn, "catalog_tables")
-    oids = [row["oid"] for row in tables]
-    columns = _by_table(read(conn, "catalog_columns", (oids,)), _column)
+    names = {row["oid"]: row["name"] for row in tables}
+    oids = list(names)
+    columns = _by_table(read(conn, "catalog_columns", (oids, sorted(set(names.values())))), _column)
     foreign_keys = _by_table(read(conn, "catalog_foreign_keys", (oids,)), _foreign_key)
     statistics = _by_table(read(conn, "catalog_statistics", (oids,)), _statistics_object)
-    names = {row["oid"]: row["name"] for row in tables}
     indexes = _by_table(read(conn, "catalog_indexes", (oids,)), lambda row: _index(row, names[row["table_oid"]]))
     return tuple(
         Table(

@@ -1,4 +1,5 @@
-/* trimtab: the columns of these tables ($1: oid[]). A virtual generated column cannot be indexed, so it has no order. */
+/* trimtab: the columns of these tables ($1: oid[], $2: their names). A virtual generated column cannot be indexed, so it
+   has no order. By the names the server looks at the statistics of these tables alone, not at those of all its own. */
 with recursive used (type, base, kind, typtype, element) as (
     select distinct a.atttypid, t.oid, t.typtype, t.typtype, t.typelem
       from pg_catalog.pg_attribute a
@@ -56,5 +57,6 @@ select a.attrelid as table_oid,
                                  and s.tablename = c.relname
                                  and s.attname = a.attname
                                  and s.inherited = (c.relkind = 'p')
+                                 and s.tablename = any($2::name[])
  where a.attrelid = any($1::oid[]) and a.attnum > 0 and not a.attisdropped
  order by a.attrelid, a.attnum

@@ -64,6 +64,17 @@ def test_a_reader_that_has_gone_is_no_error(program: Program, arguments: tuple[s
     assert done.stderr == b"" or done.stderr.startswith(b"wrote trimtab.toml")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_is_said_is_written_at_once(program: Program, unbuffered: str) -> None:
+    code = (
+        "import os, sys; from trimtab.cli.output import take_over; from trimtab.cli.text import say; take_over();"
+        " say('it serves'); print('a line'); sys.stdout.flush(); os._exit(0)"
+    )
+    environ = {**program.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environ, encoding="utf-8")
+    assert (done.stdout, done.stderr) == ("a line\n", "it serves\n")
+
+
 def test_an_error_keeps_its_code_where_its_document_cannot_be_written(program: Program) -> None:
     for redirection in (">/dev/full", "2>/dev/full", "2>&-"):
         ended = _redirected(program, redirection, "show", "r-nothing", "--json")

@@ -123,6 +123,23 @@ def test_a_log_that_is_not_there_is_refused(tmp_path: Path, store: HistoryStore)
     with pytest.raises(UsageError) as refused:
         ingest(store, LogRequest("shop", LocalLogs([tmp_path / "nothing.log"])))
     assert refused.value.code == "logs.unreadable"
+    assert store.servers() == [], "and no server is made of its name"
+
+
+def test_a_log_by_another_prefix_is_refused_and_read_whole_by_the_right_one(
+    tmp_path: Path, store: HistoryStore
+) -> None:
+    def line(second: int, ms: float) -> str:
+        return plain_line(second, ms).replace(" LOG:", " app@shop LOG:")
+
+    log = write(tmp_path / "a.log", line, range(10))
+    with pytest.raises(UsageError) as refused:
+        ingest(store, LogRequest("shop", LocalLogs([log])))
+    assert refused.value.code == "logs.prefix"
+    assert "10 of its lines" in str(refused.value)
+    right = LogRequest("shop", LocalLogs([log]), log_line_prefix="%m [%p] %q%u@%d ")
+    assert ingest(store, right).tally.executions == 10
+    assert ingest(store, right).tally.executions == 0
 
 
 def test_plans_are_told_in_the_order_in_which_they_came(store: HistoryStore) -> None:

@@ -74,7 +74,8 @@ def _sheltered(stream: TextIO) -> tuple[TextIO, _Outlet | None]:
         BufferedWriter(outlet),
         encoding=stream.encoding,
         errors="backslashreplace",
-        line_buffering=stream.line_buffering,
+        # What is not to be buffered (PYTHONUNBUFFERED, as in containers) passes this one, and stays below it.
+        line_buffering=stream.line_buffering or stream.write_through,
         write_through=stream.write_through,
     )
     return text, outlet

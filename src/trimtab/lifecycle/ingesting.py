@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from trimtab.errors import UsageError
 from trimtab.history.executions import CHUNK, executions_of, pack_executions
 from trimtab.history.facts import ServerFacts
 from trimtab.history.store import HistoryStore
@@ -53,10 +54,10 @@ def ingest(
 ) -> Ingested:
     """Read what is new in a log, and keep it. `progress` is told how many executions were kept so far.
 
-    Raises UsageError `logs.unreadable`, SourceError, LedgerError `history.*`.
+    Raises UsageError `logs.unreadable`, `logs.prefix`, SourceError, LedgerError `history.*`; then nothing is noted, and
+    the log can be read again.
     """
-    with store.writing() as connection:
-        server = store.server_id(connection, ServerFacts(request.server))
+    known = [number for number, facts in store.servers() if facts.name == request.server]
     reader = LogReader(
         request.source,
         log_line_prefix=request.log_line_prefix,
@@ -64,7 +65,7 @@ def ingest(
         log_format=request.log_format,
         database=request.database,
         since_ns=request.since_ns,
-        position=LogPosition(store.log_offsets(server)),
+        position=LogPosition(store.log_offsets(known[0]) if known else {}),
     )
     names: set[str] = set()
     first_ns: int | None = None
@@ -80,12 +81,24 @@ def ingest(
         waiting.append((begin, end, len(piece), pack_executions(found)))
         kept += len(piece)
         progress(kept)
+    if not kept and reader.tally.left_out.get("unprefixed", 0) > reader.tally.entries:
+        raise _no_prefix(request, reader.tally)
     # The reader says how far a file is read when its end was seen: all of it is written at once, or nothing.
     with store.writing() as connection:
+        server = store.server_id(connection, ServerFacts(request.server))
         for at in range(0, len(waiting), _PIECES_A_WRITE):
             store.add_executions(connection, server, waiting[at : at + _PIECES_A_WRITE])
         store.put_log_offsets(connection, server, reader.position.offsets, clock())
     return Ingested(reader.tally, len(names), first_ns, last_ns)
+
+
+def _no_prefix(request: LogRequest, tally: LogTally) -> UsageError:
+    return UsageError(
+        f"the log was refused: {tally.left_out['unprefixed']:,} of its lines do not begin with the prefix"
+        f" {request.log_line_prefix!r}, and none of the others tells an execution",
+        code="logs.prefix",
+        next_step="Give --prefix as the server has it (SHOW log_line_prefix); the log is then read from where it was.",
+    )
 
 
 def _pieces(executions: Iterator[Execution]) -> Iterator[Sequence[Execution]]:

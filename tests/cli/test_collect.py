@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from trimtab.api_history import open_history
+from trimtab.cli.collecting import _Teller
+from trimtab.history.faults import busy
 
 from .market import CANARY, Market
 from .program import Program
@@ -108,3 +110,16 @@ def test_two_collectors_of_one_database_are_one_too_many(configured: Program) ->
     assert (second.code, second.reason) == (8, "collect.busy")
     first.send(15)
     assert first.wait().code == 143
+
+
+def test_a_store_that_is_full_is_told_until_it_is_not_and_anew_the_next_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    teller = _Teller(as_json=True, is_quiet=False)
+    for _ in range(2):
+        teller.trouble("shop", busy("history.db"))
+        teller.trouble("shop", busy("history.db"))
+        teller.kept("shop")
+        teller.kept("shop")
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["kind"] for each in told] == ["trouble", "trouble_over"] * 2

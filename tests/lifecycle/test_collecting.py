@@ -180,7 +180,10 @@ def test_what_the_store_does_not_take_waits_and_is_written_once(
 ) -> None:
     collector = collector_of(application.dsn)
     troubles: list[str] = []
-    writer = HistoryWriter(store, 0.01, on_trouble=lambda _name, error: troubles.append(error.code))
+    kept: list[str] = []
+    writer = HistoryWriter(
+        store, 0.01, on_trouble=lambda _name, error: troubles.append(error.code), on_kept=kept.append
+    )
     writer.remembered("shop")
 
     @contextmanager
@@ -197,6 +200,7 @@ def test_what_the_store_does_not_take_waits_and_is_written_once(
             for seen in looks(collector, work):
                 writer.seen("shop", seen)
         assert set(troubles) == {"history.busy"}
+        assert not kept
         for seen in looks(collector, work):
             writer.seen("shop", seen)
     finally:

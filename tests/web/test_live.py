@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +33,7 @@ class _Browser:
 
 def _heard(line: Live, looks: int) -> list[bytes]:
     async def listen() -> list[bytes]:
-        return [event async for event in line._events(_Browser(looks), "")]  # type: ignore[arg-type]  # its end is all it asks
+        return [event async for event in line._events(_Browser(looks))]  # type: ignore[arg-type]  # its end is all it asks
 
     return anyio.run(listen)
 
@@ -47,7 +48,7 @@ def test_what_is_new_is_told_once_and_by_its_part(place: Place) -> None:
             ledger.append(Kind.RUN_FINISHED, {}, run_id="r-2")
 
     async def listen() -> list[bytes]:
-        return [event async for event in line._events(_Browser(6), "")]  # type: ignore[arg-type]
+        return [event async for event in line._events(_Browser(6))]  # type: ignore[arg-type]
 
     found: list[bytes] = []
 
@@ -69,6 +70,26 @@ async def _later(act: Any) -> None:
 def test_a_quiet_line_shows_that_it_stands_and_ends_with_the_browser(place: Place) -> None:
     line = Live(Site(place.options), look_seconds=0.01, heartbeat=0.02)
     assert _heard(line, 4).count(b": still here\n\n") == 2
+
+
+def test_lines_that_begin_at_once_are_counted_and_none_is_left_when_browsers_go(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_LISTENERS", 3)
+    line = Live(Site(place.options), look_seconds=0.01)
+    scope = {"type": "http", "client": ("127.0.0.1", 5), "headers": []}
+
+    async def gone() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def drop(_message: Any) -> None:
+        raise OSError("the browser is gone")
+
+    answers = [line.response(Request(scope, gone)) for _ in range(5)]
+    assert [each.status_code for each in answers] == [200, 200, 200, 503, 503]
+    for each in answers[:3]:
+        with suppress(BaseExceptionGroup, OSError):
+            anyio.run(each, scope, gone, drop)
     assert not line._listeners
 
 
@@ -78,7 +99,7 @@ def test_too_many_listeners_are_refused(client: TestClient, place: Place, monkey
 
 
 def test_beyond_this_machine_one_client_takes_half_of_the_lines(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_LISTENERS", 2)
+    monkeypatch.setattr(live, "MOST_LISTENERS", 3)
     monkeypatch.setattr(live, "_OF_ONE", 1)
 
     def status(line: Live, address: str) -> int:

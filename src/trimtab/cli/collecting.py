@@ -55,7 +55,7 @@ def collect(asked: Asked, *, as_json: bool, is_quiet: bool) -> int:
         for target in targets:
             stack.enter_context(held_for(ledger_of(loaded), target.name))
         store = stack.enter_context(store_of(loaded))
-        writer = HistoryWriter(store, interval, teller.seen, teller.trouble)
+        writer = HistoryWriter(store, interval, teller.seen, teller.trouble, teller.kept)
         collecting = Collecting(targets, Pace(min(pulse, interval), interval), writer, writer.remembered)
         collecting.start()
         try:
@@ -147,6 +147,11 @@ class _Teller:
         if self._told.get(name) != error.code:
             self._told[name] = error.code
             self._event(name, time.time_ns(), "trouble", {"code": error.code, "message": str(error)})
+
+    def kept(self, name: str) -> None:
+        """Tell that what could not be done can be done again; the next time that it cannot is told anew."""
+        if self._told.pop(name, None) is not None:
+            self._event(name, time.time_ns(), "trouble_over", {})
 
     def _event(self, name: str, at_ns: int, kind: str, detail: Mapping[str, object]) -> None:
         if self.as_json:

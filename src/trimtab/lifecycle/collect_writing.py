@@ -50,12 +50,15 @@ class _Waiting:
 
 @dataclass(slots=True)
 class HistoryWriter:
-    """A listener of collectors that writes. `on_trouble` is told what it cannot write, and `on_seen` each step."""
+    """A listener of collectors that writes. `on_trouble` is told what it cannot write, `on_kept` whose was written, and
+    `on_seen` each step.
+    """
 
     store: HistoryStore
     round_seconds: float
     on_seen: Callable[[str, Seen], None] = lambda _name, _seen: None
     on_trouble: Callable[[str, TrimtabError], None] = lambda _name, _error: None
+    on_kept: Callable[[str], None] = lambda _name: None
     _waiting: dict[str, _Waiting] = field(default_factory=dict)
 
     def remembered(self, name: str) -> Remembered:
@@ -141,6 +144,7 @@ class HistoryWriter:
             waiting.ran = set()
         waiting.rounds, waiting.intervals, waiting.relations = [], [], []
         waiting.texts, waiting.events, waiting.lost_rounds = {}, [], 0
+        self.on_kept(name)
 
     def _new_statements(
         self, waiting: _Waiting, now_ns: int

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from trimtab.api_operations import frozen
 from trimtab.errors import TrimtabError
@@ -23,6 +24,22 @@ from trimtab.web.site import Site
 LOOK_SECONDS, HEARTBEAT_SECONDS = 2.0, 15.0
 MOST_LISTENERS = 64
 _OF_ONE = MOST_LISTENERS // 2
+
+
+class _Line(StreamingResponse):
+    """The stream to one page; `ended` is called when it is over, however it ends."""
+
+    def __init__(self, events: AsyncIterator[bytes], ended: Callable[[], None]) -> None:
+        headers = {"x-accel-buffering": "no", "cache-control": "no-store"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 class Live:
@@ -39,31 +56,31 @@ class Live:
         of_one = MOST_LISTENERS if self._site.options.is_local else _OF_ONE
         if self._listeners.total() >= MOST_LISTENERS or self._listeners[client] >= of_one:
             return Response("too many pages listen\n", 503, {"retry-after": "60"}, media_type="text/plain")
-        headers = {"x-accel-buffering": "no", "cache-control": "no-store"}
-        return StreamingResponse(self._events(request, client), media_type="text/event-stream", headers=headers)
-
-    async def _events(self, request: Request, client: str) -> AsyncIterator[bytes]:
+        # It counts from here on: what begins at once with others would not be seen by them.
         self._listeners[client] += 1
-        try:
-            yield b"retry: 5000\n\n"
-            known, quiet = await anyio.to_thread.run_sync(self._state), 0.0
-            while not await request.is_disconnected():
-                await anyio.sleep(self._look_seconds)
-                now = await anyio.to_thread.run_sync(self._state)
-                changed = [name for name, state in now.items() if state != known.get(name)]
-                known = now
-                if changed:
-                    yield f"event: changed\ndata: {json.dumps(changed)}\n\n".encode()
-                    quiet = 0.0
-                    continue
-                quiet += self._look_seconds
-                if quiet >= self._heartbeat:
-                    yield b": still here\n\n"
-                    quiet = 0.0
-        finally:
-            self._listeners[client] -= 1
-            if not self._listeners[client]:
-                del self._listeners[client]
+        return _Line(self._events(request), lambda: self._gone(client))
+
+    def _gone(self, client: str) -> None:
+        self._listeners[client] -= 1
+        if not self._listeners[client]:
+            del self._listeners[client]
+
+    async def _events(self, request: Request) -> AsyncIterator[bytes]:
+        yield b"retry: 5000\n\n"
+        known, quiet = await anyio.to_thread.run_sync(self._state), 0.0
+        while not await request.is_disconnected():
+            await anyio.sleep(self._look_seconds)
+            now = await anyio.to_thread.run_sync(self._state)
+            changed = [name for name, state in now.items() if state != known.get(name)]
+            known = now
+            if changed:
+                yield f"event: changed\ndata: {json.dumps(changed)}\n\n".encode()
+                quiet = 0.0
+                continue
+            quiet += self._look_seconds
+            if quiet >= self._heartbeat:
+                yield b": still here\n\n"
+                quiet = 0.0
 
     def _state(self) -> dict[str, object]:
         """What tells that something is new: the freezes, the ledger's head, the moment of each server's last values."""

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.places import read_only
+from trimtab.apply.enforce import database_body
 from trimtab.errors import KeyFileError, LedgerError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
@@ -99,6 +100,14 @@ def test_a_change_whose_result_found_no_room_is_taken_back_by_the_next_start(sho
     assert [each.is_done for each in resume(shop.dsn, shop.ledger_path, None).reconciled] == [True]
     assert (shop.picture(), shop.standing()) == (before, [])
     _require_all_recorded(shop)
+
+
+def test_a_run_that_broke_off_before_its_first_change_is_closed_and_that_is_told(shop: Shop) -> None:
+    with Ledger.open(shop.ledger_path) as ledger:
+        body = database_body(shop.enforcer(ledger=ledger).look().server)
+        ledger.append(Kind.RUN_STARTED, {"database": body}, run_id="r-broken")
+    assert resume(shop.dsn, shop.ledger_path, None).notes == ("run r-broken had broken off, and is closed",)
+    assert resume(shop.dsn, shop.ledger_path, None).notes == ()
 
 
 @pytest.mark.parametrize("flaw", ["key.readable", "key.damaged"])

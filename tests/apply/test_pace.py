@@ -89,6 +89,13 @@ def test_each_table_has_its_own_limit_and_so_has_their_number(past: Past) -> Non
     assert past.code(replace(CREATE_INDEX, table="third"), max_tables_per_day=2) == "apply.rate True"
 
 
+def test_the_table_that_has_had_its_share_is_named(past: Past) -> None:
+    past.made(CREATE_INDEX)
+    limits = PLENTY.model_copy(update={"max_changes_per_day_per_table": 1})
+    with pytest.raises(HeldError, match=rf"2 on {CREATE_INDEX.schema}\.{CREATE_INDEX.table} within 24 hours"):
+        refuse_pace([CUSTOMER, DROP_INDEX], past.ledger.entries(), HERE, limits, NOW_NS)
+
+
 def test_the_same_index_made_and_dropped_again_and_again_is_asked_about(past: Past) -> None:
     again = replace(CREATE_INDEX, name="trimtab_of_another_name")
     for days_ago in (20, 10, 5):

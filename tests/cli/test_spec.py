@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.lifecycle.signed import ANN, NOW, believe, waiver
 from tests.validate.catalogue import create, facts, setting, strategy
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
+from trimtab.lifecycle import waivers
+from trimtab.lifecycle.governing import governing
 from trimtab.spec.load import get_spec, load_spec
 from trimtab.spec.moments import text_of
 from trimtab.validate.decision import Decision, record, strategy_to_dict
@@ -103,6 +106,17 @@ def test_a_recorded_decision_is_decided_again(program: Program) -> None:
             altered = program.run("spec", "validate", path)
             assert (altered.code, "[spec.replay]" in altered.stderr) == (2, True)
             assert told_so in altered.stderr.lower()
+
+
+def test_what_is_waived_is_told_with_its_waiver(program: Program, tmp_path: Path) -> None:
+    state = Path(program.environ["TRIMTAB_STATE"])
+    believe(state)
+    waivers.install(state, waiver(tmp_path / "w", ANN), load_spec(), NOW)
+    wide = strategy(create("id", "customer_id", "status", "created_at", "total", "note"))
+    path = program.directory / "wide.json"
+    path.write_text(json.dumps(record(Decision(wide, governing(None, program.ledger_path), facts()))))
+    shown = program.succeed("spec", "validate", path).stdout
+    assert "waived by W_WIDE: indexes.max_key_columns at changes[0].key_columns: the index has too many" in shown
 
 
 def test_the_schema_is_printed(program: Program) -> None:

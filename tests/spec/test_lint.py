@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from trimtab.spec.lint import lint
-from trimtab.spec.load import get_spec, known_ids, lineage
+from trimtab.spec.load import get_spec, known_ids, lineage, load_spec
 from trimtab.spec.new import new_document
 
 BASE = "DATABASE_OPTIMIZATION_SPEC_V4"
@@ -45,6 +45,18 @@ def test_a_new_document_is_clean_and_loads(tmp_path: Path) -> None:
 
 def test_a_parent_without_a_digest_is_told(tmp_path: Path) -> None:
     assert found(tmp_path, f"extends: [{BASE}]\nspec: {{}}\n") == [("unpinned_parent", 4)]
+
+
+def test_parents_that_leave_nothing_of_a_list_are_told(tmp_path: Path) -> None:
+    pins = []
+    for name, method in (("ONE", "btree"), ("OTHER", "brin")):
+        limits = f"spec: {{indexes: {{allowed_methods: [{method}]}}}}\n"
+        (tmp_path / f"{name}.yaml").write_text(HEAD.replace("MINE", name) + f"extends: [{BASE}]\n{limits}")
+        pins.append(f'"{name}.yaml@sha256:{load_spec(tmp_path / f"{name}.yaml").digest}"')
+    text = f"extends: [{', '.join(pins)}]\nspec: {{}}\n"
+    assert found(tmp_path, text) == [("nothing_left", 4)]
+    assert found(tmp_path, text.replace("{}", "{indexes: {allowed_methods: []}}")) == []  # somebody says so
+    assert found(tmp_path, f"extends: [{pins[0]}]\nspec: {{}}\n") == []
 
 
 def test_a_field_that_changes_nothing_is_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Specifications are found by id or file, follow extends, and refuse what cannot be meant."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +107,10 @@ def test_circles_are_refused(tmp_path: Path) -> None:
     assert code_of(write(tmp_path / "self.yaml", extends="self.yaml")) == "spec.cycle"
     write(tmp_path / "a.yaml", id="AAA", extends="b.yaml")
     assert code_of(write(tmp_path / "b.yaml", id="BBB", extends="a.yaml")) == "spec.cycle"
+    write(tmp_path / "c.yaml", id="CCC", extends="a.yaml")
+    for first, others in (("self", ""), ("a", " through 1 other(s)"), ("c", " through 1 other(s)")):
+        with pytest.raises(SpecError, match=rf"extends itself{re.escape(others)}$"):
+            load_spec(tmp_path / f"{first}.yaml")
 
 
 def test_chains_end(tmp_path: Path) -> None:

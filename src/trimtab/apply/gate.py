@@ -34,9 +34,10 @@ class Gate:
         if is_open(self.windows.open_windows, now):
             return
         raise HeldError(
-            f"nothing was {'taken back' if self.is_revert else 'changed'}: windows.open does not allow it now",
+            f"nothing was {'taken back' if self.is_revert else 'changed'}: windows.open does not allow it now; "
+            + next_opening(self.windows, now),
             code="apply.window",
-            next_step=next_opening(self.windows, now),
+            next_step="Wait for it, or have the specification's owner open another; `trimtab status` tells of them.",
         )
 
 
@@ -44,6 +45,6 @@ def next_opening(windows: ChangeWindows, now: datetime) -> str:
     """Return in words when changes may be made next."""
     found = open_intervals(windows.open_windows, now)
     if not found:
-        return f"There is no window within {HORIZON_DAYS} days: the specification's windows are never open together."
+        return f"there is no window within {HORIZON_DAYS} days: those of the specification are never open together"
     begin, end = (moment.isoformat(sep=" ", timespec="minutes")[:16] for moment in found[0])
-    return f"The next window is from {begin} to {end} UTC."
+    return f"the next window is from {begin} to {end} UTC"

@@ -95,17 +95,17 @@ def _refuse_rates(
     here = [applied_from(intent).change for intent in today if intent.is_on(database)]
     tables = [touched_table(change) for change in (*here, *changes)]
     counted = [
-        ("max_changes_per_day", len(here) + len(changes), limits.max_changes_per_day),
-        ("max_changes_per_day_per_server", len(on_server) + len(changes), limits.max_changes_per_day_per_server),
-        ("max_tables_per_day", len({table for table in tables if table is not None}), limits.max_tables_per_day),
+        ("max_changes_per_day", "", len(here) + len(changes), limits.max_changes_per_day),
+        ("max_changes_per_day_per_server", "", len(on_server) + len(changes), limits.max_changes_per_day_per_server),
+        ("max_tables_per_day", "", len({table for table in tables if table is not None}), limits.max_tables_per_day),
     ]
-    own = {table for change in changes if (table := touched_table(change)) is not None}
-    most = max((tables.count(table) for table in own), default=0)
-    counted.append(("max_changes_per_day_per_table", most, limits.max_changes_per_day_per_table))
-    for name, count, limit in counted:
+    of_one = limits.max_changes_per_day_per_table
+    for table in dict.fromkeys(touched for change in changes if (touched := touched_table(change)) is not None):
+        counted.append(("max_changes_per_day_per_table", f" on {'.'.join(table)}", tables.count(table), of_one))
+    for name, where, count, limit in counted:
         if count > limit:
             raise HeldError(
-                f"nothing was changed: it would be {count} within 24 hours, and rates.{name} allows {limit}"
+                f"nothing was changed: it would be {count}{where} within 24 hours, and rates.{name} allows {limit}"
                 + _ahead_told(today, now_ns),
                 code="apply.rate",
                 next_step="Wait, or have the specification's owner raise the limit; `trimtab history` tells the runs.",

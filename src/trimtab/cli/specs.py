@@ -201,6 +201,9 @@ def validate(asked: Judged, *, as_json: bool) -> int:
         console = stdout_console()
         for violation in (*verdict.violations, *verdict.warnings):
             show_line(console, f"{violation.severity} by {violation.rule_id} at {violation.path}: {violation.message}")
+        for waived in verdict.waived:
+            rule = waived.violation
+            show_line(console, f"waived by {waived.waiver_id}: {rule.rule_id} at {rule.path}: {rule.message}")
         word = "compliant" if verdict.compliant else "not compliant"
         score = "no rule applied" if verdict.score is None else f"score {verdict.score:.1f}"
         again = "; the recorded verdict, byte for byte" if is_record else ""

@@ -46,7 +46,7 @@ class Recovery:
     """What a resume or a revert did: interrupted intents answered, changes taken back.
 
     `left_alone` says, by intent id, for which of these there was nothing to take back, and why. `notes` tell what was
-    seen of security that no error tells.
+    seen of security that no error tells, what became of acts on backends, and which runs were closed.
     """
 
     reconciled: tuple[Reconciled, ...]
@@ -119,7 +119,8 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
         }
         _settle(ledger, ends, "taken back on request")
         left_alone = {**first.left_alone, **second.left_alone}
-        recovery = Recovery(first.reconciled, first.reverted + second.reverted, left_alone, second.notes)
+        notes = tuple(dict.fromkeys((*first.notes, *second.notes)))
+        recovery = Recovery(first.reconciled, first.reverted + second.reverted, left_alone, notes)
         _raise_first(problems, recovery)
         return recovery
 
@@ -176,11 +177,11 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
         problems.append(error)
     ends = _ends(ledger, database, open_now.intents, reconciled, recovery.reverted)
     _settle(ledger, ends, "the run ended before it was settled")
-    if not problems:
-        for run_id in dict.fromkeys(open_now.runs):
-            if run_id != enforcer.run_id:
-                counts = {"intents": len(reconciled), "reverted": len(taken)}
-                ledger.append(Kind.RECONCILED, counts, run_id=run_id)
+    for run_id in () if problems else dict.fromkeys(open_now.runs):
+        if run_id != enforcer.run_id:
+            counts = {"intents": len(reconciled), "reverted": len(taken)}
+            ledger.append(Kind.RECONCILED, counts, run_id=run_id)
+            recovery = replace(recovery, notes=(*recovery.notes, f"run {run_id} had broken off, and is closed"))
     return recovery, problems
 
 

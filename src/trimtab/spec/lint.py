@@ -1,5 +1,5 @@
-"""What is allowed in a document and most likely not meant: fields without effect, idle rules, loose parents,
-changes that nobody would measure.
+"""What is allowed in a document and most likely not meant: fields without effect, idle rules, loose parents, parents
+that leave nothing of a list, changes that nobody would measure.
 
 Only what loads is looked at; what does not load is an error, and told by `load`. A finding refuses nothing.
 """
@@ -14,6 +14,7 @@ from trimtab.spec.expression_text import facts_named
 from trimtab.spec.fact_names import FACTS, KNOWN_SUFFIX, declared_types, enumerations
 from trimtab.spec.inherit import each_field
 from trimtab.spec.load import Link, known_ids
+from trimtab.spec.narrowing import ALLOW_LIST
 from trimtab.spec.rules import SpecRule
 
 _COMPARED = re.compile(r"([a-z_]+(?:\.[a-z_]+)+) *(?:==|!=) *(['\"])((?:(?!\2).)*)\2")
@@ -33,7 +34,8 @@ class Finding:
 def lint(links: Sequence[Link]) -> tuple[Finding, ...]:
     """Return what is worth a second look in the last document of a chain, by line."""
     link = links[-1]
-    found = [*_parents(link), *_idle_fields(link, links[:-1]), *_idle_rules(link), *_unmeasured(link)]
+    found = [*_parents(link), *_emptied(link, links[:-1]), *_idle_fields(link, links[:-1])]
+    found += [*_idle_rules(link), *_unmeasured(link)]
     return tuple(sorted(found, key=lambda finding: (finding.line or 0, finding.code, finding.message)))
 
 
@@ -47,9 +49,25 @@ def _parents(link: Link) -> Iterator[Finding]:
             yield Finding("unpinned_parent", link.stated.source.line(("extends", number)), message)
 
 
-def _idle_fields(link: Link, before: Sequence[Link]) -> Iterator[Finding]:
+def _above(link: Link, before: Sequence[Link]) -> list[Link]:
     parents = {parent.partition("@")[0] for parent in link.stated.parents}
-    above = [known for known in before if known.effective.id in parents or (known.path and known.path.name in parents)]
+    return [known for known in before if known.effective.id in parents or (known.path and known.path.name in parents)]
+
+
+def _emptied(link: Link, before: Sequence[Link]) -> Iterator[Finding]:
+    """Lists of what is allowed of which each parent leaves something, and all of them together nothing."""
+    above = [known.effective.limits for known in _above(link, before)]
+    for section, field, path, narrowing in each_field():
+        if narrowing is not ALLOW_LIST or not above or field in link.stated.limits.get(section, {}):
+            continue
+        left, *inherited = (getattr(getattr(limits, section), field) for limits in (link.effective.limits, *above))
+        if not left and all(inherited):
+            message = f"nothing is left of {path}: what one parent allows another does not"
+            yield Finding("nothing_left", link.stated.source.line(("extends",)), message)
+
+
+def _idle_fields(link: Link, before: Sequence[Link]) -> Iterator[Finding]:
+    above = _above(link, before)
     for section, field, path, narrowing in each_field():
         own = link.stated.limits.get(section, {})
         if field not in own or not above:

@@ -75,10 +75,9 @@ def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...], links: l
     # A file is known by its path, a shipped document by its id: two files may have been given one id by mistake.
     identity = str(path) if path is not None else stated.metadata.id
     if identity in below:
+        others = len(below) - below.index(identity) - 1
         raise SpecError(
-            f"{stated.source.name} was refused: it extends itself through {len(below)} other(s)"
-            if len(below) > 1 and below[-1] != identity
-            else f"{stated.source.name} was refused: it extends itself",
+            f"{stated.source.name} was refused: it extends itself{f' through {others} other(s)' if others else ''}",
             code="spec.cycle",
             next_step="Remove one of the extends lines, so that the chain ends.",
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.lifecycle.lives import HOSTILE
+from trimtab.history.facts import ServerFacts
+from trimtab.history.reading import open_history
 from trimtab.web.app import PAGES, web_app
 from trimtab.web.rendering import link
+from trimtab.web.site import SiteOptions
 
 from .conftest import HOST, Place, options_of
 from .histories import DOWN, QUERY, UP
@@ -207,3 +211,18 @@ def test_a_ledger_without_an_entry_has_pages_too(tmp_path: Path) -> None:
     with TestClient(web_app(options), base_url=f"http://{HOST}") as client:
         for address in ("/", "/workload", "/changes", "/changes/all", "/indexes", "/anchors", "/ledger"):
             assert client.get(address).status_code == 200, address
+
+
+@pytest.mark.parametrize("code", ["source.unreachable", "read.overprivileged"])
+def test_a_server_that_never_answered_is_shown_with_the_reason(
+    place: Place, browse: Callable[[SiteOptions], TestClient], code: str
+) -> None:
+    now_ns = time.time_ns()
+    with open_history(place.lives.path.with_name("history.db")) as store, store.writing() as connection:
+        facts = ServerFacts("young", where="db:5432", code=code, state_since_ns=now_ns, tried_ns=now_ns)
+        store.put_facts(connection, store.server_id(connection, facts), facts)
+    browser = browse(place.options)
+    for address in ("/", link("/server", server="young")):
+        page = browser.get(address)
+        assert page.status_code == 200
+        assert code in page.text

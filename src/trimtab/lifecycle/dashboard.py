@@ -131,7 +131,7 @@ def _compliance(complied: Complied | None, no_ledger: str) -> Figure:
 def _optimization(ledger: LedgerFigures | str, calls: float | None, advice: KeptAdvice | None) -> list[Figure]:
     return [
         Figure("queries_of_a_day", "Executions seen in 24 h", "", calls, "pg_stat_statements, history",
-               "" if calls is not None else "no history was written: `trimtab collect` does"),
+               "" if calls is not None else "there is no history of them: `trimtab collect` writes one"),
         _told(ledger, "success", "Applied strategies that were kept", "ratio",
               lambda found: found.kept / (found.kept + found.not_kept) if found.kept + found.not_kept else None,
               "no strategy was applied yet"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trimtab.errors import UsageError
 from trimtab.history.facts import ServerFacts
 from trimtab.history.known import KnownStatement, Label
-from trimtab.history.queries import page_of
+from trimtab.history.queries import life_series, page_of
 from trimtab.history.reading import History
 from trimtab.history.slots import Slot
 from trimtab.history.store import HistoryStore
@@ -140,3 +140,13 @@ def test_a_store_tells_the_page_of_thousands_of_statements(store: HistoryStore) 
     with pytest.raises(UsageError) as refused:
         history.facts("nobody")
     assert refused.value.code == "history.no_server"
+
+
+def test_one_query_over_time_is_the_sum_of_its_statements_in_each_stretch() -> None:
+    known = [KNOWN[1], KNOWN[2]]
+    totals, series = life_series("qa", known, SLOTS[::-1], WINDOW, ())
+    assert (totals.calls, totals.total_ms) == (5.0, 90.0)
+    assert [point.value for point in series["calls_per_second"].points] == [0.4, 0.1]
+    assert [point.value for point in series["mean_ms"].points] == [20.0, 10.0]
+    nothing, empty = life_series("qa", known, (), WINDOW, ())
+    assert (nothing.calls, empty["mean_ms"].points) == (0.0, ())

@@ -146,8 +146,8 @@ def life_series(
     """Return what one query did, in all and over time. `busy` are the server's samples: they tell the whole's time."""
     numbers = np.array([each.number for each in statements], dtype=np.int64)
     by_start: dict[int, tuple[float, np.ndarray]] = {}
-    for slot in sorted(slots, key=lambda slot: slot.start_ns):
-        row = slot.counts[np.isin(slot.numbers, numbers)].sum(axis=0)
+    ordered = sorted(slots, key=lambda slot: slot.start_ns)
+    for slot, row in zip(ordered, _sums_of(ordered, numbers), strict=True):
         _, before = by_start.get(slot.start_ns, (0.0, np.zeros(COLUMNS)))
         by_start[slot.start_ns] = (slot.seconds, before + row)
     counts = sum((row for _, row in by_start.values()), np.zeros(COLUMNS))
@@ -237,6 +237,15 @@ def _sums(slots: Sequence[Slot]) -> tuple[np.ndarray, np.ndarray]:
     # A store's numbers are dense: to count by them is quicker than to sort them.
     numbers = np.flatnonzero(np.bincount(of))
     return numbers, _added_up(of, rows, int(numbers[-1]) + 1)[numbers]
+
+
+def _sums_of(slots: Sequence[Slot], numbers: np.ndarray) -> np.ndarray:
+    """Return what the statements of these numbers did in each slot, a row a slot."""
+    if not slots:
+        return np.zeros((0, COLUMNS))
+    is_meant = np.isin(np.concatenate([slot.numbers for slot in slots]), numbers)
+    of = np.repeat(np.arange(len(slots)), [len(slot.numbers) for slot in slots])[is_meant]
+    return _added_up(of, np.concatenate([slot.counts for slot in slots])[is_meant], len(slots))
 
 
 def _added_up(of: np.ndarray, rows: np.ndarray, places: int) -> np.ndarray:

@@ -9,8 +9,9 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -28,12 +29,24 @@ def file_engine(path: Path, pragmas: Sequence[str]) -> Engine:
     On a disk that is mounted to be read every read has a session of its own: one that takes the file for one that does
     not change would go on with the pages that it knows.
     """
-    return create_engine(
-        "sqlite+pysqlite://",
-        creator=partial(_connect, path, pragmas),
-        poolclass=QueuePool if _can_be_written_beside(path) else NullPool,
-        hide_parameters=True,
-    )
+    model = _model()
+    connected: Any = partial(_connect, path, pragmas)
+    pool = (QueuePool if _can_be_written_beside(path) else NullPool)(connected, dialect=model.dialect)
+    return Engine(pool, model.dialect, model.url, hide_parameters=True, execution_options={"compiled_cache": _COMPILED})
+
+
+_COMPILED: dict[Any, Any] = {}
+"""Statements as SQLite reads them: those of one file are those of all."""
+
+
+@cache
+def _model() -> Engine:
+    """Return an engine of no file, whose dialect serves all: to make another, and to compile for it, takes longer than
+    most of what is asked.
+    """
+    engine = create_engine("sqlite+pysqlite://", poolclass=NullPool)
+    engine.connect().close()  # its dialect asks what this SQLite can do
+    return engine
 
 
 def lies_still(path: Path) -> bool:

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,9 @@ def change_the_source(told: Mapping[str, Any]) -> None:
 
 def main() -> None:
     load_spec(None)  # what it makes of the document's classes is made once
+    with tempfile.TemporaryDirectory() as place, Ledger.open(Path(place) / "ledger.db") as ledger:
+        ledger.append(Kind.RUN_STARTED, {}, run_id="r")  # and so are the statements of a ledger
+        assert len(tuple(ledger.entries())) == 1
     gc.collect()
     gc.freeze()  # else each fork's collector would visit all that was imported, and copy its pages
     for line in sys.stdin:

@@ -13,8 +13,10 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import highspy  # noqa: F401
@@ -45,6 +47,9 @@ from trimtab.spec.load import load_spec
 def serve() -> Mapping[str, Any] | None:
     """Return the order that a fork is to carry out, or None when there are no more."""
     load_spec(None)  # what it makes of the document's classes is made once
+    with tempfile.TemporaryDirectory() as place, Ledger.open(Path(place) / "ledger.db") as ledger:
+        ledger.append(Kind.RUN_STARTED, {}, run_id="r")  # and so are the statements of a ledger
+        assert len(tuple(ledger.entries())) == 1
     command = typer.main.get_command(trimtab.cli.app.app)
     typer.main.get_command = lambda typer_instance: command
     gc.collect()

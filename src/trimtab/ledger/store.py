@@ -254,9 +254,9 @@ class Store:
             page = query if after is None else query.where(ENTRIES.c.seq > after)
             with self.reading() if within is None else nullcontext(within) as connection:
                 found = connection.execute(page).all()
-            if not found:
-                return
             yield from (self._dialect.row(row) for row in found)
+            if len(found) < _PAGE_ROWS:
+                return
             after = found[-1][0]
 
 

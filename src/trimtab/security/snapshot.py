@@ -25,7 +25,9 @@ IDENTITY = frozenset({"oid"})
 
 def without_identity(row: Row | None) -> Row | None:
     """Return the row without what tells which object it is."""
-    return row if row is None else {name: value for name, value in row.items() if name not in IDENTITY}
+    if row is None or IDENTITY.isdisjoint(row):
+        return row
+    return {name: value for name, value in row.items() if name not in IDENTITY}
 
 
 @dataclass(frozen=True)

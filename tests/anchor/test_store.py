@@ -135,6 +135,24 @@ def test_keys_of_others_are_believed_where_they_are_put(store: AnchorStore, tmp_
     assert other.public in store.known()
 
 
+def test_a_key_that_is_missing_is_told_and_none_is_made_until_its_public_half_is_believed(
+    store: AnchorStore, tmp_path: Path
+) -> None:
+    first = _appended(store, 1)
+    lost = store.directory / "signing.key"
+    write_public_key(store.key().public, tmp_path / "public.key")
+    lost.unlink()
+    for use in (store.key, lambda: _append(store, anchor(time_ns=2 * 10**18)), store.anchors):
+        with pytest.raises(AnchorError, match="is not known here") as refused:
+            use()
+        assert "restore it" in refused.value.next_step
+        assert not lost.exists()
+    (tmp_path / "public.key").rename(store.directory / "keys" / "old.pub")
+    second = _append(store, anchor(time_ns=2 * 10**18))
+    assert second.key_id != first[0].key_id
+    assert _found(store, [first[0].digest, second.digest]) == ""
+
+
 def test_statistics_are_kept_with_their_anchor_and_forgotten_with_the_last_that_rests_on_them(
     store: AnchorStore,
 ) -> None:

@@ -119,6 +119,8 @@ def test_what_nobody_could_judge_never_passes_a_check(market: Market, program: P
 def test_accepting_and_releasing_are_in_the_ledger(market: Market, program: Program, workload: Path) -> None:
     for _ in range(2):
         _created(program, market, workload)
+    for verb in ("accept", "release"):
+        assert program.run("anchor", verb, "latest", "--reason", " ").reason == "usage.reason"
     program.succeed("anchor", "accept", "latest", "--reason", "new hardware")
     states = [a["state"] for a in program.succeed("anchor", "list", "--json").document["anchors"]]
     assert states == ["superseded", "in_force"]

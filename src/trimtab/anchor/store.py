@@ -21,9 +21,14 @@ from trimtab.errors import AnchorError
 from trimtab.ledger.entry import GENESIS
 from trimtab.model.anchor import Anchor
 from trimtab.signing.keys import PublicKey, SigningKey, public_keys, signing_key
+from trimtab.signing.signature import UNKNOWN
 
 _NAME = re.compile(r"(?P<time>[0-9]{20})-(?P<id>a-[0-9a-f]{1,16})\.anchor\.json")
 _SUFFIX, _STATISTICS = ".anchor.json", ".twin"
+_WHERE_UNKNOWN = (
+    "Give the public key that `trimtab anchor key` wrote there, with --key or as a file of anchors/keys, *.pub; where "
+    "this machine's own signing.key is missing or another one, restore it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,14 @@ class AnchorStore:
         return self.directory / "keys"
 
     def key(self) -> SigningKey:
-        """Return this machine's signing key, made at first use. Raises KeyFileError, AnchorError `anchor.unusable`."""
+        """Return this machine's signing key, made at first use.
+
+        Where it is missing beside anchors whose signer is not believed otherwise, none is made in its place.
+        Raises KeyFileError, AnchorError `anchor.unusable`, `anchor.flawed`.
+        """
         self._make_places()
+        if not self._key_file.exists() and self._files():
+            self._signed(self._files()[-1], self.known())
         return signing_key(self._key_file)
 
     def known(self, others: Sequence[Path] = ()) -> tuple[PublicKey, ...]:
@@ -245,7 +256,9 @@ def flawed(name: str, found: str) -> AnchorError:
     return AnchorError(
         f"the anchor {name} was refused: {found}",
         code="anchor.flawed",
-        next_step="Trust nothing in it; restore it from where it was copied to, or make a new one.",
+        next_step=_WHERE_UNKNOWN
+        if found.endswith(UNKNOWN)
+        else "Trust nothing in it; restore it from where it was copied to, or make a new one.",
     )
 
 

@@ -18,7 +18,7 @@ from trimtab.anchor.record import anchor_to_dict
 from trimtab.anchor.store import AnchorStore, Flaw, Statistics, flawed
 from trimtab.apply.enforce import database_body
 from trimtab.durable import read_plain_file
-from trimtab.errors import AnchorError
+from trimtab.errors import AnchorError, UsageError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.model.anchor import Anchor
@@ -114,7 +114,7 @@ def verified_file(path: Path, ledger_path: Path | None, keys: Sequence[Path] = (
 def accept(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
     """Make an anchor the new normal of its database, because of a reason, in the ledger.
 
-    Raises AnchorError, also `anchor.not_in_force`, and LedgerError.
+    Raises AnchorError, also `anchor.not_in_force`, UsageError `usage.reason`, and LedgerError.
     """
     return _noted(Kind.ANCHOR_ACCEPTED, ledger_path, name, reason)
 
@@ -122,7 +122,7 @@ def accept(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
 def release(ledger_path: Path, name: str, reason: str) -> SignedAnchor:
     """End that an anchor is in force, because of a reason, in the ledger, and remove statistics that it alone kept.
 
-    Raises AnchorError, also `anchor.not_in_force`, and LedgerError.
+    Raises AnchorError, also `anchor.not_in_force`, UsageError `usage.reason`, and LedgerError.
     """
     signed = _noted(Kind.ANCHOR_RELEASED, ledger_path, name, reason)
     with Ledger.open(ledger_path) as ledger:
@@ -162,6 +162,8 @@ def put_back_names(ledger_path: Path, server: ServerIdentity) -> dict[str, str]:
 
 
 def _noted(kind: Kind, ledger_path: Path, name: str, reason: str) -> SignedAnchor:
+    if not reason.strip():
+        raise UsageError("the anchor was left as it is: it needs a reason", code="usage.reason", next_step="Say why.")
     signed, standing = shown(ledger_path, name)
     if standing.force is not Force.IN_FORCE:
         raise AnchorError(

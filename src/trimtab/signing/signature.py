@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from trimtab.signing.keys import PublicKey, SigningKey
 
 ED25519, ML_DSA_65 = "ed25519", "ml-dsa-65"
+UNKNOWN = "is not known here"
+"""How a flaw ends where the signer is not believed."""
 
 
 def sign(message: bytes, key: SigningKey, *, purpose: str) -> list[dict[str, str]]:
@@ -36,7 +38,7 @@ def flaw_in(
     ids = {str(signature.get("key_id")) for signature in signatures}
     key = next((key for key in known if ids == {key.id}), None)
     if key is None:
-        return f"its signer {' and '.join(sorted(ids))} is not known here"
+        return f"its signer {' and '.join(sorted(ids))} {UNKNOWN}"
     bound = _bound(message, purpose)
     for signature, verify in zip(
         signatures,

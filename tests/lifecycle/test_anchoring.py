@@ -196,6 +196,19 @@ def test_counters_that_began_anew_meanwhile_are_told_and_never_differenced(busy:
     assert all(dimension.level is None and dimension.note for dimension in signed.anchor.dimensions)
 
 
+def test_of_a_workload_file_too_only_what_ran_since_the_earlier_anchor_is_compared(busy: Application) -> None:
+    workload = (GROUPED, "SELECT name FROM agent WHERE id = 7")
+    first = anchoring.create(_request(busy, workload=workload), Silent()).anchor
+    _work(busy)
+    second = anchoring.create(_request(busy, workload=workload), Silent()).anchor
+    assert first.since is not None
+    assert first.since == second.since
+    assert all(dimension.level is not None for dimension in second.dimensions)
+    found = compare(first, second, error_rate=0.01, margin=0.1)
+    assert not any("since when" in difference for difference in found.differences)
+    assert found.dimensions[0].later is not None
+
+
 def test_an_unchanged_database_compares_as_the_same_and_a_lost_index_as_worse(busy: Application) -> None:
     busy.run("INSERT INTO agent SELECT n, 'agent ' || n, n % 9 FROM generate_series(1001, 60000) n", "ANALYZE agent")
     workload = ("SELECT name FROM agent WHERE id = 77", "SELECT name FROM agent WHERE id = 5077")

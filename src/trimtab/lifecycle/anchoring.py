@@ -44,7 +44,7 @@ from trimtab.observe.parents import read_parents
 from trimtab.observe.server import read_clock
 from trimtab.observe.snapshot import take_snapshot
 from trimtab.observe.statements import unread_texts
-from trimtab.observe.traffic import read_counters, statements_of
+from trimtab.observe.traffic import read_counted_since, read_counters, statements_of
 from trimtab.twin.capture import Image, read_image
 from trimtab.twin.digests import statistics_digests
 from trimtab.twin.image import save
@@ -158,7 +158,7 @@ def _counted(
     begin = read_counters(source)
     if begin is None:
         return None, snapshot, ("pg_stat_statements does not tell: no execution of the application's was counted",)
-    since, began = snapshot.workload.since, time.monotonic()
+    since, began = snapshot.workload.since or read_counted_since(source), time.monotonic()  # a file does not tell
     if seconds > 0:
         since = read_clock(source)
         readings = [begin]

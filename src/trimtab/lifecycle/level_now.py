@@ -16,7 +16,7 @@ from trimtab.model.anchor import Anchor, Counted, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.traffic import Counters
 from trimtab.observe.server import read_clock
-from trimtab.observe.traffic import read_counters, statements_of
+from trimtab.observe.traffic import read_counted_since, read_counters, statements_of
 
 
 def level_now(source: Connection, snapshot: Snapshot, levels: Mapping[str, QueryLevel], *, now_ns: int) -> Anchor:
@@ -31,5 +31,7 @@ def level_now(source: Connection, snapshot: Snapshot, levels: Mapping[str, Query
         by_query = counted_between(Counters(end.reset, {}), end, keys).by_query
     counted = {query_id: replace(level, counted=by_query.get(query_id)) for query_id, level in levels.items()}
     # The server's clock, as an anchor has it: ours can be another one.
-    now = make_anchor(source, replace(snapshot, taken_at=read_clock(source)), counted, (), now_ns=now_ns)
+    workload = replace(snapshot.workload, since=snapshot.workload.since or read_counted_since(source))
+    snapshot = replace(snapshot, taken_at=read_clock(source), workload=workload)
+    now = make_anchor(source, snapshot, counted, (), now_ns=now_ns)
     return replace(now, state=read_state(source, snapshot, {}))

@@ -39,6 +39,16 @@ def read_counters(conn: Connection) -> Counters | None:
     return None
 
 
+def read_counted_since(conn: Connection) -> str | None:
+    """Return since when the server counts what `read_counters` reads, None where it does not tell.
+
+    Raises SourceError when the connection is lost.
+    """
+    with _untold(conn):
+        return counting_since(conn, extension_of(conn)[0])
+    return None
+
+
 def read_planned(conn: Connection, server_ids: Collection[int]) -> tuple[int, int] | None:
     """Return how often these statements were planned and how often executed, by the server's ids of them.
 

@@ -16,11 +16,15 @@ from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure
 from trimtab.model.workload import Query, QueryKind
 from trimtab.propose.atoms import Planner
+from trimtab.propose.candidate import Candidate, Key
 from trimtab.propose.frontier import frontier
 from trimtab.propose.gathering import gather_atoms
+from trimtab.propose.indexes import ask_beside
+from trimtab.propose.ordering import best_first
 from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.proof import ENOUGH, prove
 from trimtab.propose.selection import TOLERANCE, Truth, select
+from trimtab.propose.solver import solve
 
 from .test_solver import NAMES, is_allowed, problems
 
@@ -30,6 +34,7 @@ class Table:
 
     def __init__(self, plans: dict[str, list[Atom]]) -> None:
         self.planner_calls = 0
+        self.asked: list[tuple[str, frozenset[str]]] = []
         self._plans = plans
 
     def what_if(
@@ -41,6 +46,7 @@ class Table:
     ) -> list[list[Plan | PlanFailure]]:
         self.planner_calls += len(queries) * len(configurations)
         there = [{c.name for c in changes if isinstance(c, CreateIndex)} for changes in configurations]
+        self.asked += [(query.id, frozenset(names)) for names in there for query in queries]
         return [[self._plan(query, names) for query in queries] for names in there]
 
     def what_if_each(
@@ -183,3 +189,53 @@ def test_without_time_nothing_is_claimed() -> None:
     fresh, _, planner = asked(problem)
     proof = prove(fresh, planner, (), Truth(fresh, planner).objective, seconds=0)
     assert (proof.lower_bound, proof.gap) == (0.0, 1.0)
+
+
+def small(sizes: dict[str, int], plans: dict[str, list[Atom]]) -> tuple[Problem, Table, Planner]:
+    """A problem of one table before anybody asked, where any query could use any index, with a budget of 10."""
+    queries = [Query(name, name, "", "", 1.0, QueryKind.READ) for name in plans]
+    problem = Problem(
+        candidates={name: CreateIndex("public", "t", name, "", ()) for name in sizes},
+        sizes=sizes,
+        keep_ms={},
+        queries=queries,
+        value=dict.fromkeys(plans, 1.0),
+        base_cost={query_id: max(atom.cost for atom in atoms) for query_id, atoms in plans.items()},
+        budget_bytes=10,
+        max_per_table={},
+    )
+    table = Table(plans)
+    return problem, table, Planner(problem, table, dict.fromkeys(plans, sizes))
+
+
+NONE, A, B, U = frozenset[str](), frozenset({"a"}), frozenset({"b"}), frozenset({"u"})
+
+
+def test_only_those_queries_are_asked_about_that_are_named() -> None:
+    plans = {"first": [Atom(NONE, 50), Atom(A, 10)], "second": [Atom(NONE, 50), Atom(A, 20)]}
+    problem, table, planner = small({"a": 1}, plans)
+    gather_atoms(problem, planner, {"second": ["a"]})
+    assert {query_id for query_id, _ in table.asked} == {"second"}
+    assert problem.atoms["first"] == [Atom(NONE, 50)]
+    assert Atom(A, 20) in problem.atoms["second"]
+
+
+def test_what_several_would_share_is_asked_of_each_in_place_of_its_parts() -> None:
+    plans = {name: [Atom(NONE, 50), Atom(own, 10), Atom(U, 12)] for name, own in (("first", A), ("second", B))}
+    problem, table, planner = small({"a": 6, "b": 6, "u": 8}, plans)
+    problem.atoms = {"first": [Atom(NONE, 50), Atom(A, 10)], "second": [Atom(NONE, 50), Atom(B, 10)]}
+    assert len(solve(problem)[0]) == 1
+    narrow = Candidate("public", "t", (Key("k"),), rule="columns")
+    included = {"a": ("x",), "b": ("y",), "u": ("x", "y")}
+    candidates = {name: replace(narrow, included=columns) for name, columns in included.items()}
+    ask_beside(problem, planner, candidates, {"first": ["u"], "second": ["u"]}, {"a", "b"})
+    assert table.asked == [("first", U), ("second", U)]
+    assert solve(problem)[0] == ("u",)
+
+
+def test_ordering_shows_a_query_only_what_its_plans_use() -> None:
+    plans = {"first": [Atom(NONE, 50), Atom(A, 10)], "second": [Atom(NONE, 50), Atom(B, 20)]}
+    problem, table, planner = small({"a": 1, "b": 1}, plans)
+    problem.atoms = plans
+    assert best_first(problem, planner, ["a", "b"]) == [(("a",), 40), (("b",), 30)]
+    assert set(table.asked) == {("first", A), ("second", B)}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from trimtab.propose.problem import Problem
+from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.relaxation import Relaxation, rounded
 from trimtab.propose.solver import solve
 
-from .test_solver import best, is_allowed, objective, problems
+from .test_solver import best, costs, is_allowed, objective, problems, sets
 
 
 @given(problems())
@@ -47,3 +48,17 @@ def test_a_program_that_is_added_to_says_the_same_as_a_fresh_one(problem: Proble
         assert told is not None
         assert fresh is not None
         assert math.isclose(told.lower_bound, fresh.lower_bound, rel_tol=1e-6, abs_tol=1e-6)
+
+
+@given(problems(), st.data())
+@settings(deadline=None)
+def test_a_plan_more_brings_no_more_than_it_promises(problem: Problem, data: st.DataObject) -> None:
+    before = Relaxation(problem).solved(problem.atoms, {}, seconds=math.inf)
+    query_id = data.draw(st.sampled_from(sorted(problem.atoms)))
+    plan = Atom(data.draw(sets), data.draw(costs))
+    more = {**problem.atoms, query_id: [*problem.atoms[query_id], plan]}
+    after = Relaxation(problem).solved(more, {}, seconds=math.inf)
+    assert before is not None
+    assert after is not None
+    promise = before.promise(query_id, problem.value[query_id] * plan.cost, plan.indexes)
+    assert before.lower_bound - after.lower_bound <= max(promise, 0.0) + 1e-6 * problem.base_ms

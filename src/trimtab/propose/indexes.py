@@ -7,7 +7,7 @@ plans use the chosen indexes; the evidence says of each index `size_bytes.NAME`,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,8 +26,10 @@ from trimtab.propose.merge import merged
 from trimtab.propose.names import titled
 from trimtab.propose.needs import needs_of
 from trimtab.propose.pool import Pool
-from trimtab.propose.problem import Problem
+from trimtab.propose.problem import Problem, useful
+from trimtab.propose.relaxation import Relaxation
 from trimtab.propose.selection import Selection, select
+from trimtab.propose.solver import SOLVER_SECONDS
 
 NAME = "indexes"
 _Conditions: TypeAlias = Mapping[tuple[str, str], frozenset[str]]
@@ -39,6 +41,8 @@ SIZE_RENT = 0.05
 # Where there are more, each query keeps so many of its own.
 MAX_CANDIDATES = 5000
 LEAST_OF_EACH = 2
+# How often what would be chosen is united, at most, after all that queries like was.
+MORE_UNIONS = 2
 
 
 def propose(context: Context) -> list[Strategy]:
@@ -116,15 +120,28 @@ def choose(context: Context) -> Choice:
     # Plain ones by themselves first, where there are others: these can then only add to the choice.
     plain = {i: [name for name in names if _is_narrow(pool.candidates[name])] for i, names in own.items()}
     gather_atoms(problem, planner, plain)
-    if plain != own:
-        gather_atoms(problem, planner, own)
-    if "include" in context.limits.kinds:
-        for query_id, wider in _widen(context, problem, pool, parents).items():
-            own[query_id] += wider
+    if more := {i: names for i, names in own.items() if names != plain[i]}:
+        gather_atoms(problem, planner, more)
+
+    def unite(liked: Collection[str]) -> dict[str, list[str]]:
+        """Let queries share: unions of these become candidates. Return their names, by query."""
+        wider = _unions(context, problem, pool, parents, liked)
+        for query_id, names in wider.items():
+            own[query_id] += [name for name in names if name not in own[query_id]]
         problem.special, problem.barred = pool.special, _barred(pool, queries, constant)
         problem.caps = pool.caps()
         planner.relevant = _relevant(plans, pool.changes)
-        gather_atoms(problem, planner, own)
+        return wider
+
+    if "include" in context.limits.kinds:
+        liked = {name for atoms in problem.atoms.values() for atom in atoms for name in atom.indexes}
+        gather_atoms(problem, planner, {query_id: own[query_id] for query_id in unite(liked)})
+        preferred = _wanted(problem)
+        for _ in range(MORE_UNIONS):
+            ask_beside(problem, planner, pool.candidates, unite(preferred), preferred)
+            before, preferred = preferred, _wanted(problem)
+            if preferred <= before:
+                break
     selection = select(problem, planner, proof_seconds=context.limits.proof_seconds, solver=context.limits.solver)
     users = {name: [parents.get(i, i) for i in query_ids] for name, query_ids in selection.users.items()}
     return Choice(
@@ -172,19 +189,27 @@ def _is_narrow(candidate: Candidate) -> bool:
     return candidate.is_plain and not candidate.included
 
 
-def _widen(context: Context, problem: Problem, pool: Pool, parents: Mapping[str, str]) -> dict[str, list[str]]:
-    """Let queries share: unions of what they like become candidates. Return the names of these, by query."""
-    liked: dict[Candidate, set[str]] = {}
+def _wanted(problem: Problem) -> set[str]:
+    """Return the candidates of which some part would be there, were parts of indexes allowed."""
+    relaxed = Relaxation(problem).solved(problem.atoms, {}, seconds=SOLVER_SECONDS)
+    return set() if relaxed is None else {name for name, part in relaxed.parts.items() if part > 0}
+
+
+def _unions(
+    context: Context, problem: Problem, pool: Pool, parents: Mapping[str, str], liked: Collection[str]
+) -> dict[str, list[str]]:
+    """Add unions of these to the pool, and return their names by the queries that like some of what is united."""
+    users: dict[Candidate, set[str]] = {}
     for query_id, atoms in problem.atoms.items():
-        for name in {name for atom in atoms for name in atom.indexes}:
-            liked.setdefault(pool.candidates[name], set()).add(query_id)
+        for name in {name for atom in atoms for name in atom.indexes}.intersection(liked):
+            users.setdefault(pool.candidates[name], set()).add(query_id)
     on_table: dict[tuple[str, str], list[Candidate]] = {}
-    for one in liked:
+    for one in users:
         on_table.setdefault((one.schema, one.table), []).append(one)
-    users = {one: frozenset(query_ids) for one, query_ids in liked.items()}
+    served_by = {one: frozenset(query_ids) for one, query_ids in users.items()}
     unions = {
-        union: sorted({i for one in on_table[union.schema, union.table] if union.does_all_of(one) for i in liked[one]})
-        for union in merged(users, context.snapshot, context.limits)
+        union: sorted({i for one in on_table[union.schema, union.table] if union.does_all_of(one) for i in users[one]})
+        for union in merged(served_by, context.snapshot, context.limits)
     }
     pool.add({union: list(dict.fromkeys(parents.get(i, i) for i in ids)) for union, ids in unions.items()})
     found: dict[str, list[str]] = {}
@@ -192,6 +217,26 @@ def _widen(context: Context, problem: Problem, pool: Pool, parents: Mapping[str,
         for query_id in query_ids if union in pool.names else ():
             found.setdefault(query_id, []).append(pool.names[union])
     return found
+
+
+def ask_beside(
+    problem: Problem,
+    planner: Planner,
+    candidates: Mapping[str, Candidate],
+    unions: Mapping[str, Sequence[str]],
+    preferred: Collection[str],
+) -> None:
+    """Ask what queries cost with each of their unions beside the preferred, in place of those that it unites.
+
+    No query alone might pay for what several would share: so each is asked before anybody would.
+    """
+    asked = []
+    for query in problem.queries:
+        for name in unions.get(query.id, ()):
+            others = {one for one in preferred if not candidates[name].does_all_of(candidates[one])}
+            asked.append((query, frozenset({name, *others})))
+    for (query, _), atom in zip(asked, planner.each(asked), strict=True):
+        problem.atoms[query.id] = useful([*problem.atoms[query.id], atom])
 
 
 def _values(

@@ -125,12 +125,15 @@ class _Truth:
         self._costs = dict(problem.base_cost)
         self._least: dict[str, list[tuple[Query, float]]] = {name: [] for name in names}
         """For each index the queries with a plan that uses it and others of these, and the least cost of such."""
+        self._wanted: dict[str, frozenset[str]] = {}
+        """What a known plan of a query uses. The others are not shown to it: the more there is, the longer it plans."""
         there = frozenset(names)
         for query in problem.queries:
             least: dict[str, float] = {}
             for atom in problem.atoms[query.id]:
                 if atom.indexes <= there:
                     least |= {name: min(least.get(name, atom.cost), atom.cost) for name in atom.indexes}
+            self._wanted[query.id] = frozenset(least)
             for name, cost in least.items():
                 self._least[name].append((query, cost))
 
@@ -153,8 +156,8 @@ class _Truth:
         noticed = {query_id: query for query_id, query in hopeful.items() if promised[query_id] > self._noticed}
         # What is worth little anyway is asked for every bit of it: else it would be kept for nothing.
         queries = list((noticed or hopeful).values())
-        atoms = self._planner.atoms(queries, [*self._taken, *group])
         there = frozenset((*self._taken, *group))
+        atoms = self._planner.each([(query, there & self._wanted[query.id]) for query in queries])
         small = hopeful.keys() - noticed.keys() if noticed else ()
         return [
             *((query.id, atom.cost) for query, atom in zip(queries, atoms, strict=True)),

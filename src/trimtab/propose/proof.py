@@ -64,7 +64,7 @@ def prove(
         problem,
         planner,
         trees,
-        enough=lambda bound, _: gap_between(bound, reached) <= gap,
+        enough=lambda bound: gap_between(bound, reached) <= gap,
         seconds_left=lambda: deadline - time.monotonic(),
     )
     proof = Proof(tuple(names), reached, bound, 0)

@@ -6,7 +6,7 @@ Decides nothing; asks no planner.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.propose.problem import Atom, Guess, Problem
@@ -20,15 +20,24 @@ _NOTHING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Relaxed:
-    """The bound in the model's ms, which part of each index would be there, and the guesses picked, by query id.
+    """The bound in the model's ms, which part of each index would be there, and of each guess picked, by query id.
 
-    `byte_ms` is what one more byte of the budget would save, in the model's ms.
+    `byte_ms` is what one more byte of the budget would save, in the model's ms. So are these: `dues` is what each query
+    costs with its shares in the indexes that it uses, `shares` what a query pays of an index, by both, and `unpaid`
+    what is left of an index's price, which nobody would pay.
     """
 
     lower_bound: float
     parts: Mapping[str, float]
-    guesses: Mapping[str, Sequence[Guess]]
+    guesses: Mapping[str, Mapping[Guess, float]]
     byte_ms: float
+    dues: Mapping[str, float]
+    shares: Mapping[tuple[str, str], float]
+    unpaid: Mapping[str, float]
+
+    def promise(self, query_id: str, ms: float, names: Iterable[str] = ()) -> float:
+        """Return what the bound would fall by, at most, if the query took so many ms by a plan with these indexes."""
+        return self.dues[query_id] - ms - sum(self.shares.get((query_id, name), 0.0) for name in names)
 
 
 class Relaxation:
@@ -67,7 +76,7 @@ class Relaxation:
         if solution is None:
             return None
         values, prices, unit = solution.col_value, solution.row_dual, self._unit
-        found: dict[str, list[Guess]] = {}
+        found: dict[str, dict[Guess, float]] = {}
         used = set[str]()
         for pick, needed in wanted.items():
             query_id, kind = pick
@@ -75,7 +84,7 @@ class Relaxation:
             if part > _NOTHING:
                 used |= needed
             if part > _LEAST_PART and isinstance(kind, Guess):
-                found.setdefault(query_id, []).append(kind)
+                found.setdefault(query_id, {})[kind] = part
         objective = float(self._program.solver.getInfo().objective_function_value)
         return Relaxed(
             lower_bound=max(objective, 0.0) * unit,
@@ -83,6 +92,9 @@ class Relaxation:
             parts={name: values[column] if name in used else 0.0 for name, column in self._has.items()},
             guesses=found,
             byte_ms=max(-prices[self._budget], 0.0) * unit / _MIB,
+            dues={query_id: prices[row] * unit for query_id, row in self._one.items()},
+            shares={pair: max(-prices[row], 0.0) * unit for pair, row in self._needs.items()},
+            unpaid={name: max(solution.col_dual[column], 0.0) * unit for name, column in self._has.items()},
         )
 
     def _add(self, wanted: Mapping[tuple[str, Atom | Guess], frozenset[str]]) -> None:

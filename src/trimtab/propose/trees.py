@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from trimtab.model.workload import Query
 from trimtab.propose.atoms import Planner
 from trimtab.propose.problem import Atom, Guess, Problem, useful
-from trimtab.propose.relaxation import Relaxation
+from trimtab.propose.relaxation import Relaxation, Relaxed
 
 # Places in a query's tree that are looked at without asking, because the answer is known.
 MAX_FREE = 400
@@ -26,35 +26,42 @@ def explore(
     trees: Mapping[str, Tree],
     *,
     steps: int | None = None,
-    enough: Callable[[float, Mapping[str, Sequence[Atom]]], bool],
+    enough: Callable[[float], bool],
+    weigh: Callable[[Mapping[str, Sequence[Atom]]], Relaxed | None] | None = None,
     least_ms: float = 0.0,
     seconds_left: Callable[[], float],
 ) -> float:
     """Ask what the bound rests on while parts of indexes are allowed; return the bound, in the model's ms.
 
-    Ends when `enough` says so of the bound and the plans met so far, when the bound rests on no guess any more, after
-    so many steps, or when no seconds are left. A guess that promises to save less than `least_ms` is not asked.
+    Ends when `enough` says so of the bound, when the bound rests on no guess any more, after so many steps, or when no
+    seconds are left. `weigh` solves the program over the plans met so far without guesses: one that lowers that by
+    `least_ms` or less is not asked then, and where it returns None all ends.
     """
     ask(planner, [(tree, tree.root) for tree in trees.values() if tree.root.atom is None], {})
     relaxation, parts = Relaxation(problem), dict[str, float]()
     bound, step = 0.0, 0
     while (steps is None or step < steps) and (left := seconds_left()) > 0:
         leaves = {query_id: tree.leaves(parts) for query_id, tree in trees.items()}
-        met = {query_id: atoms for query_id, (atoms, _) in leaves.items()}
+        met = {**problem.atoms, **{query_id: atoms for query_id, (atoms, _) in leaves.items()}}
         guesses = {query_id: guesses for query_id, (_, guesses) in leaves.items()}
         found = relaxation.solved(met, guesses, seconds=left)
         if found is None:
             break
         step, parts, bound = step + 1, dict(found.parts), max(bound, found.lower_bound)
-        asked = [
-            (trees[query_id], trees[query_id].open[guess])
-            for query_id, picked in found.guesses.items()
-            for guess in picked
-            if problem.value[query_id] * (problem.base_cost[query_id] - guess.floor) > least_ms
-        ]
-        if not asked or enough(bound, met):
+        picked = [(query_id, guess) for query_id, some in found.guesses.items() for guess in some]
+        if weigh is not None:
+            known = weigh(met)
+            if known is None:
+                break
+            ms = {(i, guess): problem.value[i] * guess.floor for i, guess in picked}
+            picked = [
+                (i, guess)
+                for i, guess in picked
+                if found.guesses[i][guess] * known.promise(i, ms[i, guess], guess.present) > least_ms
+            ]
+        if not picked or enough(bound):
             break
-        ask(planner, asked, parts)
+        ask(planner, [(trees[query_id], trees[query_id].open[guess]) for query_id, guess in picked], parts)
     return bound
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from trimtab import api_security
-from trimtab.errors import ApplyError, SourceError
+from trimtab.errors import ApplyError, RefusedError, SourceError, TrimtabError
 from trimtab.lifecycle import secure_run
 from trimtab.lifecycle.request import Request
 from trimtab.lifecycle.secure_run import SecureRun, SecurityLevel, optimize_securely
@@ -33,12 +33,12 @@ class _Report:
     security: SecurityKept | None = None
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, looks: Sequence[Checked | SourceError], report: _Report) -> SecureRun:
+def _run(monkeypatch: pytest.MonkeyPatch, looks: Sequence[Checked | TrimtabError], report: _Report) -> SecureRun:
     found = iter(looks)
 
     def checked(request: Request) -> Checked:
         seen = next(found)
-        if isinstance(seen, SourceError):
+        if isinstance(seen, TrimtabError):
             raise seen
         return seen
 
@@ -48,10 +48,16 @@ def _run(monkeypatch: pytest.MonkeyPatch, looks: Sequence[Checked | SourceError]
     return optimize_securely(request, SecurityLevel.STANDARD, Silent())
 
 
-def test_a_last_look_that_fails_tells_what_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    locked = SourceError("a table is held", code="source.locked", next_step="")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        SourceError("a table is held", code="source.locked", next_step=""),
+        RefusedError("the role has got createdb", code="read.overprivileged", next_step=""),
+    ],
+)
+def test_a_last_look_that_fails_tells_what_stands(monkeypatch: pytest.MonkeyPatch, fault: TrimtabError) -> None:
     with pytest.raises(ApplyError, match="r-1 is over, 2 changes of it stand") as caught:
-        _run(monkeypatch, [CHECKED, locked], _Report())
+        _run(monkeypatch, [CHECKED, fault], _Report())
     assert caught.value.code == "security.unseen"
 
 

@@ -90,7 +90,7 @@ def _checked(request: Request, now_ns: Callable[[], int] = time.time_ns) -> Chec
 def _checked_after(request: Request, report: Report) -> Checked:
     try:
         return _checked(request)
-    except (SourceError, LedgerError, SecurityError, KeyFileError) as error:
+    except (SourceError, RefusedError, LedgerError, SecurityError, KeyFileError) as error:
         raise ApplyError(
             f"the run {report.run_id} is over, {report.changes_standing} changes of it stand on the source, and its "
             f"security could not be looked at afterwards: {error}",

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select
+from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.exc import DBAPIError
 
 from trimtab.db.schema_engine import BUSY, driven, has_table, made_fit, schema_engine, sqlstate_of, take_turn, turn
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, moved, newer, unwritable
-from trimtab.ledger.schema import ENTRIES, KEYS_ONLY, METADATA, SCHEMA_VERSION
+from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION
 from trimtab.ledger.store import MOVED, Dialect, Store, Values
 
 if TYPE_CHECKING:
@@ -50,11 +51,6 @@ _DDL = (
         for table in ("entries", "tree", "checkpoints")
     ),
     f"CREATE TRIGGER follow BEFORE INSERT ON {SCHEMA}.entries FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.follow()",
-)
-# Each statement of a message has a snapshot of its own: the last one sees what was there once the lock was had.
-_BEGIN = (
-    f"{turn(LOCK_CLASS)}; SELECT seq, at_ns, kind, run_id, body, prev_hash, hash,"  # noqa: S608  # all are constants
-    f" (SELECT max(seq) FROM {SCHEMA}.entries WHERE {KEYS_ONLY}) FROM {SCHEMA}.entries ORDER BY seq DESC LIMIT 1"
 )
 # A statement sees what was there before it: each part of this one is written, and the entry's trigger asked, by that.
 _ENTRY = (  # the schema's name, in all three, is a constant
@@ -109,14 +105,29 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
     return made_fit(connect(conninfo, read_only=False, lock_timeout_ms=_LOCK_TIMEOUT_MS), _DURABLE)
 
 
-def _begin(connection: Connection, _query: Select[Any]) -> Sequence[Any] | None:
+def _begin(connection: Connection, query: Select[Any]) -> Sequence[Any] | None:
     """Take the writer's place and read the head by one message: what waits for the server is most of an append."""
     connection.begin()
     with driven(connection) as session:
-        cursor = session.execute(_BEGIN.encode())
+        cursor = session.execute(_beginning(query, connection.dialect))
         while cursor.nextset():
             pass
         return cursor.fetchone()
+
+
+@lru_cache(maxsize=8)
+def _beginning(query: Select[Any], dialect: SqlDialect) -> bytes:
+    """Return what takes the writer's place and then asks `query`, which has no value of anybody's in it.
+
+    Each statement of a message has a snapshot of its own: the last one sees what was there once the lock was had.
+    """
+    head = query.compile(
+        dialect=dialect,
+        schema_translate_map={None: SCHEMA},
+        render_schema_translate=True,
+        compile_kwargs={"literal_binds": True},
+    )
+    return f"{turn(LOCK_CLASS)}; {head}".encode()
 
 
 def _insert(connection: Connection, entry: Values, nodes: Sequence[Values], checkpoint: tuple[int, str] | None) -> None:

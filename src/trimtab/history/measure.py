@@ -8,11 +8,10 @@ from trimtab.history.facts import ServerFacts
 from trimtab.history.metrics import METRICS, MetricKind
 from trimtab.history.sample import Sample, joined_samples
 from trimtab.history.values import Metric, Point, Series, ServerHealth, Window
+from trimtab.ledger.moment import seconds_ahead
 
 _LATE_INTERVALS = 3
 _LEAST_LATE_SECONDS = 30.0
-_MOST_AHEAD_SECONDS = 60.0
-"""Clocks of a fleet's machines differ by less."""
 
 
 def joined_window(samples: Sequence[Sample], window: Window) -> Sample:
@@ -43,9 +42,9 @@ def series_of(kind: MetricKind, samples: Sequence[Sample], window: Window) -> Se
 def health_of(facts: ServerFacts, whole: Sample, window: Window, now_ns: int) -> ServerHealth:
     """Return how a server is now, and its metrics of a window."""
     missing, age = dict(facts.missing), None
-    if _is_ahead(facts.last_ns, now_ns):
+    if ahead := seconds_ahead(facts.last_ns, now_ns):
         missing["age"] = (
-            f"its last values are dated {(facts.last_ns - now_ns) / 1e9:,.0f} s later than it is here:"
+            f"its last values are dated {ahead:,.0f} s later than it is here:"
             " the clock of the collector, or that of this machine, was wrong"
         )
     elif facts.last_ns:
@@ -75,10 +74,6 @@ def state_of(facts: ServerFacts, now_ns: int) -> str:
     late = max(facts.interval_seconds * _LATE_INTERVALS, _LEAST_LATE_SECONDS)
     # A server that is down is tried again ever more seldom, once a minute at last.
     is_late = now_ns - facts.tried_ns > (late if facts.is_up else max(late, 150.0)) * 1e9
-    if is_late or _is_ahead(facts.tried_ns, now_ns):
+    if is_late or seconds_ahead(facts.tried_ns, now_ns):
         return "stale"
     return "up" if facts.is_up else "down"
-
-
-def _is_ahead(at_ns: int, now_ns: int) -> bool:
-    return at_ns - now_ns > _MOST_AHEAD_SECONDS * 1e9

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trimtab.anchor.stability import LOOKS, stability
-from trimtab.ledger.moment import TOLERANCE_NS
+from trimtab.ledger.moment import seconds_ahead
 from trimtab.lifecycle.watch_file import runs_now
 from trimtab.lifecycle.watch_identity import DIRECTORY
 from trimtab.lifecycle.watch_store import KeptAlarm, WatchStore
@@ -41,7 +41,7 @@ def status_document(path: Path, *, now_ns: int) -> dict[str, object]:
     finally:
         store.close()
     round_ns, interval = _number(status.get("round_ns")), _number(status.get("interval_seconds"))
-    is_ahead = round_ns - now_ns > TOLERANCE_NS  # a clock was set back, and nobody has looked since
+    is_ahead = seconds_ahead(int(round_ns), now_ns) > 0  # a clock was set back, and nobody has looked since
     age = max(now_ns - round_ns, 0) / 1e9 if round_ns and not is_ahead else None
     is_stale = age is None or age > STALE_ROUNDS * max(interval, 1.0)
     return {

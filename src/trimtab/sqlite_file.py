@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.util import LRUCache
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """The primary codes that say that another process holds what was wanted."""
@@ -35,7 +36,7 @@ def file_engine(path: Path, pragmas: Sequence[str]) -> Engine:
     return Engine(pool, model.dialect, model.url, hide_parameters=True, execution_options={"compiled_cache": _COMPILED})
 
 
-_COMPILED: dict[Any, Any] = {}
+_COMPILED: LRUCache[Any, Any] = LRUCache(500)
 """Statements as SQLite reads them: those of one file are those of all."""
 
 

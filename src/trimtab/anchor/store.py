@@ -72,8 +72,8 @@ class AnchorStore:
         Raises KeyFileError, AnchorError `anchor.unusable`, `anchor.flawed`.
         """
         self._make_places()
-        if not self._key_file.exists() and self._files():
-            self._signed(self._files()[-1], self.known())
+        if not self._key_file.exists() and (files := self._files()):
+            self._signed(files[-1], self.known())
         return signing_key(self._key_file)
 
     def known(self, others: Sequence[Path] = ()) -> tuple[PublicKey, ...]:

@@ -158,9 +158,9 @@ def _counted(
     begin = read_counters(source)
     if begin is None:
         return None, snapshot, ("pg_stat_statements does not tell: no execution of the application's was counted",)
-    since, began = snapshot.workload.since or read_counted_since(source), time.monotonic()  # a file does not tell
+    began = time.monotonic()
     if seconds > 0:
-        since = read_clock(source)
+        since: str | None = read_clock(source)
         readings = [begin]
         every = max(int(seconds) // _PARTS, 1)
         for second in range(int(seconds)):
@@ -172,6 +172,7 @@ def _counted(
         end = read_counters(source)
         parts = parts_of(readings, keys)
     else:
+        since = snapshot.workload.since or read_counted_since(source)  # a workload file does not tell
         begin, end = Counters(begin.reset, {}), begin
         parts = watched_rounds(ledger_path, identity_of(snapshot.server, source))
     if end is None:

@@ -220,12 +220,17 @@ def test_every_command_that_opens_a_source_can_be_told_to_go_on_with_an_overpriv
         for command in group.commands.values():
             yield from below(command) if hasattr(command, "commands") else [command]
 
-    names = {"dsn", "databases"}
-    opening = [each for each in below(typer.main.get_command(app)) if names & {param.name for param in each.params}]
+    names, by_configuration = {"dsn", "databases"}, {"mcp", "serve"}  # which open what trimtab.toml names
+    opening = [
+        each
+        for each in below(typer.main.get_command(app))
+        if each.name in by_configuration or names & {param.name for param in each.params}
+    ]
     lacking = {
         each.name for each in opening if "--allow-overprivileged" not in {o for p in each.params for o in p.opts}
     }
     assert len(opening) >= 25
+    assert by_configuration <= {each.name for each in opening}
     assert lacking == {"init"}  # which writes the DSN down and opens nothing
 
 

@@ -211,7 +211,6 @@ def test_whoever_reads_a_source_does_it_in_a_session_that_an_overprivileged_role
     assert found == {
         ("db/role.py", "reading"),
         ("lifecycle/one_read.py", "run_read"),  # refuses it too, whatever the user said
-        ("db/relay.py", "for_programs"),  # says how programs reach what a session of `reading` has read before
     }
 
 

@@ -68,6 +68,7 @@ def test_a_superuser_is_refused_by_whatever_opens_a_source_unless_told(
     market: Market, program: Program, quick: tuple[str, ...], tmp_path: Path
 ) -> None:
     (program.directory / "trimtab.toml").write_text(f'[databases.shop]\ndsn = "{market.dsn}"\n')
+    program.succeed("anchor", "create", market.dsn, *quick[:2], "--allow-overprivileged", environ=STRICT)
     before, index = market.everything(), "CREATE INDEX ON orders (customer_id)"
     for refused, line in (
         (READING, ("optimize", market.dsn, *quick)),
@@ -82,6 +83,9 @@ def test_a_superuser_is_refused_by_whatever_opens_a_source_unless_told(
         (READING, ("twin", "explain", market.dsn, *quick[:2], "--index", index)),
         (READING, ("twin", "explain", market.dsn, *quick[:2], "--index", index, "--engine", "hypopg")),
         (READING, ("anchor", "create", market.dsn, *quick[:2])),
+        (APPLYING, ("anchor", "lock", "latest", market.dsn, *quick[:2], "--query", "q1")),
+        (APPLYING, ("anchor", "review", market.dsn, *quick[:2])),
+        (APPLYING, ("watch", market.dsn, "--once", "--act")),
         (READING, ("security", "baseline", market.dsn)),
         (APPLYING, ("backend", "list", market.dsn)),
         (APPLYING, ("resume", market.dsn)),

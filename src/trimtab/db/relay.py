@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.db.connection import connect
+from trimtab.db.role import reading
 
 if TYPE_CHECKING:
     from trimtab.db.connection import Connection
@@ -36,7 +36,7 @@ def for_programs(conninfo: str, place: Path) -> Iterator[str]:
     """
     from psycopg.conninfo import make_conninfo
 
-    with closing(connect(conninfo, read_only=True)) as session:
+    with closing(reading(conninfo)) as session:
         is_encrypted = bool(session.pgconn.ssl_in_use)
         door = _Door.of(session)
         database, user, password = session.info.dbname, session.info.user, session.info.password

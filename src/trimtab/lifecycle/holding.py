@@ -13,7 +13,7 @@ from pathlib import Path
 from trimtab.anchor.lease import TTL_DAYS, Expected, Lease, LeaseState
 from trimtab.anchor.mechanism import Capability, Choice, Mechanism, MechanismKind, Situation, choose, scopes_of
 from trimtab.apply.enforce import database_body
-from trimtab.db.role import reading
+from trimtab.db.role import APPLYING, reading
 from trimtab.errors import ForbiddenError, RefusedError, UsageError
 from trimtab.lifecycle.anchor_chain import store_of
 from trimtab.lifecycle.anchoring import READ_TIMEOUT_MS
@@ -156,7 +156,7 @@ def _nobody_tries(_lease: Lease, _query: Query, _applied: tuple[Applied, ...]) -
 
 
 def _snapshot(conninfo: str, workload: Path | tuple[str, ...] | None, seed: int, watcher: Watcher) -> Snapshot:
-    with closing(reading(conninfo, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
+    with closing(reading(conninfo, work=APPLYING, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         return take_snapshot(
             source,
             workload,

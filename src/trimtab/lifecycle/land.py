@@ -210,10 +210,10 @@ class Landing:
 
     def _reading(self, statement_timeout_ms: int) -> Connection:
         """A new session, so that settings made for the database or role are in force in it."""
-        from trimtab.db.role import reading
+        from trimtab.db.role import APPLYING, reading
 
         conninfo = self.workshop.request.conninfo
-        connection = reading(conninfo, statement_timeout_ms=statement_timeout_ms)
+        connection = reading(conninfo, work=APPLYING, statement_timeout_ms=statement_timeout_ms)
         try:
             return require_same_server(connection, self.snapshot.server)
         except BaseException:

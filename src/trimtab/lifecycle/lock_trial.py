@@ -15,7 +15,7 @@ from pathlib import Path
 from trimtab.anchor.holding import shape_under_names
 from trimtab.anchor.lease import Lease
 from trimtab.db.explain import explain
-from trimtab.db.role import reading
+from trimtab.db.role import APPLYING, reading
 from trimtab.embedded.binaries import Binaries
 from trimtab.lifecycle.locking import PROPOSER, Tried, TryWithout
 from trimtab.lifecycle.workshop import READ_TIMEOUT_MS
@@ -51,7 +51,7 @@ def trying_in_lab(
     """
     limits = (specification or load_spec()).trial
     told = watcher or Silent()
-    with closing(reading(conninfo, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
+    with closing(reading(conninfo, work=APPLYING, statement_timeout_ms=READ_TIMEOUT_MS)) as source:
         snapshot = read_facts(source, Workload((), "none"))
         lab = open_clone_lab(
             conninfo,

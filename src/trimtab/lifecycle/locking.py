@@ -118,10 +118,10 @@ class _Desk:
 
     def shape(self, query: Query, expected: Expected, role: str, changes: Sequence[Change]) -> str:
         """Ask in a new session: one of before has the settings of before."""
-        from trimtab.db.role import reading
+        from trimtab.db.role import APPLYING, reading
 
         settings = settings_for(self.enforcer.look(), role, changes)
-        with closing(reading(self.conninfo, statement_timeout_ms=READ_TIMEOUT_MS)) as connection:
+        with closing(reading(self.conninfo, work=APPLYING, statement_timeout_ms=READ_TIMEOUT_MS)) as connection:
             require_same_server(connection, self.snapshot.server)
             return shape_of_draws(connection, query, expected, settings, read_parents(connection), changes)
 

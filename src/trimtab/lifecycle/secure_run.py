@@ -7,20 +7,18 @@ server must meet the level, and be no weaker than its baseline.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trimtab.db.role import APPLYING, READING
 from trimtab.errors import ApplyError, KeyFileError, LedgerError, RefusedError, SecurityError, SourceError
 from trimtab.lifecycle.loop import optimize
 from trimtab.lifecycle.request import Request
-from trimtab.lifecycle.securing import Checked, Compared, baseline_path, check, take_baseline
+from trimtab.lifecycle.securing import Checked, Compared, baseline_path, check_or_begin
 from trimtab.model.report import Report
 from trimtab.model.watch import Watcher
 from trimtab.security.difference import compare
 from trimtab.security.findings import Severity
-from trimtab.security.read import read_security
 
 
 class SecurityLevel(StrEnum):
@@ -76,15 +74,9 @@ def optimize_securely(request: Request, level: SecurityLevel, watcher: Watcher) 
     return SecureRun(report, level, unmet, compared, after, path, seconds + time.monotonic() - started)
 
 
-def _checked(request: Request, now_ns: Callable[[], int] = time.time_ns) -> Checked:
+def _checked(request: Request) -> Checked:
     """Compare the server with its baseline; the first time, that is taken."""
-    from trimtab.db.role import reading
-
-    with closing(reading(request.conninfo)) as connection:
-        path = baseline_path(read_security(connection, now_ns=now_ns), request.ledger_path)
-    if not path.exists():
-        take_baseline(request.conninfo, request.ledger_path)
-    return check(request.conninfo, request.ledger_path)
+    return check_or_begin(request.conninfo, request.ledger_path, work=APPLYING if request.apply else READING)
 
 
 def _checked_after(request: Request, report: Report) -> Checked:

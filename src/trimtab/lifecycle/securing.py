@@ -15,6 +15,7 @@ from pathlib import Path
 
 from trimtab.apply.preserve import Preservation
 from trimtab.db.connection import Connection
+from trimtab.db.role import READING, Work, reading
 from trimtab.durable import read_plain_file, write_durably
 from trimtab.errors import SecurityError
 from trimtab.ledger.entry import Kind
@@ -77,11 +78,10 @@ def take_baseline(
 
     Raises SourceError, KeyFileError, SecurityError `security.unwritable`.
     """
-    from trimtab.db.role import reading
+    return _taken(*_looked(conninfo, READING, now_ns), ledger_path, out)
 
-    with closing(reading(conninfo)) as connection:
-        snapshot = read_security(connection, now_ns=now_ns)
-        seen = transport(connection, snapshot)
+
+def _taken(snapshot: SecuritySnapshot, seen: Transport, ledger_path: Path, out: Path | None = None) -> Taken:
     key = store_of(ledger_path).key()
     raw = write_baseline(snapshot, key)
     signed = read_baseline(raw, [key.public])
@@ -109,11 +109,31 @@ def check(
     Raises SourceError, KeyFileError, SecurityError `security.no_baseline`, `security.flawed`,
     `security.other_database`.
     """
-    from trimtab.db.role import reading
+    return _checked(*_looked(conninfo, READING, now_ns), ledger_path, baseline, keys)
 
-    with closing(reading(conninfo)) as connection:
-        now = read_security(connection, now_ns=now_ns)
-        seen = transport(connection, now)
+
+def check_or_begin(
+    conninfo: str, ledger_path: Path, *, work: Work, now_ns: Callable[[], int] = time.time_ns
+) -> Checked:
+    """Compare a server with its baseline, as `check` does; where there is none, what is read now becomes it.
+
+    Raises SourceError, RefusedError of the work's code, KeyFileError, SecurityError.
+    """
+    now, seen = _looked(conninfo, work, now_ns)
+    if not baseline_path(now, ledger_path).exists():
+        _taken(now, seen, ledger_path)
+    return _checked(now, seen, ledger_path)
+
+
+def _looked(conninfo: str, work: Work, now_ns: Callable[[], int]) -> tuple[SecuritySnapshot, Transport]:
+    with closing(reading(conninfo, work=work)) as connection:
+        snapshot = read_security(connection, now_ns=now_ns)
+        return snapshot, transport(connection, snapshot)
+
+
+def _checked(
+    now: SecuritySnapshot, seen: Transport, ledger_path: Path, baseline: Path | None = None, keys: Sequence[Path] = ()
+) -> Checked:
     path = baseline or baseline_path(now, ledger_path)
     signed = _read(path, _known(ledger_path, keys))
     before = signed.snapshot

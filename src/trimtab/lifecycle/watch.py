@@ -18,7 +18,7 @@ from trimtab.anchor.force import reference
 from trimtab.anchor.learning import Sensitivity
 from trimtab.db.connection import Connection
 from trimtab.db.dsn import describe
-from trimtab.db.role import reading
+from trimtab.db.role import APPLYING, READING, reading
 from trimtab.errors import LedgerError, SourceError, TrimtabError
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import put_back_names, standings_of, store_of
@@ -303,7 +303,12 @@ def _opened(path: Path) -> Iterator[WatchStore]:
 
 def _connected(request: WatchRequest) -> _Link:
     timeout_ms = int(min(max(request.interval_seconds * 1000, 1000), LONGEST_STATEMENT_MS))
-    conn = reading(request.conninfo, statement_timeout_ms=timeout_ms, lock_timeout_ms=LOCK_TIMEOUT_MS)
+    conn = reading(
+        request.conninfo,
+        work=APPLYING if request.acts else READING,
+        statement_timeout_ms=timeout_ms,
+        lock_timeout_ms=LOCK_TIMEOUT_MS,
+    )
     try:
         conn.execute("select pg_catalog.set_config('application_name', $1, false)", (APPLICATION_NAME,))
         return _Link(conn, open_source(conn), read_system_names(conn))

@@ -25,6 +25,7 @@ from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.proof import ENOUGH, prove
 from trimtab.propose.selection import TOLERANCE, Truth, select
 from trimtab.propose.solver import solve
+from trimtab.propose.worth import worths
 
 from .test_solver import NAMES, is_allowed, problems
 
@@ -110,6 +111,38 @@ def test_a_selection_is_proven_when_it_is_asked_for(problem: Problem) -> None:
     proven = select(fresh, planner, proof_seconds=60)
     assert proven.lower_bound is not None
     assert proven.lower_bound <= proven.objective * (1 + 1e-6)
+
+
+@given(problems())
+@settings(deadline=None, max_examples=25)
+def test_what_the_proof_found_is_taken_and_known_to_the_model(problem: Problem) -> None:
+    fresh, _, planner = asked(replace(problem, refused=set(), max_regression=None))
+    proven = select(fresh, planner, proof_seconds=60)
+    names = [change.name for changes, _ in proven.chosen for change in changes]
+    assert proven.lower_bound == pytest.approx(proven.objective, rel=2 * ENOUGH)
+    assert fresh.workload_ms(names) == pytest.approx(proven.cost_after, rel=TOLERANCE)
+    truth = Truth(fresh, planner)
+    for worth in worths(fresh, truth, names, {}):
+        without = truth.objective([name for name in names if name != worth.name])
+        assert worth.loss <= without - truth.objective(names) + 1e-6  # A stand-in is no worse than nothing instead.
+
+
+def test_an_index_is_left_out_whose_query_another_of_the_chosen_serves_nearly_as_well() -> None:
+    base, narrow, wide = Atom(frozenset(), 100.0), Atom(frozenset({"a"}), 10.0), Atom(frozenset({"b"}), 10.1)
+    problem = Problem(
+        candidates={name: CreateIndex("public", "t", name, "", ()) for name in ("a", "b")},
+        sizes={"a": 1 << 20, "b": 2 << 20},
+        keep_ms={"a": 5.0, "b": 5.0},
+        queries=[Query(name, name, "", "", 1.0, QueryKind.READ) for name in ("q1", "q2")],
+        value={"q1": 1.0, "q2": 1.0},
+        base_cost={"q1": 100.0, "q2": 100.0},
+        budget_bytes=1 << 30,
+        max_per_table={},
+        atoms={"q1": [base, wide], "q2": [base, narrow]},  # Nobody asked what the wide one does for q2.
+    )
+    planner = Planner(problem, Table({"q1": [base, wide], "q2": [base, narrow, wide]}), {"q1": "ab", "q2": "ab"})
+    chosen = select(problem, planner).chosen
+    assert [change.name for changes, _ in chosen for change in changes] == ["b"]
 
 
 class Mistaken(Table):

@@ -80,6 +80,29 @@ def test_the_chosen_set_is_the_best_of_all_and_its_value_the_bound(problem: Prob
     assert bound == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("start", [(), ("a",), ("b",), ("c",), ("a", "c")])
+def test_the_best_set_is_found_from_any_that_it_begins_with(start: tuple[str, ...]) -> None:
+    base = {"q0": 700.0, "q1": 500.0}
+    saved = {"q0": {"a": 56.0}, "q1": {"b": 30.0, "c": 20.0}}
+    problem = Problem(
+        candidates={name: CreateIndex("public", "t", name, "", ()) for name in "abc"},
+        sizes=dict.fromkeys("abc", 1 << 20),
+        keep_ms={"a": 46.0, "b": 9.0, "c": 47.0},
+        queries=[Query(name, name, "", "", 1.0, QueryKind.READ) for name in base],
+        value=dict.fromkeys(base, 1.0),
+        base_cost=base,
+        budget_bytes=1 << 40,
+        max_per_table={},
+        atoms={
+            name: [Atom(frozenset(), cost), *(Atom(frozenset({index}), less) for index, less in saved[name].items())]
+            for name, cost in base.items()
+        },
+    )
+    chosen, bound = solve(problem, start=start)
+    assert chosen == ("a", "b")
+    assert bound == pytest.approx(141)
+
+
 @given(problems())
 @settings(deadline=None)
 def test_a_reduced_problem_has_the_same_best_value(problem: Problem) -> None:

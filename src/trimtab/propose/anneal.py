@@ -32,7 +32,7 @@ def anneal(problem: Problem, sampler: str, *, seconds: float, seed: int) -> tupl
     least = problem.base_ms
     for sample in _samples(model, sampler, seconds, seed):
         names = _mended(problem, atoms, sample)
-        value = problem.workload_ms(names) + sum(map(problem.charge_ms, names))
+        value = problem.objective(names)
         if value < least:
             best, least = names, value
     return best

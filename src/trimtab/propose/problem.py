@@ -107,6 +107,11 @@ class Problem:
         )
         return sum(costs)
 
+    def objective(self, names: Iterable[str]) -> float:
+        """What the set is judged by, as far as the atoms know: the workload's time, and what it is charged."""
+        chosen = list(names)
+        return self.workload_ms(chosen) + sum(self.charge_ms(name) for name in chosen)
+
     def broken_cap(self, names: Iterable[str]) -> Cap | None:
         """Return a cap that these indexes go beyond, None where all hold."""
         chosen = list(names)

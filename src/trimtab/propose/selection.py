@@ -75,6 +75,8 @@ def select(
     if proof_seconds > 0:
         proof = prove(problem, planner, best, truth.objective, seconds=proof_seconds)
         best, bound = proof.names, proof.lower_bound
+    best = _without_needless(truth, best)
+    _learn(problem, truth, best)  # What is asked of the model from now on is about this set.
     groups = best_first(problem, planner, best)
     while truth.worsened(_names(groups), is_asked=True):
         groups.pop()  # What was left out had hidden it.
@@ -151,6 +153,21 @@ class Truth:
         if self.worsened(names):
             return math.inf
         return self.workload_ms(names) + sum(self.problem.charge_ms(name) for name in names)
+
+
+def _without_needless(truth: Truth, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the set without what the others can do nearly as well: it saves less than it is charged."""
+    problem, left = truth.problem, frozenset(names)
+    atoms = truth.atoms(left)
+    for name in sorted(left, key=lambda name: (-problem.charge_ms(name), name)):
+        users = [query for query in problem.queries if name in atoms[query.id].indexes]
+        answers = truth.planner.each([(query, left - {name}) for query in users])
+        without = {query.id: atom for query, atom in zip(users, answers, strict=True)}
+        saved = sum(problem.value[i] * (atom.cost - atoms[i].cost) for i, atom in without.items())
+        if saved <= problem.charge_ms(name) and not truth.worsened(left - {name}):
+            left -= {name}
+            atoms |= without
+    return tuple(sorted(left))
 
 
 def _first(problem: Problem) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ SOLVER_SECONDS = 20.0
 # Closer than the cost model itself can tell sets apart.
 RELATIVE_GAP = 0.002
 _LEAST_GAP = 1e-9
+_ROUNDING = 1e-6
 _MIB = 1 << 20
 
 
@@ -81,7 +82,11 @@ def _solve(
     values = program.solver.getSolution().col_value
     # Out of time before any solution was found: nothing is always one.
     chosen = tuple(name for name in has if values and values[has[name]] > 0.5)
-    return chosen, max(float(program.solver.getInfo().mip_dual_bound), 0.0) * unit
+    info = program.solver.getInfo()
+    if start and problem.objective(chosen) > float(info.objective_function_value) * unit * (1 + _ROUNDING):
+        # Where its presolve finds the optimum, HiGHS 1.16 tells of that, and hands back what it began with.
+        return _solve(problem, atoms, guesses, seconds, relative_gap)
+    return chosen, max(float(info.mip_dual_bound), 0.0) * unit
 
 
 def _add_query(

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 
 from trimtab.propose.problem import Problem
 from trimtab.propose.selection import TOLERANCE, Truth
-from trimtab.propose.solver import solve
+from trimtab.propose.solver import RELATIVE_GAP, solve
 
 # A plan that saves a smaller share of its query is no gain.
 LEAST_SAVING = 0.02
 # For each index that is left out to see what would take its place.
 STAND_IN_SECONDS = 2.0
+# What would take its place is found to within this share of what the index is worth.
+STAND_IN_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,13 @@ def worths(problem: Problem, truth: Truth, names: Sequence[str], parents: Mappin
             before, after = costs.get(owner, (0.0, 0.0))
             costs[owner] = before + value * atom.cost, after + value * whole[query_id].cost
         gains = [Gain(i, before, after) for i, (before, after) in costs.items() if before - after > TOLERANCE * before]
-        stand_ins = truth.allowed_part(_stand_ins(problem, name, names))
+        value = sum(gain.before - gain.after for gain in gains)
+        stand_ins = _stand_ins(problem, truth, name, names, STAND_IN_SHARE * value / objective if objective > 0 else 0)
         instead = truth.objective(stand_ins)
         found.append(
             Worth(
                 name=name,
-                value=sum(gain.before - gain.after for gain in gains),
+                value=value,
                 gains=tuple(sorted(gains, key=lambda gain: gain.after - gain.before)),
                 stand_ins=tuple(other for other in stand_ins if other not in names),
                 loss=instead - objective,
@@ -115,14 +118,12 @@ def lacks(
     return found
 
 
-def _stand_ins(problem: Problem, name: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the best set without the index, or the chosen without it where the model knows nothing better."""
+def _stand_ins(problem: Problem, truth: Truth, name: str, names: Sequence[str], relative_gap: float) -> tuple[str, ...]:
+    """Return the best set without the index, or the chosen without it where the planner knows nothing better."""
     atoms = {
         query_id: [atom for atom in found if name not in atom.indexes] for query_id, found in problem.atoms.items()
     }
+    rest = tuple(sorted(other for other in names if other != name))
     without = replace(problem, atoms=atoms)
-    chosen, _ = solve(without, seconds=STAND_IN_SECONDS)
-    rest = tuple(other for other in names if other != name)
-    return min(
-        chosen, rest, key=lambda names: without.workload_ms(names) + sum(without.charge_ms(one) for one in names)
-    )
+    chosen, _ = solve(without, seconds=STAND_IN_SECONDS, relative_gap=min(relative_gap, RELATIVE_GAP), start=rest)
+    return min(rest, truth.allowed_part(chosen), key=truth.objective)

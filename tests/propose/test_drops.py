@@ -112,6 +112,22 @@ def test_other_methods_are_needless_only_as_exact_duplicates(method: str) -> Non
     assert dropped(one, replace(other, tail=f"{other.tail} WITH (fillfactor=70)")) == {}
 
 
+@pytest.mark.parametrize("field", ["is_partial", "has_expressions"])
+def test_over_a_part_of_the_rows_or_over_expressions_an_index_is_needless_only_as_an_exact_duplicate(
+    field: str,
+) -> None:
+    def special(name: str, tail: str) -> Index:
+        return replace(index(name, "a"), tail=tail, **{field: True})  # type: ignore[arg-type]
+
+    tail = "USING btree (lower(a)) WHERE (b IS NULL)"
+    one, two = special("one", tail), special("two", tail)
+    assert dropped(one, two) == {"two": "one"}
+    assert dropped(one, special("two", "USING btree (lower(a), b) WHERE (b IS NULL)")) == {}
+    assert dropped(one, replace(index("two", "a"), tail=tail)) == {}
+    assert dropped(one, replace(two, is_valid=False)) == {}
+    assert dropped(replace(one, is_unique=True), two) == {"two": "one"}
+
+
 def test_what_serves_a_foreign_key_goes_only_for_one_that_serves_it_too() -> None:
     key = (ForeignKey("t_a_fkey", ("a",), "public", "other"),)
     assert dropped(index("one", "a"), index("two", "b", "a"), foreign_keys=key) == {}

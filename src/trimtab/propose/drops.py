@@ -1,8 +1,9 @@
 """Proposes to drop indexes that another one makes needless: exact duplicates, and prefixes of a longer index; and those
 that no scan has used for as long as the specification asks, on any server that has them.
 
-Never one that must be kept, backs a constraint, is unique, is the replica identity or clusters its table, nor one over
-expressions, whose statistics serve plans that never scan it, nor one that holds more than its definition puts back.
+Never one that must be kept, backs a constraint, is unique, is the replica identity or clusters its table, nor one that
+holds more than its definition puts back. One over expressions, whose statistics serve plans that never scan it, goes
+only where its duplicate stays.
 What serves a foreign key goes only with a stand-in that begins with the same columns, and so serves it as well.
 """
 
@@ -35,11 +36,7 @@ def needless(table: Table, must_keep: frozenset[tuple[str, str]]) -> list[tuple[
     for index in _least_worth_first(table):
         if (index.schema, index.name) in must_keep:
             continue
-        if (
-            may_go(index)
-            and is_plain(index)
-            and any(_does_all_of(other, index) for other in staying if other is not index)
-        ):
+        if may_go(index) and any(_does_all_of(other, index) for other in staying if other is not index):
             staying.remove(index)
     gone = [index for index in table.indexes if index not in staying]
     return [(index, min((o for o in staying if _does_all_of(o, index)), key=_width)) for index in gone]
@@ -67,10 +64,11 @@ def is_plain(index: Index) -> bool:
 
 
 def _does_all_of(other: Index, index: Index) -> bool:
-    if other.method != index.method or not other.is_valid or not is_plain(other):
+    if other.method != index.method or not other.is_valid or is_plain(other) != is_plain(index):
         return False
-    if index.method != "btree":
-        # Other methods use what their options say, and no beginning of a key: only the very same will do.
+    if index.method != "btree" or not is_plain(index):
+        # Other methods use what their options say, and no beginning of a key: only the very same will do. It is the
+        # same with parts of the rows, and with expressions.
         return other.tail == index.tail
     return begins(other, index) and set(index.include_columns) <= {*other.key_columns, *other.include_columns}
 

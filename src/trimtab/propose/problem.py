@@ -112,6 +112,11 @@ class Problem:
         chosen = list(names)
         return self.workload_ms(chosen) + sum(self.charge_ms(name) for name in chosen)
 
+    def has_no_room(self, names: Iterable[str]) -> bool:
+        """True when these are more than one of their tables may have."""
+        tables = [(self.candidates[name].schema, self.candidates[name].table) for name in names]
+        return any(tables.count(table) > self.max_per_table.get(table, len(tables)) for table in tables)
+
     def broken_cap(self, names: Iterable[str]) -> Cap | None:
         """Return a cap that these indexes go beyond, None where all hold."""
         chosen = list(names)

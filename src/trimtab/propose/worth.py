@@ -107,6 +107,8 @@ def lacks(
             reason = "the planner gains nothing by any candidate that was thought of for it"
         elif sum(problem.sizes[name] for name in best.indexes) > problem.budget_bytes:
             reason = "what would help it is larger than the budget"
+        elif problem.has_no_room(best.indexes):
+            reason = "what would help it is more indexes than its table may have"
         elif (cap := problem.broken_cap(best.indexes)) is not None:
             reason = f"what would help it goes beyond {cap.name}"
         elif problem.is_refused(best.indexes):

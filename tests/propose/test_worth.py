@@ -1,0 +1,45 @@
+"""Why a query has no index of the chosen: the reason that is told is the one that holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimtab.model.change import CreateIndex
+from trimtab.model.workload import Query, QueryKind
+from trimtab.propose.atoms import Planner
+from trimtab.propose.problem import Atom, Problem
+from trimtab.propose.selection import Truth
+from trimtab.propose.worth import lacks
+
+from .test_proof import Table
+
+QUERY = Query("q", "q", "", "", 1.0, QueryKind.READ)
+ATOMS = [Atom(frozenset(), 100.0), Atom(frozenset({"a"}), 10.0)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "room", "own", "expected"),
+    [
+        (1 << 30, {}, ["a"], "costs more than it saves"),
+        (1 << 10, {}, ["a"], "larger than the budget"),
+        (1 << 30, {("public", "t"): 0}, ["a"], "more indexes than its table may have"),
+        (1 << 30, {("public", "t"): 1, ("public", "u"): 0}, ["a"], "costs more than it saves"),
+        (1 << 30, {}, [], "nothing that it asks wants an index"),
+    ],
+)
+def test_the_reason_is_told(budget: int, room: dict[tuple[str, str], int], own: list[str], expected: str) -> None:
+    problem = Problem(
+        candidates={"a": CreateIndex("public", "t", "a", "", ())},
+        sizes={"a": 1 << 20},
+        keep_ms={"a": 0.0},
+        queries=[QUERY],
+        value={"q": 1.0},
+        base_cost={"q": 100.0},
+        budget_bytes=budget,
+        max_per_table=room,
+        atoms={"q": ATOMS},
+    )
+    truth = Truth(problem, Planner(problem, Table({"q": ATOMS}), {"q": "a"}))
+    [lack] = lacks(problem, truth, [], {"q": own}, {})
+    assert expected in lack.reason
+    assert (lack.cost, lack.best) == (100.0, 10.0)

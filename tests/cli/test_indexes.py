@@ -124,6 +124,22 @@ def test_people_are_told_what_storage_buys_and_all_of_one_index(
     assert (refused.code, "usage.explain" in refused.stderr) == (2, True)
 
 
+def test_what_an_index_replaces_is_told_and_its_price_is_in_the_unit_of_the_rest(
+    market: Market, program: Program, specification: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "open orders.sql"
+    read = "SELECT note FROM orders WHERE status = 'open' AND placed > '2024-07-01'"
+    write = "UPDATE orders SET placed = placed + interval '1 hour' WHERE id = 77"
+    texts.write_text(f"-- weight: 100\n{read};\n{write};\n", "utf-8")
+    run = ("indexes", market.dsn, "--workload", str(texts), "--spec", str(specification), "--no-trial")
+    [index] = program.succeed(*run, "--kinds", "btree", "--json").document["indexes"]
+    assert '("status", "placed")' in index["sql"]
+    assert index["replaces"] == ["public.orders_status", "public.orders_status_again"]
+    told = program.succeed(*run, "--kinds", "btree", "--explain", index["id"]).stdout
+    assert "replaces   public.orders_status_again" in told
+    assert f"writes     {index['write_cost']:,.1f} more" in told
+
+
 def test_an_empty_table_gets_no_index_and_one_without_statistics_is_told(
     market: Market, program: Program, specification: Path, tmp_path: Path
 ) -> None:

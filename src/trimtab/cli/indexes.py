@@ -238,13 +238,14 @@ def _explain(indexes: Sequence[ChosenIndex], advice: Advice, console: Console) -
             f"  size       {size(index.size_bytes)} estimated"
             + ("" if trial is None else f", {size(trial.size_bytes)} built in {trial.build_seconds:.2f} s"),
             f"  worth      {_amount(worth.value, advice.unit)}: what the workload costs more without it alone",
-            f"  writes     {_amount(index.write_cost, 'ms')} more, as expected",
+            f"  writes     {_amount(index.write_cost, advice.unit)} more, as expected",
             *(
                 f"  query      {names[gain.query_id]}: {_amount(gain.before, advice.unit)}"
                 f" -> {_amount(gain.after, advice.unit)}"
                 for gain in worth.gains
             ),
             *(f"  instead    {advice.candidates[name].sql(concurrently=False)}" for name in worth.stand_ins),
+            *(f"  replaces   {'.'.join(names)}, which is needless once it is there" for names in index.replaces),
             f"  its loss   {_amount(worth.loss, advice.unit)} worse in all without it, prices counted",
             f"  trial      {index.life.outcome.value.replace('_', ' ')}: {index.life.note or 'not tried'}",
         ]

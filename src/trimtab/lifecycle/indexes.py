@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -35,6 +35,7 @@ from trimtab.propose.proof import gap_between
 from trimtab.propose.selection import Truth
 from trimtab.propose.solvers import Attempt
 from trimtab.propose.worth import Lack, Worth, lacks, worths
+from trimtab.validate.definition import shape_of_index, shape_of_tail
 
 # How long a proof may take that nobody limited.
 PROOF_SECONDS = 20.0
@@ -44,6 +45,7 @@ PROOF_SECONDS = 20.0
 class ChosenIndex:
     """A chosen index: its kinds, the rule that thought of it, its estimated size, what it is worth and costs.
 
+    `write_cost` is in the advice's unit. `replaces` are indexes that are needless beside it, as (schema, name).
     `life` is the way of its strategy, which may hold other indexes that are worth something only with it.
     """
 
@@ -53,6 +55,7 @@ class ChosenIndex:
     size_bytes: int
     write_cost: float
     worth: Worth
+    replaces: tuple[tuple[str, str], ...]
     life: Life
 
 
@@ -183,7 +186,7 @@ def _advise(workshop: Workshop) -> Advice:
         run_id=workshop.run_id,
         database=snapshot.server.database,
         workload=with_left_out(workload, trials, is_applying=False),
-        indexes=tuple(_chosen(choice, known, lives)),
+        indexes=tuple(_chosen(choice, snapshot, known, lives)),
         drops=tuple(tidying),
         merges=tuple(merging),
         rebuilds=tuple(rebuilding),
@@ -231,7 +234,7 @@ def _own(choice: Choice, snapshot: Snapshot) -> dict[str, Sequence[str]]:
     return {query.id: choice.own[query.id] for query in snapshot.workload.queries if query.id in choice.own}
 
 
-def _chosen(choice: Choice, known: Mapping[str, Worth], lives: Sequence[Life]) -> list[ChosenIndex]:
+def _chosen(choice: Choice, snapshot: Snapshot, known: Mapping[str, Worth], lives: Sequence[Life]) -> list[ChosenIndex]:
     return [
         ChosenIndex(
             change=change,
@@ -240,9 +243,19 @@ def _chosen(choice: Choice, known: Mapping[str, Worth], lives: Sequence[Life]) -
             size_bytes=choice.problem.sizes[change.name],
             write_cost=choice.write_ms[change.name],
             worth=known[change.name],
+            replaces=tuple(_replaced(change, snapshot)),
             life=life,
         )
         for life in lives
         for change in life.strategy.changes
         if isinstance(change, CreateIndex)
     ]
+
+
+def _replaced(change: CreateIndex, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    table, new = snapshot.table(change.schema, change.table), shape_of_tail(change.tail)
+    if table is None or new is None:
+        return
+    for index in table.indexes:
+        if drops.may_go(index) and new.covers(shape_of_index(index)):
+            yield index.schema, index.name

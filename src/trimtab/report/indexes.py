@@ -101,6 +101,7 @@ def _index(index: ChosenIndex, advice: Advice, names: dict[str, str]) -> dict[st
         ],
         "stand_ins": [advice.candidates[name].sql() for name in worth.stand_ins],
         "loss": _rounded(worth.loss),
+        "replaces": [".".join(names) for names in index.replaces],
         "outcome": index.life.outcome.value,
         "note": index.life.note,
         "predicted_ms": None

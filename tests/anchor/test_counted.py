@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from trimtab.anchor.counted import LEAST_PARTS, Parts, counted_between, parts_of, with_deviations
+from trimtab.anchor.counted import LEAST_PARTS, Parts, counted_between, parts_of, since_then, with_deviations
+from trimtab.model.anchor import Counted
 from trimtab.model.traffic import Counter, Counters, StatementKey
 
 A, B = [(10, number, True) for number in (1, 2)]
@@ -29,6 +32,34 @@ def test_where_resets_are_not_told_one_smaller_counter_makes_all_of_them_unknown
     assert told.by_query["a"].calls == 4
     silent = counted_between(_counters("", a=10, b=5), _counters("", **last), QUERIES)
     assert (dict(silent.by_query), silent.begun_anew) == ({}, 2)
+
+
+@pytest.mark.parametrize(("since", "counted"), [("", None), ("then", 4)])
+def test_what_was_forgotten_is_told_and_nothing_differenced_where_nobody_knows_which(
+    since: str, counted: int | None
+) -> None:
+    begin, end = (
+        Counters("r", {key: Counter(n, 2.0 * n, 4.0 * n, since) for key in keys}, evictions)
+        for n, keys, evictions in ((10, (A, B), 3), (14, (A,), 5))
+    )
+    found = counted_between(begin, end, QUERIES)
+    assert {query_id: c.calls for query_id, c in found.by_query.items()} == ({} if counted is None else {"a": counted})
+    assert found.begun_anew == (2 if counted is None else 1)
+    assert found.evictions == 5
+    assert dict(parts_of([begin, end], QUERIES)) == ({} if counted is None else {"a": [(4.0, 0.0)]})
+
+
+@pytest.mark.parametrize(
+    ("since", "calls"),
+    [(("x", "y"), 5), (("x", "y", "new"), 5), (("x", "anew"), None), (("anew",), 15)],
+)
+def test_counters_that_were_reset_one_by_one_are_not_taken_for_those_of_before(
+    since: tuple[str, ...], calls: int | None
+) -> None:
+    was = Counted(("1",), 10, 2.0, 0.0, 1.0, 1.0, 1.0, 0.0, since=("x", "y"))
+    found = since_then(was, replace(was, calls=15, mean_ms=4.0, since=since))
+    assert (found and found.calls) == calls
+    assert calls != 15 or (found and found.mean_ms) == 4.0
 
 
 def test_counters_that_begin_from_nothing_count_whole() -> None:

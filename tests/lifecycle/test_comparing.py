@@ -218,6 +218,23 @@ def test_what_did_not_run_since_or_was_forgotten_is_not_judged(calls: int) -> No
     assert found.finding is Finding.UNKNOWN
 
 
+@pytest.mark.parametrize(("evictions", "is_told"), [((3, 3), False), ((3, 4), True), ((None, 4), False)])
+def test_counters_of_which_nobody_knows_which_were_forgotten_are_not_differenced(
+    evictions: tuple[int | None, int], is_told: bool
+) -> None:
+    before = counted(calls=1500, mean_ms=2.0)
+    first, second = (
+        replace(anchor(level("q", count=c), time_ns=time_ns), until=until, evictions=evicted)
+        for c, time_ns, until, evicted in (
+            (before, 10**18, "2026-11-01T12:00:00Z", evictions[0]),
+            (_more(before, 60, 6.0), 2 * 10**18, "2026-11-02T00:00:00Z", evictions[1]),
+        )
+    )
+    found = compare(first, second, error_rate=0.01, margin=0.1)
+    assert found.finding is (Finding.UNKNOWN if is_told else Finding.WORSE)
+    assert any("had to forget statements" in told for told in found.differences) == is_told
+
+
 def test_counters_of_which_nobody_knows_the_beginning_are_told() -> None:
     first, second = (replace(anchor(level("q", count=counted())), since=None, until=u) for u in ("a", "b"))
     found = compare(first, second, error_rate=0.01, margin=0.1)

@@ -24,6 +24,7 @@ def test_the_counters_are_those_of_the_server_and_name_the_workloads_queries(
     workload = workload_from_statements(conn)
     counters = read_counters(conn)
     assert counters is not None
+    assert counters.evictions is not None
     known = statements_of(conn, workload.queries)
     counted = {known[key]: counter for key, counter in counters.by_statement.items() if key in known}
     assert {query.id: query.weight for query in workload.queries} == {q: c.calls for q, c in counted.items()}

@@ -217,6 +217,13 @@ def test_differences_that_no_executions_can_have_are_not_judged() -> None:
     assert _judge(Window(first, second), Window(second, third)) == Judged((), 0, {Unjudged.RESET: 1})
 
 
+def test_where_statements_were_forgotten_and_nobody_knows_which_none_is_judged() -> None:
+    first = Counters("r", {WRITE: Counter(100, 1_000.0, 11_000.0)}, 0)
+    second = Counters("r", {WRITE: Counter(140, 1_400.0, 15_400.0)}, 0)
+    third = Counters("r", {WRITE: Counter(200, 9_400.0, 1_400_000.0)}, 1)
+    assert _judge(Window(first, second), Window(second, third)) == Judged((), 0, {Unjudged.RESET: 1})
+
+
 def test_the_statements_that_are_judged_share_the_error_rate() -> None:
     keys = {(10, number, True): f"q{number}" for number in range(400)}
     alone = _windows({WRITE: _around(10, 3)}, {WRITE: _around(30, 4, 30)})

@@ -23,10 +23,14 @@ LEAST_PARTS = 5
 
 @dataclass(frozen=True, slots=True)
 class CountedWindow:
-    """What was counted, by query id, and how many statements could not be told because their counters began anew."""
+    """What was counted, by query id, and how many statements could not be told: their counters began anew, or are gone.
+
+    `evictions` is how often the server had to forget statements, since its last reset.
+    """
 
     by_query: Mapping[str, Counted]
     begun_anew: int
+    evictions: int | None = None
 
 
 def counted_between(begin: Counters, end: Counters, queries: Mapping[StatementKey, str]) -> CountedWindow:
@@ -34,27 +38,26 @@ def counted_between(begin: Counters, end: Counters, queries: Mapping[StatementKe
 
     A query that did not run in between is not in it. All statements of the server count for the shares of time.
     """
-    if begin.reset != end.reset or (not end.reset and _has_forgotten(begin, end)):
-        return CountedWindow({}, len(queries))
+    if not begin.is_continued_by(end) or (not end.reset and _has_forgotten(begin, end)):
+        return CountedWindow({}, len(queries), end.evictions)
     steps = {key: step for key in end.by_statement if (step := _step(begin, end, key)) is not None}
     total_ms = sum(step.total_ms for key, step in steps.items() if key[2])
     of_query: dict[str, list[tuple[StatementKey, Counter]]] = defaultdict(list)
     begun_anew = 0
     for key, query_id in queries.items():
-        if key not in end.by_statement:
-            continue
         if (step := steps.get(key)) is None:
             begun_anew += 1
         elif step.calls:
             of_query[query_id].append((key, step))
-    return CountedWindow({query_id: _counted(found, total_ms) for query_id, found in of_query.items()}, begun_anew)
+    by_query = {query_id: _counted(found, total_ms) for query_id, found in of_query.items()}
+    return CountedWindow(by_query, begun_anew, end.evictions)
 
 
 def parts_of(readings: Sequence[Counters], queries: Mapping[StatementKey, str]) -> Parts:
     """Return what each query did between each reading and the next: calls and blocks, of those in which it ran."""
     found: Parts = defaultdict(list)
     for begin, end in pairwise(readings):
-        if begin.reset != end.reset:
+        if not begin.is_continued_by(end):
             continue
         steps: dict[str, list[Counter | None]] = defaultdict(list)
         for key, query_id in queries.items():
@@ -93,8 +96,11 @@ def _has_forgotten(begin: Counters, end: Counters) -> bool:
 def since_then(was: Counted, now: Counted) -> Counted | None:
     """Return what was counted after `was`, where `now` counts from the same moment on; None when it did not run since.
 
-    Also where counters went backwards, which an eviction makes them. `share` is left as it was.
+    Also where some of its counters were forgotten or reset meanwhile, and where they went backwards. Where all were,
+    the new ones hold nothing of before. `share` is left as it was.
     """
+    if was.since and now.since and not set(was.since) <= set(now.since):
+        return now if set(was.since).isdisjoint(now.since) else None
     calls = now.calls - was.calls
     if calls <= 0:
         return None
@@ -129,6 +135,7 @@ def _counted(found: list[tuple[StatementKey, Counter]], total_ms: float) -> Coun
         rows=round(sum(step.rows for step in steps) / calls, 4),
         blocks=round(sum(step.blocks for step in steps) / calls, 4),
         temporary_blocks=round(sum(step.temporary_blocks for step in steps) / calls, 4),
+        since=tuple(sorted({step.since for step in steps if step.since})),
     )
 
 

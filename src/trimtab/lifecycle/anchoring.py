@@ -35,7 +35,6 @@ from trimtab.model.anchor import Permanence, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.execution import REASONS
 from trimtab.model.latency import Latency
-from trimtab.model.traffic import Counters
 from trimtab.model.watch import Watcher
 from trimtab.observe.logs.reader import DEFAULT_PREFIX, LogReader
 from trimtab.observe.logs.server_source import read_log_settings
@@ -53,6 +52,9 @@ READ_TIMEOUT_MS = 60_000
 _LONGEST_RUNS_SECONDS = 600.0
 _PARTS = 20
 """In so many parts a window is counted, each of a second at least."""
+_FORGOTTEN = (
+    "pg_stat_statements had to forget statements {times} times while it counted: {what}; raise pg_stat_statements.max"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def create(request: AnchorRequest, watcher: Watcher, *, sleep: Callable[[float],
                 {} if image is None else statistics_digests(image.source, snapshot),
                 image_sha256="" if statistics is None else statistics.digest,
             ),
+            evictions=None if window is None else window.evictions,
             arrival=arrival_profile(request.ledger_path, identity_of(snapshot.server, source)),
             problems=(
                 *_left_out(snapshot),
@@ -173,15 +176,20 @@ def _counted(
         parts = parts_of(readings, keys)
     else:
         since = snapshot.workload.since or read_counted_since(source)  # a workload file does not tell
-        begin, end = Counters(begin.reset, {}), begin
+        begin, end = replace(begin, by_statement={}), begin
         parts = watched_rounds(ledger_path, identity_of(snapshot.server, source))
     if end is None:
         return None, snapshot, ("pg_stat_statements does not tell any more",)
     window = with_deviations(counted_between(begin, end, keys), parts)
     until = read_clock(source)  # the server's clock, as `since` is: ours can be another one
-    problems = (
-        [f"{window.begun_anew} statements were not counted: their counters began anew"] if window.begun_anew else []
-    )
+    problems = []
+    if window.begun_anew:
+        problems.append(f"{window.begun_anew} statements were not counted: their counters began anew, or are gone")
+    forgotten = (end.evictions or 0) - (0 if seconds == 0 else begin.evictions or 0)
+    if forgotten > 0:
+        is_told = begin.is_continued_by(end)
+        what = "what they had run is not counted" if is_told else "nobody knows which, so none were counted"
+        problems.append(_FORGOTTEN.format(times=forgotten, what=what))
     if seconds > 0 and since is not None:
         begun = _begun(since, until, time.monotonic() - began)
         if begun != since:

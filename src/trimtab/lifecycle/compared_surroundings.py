@@ -22,6 +22,8 @@ def differences(earlier: Anchor, later: Anchor) -> tuple[str, ...]:
         told.append("they are of different databases")
     if earlier.server == later.server and earlier.since is None and later.since is None:
         told.append("nobody knows since when was counted: the later counters may hold the earlier ones")
+    if earlier.server == later.server and earlier.since == later.since and has_forgotten(earlier, later):
+        told.append("pg_stat_statements had to forget statements: what they ran before is not counted")
     if earlier.is_standby != later.is_standby:
         told.append("one of them is of a standby")
     if earlier.server_version != later.server_version:
@@ -36,6 +38,11 @@ def differences(earlier: Anchor, later: Anchor) -> tuple[str, ...]:
     told += [f"extension {name} differs" for name in _changed(earlier.state.extensions, later.state.extensions)]
     told += _tables(earlier, later)
     return tuple(told if len(told) <= _MANY else [*told[:_MANY], f"and {len(told) - _MANY} more"])
+
+
+def has_forgotten(earlier: Anchor, later: Anchor) -> bool:
+    """Return whether pg_stat_statements had to forget statements in between, where both anchors tell of it."""
+    return None not in (earlier.evictions, later.evictions) and earlier.evictions != later.evictions
 
 
 def _changed(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

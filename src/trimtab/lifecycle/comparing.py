@@ -17,7 +17,7 @@ from trimtab.anchor.family import shared_error_rates
 from trimtab.anchor.stability import stability
 from trimtab.lifecycle.compared_dimensions import compared_dimensions
 from trimtab.lifecycle.compared_queries import Pair, Shared, changes_of_means, in_common, judged, shared_load
-from trimtab.lifecycle.compared_surroundings import differences
+from trimtab.lifecycle.compared_surroundings import differences, has_forgotten
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.comparison import Comparison, Finding, Judgement, QueryComparison
 from trimtab.model.stability import Stability
@@ -100,7 +100,8 @@ def what_ran_since(earlier: Anchor, later: Anchor) -> Anchor:
         was = earlier.query(level.query_id)
         found = level.counted
         if was is not None and was.counted is not None and level.counted is not None:
-            found = since_then(was.counted, level.counted)
+            is_told = bool(level.counted.since) or not has_forgotten(earlier, later)
+            found = since_then(was.counted, level.counted) if is_told else None
         levels.append(replace(level, counted=found))
     return replace(later, queries=tuple(levels))
 

@@ -14,7 +14,6 @@ from trimtab.anchor.state import read_state
 from trimtab.db.connection import Connection
 from trimtab.model.anchor import Anchor, Counted, QueryLevel
 from trimtab.model.catalog import Snapshot
-from trimtab.model.traffic import Counters
 from trimtab.observe.server import read_clock
 from trimtab.observe.traffic import read_counted_since, read_counters, statements_of
 
@@ -28,10 +27,11 @@ def level_now(source: Connection, snapshot: Snapshot, levels: Mapping[str, Query
     end = read_counters(source)
     by_query: Mapping[str, Counted] = {}
     if end is not None:
-        by_query = counted_between(Counters(end.reset, {}), end, keys).by_query
+        by_query = counted_between(replace(end, by_statement={}), end, keys).by_query
     counted = {query_id: replace(level, counted=by_query.get(query_id)) for query_id, level in levels.items()}
     # The server's clock, as an anchor has it: ours can be another one.
     workload = replace(snapshot.workload, since=snapshot.workload.since or read_counted_since(source))
     snapshot = replace(snapshot, taken_at=read_clock(source), workload=workload)
     now = make_anchor(source, snapshot, counted, (), now_ns=now_ns)
-    return replace(now, state=read_state(source, snapshot, {}))
+    evictions = None if end is None else end.evictions
+    return replace(now, state=read_state(source, snapshot, {}), evictions=evictions)

@@ -33,7 +33,7 @@ class Counted:
     `server_ids` are the server's own ids of it, as texts; times are in ms; `deviation_ms` is of one execution; the
     others are per call. `share` is that of the time that all queries took. `blocks_deviation` is by how much one call's
     blocks scatter, as `blocks_parts` parts of a window have shown: the server does not count it. None where there were
-    too few.
+    too few. `since` is when the server began to count it, for each of the counters; empty where it does not tell.
     """
 
     server_ids: tuple[str, ...]
@@ -46,6 +46,7 @@ class Counted:
     temporary_blocks: float
     blocks_deviation: float | None = None
     blocks_parts: int = 0
+    since: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ class Anchor:
     `specification` is its id and digest.
     `arrival` are calls/s of all statements by hour of the week (Monday 0 h UTC first), None for hours that were not
     watched; empty where nobody watched.
+    `evictions` is how often pg_stat_statements had to forget statements since its last reset, None where nobody knows.
     """
 
     id: str
@@ -190,6 +192,7 @@ class Anchor:
     dimensions: tuple[Dimension, ...] = ()
     state: State = State()
     arrival: tuple[float | None, ...] = ()
+    evictions: int | None = None
     problems: tuple[str, ...] = ()
 
     def query(self, query_id: str) -> QueryLevel | None:

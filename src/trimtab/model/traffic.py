@@ -51,7 +51,21 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """One reading. `reset` is when all counters were last reset, "" where the server does not tell."""
+    """One reading. `reset` is when all counters were last reset, "" where the server does not tell.
+
+    `evictions` is how often it had to forget statements since then, None where it does not tell.
+    """
 
     reset: str
     by_statement: Mapping[StatementKey, Counter]
+    evictions: int | None = None
+
+    def is_continued_by(self, later: Counters) -> bool:
+        """Return whether what the later reading holds can be told from what was counted up to this one.
+
+        A server that tells of each statement since when it counts it may forget some; of others nobody knows which
+        began anew.
+        """
+        if self.reset != later.reset:
+            return False
+        return self.evictions == later.evictions or any(counter.since for counter in later.by_statement.values())

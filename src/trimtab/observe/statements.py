@@ -173,15 +173,21 @@ def _counts_cursors_twice(conn: Connection) -> bool:
     return conn.info.server_version >= _CURSORS_TWICE_SINCE and track == "all"
 
 
-def counting_since(conn: Connection, schema: str, query_name: str = "statements_since") -> str | None:
+def counting_since(conn: Connection, schema: str) -> str | None:
     """Return when the counting began; an extension of before version 1.9 does not know."""
+    row = counting(conn, schema, "statements_since")
+    return None if row is None or row["since"] is None else str(row["since"])
+
+
+def counting(conn: Connection, schema: str, query_name: str) -> DictRow | None:
+    """Return what that query is told of the counting as a whole; None by an extension of before version 1.9."""
     name = f"{quote_identifier(schema)}.pg_stat_statements_info"
     [[is_there]] = conn.execute("select pg_catalog.to_regclass($1) is not null", (name,)).fetchall()
     if not is_there:
         return None
     composed = sql.SQL(load(query_name, conn.info.server_version)).format(schema=sql.Identifier(schema))
     [row] = query(conn, composed, ())
-    return None if row["since"] is None else str(row["since"])
+    return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from trimtab.errors import SourceError
 from trimtab.model.traffic import Counter, Counters, StatementKey
 from trimtab.model.workload import Query
 from trimtab.observe.reading import query
-from trimtab.observe.statements import counting_since, extension_of
+from trimtab.observe.statements import counting, counting_since, extension_of
 from trimtab.observe.text_identity import identity_of
 
 _TRACKS_PLANNING = b"select pg_catalog.current_setting('pg_stat_statements.track_planning', true)"
@@ -33,9 +33,10 @@ def read_counters(conn: Connection) -> Counters | None:
     with _untold(conn):
         schema, _ = extension_of(conn)
         # Before, not after: a reset in between then shows as counters that shrank.
-        reset = counting_since(conn, schema, "traffic_since")
+        told = counting(conn, schema, "watch_evictions") or {}
         rows = _rows(conn, schema, with_texts=False)
-        return Counters(reset or "", {_key(row): _counter(row) for row in rows})
+        counters = {_key(row): _counter(row) for row in rows}
+        return Counters(told.get("reset") or "", counters, told.get("evictions"))
     return None
 
 

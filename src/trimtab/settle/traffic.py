@@ -176,7 +176,7 @@ def _runs(window: Window, key: StatementKey) -> Runs | Unjudged:
 def _step(begin: Counters, end: Counters, key: StatementKey) -> Counter | Unjudged:
     """Return what was counted between two readings. A statement that was not there at first starts from nothing."""
     first, last = begin.by_statement.get(key), end.by_statement.get(key)
-    if begin.reset != end.reset or (first is not None and last is None):
+    if not begin.is_continued_by(end) or (first is not None and last is None):
         return Unjudged.RESET
     if last is None:
         return Unjudged.FEW

@@ -3,7 +3,7 @@
 select s.userid as role_oid,
        s.queryid as query_id,
        coalesce((m.more ->> 'toplevel')::boolean, true) as is_top_level,
-       coalesce(m.more ->> 'stats_since', '') as since,
+       coalesce((pg_catalog.timezone('UTC', (m.more ->> 'stats_since')::timestamptz))::text, '') as since,
        s.calls,
        s.total_exec_time as total_ms,
        s.stddev_exec_time as deviation_ms,

@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from trimtab.lifecycle.watch_store import WatchStore
+
 from .market import CANARY, Market
 from .program import LONGEST_SECONDS, Program, Running
 
@@ -140,3 +142,18 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_other_databases(market: Ma
     assert "nobody watches now" in shown.stdout
     documents = program.run("watch", "--status", "--json")
     assert len(documents.document["watches"]) == 1
+
+
+def test_what_is_watched_no_more_since_another_answers_there_does_not_count(program: Program) -> None:
+    directory = program.ledger_path.parent / "watch"
+    for name, at_ns in (("new", 2 * 10**18), ("old", 10**18)):
+        with closing(WatchStore.writer(directory / f"{name}.db")) as store, store.writing():
+            store.put_fact("identity", {"database": "shop", "where": "shop@there", "system_identifier": name})
+            store.put_fact("status", {"state": "stopped", "round_ns": at_ns})
+    ended = program.run("watch", "--status", "--json")
+    assert (ended.code, ended.reason) == (9, "watch.not_running")
+    states = {each["system_identifier"]: each["state"] for each in ended.document["watches"]}
+    assert states == {"new": "stopped", "old": "replaced"}
+    shown = program.run("watch", "--status")
+    assert "1 databases are not watched now" in shown.stderr
+    assert "shop@there: replaced (another server" in shown.stdout

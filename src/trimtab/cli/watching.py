@@ -84,7 +84,7 @@ def watch(asked: Asked, *, as_json: bool, is_quiet: bool) -> int:
 
 def status(asked: Asked, *, as_json: bool) -> int:
     """Print what watchers have seen and return the exit code: 9 when an alarm is open, or nobody watches."""
-    from trimtab.report.watching import status_document, stores
+    from trimtab.report.watching import status_document, stores, with_replaced
 
     loaded = load(asked.config)
     wanted = _database_of(asked, loaded)
@@ -95,7 +95,7 @@ def status(asked: Asked, *, as_json: bool) -> int:
             documents.append(status_document(path, now_ns=now_ns))
         except LedgerError as error:  # the other databases are told all the same
             unreadable.append(error)
-    documents = [document for document in documents if wanted in (None, document["database"])]
+    documents = [document for document in with_replaced(documents) if wanted in (None, document["database"])]
     if not documents and unreadable:
         raise unreadable[0]
     if not documents:
@@ -186,7 +186,10 @@ def _levels(dimensions: Sequence[Watched]) -> str:
     return ", ".join(parts) if not notes or any(d.level is not None for d in dimensions) else "; ".join(sorted(notes))
 
 
-def _verdict(documents: Sequence[Mapping[str, Any]]) -> int:
+def _verdict(told: Sequence[Mapping[str, Any]]) -> int:
+    from trimtab.report.watching import REPLACED
+
+    documents = [document for document in told if document["state"] != REPLACED]
     alarmed = [d for d in documents if d["open_alarms"]]
     unseen = [d for d in documents if not d["running"] or d["is_stale"]]
     blind = [d for d in documents if d["state"] == "blind"]
@@ -205,12 +208,16 @@ def _verdict(documents: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _show(document: Mapping[str, Any]) -> None:
+    from trimtab.report.watching import REPLACED
+
     console = stdout_console()
 
     def line(text: str) -> None:
         console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     by = f"process {document['pid']}" if document["running"] else "nobody watches now"
+    if document["state"] == REPLACED:
+        by = "another server, or another database, is watched there now"
     line(f"{document['where'] or document['database']}: {document['state']} ({by})")
     unknown = "never" if document["last_round"] is None else f"at {document['last_round']}, which is later than now"
     age = unknown if document["age_seconds"] is None else f"{document['age_seconds']} s ago"

@@ -17,7 +17,7 @@ from trimtab.errors import TrimtabError
 from trimtab.ledger.pending import applied_changes
 from trimtab.lifecycle.ledger_view import LedgerView, LedgerViewer
 from trimtab.mcp.answers import Alarm
-from trimtab.report.watching import status_document, stores
+from trimtab.report.watching import REPLACED, status_document, stores, with_replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Noted:
         for path in stores(ledger_path):
             with suppress(TrimtabError):  # one that cannot be read hides no other
                 watches.append(status_document(path, now_ns=time.time_ns()))
-        return cls(viewer.view(), watches, KillSwitch(ledger_path.parent))
+        there = [each for each in with_replaced(watches) if each["state"] != REPLACED]
+        return cls(viewer.view(), there, KillSwitch(ledger_path.parent))
 
     def standing(self, database: str) -> int:
         """Return how many changes of ours stand on the database."""

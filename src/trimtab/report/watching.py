@@ -5,7 +5,7 @@ It reads the watch's files alone. What nobody watches now is told as such.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,8 @@ from trimtab.lifecycle.watch_store import KeptAlarm, WatchStore
 STATUS_SCHEMA = "trimtab.watch/v1"
 _EVENTS = 10
 _ALARMS = 50
+REPLACED = "replaced"
+"""The state of what is not watched any more because another server, or another database, answers under its name."""
 STALE_ROUNDS = 6
 """A watcher whose last round is so many intervals ago sees nothing."""
 
@@ -84,6 +86,19 @@ def status_document(path: Path, *, now_ns: int) -> dict[str, object]:
         "events": [{"at": _at(at_ns), "kind": kind, "detail": dict(detail)} for at_ns, kind, detail in events],
         "store": {"path": str(path), "size_bytes": size},
     }
+
+
+def with_replaced(documents: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """Return them with that state for those in whose place another one was watched later, under the same address."""
+    latest = {str(each["where"]): _last_round(each) for each in sorted(documents, key=_last_round)}
+    return [
+        each if each["running"] or _last_round(each) == latest[str(each["where"])] else {**each, "state": REPLACED}
+        for each in documents
+    ]
+
+
+def _last_round(document: Mapping[str, object]) -> str:
+    return str(document["last_round"] or "")
 
 
 def _stability(counted: Mapping[str, object]) -> dict[str, object] | None:

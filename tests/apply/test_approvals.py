@@ -116,6 +116,29 @@ def test_asking_twice_leaves_one_request(desk: Desk) -> None:
     assert desk.shop.kinds() == ["approval_requested"]
 
 
+def test_who_only_wants_it_applied_has_not_proposed_it_and_may_still_approve_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.refused(CREATE_INDEX)
+    asked = desk.request(CREATE_INDEX)
+    monkeypatch.setenv("TRIMTAB_ACTOR", "bob")
+    desk.shop.run("ALTER TABLE orders ADD COLUMN meanwhile integer")  # so that it is asked for anew
+    assert desk.refused(CREATE_INDEX, enforcer=replace(desk.enforcer, asked=asked)) == "approval.needed"
+    anew = desk.request(CREATE_INDEX)
+    assert (anew.id != asked.id, anew.proposed_by) == (True, "agent")
+    desk.approve(CREATE_INDEX, name="bob", key=BOB)
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+    assert desk.shop.standing() == [CREATE_INDEX]
+
+
+def test_it_is_told_who_does_not_count_before_what_else_those_who_do_have_said(desk: Desk) -> None:
+    desk.refused(DROP_INDEX)
+    desk.approve(DROP_INDEX, name="eve", key=EVE)
+    desk.approve(DROP_INDEX)
+    desk.approve(DROP_INDEX)
+    assert desk.refused(DROP_INDEX) == "approval.unknown_approver"
+
+
 def test_a_high_risk_needs_two_people(desk: Desk) -> None:
     assert desk.refused(DROP_INDEX) == "approval.needed"
     desk.approve(DROP_INDEX)

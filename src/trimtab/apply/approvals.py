@@ -76,8 +76,9 @@ def refuse_unapproved(
     """Return the nonces of the approvals that count; raise UnapprovedError when they are too few.
 
     `proposed_by` are those who proposed the strategy: nobody approves their own. Codes: `approval.needed` when nobody
-    has approved it, else that of the last approval's flaw: `approval.expired`, `approval.drifted`, `approval.used`,
-    `approval.own`, `approval.unknown_approver`, `approval.invalid`, `approval.same_person`.
+    has approved it, else that of the last approval's flaw, of those who do not count before those who do:
+    `approval.expired`, `approval.drifted`, `approval.used`, `approval.own`, `approval.unknown_approver`,
+    `approval.invalid`, `approval.same_person`.
     """
     if moment.specification.approvals.approvers is None:
         raise _refused(
@@ -91,22 +92,25 @@ def refuse_unapproved(
     own = frozenset(proposed_by)
     counted: dict[str, str] = {}
     keys: set[str] = set()
-    flaw: tuple[str, str] | None = None
+    flaws: dict[str, tuple[str, str]] = {}
     for approval in approvals_of(known, moment.strategy.id):
+        name = str(approval.statement.get("approver"))
+        flaws.pop(name, None)  # what somebody has said since comes last
         found = _flaw(approval, moment, own, used)
         if found is not None:
-            flaw = found
+            flaws[name] = found
             continue
-        name, key = str(approval.statement["approver"]), fingerprint(public_key_from(approval.public_key))
+        key = fingerprint(public_key_from(approval.public_key))
         if name in counted or key in keys:
-            flaw = "approval.same_person", f"{name} has approved it more than once, and counts once"
+            flaws[name] = "approval.same_person", f"{name} has approved it more than once, and counts once"
             continue
         counted[name] = str(approval.statement["nonce"])
         keys.add(key)
     if len(counted) >= needed:
         return tuple(counted.values())
     people = f"{len(counted)} of {needed} people have approved it"
-    code, why = flaw or ("approval.needed", "")
+    told = [flaw for name, flaw in flaws.items() if name not in counted] or list(flaws.values())
+    code, why = told[-1] if told else ("approval.needed", "")
     raise _refused(
         moment, code, f"{people}{'; ' + why if why else ''}", "See `trimtab approvals`, then `trimtab approve`."
     )

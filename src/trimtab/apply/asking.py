@@ -52,11 +52,15 @@ def ask(
     verdict: Verdict | None,
     run_id: str | None,
     agent: Agent | None = None,
+    asked: ApprovalRequest | None = None,
 ) -> ApprovalRequest:
     """Write that the strategy waits, and return the request; one that says the same is returned as it is.
 
-    `agent` is who proposes it in a person's place.
+    `agent` is who proposes it in a person's place. `asked` is the request that was to be carried out, where there was
+    one: who proposed that still does, and not who wanted it applied.
     """
+    if asked is not None:
+        agent = asked.agent
     risk = risk_of(strategy, {(table.schema, table.name): table for table in snapshot.tables})
     facts = facts_of(strategy, snapshot, applied_changes(ledger.entries(), database=database))
     request = ApprovalRequest(
@@ -70,7 +74,7 @@ def ask(
         table_bytes=table_bytes(strategy, snapshot),
         risk=risk.value,
         needed=specification.approvals.needed(risk),
-        proposed_by=actor() if agent is None else agent.actor,
+        proposed_by=asked.proposed_by if asked is not None else actor() if agent is None else agent.actor,
         prediction=None if evidence.prediction is None else prediction_told(evidence.prediction),
         trial=None if evidence.trial is None else trial_told(evidence.trial),
         verdict=None if verdict is None else verdict_told(verdict),

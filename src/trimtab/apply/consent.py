@@ -18,6 +18,7 @@ from trimtab.errors import UnapprovedError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes
+from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
 from trimtab.model.change import Change
 from trimtab.model.strategy import Strategy, Verdict
@@ -29,7 +30,8 @@ from trimtab.validate.facts import Evidence
 class Consent:
     """What people have allowed in one application of a strategy, known by `attempt`. `now_ns` gives UTC nanoseconds.
 
-    `connection` is a session on the source, which what an approval is bound to is read in.
+    `connection` is a session on the source, which what an approval is bound to is read in. `asked` is the request that
+    is carried out, where one is.
     """
 
     connection: Connection
@@ -38,6 +40,7 @@ class Consent:
     run_id: str
     attempt: str
     now_ns: Callable[[], int]
+    asked: ApprovalRequest | None = None
 
     def require(
         self,
@@ -91,6 +94,7 @@ class Consent:
                     evidence=evidence,
                     verdict=verdict,
                     run_id=self.run_id,
+                    asked=self.asked,
                 )
             raise
 

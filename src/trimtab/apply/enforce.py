@@ -45,6 +45,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
 from trimtab.ledger.required import Required
 from trimtab.model.applied import Applied
+from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import ServerIdentity, Snapshot
 from trimtab.model.change import Change, RestoreStatistics, SetSetting, change_digest, change_to_dict, touched_table
 from trimtab.model.strategy import Strategy, Verdict
@@ -80,6 +81,7 @@ class Enforcer:
     `look` reads a fresh Snapshot of the source; `connection` is the writing session, in autocommit, its own; `sleep` is
     called between tries; `now_ns` gives UTC nanoseconds. `observed` is the snapshot that the strategies were proven
     for, where they were in this run. `preservation` compares the source's security before and after every change.
+    `asked` is the request that is carried out, where one is.
     """
 
     connection: Connection
@@ -91,6 +93,7 @@ class Enforcer:
     observed: Snapshot | None = None
     now_ns: Callable[[], int] = time.time_ns
     preservation: Preservation | None = None
+    asked: ApprovalRequest | None = None
 
     def __post_init__(self) -> None:
         refuse_when_shut()
@@ -108,7 +111,9 @@ class Enforcer:
         if self.preservation is not None:
             self.preservation.begin()
         attempt = uuid.uuid4().hex
-        consent = Consent(self.connection, self.ledger, self.specification, self.run_id, attempt, self.now_ns)
+        consent = Consent(
+            self.connection, self.ledger, self.specification, self.run_id, attempt, self.now_ns, self.asked
+        )
         try:
             for change in strategy.changes:
                 done.append(self._apply_one(strategy, change, tuple(done), accepted, evidence, consent))

@@ -85,7 +85,7 @@ def apply_waiting(request: Request, asked: ApprovalRequest, watcher: Watcher) ->
     """
     with ExitStack() as stack:
         workshop = open_workshop(request, watcher, stack)
-        run = _Run(workshop)
+        run = _Run(workshop, asked=asked)
         facts = workshop.look_again()()
         if database_body(facts.server) != dict(asked.database):
             raise RefusedError(
@@ -117,6 +117,7 @@ class _Run:
     """One pass of the loop."""
 
     workshop: Workshop
+    asked: ApprovalRequest | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     landing: Landing | None = None
     counted: Counters | None = None
@@ -317,7 +318,7 @@ class _Run:
         proven = [life for life in lives if life.outcome is Outcome.PROVEN]
         if not proven:
             return lives, None
-        enforcer = replace(self._enforcer(snapshot), observed=snapshot)
+        enforcer = replace(self._enforcer(snapshot), observed=snapshot, asked=self.asked)
         watching = Watching(self.workshop, snapshot.workload, self.counted)
         self.landing = Landing(self.workshop, snapshot, enforcer, watching)
         landed, anchor = self.landing.land(proven)

@@ -122,7 +122,7 @@ def test_a_run_with_apply_can_be_told_shown_and_taken_back(
     _assert_is_reported(program, market, {strategy["id"] for strategy in kept})
     nothing = _document(program.succeed("revert", "--all", "--database", source, "--json"), "trimtab.revert/v1")
     assert (nothing["reconciled"], nothing["reverted"]) == ([], [])
-    assert "nothing to do" in program.succeed("resume", source).stdout
+    assert "nothing to do: no change is interrupted or unsettled\n" in program.succeed("resume", source).stdout
 
 
 def _assert_is_reported(program: Program, market: Market, taken_back: set[str]) -> None:

@@ -85,7 +85,7 @@ def test_the_tables_refuse_edits_and_forks(kept: Path, statement: str) -> None:
 def test_no_file_of_entries_is_made_and_its_name_holds_no_secret(kept: Path) -> None:
     assert not kept.exists()
     with Ledger.open(kept) as ledger:
-        assert ledger.name.startswith("of ledger_")
+        assert ledger.name.startswith("in ledger_")
 
 
 def test_an_edit_is_found_and_named(kept: Path) -> None:

@@ -112,7 +112,7 @@ def revert(
     source = source_of(dsn, database, loaded)
     with _what_was_done_told(as_json=as_json):
         recovery = api.revert(strategy_id, dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
-    _tell_recovery(recovery, "trimtab.revert/v1", as_json=as_json)
+    _tell_recovery(recovery, "trimtab.revert/v1", "interrupted, unsettled or applied", as_json=as_json)
 
 
 def _not_a_strategy(given: str) -> UsageError:
@@ -137,7 +137,7 @@ def resume(*, dsn: str | None, database: str | None, spec: str | None, config: P
     source = source_of(dsn, database, loaded)
     with _what_was_done_told(as_json=as_json):
         recovery = api.resume(dsn=source, spec=spec or loaded.defaults.spec, ledger_path=ledger_of(loaded))
-    _tell_recovery(recovery, "trimtab.resume/v1", as_json=as_json)
+    _tell_recovery(recovery, "trimtab.resume/v1", "interrupted or unsettled", as_json=as_json)
 
 
 def init(
@@ -345,13 +345,13 @@ def _recovery_document(recovery: Recovery) -> dict[str, object]:
     return {"reconciled": reconciled, "reverted": reverted, "notes": list(recovery.notes)}
 
 
-def _tell_recovery(recovery: Recovery, schema: str, *, as_json: bool) -> None:
+def _tell_recovery(recovery: Recovery, schema: str, looked_for: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"schema": schema, **_recovery_document(recovery)})
     elif recovery.reconciled or recovery.reverted or recovery.notes:
         _show_recovery(recovery)
     else:
-        stdout_console().print("nothing to do: no change is interrupted, unsettled or applied", highlight=False)
+        stdout_console().print(f"nothing to do: no change is {looked_for}", highlight=False)
 
 
 def _show_recovery(recovery: Recovery) -> None:

@@ -162,8 +162,8 @@ def migrate(to: str, *, config: Path | None, as_json: bool) -> None:
             }
         )
         return
-    text = f"moved {moved.found.entries} entries and {moved.found.checkpoints} checkpoints to {moved.target}: "
-    text += f"verified, head {moved.found.head[:16]}, root {moved.found.root[:16]}"
+    text = f"moved {moved.found.entries} entries and {moved.found.checkpoints} checkpoints: "
+    text += f"the ledger is now {moved.target}, verified, head {moved.found.head[:16]}, root {moved.found.root[:16]}"
     stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 

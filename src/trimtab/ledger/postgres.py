@@ -76,7 +76,7 @@ def open_postgres(conninfo: str) -> Store:
     """Open the ledger of a database, or create its schema. Raises LedgerError corrupt, newer, unwritable or busy."""
     from trimtab.db.dsn import describe
 
-    name = f"of {describe(conninfo)}"
+    name = f"in {describe(conninfo)}"
     dialect = Dialect(
         name=name,
         faults=partial(_faults, name),

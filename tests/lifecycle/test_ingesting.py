@@ -136,9 +136,54 @@ def test_a_log_by_another_prefix_is_refused_and_read_whole_by_the_right_one(
     with pytest.raises(UsageError) as refused:
         ingest(store, LogRequest("shop", LocalLogs([log])))
     assert refused.value.code == "logs.prefix"
-    assert "10 of its lines" in str(refused.value)
+    assert "10 of its messages" in str(refused.value)
     right = LogRequest("shop", LocalLogs([log]), log_line_prefix="%m [%p] %q%u@%d ")
     assert ingest(store, right).tally.executions == 10
+    assert ingest(store, right).tally.executions == 0
+
+
+# What archive_command, a shell and a library write into the server's log, without its prefix.
+RAW = (
+    "P00   INFO: archive-push command end: completed successfully (9ms)\n"
+    "cp: cannot stat 'pg_wal/000000010000000000000001': No such file or directory\n"
+    "ERROR: [082]: unable to push WAL file '000000010000000000000001' to the archive\n"
+    "INFO:     pushed in 9 ms\nTotal:  16 MiB\n"
+)
+
+
+@pytest.mark.parametrize("written", [RAW * 5, f"{at(0)} [5] LOG:  checkpoint starting: time\n" + RAW * 5])
+def test_lines_of_other_programs_say_nothing_against_the_prefix(
+    tmp_path: Path, store: HistoryStore, written: str
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(written)
+    request = LogRequest("shop", LocalLogs([log]))
+    tallies = [ingest(store, request).tally]
+    write(log, plain_line, range(3))
+    tallies.append(ingest(store, request).tally)
+    with log.open("a") as file:
+        file.write(RAW)
+    tallies.append(ingest(store, request).tally)
+    assert [tally.executions for tally in tallies] == [0, 3, 0]
+    assert [tally.left_out.get("unprefixed", 0) for tally in tallies] == [25, 0, 5]
+    assert not any("other_prefix" in tally.left_out for tally in tallies)
+
+
+def test_another_prefix_is_seen_between_lines_of_other_programs(tmp_path: Path, store: HistoryStore) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(RAW * 5)
+    assert ingest(store, LogRequest("shop", LocalLogs([log]))).tally.left_out == {"unprefixed": 25}
+    with log.open("a") as file:
+        for second in range(4):
+            file.write(plain_line(second, 1.0).replace(" LOG:", " app@shop LOG:") + "\n" + RAW)
+            file.write(f"{at(second)} [77] app@shop STATEMENT:  SELECT 'canary-77'\n\tFROM agent\n")
+    with pytest.raises(UsageError) as refused:
+        ingest(store, LogRequest("shop", LocalLogs([log])))
+    assert refused.value.code == "logs.prefix"
+    assert "8 of its messages" in str(refused.value)
+    assert "canary" not in str(refused.value)
+    right = LogRequest("shop", LocalLogs([log]), log_line_prefix="%m [%p] %q%u@%d ")
+    assert ingest(store, right).tally.executions == 4
     assert ingest(store, right).tally.executions == 0
 
 

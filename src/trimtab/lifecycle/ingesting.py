@@ -81,7 +81,7 @@ def ingest(
         waiting.append((begin, end, len(piece), pack_executions(found)))
         kept += len(piece)
         progress(kept)
-    if not kept and reader.tally.left_out.get("unprefixed", 0) > reader.tally.entries:
+    if not kept and reader.tally.left_out.get("other_prefix", 0) > reader.tally.entries:
         raise _no_prefix(request, reader.tally)
     # The reader says how far a file is read when its end was seen: all of it is written at once, or nothing.
     with store.writing() as connection:
@@ -94,7 +94,7 @@ def ingest(
 
 def _no_prefix(request: LogRequest, tally: LogTally) -> UsageError:
     return UsageError(
-        f"the log was refused: {tally.left_out['unprefixed']:,} of its lines do not begin with the prefix"
+        f"the log was refused: {tally.left_out['other_prefix']:,} of its messages do not begin with the prefix"
         f" {request.log_line_prefix!r}, and none of the others tells an execution",
         code="logs.prefix",
         next_step="Give --prefix as the server has it (SHOW log_line_prefix); the log is then read from where it was.",

@@ -91,7 +91,7 @@ def _agreed(logging: Logging, **options: str) -> list[Execution]:
 
 def _of_statements(tally: LogTally) -> dict[str, int]:
     """The reload that begins a log, and the message that ends it, may stand on either side of what was read."""
-    edges = {"own", "unprefixed", "other_message", "utility", "began", "no_statement"}
+    edges = {"own", "other_prefix", "other_message", "utility", "began", "no_statement"}
     return {reason: count for reason, count in tally.left_out.items() if reason not in edges}
 
 

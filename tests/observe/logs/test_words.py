@@ -9,7 +9,7 @@ import pytest
 
 from trimtab.errors import UsageError
 from trimtab.observe.logs.messages import Kind, said_of
-from trimtab.observe.logs.prefix import Prefix
+from trimtab.observe.logs.prefix import Prefix, is_message
 from trimtab.observe.logs.times import Times, epoch_ns
 
 _CATALOGS = sorted(Path("/usr/share/locale").glob("*/LC_MESSAGES/postgres-1*.mo"))
@@ -62,6 +62,32 @@ def test_strange_prefixes_are_read_as_the_server_writes_them(prefix: str) -> Non
     # Where nothing stands between the time and the word, no time is believed.
     assert start is None or start.severity == "LOG" or start.time_ns is None
     assert start is not None or not written
+
+
+@pytest.mark.parametrize(
+    ("line", "claim"),
+    [
+        ("2026-11-29 10:00:00 UTC [7] LOG:  x", True),
+        ("app@shop:FATAL:  x", True),
+        ("STATEMENT:  SELECT 1", True),
+        ("2026-11-29 10:00:00 UTC [7] СООБЩЕНИЕ:  x", True),
+        ("P00  ERROR: [082]: x", False),
+        ("INFO:     x", False),
+        ("Total:  16 MiB", False),
+        ("cp: cannot stat 'x'", False),
+    ],
+)
+def test_a_message_is_told_from_another_program_s_line(line: str, claim: bool) -> None:
+    assert is_message(line.encode()) is claim
+
+
+@pytest.mark.system_postgres
+@pytest.mark.parametrize("path", _CATALOGS, ids=lambda path: path.parts[-3])
+def test_messages_of_all_languages_are_known_by_their_severity(path: Path) -> None:
+    with path.open("rb") as file:
+        catalog = gettext.GNUTranslations(file)
+    words = ("LOG", "ERROR", "FATAL", "PANIC", "WARNING", "NOTICE", "INFO", "DEBUG")
+    assert [word for word in words if not is_message(f"{catalog.gettext(word)}:  x".encode())] == []
 
 
 @pytest.mark.system_postgres

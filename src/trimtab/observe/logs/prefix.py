@@ -44,6 +44,8 @@ _FREE = frozenset("uadirhLb")
 _LETTERS = rb"[A-Z\x80-\xff][A-Za-z0-9\x80-\xff]{1,40}"
 _WORD = rb"(?P<severity>" + _LETTERS + rb") ?:  "
 _ANY_WORD = re.compile(_LETTERS + rb" ?:  ")
+# Severities are in capitals where a language has any; other programs write one blank, or pad with more than two.
+_MESSAGE = re.compile(rb"(?<![A-Za-z0-9])[A-Z\x80-\xff]{2,40} ?:  (?! )")
 _UNKNOWN = (None, "", "[unknown]")
 
 
@@ -59,6 +61,11 @@ class Start(NamedTuple):
     is_worker: bool
     severity: str
     end: int
+
+
+def is_message(line: bytes) -> bool:
+    """Return whether a line looks like a server's message, whatever prefix it was written with."""
+    return _MESSAGE.search(line) is not None
 
 
 class Prefix:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from trimtab.observe.logs.entry import LIMIT_BYTES, Entry
 from trimtab.observe.logs.lines import Line
-from trimtab.observe.logs.prefix import Prefix, Start
+from trimtab.observe.logs.prefix import Prefix, Start, is_message
 
 _BELOW = frozenset({"DETAIL", "HINT", "QUERY", "CONTEXT", "LOCATION", "BACKTRACE", "STATEMENT"})
 
@@ -73,7 +73,8 @@ class PlainEntries:
 
     def _begin(self, start: Start | None, line: Line) -> None:
         if start is None:
-            self.left_out["unprefixed"] += bool(line.content.strip())
+            if line.content.strip():
+                self.left_out["other_prefix" if is_message(line.content) else "unprefixed"] += 1
         elif start.end < 0:
             self.left_out["ambiguous"] += 1
         else:

@@ -269,6 +269,18 @@ def test_a_time_that_is_told_twice_counts_twice_and_nothing_of_it_is_lost(store:
     assert metric["wal_bytes_per_second"].value == pytest.approx(0.1), "a rate is over what was measured"
 
 
+def test_an_hour_of_which_only_some_minutes_are_left_is_not_counted_again(tmp_path: Path) -> None:
+    kept = Retention({RAW: 600.0, MINUTE: 1800.0, HOUR: 1e9, DAY: 1e9})
+    with open_history(tmp_path / "history.db", kept) as store:
+        server = server_in(store)
+        collect(store, server, 0, 2 * 3600)
+        with store.writing() as connection:
+            drop_old(store, connection, server, at(2 * 3600))
+        assert counted(store, server, MINUTE) == (180, 180)
+        collect(store, server, 3600 + 720, 3 * 3600)
+        assert counted(store, server, HOUR) == (720 + 648, 720 + 648)
+
+
 def test_a_clock_that_was_set_back_hides_nothing_of_the_last_minutes(store: HistoryStore) -> None:
     server = server_in(store)
     collect(store, server, 0, 2 * 3600)

@@ -15,12 +15,10 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, f
 
 from trimtab.history.sample import joined_samples, sample_groups
 from trimtab.history.schema import EVENTS, EXECUTIONS, SAMPLES, SLOTS, STATEMENTS
-from trimtab.history.slots import Slot, groups, joined
+from trimtab.history.slots import SET_BACK_NS, Slot, groups, joined, moved_aside
 from trimtab.history.store import PULSE, RELATIONS, HistoryStore
 from trimtab.history.tiers import DAY, HOUR, KEPT_STATEMENTS, LENGTH_NS, MINUTE, RAW, SECOND_NS
 
-_SET_BACK_NS = LENGTH_NS[DAY]
-"""What lies further ahead than this is met when its time comes."""
 _DROPPED_AT_ONCE_NS = LENGTH_NS[DAY]
 """So much is dropped of anything at once, which is once an hour: a clock that is far ahead for a while takes little."""
 
@@ -70,30 +68,26 @@ def drop_old(store: HistoryStore, connection: Connection, server: int, now_ns: i
 def set_aside(store: HistoryStore, connection: Connection, server: int, now_ns: int) -> None:
     """Make way for times that are told again, where a clock was set back: before anything is written by the new time.
 
-    Hours and days are made anew of what is below them. Of the raw readings there may be none left by then: what was
-    made of them stays beside, and they are dropped, so that they do not count again.
+    Hours and days are made anew of what is below them, where all of that is there. Where it is not, and of raw readings
+    there may be none left by then, what was made stays beside, and what is below is dropped: it does not count again.
     """
     for kept in _all_kept(store, connection, server):
         column = kept.table.c.start_ns
         for below, tier in reversed(list(zip(kept.tiers, kept.tiers[1:], strict=False))):
             length_ns = LENGTH_NS[tier]
             end_ns = now_ns - now_ns % length_ns
-            near = and_(kept.once(tier), column >= end_ns, column < end_ns + _SET_BACK_NS)
+            near = and_(kept.once(tier), column >= end_ns, column < end_ns + SET_BACK_NS)
             found = connection.execute(select(column, kept.table.c.seconds).where(near)).all()
-            ahead = [
-                row.start_ns
-                for row in found
-                if not row.start_ns % length_ns
-                and (below == RAW or not _is_made_anew(connection, kept, tier, below, row.start_ns, row.seconds))
-            ]
-            step = 1 + max((row.start_ns % length_ns for row in found), default=0)
-            for start_ns in ahead:
+            seconds = {row.start_ns: row.seconds for row in found}
+            for start_ns, aside_ns in moved_aside(list(seconds), length_ns).items():
+                if below != RAW and _is_made_anew(connection, kept, tier, below, start_ns, seconds[start_ns]):
+                    continue
                 connection.execute(
-                    update(kept.table).where(kept.rows(tier), column == start_ns).values(start_ns=start_ns + step)
+                    update(kept.table).where(kept.rows(tier), column == start_ns).values(start_ns=aside_ns)
                 )
-                if below == RAW:
-                    within = and_(column >= start_ns, column < start_ns + length_ns)
-                    connection.execute(delete(kept.table).where(kept.rows(RAW), within))
+                within = and_(column >= start_ns, column < start_ns + length_ns)
+                for finer in kept.tiers[: kept.tiers.index(tier)]:
+                    connection.execute(delete(kept.table).where(kept.rows(finer), within))
 
 
 def _is_made_anew(connection: Connection, kept: _Kept, tier: int, below: int, start_ns: int, seconds: float) -> bool:

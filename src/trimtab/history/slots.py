@@ -13,6 +13,8 @@ import numpy as np
 
 COLUMNS = 6
 """So many things are counted of a statement (`model/watched.py` names them)."""
+SET_BACK_NS = 86_400 * 10**9
+"""Where a clock was set back, what lies further ahead than this is met when its time comes."""
 _SHUFFLED = b"\x02"
 """What bytes begin with whose columns were shuffled; older ones are a zlib stream, which begins with another byte."""
 _ROUNDED_COLUMNS = (1, 2)
@@ -75,6 +77,15 @@ def groups(slots: Iterable[Slot], length_ns: int) -> dict[int, list[Slot]]:
     for slot in slots:
         by_start.setdefault(slot.start_ns - slot.start_ns % length_ns, []).append(slot)
     return dict(sorted(by_start.items()))
+
+
+def moved_aside(starts: Sequence[int], length_ns: int) -> dict[int, int]:
+    """Return where stretches go whose times are told again, by where they began: a nanosecond or more later.
+
+    `starts` are all that lie ahead. Who was moved before stays; whole lengths are free for what comes.
+    """
+    step = 1 + max((start % length_ns for start in starts), default=0)
+    return {start: start + step for start in starts if not start % length_ns}
 
 
 def _packed(table: np.ndarray, width: int) -> bytes:

@@ -162,7 +162,7 @@ class Memory:
             if learnt_in is not None:
                 self.store.put_fact("surroundings", learnt_in.as_fact())
             self._keep_shapes(checked)
-            self.store.forget_rounds_ahead(reading.wall_ns)
+            self.store.set_aside(reading.wall_ns)
             if interval is not None:
                 self.store.add_round(interval, [self.known[key].number for key in interval.keys])
             if seen is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from trimtab.history.slots import Slot, groups, joined, pack, unpack
+from trimtab.history.slots import SET_BACK_NS, Slot, groups, joined, moved_aside, pack, unpack
 from trimtab.lifecycle.watch_file import faults, held, lock_path, open_database, prepare, require_known
 from trimtab.model.traffic import StatementKey
 from trimtab.model.watched import Alarm, Interval
@@ -190,8 +190,8 @@ class WatchStore:
     def add_round(self, interval: Interval, numbers: Sequence[int]) -> None:
         """Add an interval to the newest tier, roll up what is complete, and drop what is too old. Within `writing`.
 
-        `numbers` are those of the interval's statements. What lies ahead was stamped before a clock was set back: where
-        there is no room, it makes way first.
+        `numbers` are those of the interval's statements. What lies farthest from its end is too old, or was stamped by
+        a clock that was far ahead.
         """
         import numpy as np
 
@@ -203,7 +203,7 @@ class WatchStore:
         for tier, kept in KEPT_SLOTS.items():
             self._connection.execute(
                 "DELETE FROM slots WHERE tier = ? AND start_ns IN (SELECT start_ns FROM slots WHERE tier = ?"
-                " ORDER BY start_ns >= ?, start_ns DESC LIMIT -1 OFFSET ?)",
+                " ORDER BY abs(start_ns - ?) LIMIT -1 OFFSET ?)",
                 (tier, tier, end_ns, kept),
             )
 
@@ -223,16 +223,42 @@ class WatchStore:
             query = "SELECT count(*) FROM slots WHERE tier = ? AND start_ns >= ? AND statements > 0"
             return int(self._connection.execute(query, (tier, since_ns)).fetchone()[0])
 
-    def forget_rounds_ahead(self, now_ns: int) -> None:
-        """Drop rounds of later: a clock was set back, and which were newer is not known. Within `writing`."""
+    def set_aside(self, now_ns: int) -> None:
+        """Make way for times that are told again, where a clock was set back. Within `writing`.
+
+        Rounds of later are dropped: which were newer is not known. Minutes and hours of later stay beside those that
+        come, and what they were made of is dropped, so that it does not count again. The hour of now is made anew of
+        its minutes, where they are all there.
+        """
         self._connection.execute("DELETE FROM slots WHERE tier = ? AND start_ns >= ?", (ROUND, now_ns))
+        for tier, length in LENGTH_NS.items():
+            begin = now_ns - now_ns % length
+            if tier > MINUTE:
+                self._connection.execute(
+                    "DELETE FROM slots WHERE tier = ?1 AND start_ns = ?2 AND seconds * 0.999999 <="
+                    " (SELECT sum(seconds) FROM slots WHERE tier = ?1 - 1 AND start_ns >= ?2 AND start_ns < ?3)",
+                    (tier, begin, begin + length),
+                )
+            found = self._connection.execute(
+                "SELECT start_ns FROM slots WHERE tier = ? AND start_ns >= ? AND start_ns < ?",
+                (tier, begin, begin + SET_BACK_NS),
+            ).fetchall()
+            for start_ns, aside_ns in moved_aside([start_ns for [start_ns] in found], length).items():
+                self._connection.execute(
+                    "UPDATE slots SET start_ns = ? WHERE tier = ? AND start_ns = ?", (aside_ns, tier, start_ns)
+                )
+                self._connection.execute(
+                    "DELETE FROM slots WHERE tier < ? AND start_ns >= ? AND start_ns < ?",
+                    (tier, start_ns, start_ns + length),
+                )
 
     def forget_slots(self, since_ns: int, until_ns: int) -> None:
-        """Drop what was added in that time: it will be counted again. Within `writing`."""
+        """Drop what was added in that time, and not set aside: it will be counted again. Within `writing`."""
         for tier, length in {ROUND: 1, **LENGTH_NS}.items():
             start = since_ns - since_ns % length
             self._connection.execute(
-                "DELETE FROM slots WHERE tier = ? AND start_ns >= ? AND start_ns < ?", (tier, start, until_ns)
+                "DELETE FROM slots WHERE tier = ? AND start_ns >= ? AND start_ns < ? AND start_ns % ? = 0",
+                (tier, start, until_ns, length),
             )
 
     def add_event(self, at_ns: int, kind: str, detail: Mapping[str, object]) -> None:
@@ -320,7 +346,8 @@ class WatchStore:
         """Make the slots of this tier that are complete and not there yet, of those of the tier below."""
         length = LENGTH_NS[tier]
         [last] = self._connection.execute(
-            "SELECT max(start_ns) FROM slots WHERE tier = ? AND start_ns < ?", (tier, end_ns)
+            "SELECT max(start_ns) FROM slots WHERE tier = ? AND start_ns < ? AND start_ns % ? = 0",
+            (tier, end_ns, length),
         ).fetchone()
         begin = 0 if last is None else last + length
         complete = end_ns - end_ns % length

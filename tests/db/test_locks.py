@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -70,3 +72,29 @@ def test_a_session_that_ends_gives_the_lock_back(any_server: Server) -> None:
         first.close()
     with connect(any_server.dsn(), read_only=True) as other, hold_database(other):
         pass
+
+
+def test_a_session_that_is_about_to_end_is_waited_for(any_server: Server) -> None:
+    first = connect(any_server.dsn(), read_only=True)
+
+    def sleep(seconds: float) -> None:
+        first.close()
+        time.sleep(seconds)
+
+    with hold_database(first), connect(any_server.dsn(), read_only=True) as other:
+        with hold_database(other, wait_seconds=30.0, sleep=sleep):
+            pass
+        assert first.closed
+
+
+def test_a_session_that_does_not_end_is_not_waited_for_longer(any_server: Server, conn: Connection) -> None:
+    slept: list[float] = []
+    with (
+        hold_database(conn),
+        connect(any_server.dsn(), read_only=True) as other,
+        pytest.raises(BusyError) as refused,
+        hold_database(other, wait_seconds=2.0, sleep=slept.append),
+    ):
+        pass
+    assert refused.value.code == "run.busy"
+    assert sum(slept) == pytest.approx(2.0, abs=0.1)

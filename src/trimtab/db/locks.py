@@ -1,11 +1,12 @@
 """Holds a database for one run: a session-level advisory lock, which ends with the session, however that ends.
 
-Works for a read-only role and on a standby. Never waits, and never ends another session.
+Works for a read-only role and on a standby. Waits for a moment where that is asked for, and never ends another session.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -17,25 +18,39 @@ from trimtab.errors import BusyError
 
 # "TrTb" in ASCII: the first key of the lock; the second is the database's oid.
 LOCK_CLASS = 0x54725462
+DEAD_SESSION_SECONDS = 5.0
+"""For so long the session of a run that was killed may go on holding the database: the server is yet to notice."""
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 @contextmanager
-def hold_database(conn: Connection) -> Iterator[None]:
+def hold_database(
+    conn: Connection, *, wait_seconds: float = 0.0, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[None]:
     """Hold the connection's database against other runs of Trimtab, until the block ends.
 
-    The same session may hold it twice. Raises BusyError `run.busy` when another session holds it, SourceError when the
-    server refuses. Needs a session of its own: a pooler in transaction mode would hand the lock to others.
+    The same session may hold it twice. Raises BusyError `run.busy` when another session holds it, and still does after
+    `wait_seconds`; SourceError when the server refuses. Needs a session of its own: a pooler in transaction mode would
+    hand the lock to others.
     """
     try:
-        row = conn.execute(load("lock_database", conn.info.server_version).encode(), (LOCK_CLASS,)).fetchone()
-        if row is None or row[0] is not True:
-            raise _busy(conn)
+        waited = 0.0
+        while not _is_taken(conn):
+            if waited >= wait_seconds:
+                raise _busy(conn)
+            sleep(_LOOK_AGAIN_SECONDS)
+            waited += _LOOK_AGAIN_SECONDS
     except psycopg.Error as exc:
         raise source_error(exc) from None
     try:
         yield
     finally:
         _release(conn)
+
+
+def _is_taken(conn: Connection) -> bool:
+    row = conn.execute(load("lock_database", conn.info.server_version).encode(), (LOCK_CLASS,)).fetchone()
+    return row is not None and row[0] is True
 
 
 def _release(conn: Connection) -> None:

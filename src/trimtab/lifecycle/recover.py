@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from trimtab.spec.specification import Specification
 
 _NO_WORKLOAD = Workload((), "none")
-
 Ends: TypeAlias = dict[tuple[str | None, str], Outcome]
 """How strategies ended, by (run, strategy)."""
 
@@ -251,14 +250,14 @@ def recovering(
 ) -> Iterator[tuple[Ledger, Enforcer, Snapshot]]:
     """Open the ledger, a reading and a writing session, and hold the database against a second run."""
     from trimtab.db.connection import connect
-    from trimtab.db.locks import hold_database
+    from trimtab.db.locks import DEAD_SESSION_SECONDS, hold_database
     from trimtab.db.role import APPLYING, reading, refuse_overprivileged
     from trimtab.observe.snapshot import read_facts
 
     with ExitStack() as stack:
         ledger = stack.enter_context(closing(Ledger.open(ledger_path)))
         source = stack.enter_context(closing(reading(conninfo, work=APPLYING)))
-        stack.enter_context(hold_database(source))
+        stack.enter_context(hold_database(source, wait_seconds=DEAD_SESSION_SECONDS))
         writer = stack.enter_context(closing(connect(conninfo, read_only=False)))
         snapshot = read_facts(source, _NO_WORKLOAD)
         require_same_server(writer, snapshot.server)

@@ -146,7 +146,7 @@ class Workshop:
 
 def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Workshop:
     """Open the ledger, the specification and the source, and hold the database against a second run."""
-    from trimtab.db.locks import hold_database
+    from trimtab.db.locks import DEAD_SESSION_SECONDS, hold_database
     from trimtab.db.role import APPLYING, READING, reading
     from trimtab.ledger.ledger import Ledger
     from trimtab.lifecycle.governing import governing
@@ -170,7 +170,7 @@ def open_workshop(request: Request, watcher: Watcher, stack: ExitStack) -> Works
         lock_timeout_ms=LOCK_TIMEOUT_MS,
     )
     source = stack.enter_context(closing(opened))
-    stack.enter_context(hold_database(source))
+    stack.enter_context(hold_database(source, wait_seconds=DEAD_SESSION_SECONDS if request.apply else 0.0))
     standbys = open_standbys(request, source, stack)
     run_id = "r-" + uuid.uuid4().hex[:10]
     return Workshop(run_id, request, watcher, source, ledger, Journal(ledger, run_id), specification, stack, standbys)

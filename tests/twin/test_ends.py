@@ -152,13 +152,13 @@ def test_a_refresh_brings_the_ends_up_to_date(grown: tuple[str, Binaries]) -> No
     assert done.built is not None
     with Twin.open(done.built) as twin:
         assert [(mine, reason) for mine, _, reason in _costs(dsn, twin)] == [(t, "") for _, t, _ in _costs(dsn, twin)]
-    _run(dsn, "VACUUM ANALYZE log")
+    # ANALYZE takes a sample, 300 rows times the target: here all. A smaller one may miss all three tags beyond 'fffe'.
+    _run(dsn, "SET default_statistics_target = 200", "VACUUM ANALYZE log")
     analysed = _image(dsn)
     assert analysed.source.ends == ()
     with Twin.open(build(old, binaries, progress=silent)) as twin:
         twin.restate(analysed.source)
-        # ANALYZE itself does not see every row: the histogram's ends are nearly those of the indexes now.
-        assert all(mine == pytest.approx(theirs, rel=0.01) for mine, theirs, _ in _costs(dsn, twin))
+        assert [(mine, reason) for mine, _, reason in _costs(dsn, twin)] == [(t, "") for _, t, _ in _costs(dsn, twin)]
 
 
 @pytest.mark.server

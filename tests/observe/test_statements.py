@@ -11,6 +11,7 @@ from trimtab.embedded.server import Server
 from trimtab.errors import EmptyWorkloadError, SourceError, WorkloadError
 from trimtab.observe.catalog import read_tables
 from trimtab.observe.statements import unread_texts, workload_from_statements
+from trimtab.twin.ends import read_ends
 
 
 @pytest.fixture
@@ -47,6 +48,16 @@ def test_only_what_the_application_asked_for_is_workload(
     found = workload_from_statements(conn)
     assert [query.text for query in found.queries] == ["SELECT count(*) FROM sale"]
     assert found.skipped == ()
+
+
+def test_the_probes_of_the_twin_are_no_workload(owner: Connection, conn: Connection) -> None:
+    """They alone of what runs on a source read the tables of its users."""
+    run(owner, "CREATE TABLE probed (id int PRIMARY KEY)", "INSERT INTO probed SELECT generate_series(1, 5000)")
+    run(owner, "ANALYZE probed", "INSERT INTO probed SELECT generate_series(5001, 9000)")
+    run(owner, "SELECT pg_stat_statements_reset()", "SELECT count(*) FROM city")
+    assert "probed" in {one.relation for one in read_ends(conn, with_values=True).ends}
+    run(owner, "DROP TABLE probed")
+    assert [query.text for query in workload_from_statements(conn).queries] == ["SELECT count(*) FROM city"]
 
 
 def test_queries_behind_prepare_and_declare_are_workload(owner: Connection, conn: Connection) -> None:

@@ -1,7 +1,7 @@
 """Tells the workload from what Trimtab, drivers and monitoring send: marked texts and queries of system catalogs only.
 
-Servers from 18 on strip a comment at the beginning of a text, so the marker alone does not tell; but all that Trimtab
-runs on a source reads the catalog, or is a utility statement.
+Servers from 18 on strip a comment at the beginning of a text, so the marker alone does not tell. What Trimtab runs on a
+source reads the catalog, is a utility statement, or has its marker further on.
 """
 
 from __future__ import annotations

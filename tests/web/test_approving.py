@@ -12,9 +12,12 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
+from tests.lifecycle.lives import WAITING, intent_body
 from trimtab.apply.approvals import approvals_of, signature_flaw
+from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import approving
+from trimtab.lifecycle.ledger_view import LedgerViewer
 from trimtab.report.approval_screen import screen
 from trimtab.signing.locked import make_locked_key, unlocked_key
 from trimtab.web.site import SiteOptions
@@ -86,6 +89,39 @@ def test_what_is_signed_here_is_an_approval_like_any_other(
     for path in keyed.lives.path.parent.rglob("*"):
         if path.is_file():
             assert PASSPHRASE.encode() not in path.read_bytes(), path
+
+
+def test_an_approval_that_was_used_in_vain_counts_no_more_and_another_can_be_given(
+    keyed: Place, browse: Browse
+) -> None:
+    client = browse(keyed.options)
+    said = {"approver": "ann", "passphrase": PASSPHRASE, "hours": "2"}
+    _sent(client, keyed, "approve", **said)
+    with Ledger.open(keyed.lives.path) as ledger:
+        [given] = approvals_of(ledger.entries(), keyed.lives.waiting)
+        used = {
+            **intent_body(keyed.lives.waiting, WAITING, "i7"),
+            "approvals": [given.statement["nonce"]],
+            "attempt": "t",
+        }
+        ledger.append(Kind.APPLY_INTENDED, used, run_id="r-2")
+        address = f"/approvals/{keyed.lives.request_id}"
+        assert "is being applied" in client.get(address).text
+        ledger.append(Kind.APPLY_FAILED, {"intent_id": "i7", "code": "apply.busy", "message": "busy"}, run_id="r-2")
+    found = approving.find(keyed.lives.path, keyed.lives.waiting)
+    assert (found.state, found.approved_by) == ("waiting", ())
+    assert "Approved by nobody" in client.get(address).text
+    assert "Signed, and in the ledger" in _sent(client, keyed, "approve", **said)
+    assert approving.find(keyed.lives.path, keyed.lives.waiting).state == "approved"
+
+
+def test_an_approval_counts_until_it_expires(keyed: Place, browse: Browse) -> None:
+    _sent(browse(keyed.options), keyed, "approve", approver="ann", passphrase=PASSPHRASE, hours="2")
+    ahead_ns = [0]
+    viewer = LedgerViewer(keyed.lives.path, clock=lambda: time.time_ns() + ahead_ns[0])
+    assert [each.state for each in viewer.view().waiting] == ["approved"]
+    ahead_ns[0] = 3 * 3600 * 10**9
+    assert [each.state for each in viewer.view().waiting] == ["waiting"]
 
 
 @pytest.mark.parametrize(

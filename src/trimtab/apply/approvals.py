@@ -88,7 +88,7 @@ def refuse_unapproved(
             "Name them in approvals.approvers: `trimtab approver-key` makes a key and prints the line.",
         )
     known = tuple(entries)
-    used = {nonce: entry.text("attempt") for entry in known for nonce in _spent_by(entry)}
+    used = {nonce: entry.text("attempt") for entry in known for nonce in spent_by(entry)}
     own = frozenset(proposed_by)
     counted: dict[str, str] = {}
     keys: set[str] = set()
@@ -233,7 +233,15 @@ def _spent(said: Mapping[str, object], name: str, moment: Moment, used: Mapping[
     return None
 
 
-def _spent_by(entry: Entry) -> Sequence[str]:
+def expiry_ns(statement: Mapping[str, object]) -> int:
+    """Return when what was signed ends by its own word, 0 where it does not say; a specification may end it sooner."""
+    try:
+        return int(str(statement["expires_ns"]))
+    except (KeyError, ValueError):
+        return 0
+
+
+def spent_by(entry: Entry) -> Sequence[str]:
     """Return the nonces that an intent has spent. Raises LedgerError `ledger.layout`."""
     nonces = entry.body.get("approvals", []) if entry.kind is Kind.APPLY_INTENDED else []
     if not isinstance(nonces, list):

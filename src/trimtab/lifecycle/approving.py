@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, message_of, signature_flaw
+from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, expiry_ns, message_of, signature_flaw, spent_by
 from trimtab.apply.asking import actor, request_body, request_digest, request_from, requests
 from trimtab.durable import read_plain_file
 from trimtab.errors import RefusedError, UnapprovedError, UsageError
@@ -34,14 +35,15 @@ _MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request, and who has approved it, by signatures that hold.
+    """A request, and who has approved it: by signatures that hold, have not expired, and were not used in vain.
 
-    `state` is "waiting", "approved", "rejected" or "applied".
+    `state` is "waiting", "approved", "rejected" or "applied". `is_begun`: it has been applied, or is being applied.
     """
 
     request: ApprovalRequest
     approved_by: tuple[str, ...]
     state: str
+    is_begun: bool
 
     @property
     def is_open(self) -> bool:
@@ -52,17 +54,17 @@ class Waiting:
 def waiting(ledger_path: Path) -> tuple[Waiting, ...]:
     """Return the newest request of every strategy on every database, oldest first, with how it stands."""
     with Ledger.open(ledger_path) as ledger:
-        return waiting_in(tuple(ledger.entries()))
+        return waiting_in(tuple(ledger.entries()), time.time_ns())
 
 
-def waiting_in(entries: tuple[Entry, ...]) -> tuple[Waiting, ...]:
-    """Return the same, from the entries of a ledger."""
+def waiting_in(entries: tuple[Entry, ...], now_ns: int) -> tuple[Waiting, ...]:
+    """Return the same, from the entries of a ledger, as it stands at that moment."""
     newest: dict[tuple[str, str], ApprovalRequest] = {}
     for request in requests(entries):
         key = (request.strategy.id, json.dumps(dict(request.database), sort_keys=True))
         newest.pop(key, None)
         newest[key] = request
-    return tuple(_stands(request, entries) for request in newest.values())
+    return tuple(_stands(request, entries, now_ns) for request in newest.values())
 
 
 def find(ledger_path: Path, name: str) -> Waiting:
@@ -211,24 +213,32 @@ def reject(ledger_path: Path, name: str, reason: str, *, by: Callable[[], str] =
     return find(ledger_path, found.request.id)
 
 
-def _stands(request: ApprovalRequest, entries: tuple[Entry, ...]) -> Waiting:
+def _stands(request: ApprovalRequest, entries: tuple[Entry, ...], now_ns: int) -> Waiting:
     later = entries_after(request, entries)
-    given = [each for each in approvals_of(later, request.strategy.id) if signature_flaw(each) is None]
-    names = tuple(dict.fromkeys(str(each.statement.get("approver")) for each in given))
-    rejected = any(e.kind is Kind.APPROVAL_REJECTED and e.body.get("request_id") == request.id for e in later)
-    applied = any(
-        intent.is_done and not intent.is_revert and intent.intended.text("strategy_id") == request.strategy.id
+    made = [
+        intent
         for intent in intents(later)
-        if intent.is_on(request.database)
-    )
+        if not intent.is_revert
+        and intent.intended.text("strategy_id") == request.strategy.id
+        and intent.is_on(request.database)
+    ]
+    failed = [intent for intent in made if intent.result is not None and not intent.is_done]
+    spent = {nonce for intent in failed for nonce in spent_by(intent.intended)}
+    given = [each for each in approvals_of(later, request.strategy.id) if signature_flaw(each) is None]
+    latest_ns = max(now_ns, entries[-1].at_ns)
+    good = [
+        each for each in given if each.statement.get("nonce") not in spent and latest_ns < expiry_ns(each.statement)
+    ]
+    names = tuple(dict.fromkeys(str(each.statement.get("approver")) for each in good))
+    rejected = any(e.kind is Kind.APPROVAL_REJECTED and e.body.get("request_id") == request.id for e in later)
     state = "waiting"
-    if applied:
+    if any(intent.is_done for intent in made):
         state = "applied"
     elif rejected and not given:
         state = "rejected"
     elif len(names) >= request.needed:
         state = "approved"
-    return Waiting(request, names, state)
+    return Waiting(request, names, state, is_begun=len(failed) < len(made))
 
 
 def entries_after(request: ApprovalRequest, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

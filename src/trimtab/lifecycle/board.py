@@ -108,11 +108,14 @@ class Board:
     read_ns: int
 
 
-def cards(entries: Iterable[Entry]) -> tuple[Card, ...]:
-    """Return the card of every strategy in every run, the one with the newest entry first. Raises LedgerError."""
+def cards(entries: Iterable[Entry], now_ns: int) -> tuple[Card, ...]:
+    """Return the card of every strategy in every run, the one with the newest entry first. Raises LedgerError.
+
+    `now_ns`: approvals that have expired by then do not count.
+    """
     known = tuple(entries)
     state_of = {run.run_id: run.state for run in runs(known)}
-    approval_of = {(each.request.strategy.id, each.request.run_id): each.state for each in waiting_in(known)}
+    approval_of = {(each.request.strategy.id, each.request.run_id): each.state for each in waiting_in(known, now_ns)}
     lives = strategies(known)
     titles = {life.strategy_id: (life.title, life.proposer) for life in lives if life.title}
     newest_first = sorted(lives, key=lambda life: life.entries[-1].seq, reverse=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from trimtab.ledger.entry import GENESIS, Entry
+from trimtab.apply.approvals import approval_from, expiry_ns
+from trimtab.ledger.entry import GENESIS, Entry, Kind
 from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.approving import Waiting, waiting_in
@@ -40,7 +41,7 @@ class LedgerView:
     @cached_property
     def cards(self) -> tuple[Card, ...]:
         """The card of every strategy in every run, the newest first."""
-        return cards(self.entries)
+        return cards(self.entries, self.read_ns)
 
     @cached_property
     def lives(self) -> tuple[StrategyLife, ...]:
@@ -55,7 +56,14 @@ class LedgerView:
     @cached_property
     def waiting(self) -> tuple[Waiting, ...]:
         """What people were asked, with how it stands."""
-        return waiting_in(self.entries)
+        return waiting_in(self.entries, self.read_ns)
+
+    @cached_property
+    def good_until_ns(self) -> int | None:
+        """When the next approval expires: then the same entries say something else. None where none will."""
+        given = (approval_from(entry) for entry in self.entries if entry.kind is Kind.APPROVAL_GIVEN)
+        expiries = [expiry_ns(approval.statement) for approval in given]
+        return min((each for each in expiries if each > self.read_ns), default=None)
 
     def board(self, limit: int) -> Board:
         """Return all stages, with at most `limit` cards of each."""
@@ -74,15 +82,16 @@ class LedgerViewer:
     def view(self) -> LedgerView:
         """Return the ledger as it is now. Raises LedgerError."""
         with self._lock, Ledger.open(self._path) as ledger:
-            held = self._held
+            held, now_ns = self._held, self._clock()
             last = ledger.last()
-            if held is not None and held.head == (GENESIS if last is None else last.hash):
+            is_same = held is not None and held.head == (GENESIS if last is None else last.hash)
+            if held is not None and is_same and (held.good_until_ns is None or now_ns < held.good_until_ns):
                 return held
             known: tuple[Entry, ...] = ()
             if held is not None and held.entries:
                 after = tuple(ledger.entries(after=held.entries[-1].seq))
-                if after and after[0].prev_hash == held.head:
+                if is_same or (after and after[0].prev_hash == held.head):
                     known = (*held.entries, *after)
             entries = known or tuple(ledger.entries())
-            self._held = LedgerView(self._path, ledger.name, self._clock(), entries)
+            self._held = LedgerView(self._path, ledger.name, now_ns, entries)
             return self._held

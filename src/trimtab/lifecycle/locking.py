@@ -320,7 +320,7 @@ def _forget_statistics(desk: _Desk) -> None:
     """Remove files of statistics that no change needs any more: those of what stands, is open, or waits, stay."""
     entries = tuple(desk.ledger.entries())
     changes = [c for applied in applied_changes(entries) for c in (applied.change, applied.inverse)]
-    changes += [c for each in waiting_in(entries) if each.is_open for c in each.request.strategy.changes]
+    changes += [c for each in waiting_in(entries, desk.clock()) if each.is_open for c in each.request.strategy.changes]
     needed = {change.file_sha256 for change in changes if isinstance(change, RestoreStatistics)}
     for intent in intents(entries):
         if intent.result is None:

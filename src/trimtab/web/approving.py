@@ -13,7 +13,6 @@ from contextlib import suppress
 from starlette.responses import Response
 
 from trimtab.errors import KeyFileError, RefusedError, TrimtabError, UsageError
-from trimtab.ledger.pending import intents
 from trimtab.lifecycle import approving
 from trimtab.lifecycle.approving import Waiting
 from trimtab.lifecycle.freezing import refuse_reason
@@ -114,17 +113,7 @@ def _shown(context: Context, waiting: Waiting, error: TrimtabError | None = None
         done=done if done in ("approved", "rejected") else "",
         approver=context.form.get("approver", ""),
         reason=context.form.get("reason", ""),
-        is_begun=_is_begun(context, waiting),
-    )
-
-
-def _is_begun(context: Context, waiting: Waiting) -> bool:
-    """What was applied, or is being applied, waits for nobody's word any more."""
-    strategy_id = waiting.request.strategy.id
-    return any(
-        not intent.is_revert and intent.intended.text("strategy_id") == strategy_id
-        for intent in intents(approving.entries_after(waiting.request, context.site.ledger().entries))
-        if intent.is_on(waiting.request.database)
+        is_begun=waiting.is_begun,
     )
 
 

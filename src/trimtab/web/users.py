@@ -137,7 +137,11 @@ class UserFile:
         try:
             write_durably(self._path, json.dumps({"format": FORMAT, "users": users}, indent=2).encode() + b"\n")
         except OSError as error:
-            raise self._unusable(str(error.strerror)) from None
+            raise ConfigError(
+                f"the users' file {self._path} was left as it is, since it cannot be written: {error.strerror}",
+                code="web.users",
+                next_step="Make room or mend the directory, and run it again.",
+            ) from None
 
     def _unusable(self, found: str) -> ConfigError:
         return ConfigError(

@@ -159,6 +159,15 @@ def test_guesses_of_a_passphrase_are_counted(keyed: Place, browse: Browse) -> No
     assert _given(keyed) == 0
 
 
+def test_who_has_much_to_sign_need_not_wait(keyed: Place, browse: Browse) -> None:
+    client = browse(keyed.options)
+    for _ in range(7):
+        assert "Signed, and in the ledger" in _sent(
+            client, keyed, "approve", approver="ann", passphrase=PASSPHRASE, hours="2"
+        )
+    assert _given(keyed) == 7
+
+
 def test_what_was_signed_elsewhere_is_brought_and_what_was_altered_is_not(keyed: Place, browse: Browse) -> None:
     client = browse(keyed.options)
     address = f"/approvals/{keyed.lives.request_id}"

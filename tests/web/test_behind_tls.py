@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 from tests.tls_proxy import NAME, TlsProxy, tls_proxy
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
 from trimtab.web.users import Role, UserFile
 
 from .browsing import CHROMIUM
@@ -139,4 +141,32 @@ def test_a_browser_keeps_the_session_to_this_host_and_hears_what_is_new(proxy: T
         page.get_by_role("button", name="Freeze").click()
         page.get_by_text("Frozen: from the next statement on").wait_for()
         page.goto("about:blank")
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH: apt-get install chromium")
+def test_a_page_that_is_open_keeps_what_it_shows_when_its_user_is_removed(proxy: TlsProxy) -> None:
+    from playwright.sync_api import sync_playwright
+
+    state = proxy.certificate.parent / "state"
+    UserFile(state).put("dora", Role.OPERATOR, PASSWORD)
+    arguments = [f"--host-resolver-rules=MAP {NAME} 127.0.0.1", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser: Any = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        context = browser.new_context(ignore_https_errors=True)
+        page, form = context.new_page(), context.new_page()
+        page.goto(f"https://{NAME}:{proxy.port}/ledger")
+        page.get_by_label("Name").fill("dora")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.locator("#live:text-is('live')").wait_for()
+        form.goto(f"https://{NAME}:{proxy.port}/freezes")
+        UserFile(state).remove("dora")
+        with Ledger.open(state / "ledger.db") as ledger:
+            ledger.append(Kind.RUN_FAILED, {"code": "none"}, run_id="r-1")
+        page.get_by_text(re.compile("logged out|not live")).wait_for()
+        assert page.locator("#fresh").is_visible()
+        form.get_by_role("button", name="Freeze").click()
+        form.get_by_text("nothing was done").wait_for()
         browser.close()

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from trimtab.errors import ConfigError, UsageError
+from trimtab.web import users
+from trimtab.web.access import Access
 from trimtab.web.app import PAGES
+from trimtab.web.live import Live
 from trimtab.web.login import own_address
 from trimtab.web.sessions import IDLE_SECONDS, LENGTH_SECONDS, MOST, Sessions
-from trimtab.web.site import SiteOptions
+from trimtab.web.site import Site, SiteOptions
 from trimtab.web.users import Role, UserFile
 
 from .conftest import Place, options_of
@@ -87,6 +95,61 @@ def test_a_user_who_was_removed_or_given_another_role_is_so_at_once(remote: Site
     assert "carl, operator" in client.get("/ledger").text
     users.remove("carl")
     assert client.get("/ledger").status_code == 303
+
+
+def test_the_line_of_events_ends_with_the_session(remote: SiteOptions) -> None:
+    site, known = Site(remote), UserFile(remote.ledger_path.parent)
+    access = Access(site)
+    cookie, _ = site.sessions.begin("carl", Role.VIEWER)
+    headers = [(b"cookie", f"{access.cookie_name}={cookie}".encode())]
+    request = Request({"type": "http", "method": "GET", "client": ("192.0.2.1", 5), "headers": headers})
+    line = Live(site, access.is_known, look_seconds=0.01)
+
+    class Stays:
+        looks = 0
+
+        async def is_disconnected(self) -> bool:
+            self.looks += 1
+            if self.looks == 3:
+                known.remove("carl")
+            assert self.looks < 100
+            return False
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(request, name)
+
+    async def listen() -> list[bytes]:
+        return [event async for event in line._events(Stays())]  # type: ignore[arg-type]  # what it asks of a request
+
+    assert anyio.run(listen) == [b"retry: 5000\n\n"]
+
+
+def test_a_part_of_a_page_and_a_browsers_own_asking_are_told_so_and_no_login_takes_their_place(
+    place: Place, remote: SiteOptions, browse: Browse
+) -> None:
+    """A page that is open stays as it is when its session has ended, and the browser opens no window of its own."""
+    client = browse(remote)
+    answer = client.get("/ledger", headers={"hx-request": "true", "sec-fetch-mode": "cors"})
+    assert (answer.status_code, "www-authenticate" in answer.headers) == (401, False)
+    for mode, is_asked in ((None, True), ("cors", False), ("no-cors", False), ("navigate", False)):
+        for address in ("/metrics", "/api/v1/fleet", f"/approvals/{place.lives.request_id}/request.json"):
+            answer = client.get(address, headers={} if mode is None else {"sec-fetch-mode": mode})
+            assert (answer.status_code, "www-authenticate" in answer.headers) == (401, is_asked), (mode, address)
+    form = {**ORIGIN, "sec-fetch-mode": "navigate", "sec-fetch-site": "same-origin"}
+    answer = client.post(f"/approvals/{place.lives.request_id}/reject", headers=form)
+    assert (answer.status_code, "www-authenticate" in answer.headers) == (401, False)
+    assert "nothing was done" in answer.text
+
+
+def test_many_people_at_one_address_can_log_in(remote: SiteOptions, browse: Browse) -> None:
+    users, one = UserFile(remote.ledger_path.parent), browse(remote)
+    for number in range(7):
+        users.put(f"person{number}", Role.VIEWER, PASSWORD)
+        assert _log_in(one, f"person{number}") == 303
+        one.cookies.clear()
+    basic = {"authorization": "Basic " + base64.b64encode(f"carl:{PASSWORD}".encode()).decode()}
+    assert one.get("/metrics", headers=basic).status_code == 200
+    assert [_log_in(one, password=f"guess number {n}") for n in range(6)] == [403] * 5 + [429]
 
 
 def test_guesses_are_counted_by_name_and_by_who_asks(remote: SiteOptions, browse: Browse) -> None:
@@ -174,3 +237,13 @@ def test_a_users_file_that_is_none_lets_nobody_in(tmp_path: Path, text: str) -> 
     with pytest.raises(ConfigError) as refused:
         UserFile(tmp_path).verified("ann", PASSWORD)
     assert refused.value.code == "web.users"
+
+
+def test_a_users_file_that_cannot_be_written_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    users_of = UserFile(tmp_path)
+    users_of.put("carl", Role.VIEWER, PASSWORD)
+    monkeypatch.setattr(users, "write_durably", Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    with pytest.raises(ConfigError, match="left as it is") as refused:
+        users_of.put("dora", Role.VIEWER, PASSWORD)
+    assert (refused.value.code, "Make room" in refused.value.next_step) == ("web.users", True)
+    assert [each.name for each in users_of.users()] == ["carl"]

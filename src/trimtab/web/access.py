@@ -10,11 +10,12 @@ import binascii
 import hashlib
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from trimtab.errors import RefusedError
+from trimtab.errors import RefusedError, TrimtabError
 from trimtab.web.limits import client_key
 from trimtab.web.sessions import Session
 from trimtab.web.site import Site
@@ -62,13 +63,23 @@ class Access:
             return None if user is None else Visitor(user.name, user.role, None)
         return None
 
+    def is_known(self, request: Request) -> bool:
+        """Return whether who listens to a page's line may still: it ends with the session, and with the user."""
+        with suppress(TrimtabError):
+            return self._site.options.is_local or self.visitor(request) is not None
+        return False
+
     def login(self, name: str, password: str, request: Request) -> User | None:
         """Return the user whose password it is. Raises RefusedError `web.tries` for too many tries."""
-        client = client_key(request.client)
-        waits = [self._site.tries.wait_seconds(key) for key in (f"user {name[:64]}", f"client {client}")]
+        keys = (f"user {name[:64]}", f"client {client_key(request.client)}")
+        waits = [self._site.tries.wait_seconds(key) for key in keys]
         if any(waits):
             raise too_many(max(waits))
-        return self._site.users.verified(name, password)
+        user = self._site.users.verified(name, password)
+        if user is not None:  # what was right is no guess: many people may have one address
+            for key in keys:
+                self._site.tries.give_back(key)
+        return user
 
     def _by_basic(self, given: str, client: str) -> User | None:
         key, now = hashlib.sha256(given.encode()).hexdigest(), self._site.options.monotonic()
@@ -88,6 +99,7 @@ class Access:
             raise too_many(wait)
         user = self._site.users.verified(name, password)
         if user is not None:
+            self._site.tries.give_back(f"client {client}")
             with self._lock:
                 self._basic[key] = (user.name, now)
                 while len(self._basic) > _MOST_BASIC:

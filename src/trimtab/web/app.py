@@ -137,7 +137,7 @@ def web_app(options: SiteOptions) -> Starlette:
 
 
 def _routes(site: Site, access: Access) -> Sequence[BaseRoute]:
-    live = Live(site)
+    live = Live(site, access.is_known)
 
     async def listen(request: Request) -> Response:
         visitor = await run_in_threadpool(access.visitor, request)
@@ -150,7 +150,7 @@ def _routes(site: Site, access: Access) -> Sequence[BaseRoute]:
 
     def metrics(request: Request) -> Response:
         if access.visitor(request) is None:
-            return _unauthorized()
+            return _unauthorized(request)
         return Response(health.prometheus_text(site), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def described(_request: Request) -> Response:
@@ -172,7 +172,7 @@ def _routes(site: Site, access: Access) -> Sequence[BaseRoute]:
 def _operation(site: Site, access: Access, operation: Operation) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
         if access.visitor(request) is None:
-            return _unauthorized()
+            return _unauthorized(request)
         found = operation.read(site, _asked(request))
         return Response(json.dumps(document(found)), media_type="application/json")
 
@@ -183,12 +183,10 @@ def _page(site: Site, access: Access, page: Page) -> Callable[[Request], Awaitab
     async def answer(request: Request) -> Response:
         visitor = await run_in_threadpool(access.visitor, request)
         if visitor is None:
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            is_page = page.method == "GET" and not page.path.endswith((".svg", ".json"))
-            return RedirectResponse(f"/login?{urlencode({'next': here})}", 303) if is_page else _unauthorized()
+            return _to_log_in(request, page)
         if visitor.role < page.role:
             raise RefusedError(
-                f"this needs the role {page.role.word}, and {visitor.name} is a {visitor.role.word}",
+                f"this needs the role {page.role.word}, and {visitor.name} has the role {visitor.role.word}",
                 code="web.role",
                 next_step="An operator gives roles with `trimtab serve-user`.",
             )
@@ -255,9 +253,25 @@ def _asked(request: Request) -> Asked:
     return Asked(dict(request.query_params), {key: str(value) for key, value in request.path_params.items()})
 
 
-def _unauthorized() -> Response:
+def _to_log_in(request: Request, page: Page) -> Response:
+    """Send who asks for a page to the login. A part of a page that is open is refused: the page stays as it is."""
+    if page.method == "POST":
+        raise RefusedError(
+            "nothing was done: nobody is logged in, or the session has ended",
+            code="web.login",
+            next_step="Log in, open the page again, and send it from there.",
+        )
+    if page.path.endswith((".svg", ".json")) or "hx-request" in request.headers:
+        return _unauthorized(request)
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?{urlencode({'next': here})}", 303)
+
+
+def _unauthorized(request: Request) -> Response:
+    """Ask a program for HTTP Basic; not a browser, which tells its mode: it would open a window that asks for it."""
     body = json.dumps({"error": {"code": "web.login", "message": "log in first", "next_step": "", "exit_code": 5}})
-    headers = {"www-authenticate": 'Basic realm="trimtab", charset="UTF-8"'}
+    is_browser = "sec-fetch-mode" in request.headers
+    headers = {} if is_browser else {"www-authenticate": 'Basic realm="trimtab", charset="UTF-8"'}
     return Response(body, 401, headers, media_type="application/json")
 
 
@@ -308,6 +322,8 @@ def _status(error: TrimtabError) -> int:
         return 404
     if error.code == "web.tries":
         return 429
+    if error.code == "web.login":
+        return 401
     if isinstance(error, RefusedError):
         return 403
     if isinstance(error, LedgerError | BusyError | ConfigError):

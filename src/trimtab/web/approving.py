@@ -19,6 +19,7 @@ from trimtab.lifecycle.freezing import refuse_reason
 from trimtab.model.approval import Approval
 from trimtab.report.approval_screen import screen
 from trimtab.report.figures import printable
+from trimtab.signing.keys import SigningKey
 from trimtab.signing.locked import unlocked_key
 from trimtab.spec.specification import Specification
 from trimtab.web.access import too_many
@@ -47,10 +48,7 @@ def approve(context: Context) -> Response:
         approver = context.form.get("approver", "").strip()
         hours = _hours(context.form.get("hours", ""))
         said = approving.statement(waiting.request, approver, hours=hours, now_ns=context.site.now_ns())
-        _count_try(context, approver)
-        key = unlocked_key(context.site.options.key_path(approver), context.form.get("passphrase", ""))
-        approval = approving.signed(said, key)
-        del key
+        approval = approving.signed(said, _unlocked(context, approver))
         approving.record(context.site.options.ledger_path, approval)
     except TrimtabError as error:
         return _shown(context, waiting, error)
@@ -81,8 +79,7 @@ def reject(context: Context) -> Response:
         by = context.visitor.name if context.visitor is not None else ""
         if context.site.options.is_local:
             by = context.form.get("approver", "").strip()
-            _count_try(context, by)
-            unlocked_key(context.site.options.key_path(by), context.form.get("passphrase", ""))
+            _unlocked(context, by)
         approving.reject(context.site.options.ledger_path, waiting.request.id, reason, by=lambda: by)
     except TrimtabError as error:
         return _shown(context, waiting, error)
@@ -136,10 +133,15 @@ def _waiting(context: Context) -> Waiting:
     return found
 
 
-def _count_try(context: Context, approver: str) -> None:
-    wait = context.site.tries.wait_seconds(f"key {approver[:64]}")
+def _unlocked(context: Context, approver: str) -> SigningKey:
+    """Return the key by the form's passphrase. Only tries that were wrong count: who has much to sign need not wait."""
+    key = f"key {approver[:64]}"
+    wait = context.site.tries.wait_seconds(key)
     if wait:
         raise too_many(wait)
+    found = unlocked_key(context.site.options.key_path(approver), context.form.get("passphrase", ""))
+    context.site.tries.give_back(key)
+    return found
 
 
 def _hours(text: str) -> float:

@@ -57,3 +57,10 @@ class RateLimit:
                 bucket.tokens -= 1
                 return 0.0
             return (1 - bucket.tokens) / self._per_second
+
+    def give_back(self, key: str) -> None:
+        """Give the token of the key back that was taken for what need not be counted."""
+        with self._lock:
+            bucket = self._buckets.get(key)
+            if bucket is not None:
+                bucket.tokens = min(self._burst, bucket.tokens + 1)

@@ -43,10 +43,20 @@ class _Line(StreamingResponse):
 
 
 class Live:
-    """The line to the pages; at most so many of them at once, and beyond this machine half of them by one client."""
+    """The line to the pages; at most so many of them at once, and beyond this machine half of them by one client.
 
-    def __init__(self, site: Site, *, look_seconds: float = LOOK_SECONDS, heartbeat: float = HEARTBEAT_SECONDS) -> None:
-        self._site = site
+    `is_known` is asked again and again: who may not listen any more hears no more.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        is_known: Callable[[Request], bool] = lambda _: True,
+        *,
+        look_seconds: float = LOOK_SECONDS,
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._site, self._is_known = site, is_known
         self._look_seconds, self._heartbeat = look_seconds, heartbeat
         self._listeners: Counter[str] = Counter()
 
@@ -70,6 +80,8 @@ class Live:
         known, quiet = await anyio.to_thread.run_sync(self._state), 0.0
         while not await request.is_disconnected():
             await anyio.sleep(self._look_seconds)
+            if not await anyio.to_thread.run_sync(self._is_known, request):
+                return
             now = await anyio.to_thread.run_sync(self._state)
             changed = [name for name, state in now.items() if state != known.get(name)]
             known = now

@@ -71,7 +71,7 @@ def _said(context: Context) -> User:
         )
     if user.role < Role.OPERATOR:
         raise RefusedError(
-            f"nothing was done: this needs the role operator, and {user.name} is a {user.role.word}",
+            f"nothing was done: this needs the role operator, and {user.name} has the role {user.role.word}",
             code="web.role",
             next_step="`trimtab serve-user` gives roles.",
         )

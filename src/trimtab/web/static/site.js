@@ -17,6 +17,10 @@
     window.addEventListener("pagehide", () => line.close());
   };
 
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401) say("logged out: what you see is from before");
+  });
+
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   const draw = async (figure) => {

@@ -151,6 +151,7 @@ def test_a_gain_that_was_not_applied_is_told_as_that_of_the_lab_alone(
         ended = program.run(*run, "--json")
         told = program.run(*run)
     assert (ended.code, ended.reason, told.code) == (6, "apply.incomplete", 6)
+    assert "mending what broke off, as `trimtab resume` does" in ended.stderr
     assert market.definitions() == before
     document = ended.document
     failed = [strategy for strategy in document["strategies"] if strategy["outcome"] == "failed"]

@@ -30,7 +30,8 @@ def tell_unapplied(report: Report) -> int:
     error = ApplyError(
         f"{count} proven strategies could not be applied; {first.strategy.id}: {first.note}",
         code="apply.incomplete",
-        next_step=f"See `trimtab show {report.run_id}` for each, mend the cause and run the same command again.",
+        next_step=f"See `trimtab show {report.run_id}` for each, mend the cause and run the same command again:"
+        " it begins by mending what broke off, as `trimtab resume` does.",
     )
     tell(error)
     return error.exit_code

@@ -135,12 +135,13 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key of a table: the referencing columns, in order."""
+    """A foreign key of a table: the referencing columns, in order. `cascades`: a row goes with the one it refers to."""
 
     name: str
     columns: tuple[str, ...]
     referenced_schema: str
     referenced_table: str
+    cascades: bool = False
 
 
 @dataclass(frozen=True, slots=True)

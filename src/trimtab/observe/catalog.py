@@ -119,7 +119,9 @@ def _index(row: DictRow, table: str) -> Index:
 
 
 def _foreign_key(row: DictRow) -> ForeignKey:
-    return ForeignKey(row["name"], tuple(row["columns"]), row["referenced_schema"], row["referenced_table"])
+    return ForeignKey(
+        row["name"], tuple(row["columns"]), row["referenced_schema"], row["referenced_table"], row["cascades"]
+    )
 
 
 def _statistics_object(row: DictRow) -> StatisticsObject:

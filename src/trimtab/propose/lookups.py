@@ -25,15 +25,27 @@ class Lookup:
 
 
 def lookups_of(snapshot: Snapshot, queries: Sequence[Query], plans: Mapping[str, Plan]) -> list[Lookup]:
-    """Return the look-ups of the queries' deletes under foreign keys whose columns no index begins with."""
+    """Return the look-ups of the queries' deletes under foreign keys whose columns no index begins with.
+
+    Those of the rows, too, that foreign keys delete in turn: as many as refer to one row on average.
+    """
+    referring: dict[tuple[str, str], list[tuple[Table, ForeignKey]]] = {}
+    for table in snapshot.tables:
+        for key in table.foreign_keys if table.kind == "r" else ():
+            referring.setdefault((key.referenced_schema, key.referenced_table), []).append((table, key))
     found = []
     for query in queries:
-        for referenced, rows in _deleted(plans[query.id]):
-            for table in snapshot.tables:
-                for key in table.foreign_keys:
-                    is_touched = (key.referenced_schema, key.referenced_table) == referenced
-                    if is_touched and table.kind == "r" and not is_indexed(key.columns, table):
-                        found.append(Lookup(_query(query, table, key), query, rows))
+        deleted = dict(_deleted(plans[query.id]))
+        waiting = list(deleted)
+        for referenced in waiting:
+            of_all = snapshot.table(*referenced)
+            for table, key in referring.get(referenced, ()):
+                if not is_indexed(key.columns, table):
+                    found.append(Lookup(_query(query, table, key), query, deleted[referenced]))
+                name = table.schema, table.name
+                if key.cascades and name not in deleted and of_all is not None:
+                    deleted[name] = deleted[referenced] * max(table.rows, 0.0) / max(of_all.rows, 1.0)
+                    waiting.append(name)
     return found
 
 

@@ -255,7 +255,7 @@ def test_a_dropped_index_whose_table_or_column_is_gone_does_not_stay_open(
     after = shop.picture()
     recovery = resume(shop.dsn, shop.ledger_path, None)
     assert list(recovery.left_alone.values()) == ["subject_gone"]
-    _tell_recovery(recovery, "trimtab.resume/v1", as_json=False)
+    _tell_recovery(recovery, "trimtab.resume/v1", "interrupted or unsettled", as_json=False)
     assert (
         f"not put back, since its table or a column of it is gone or has another name: {strategy(DROP_INDEX).id}"
         in (capsys.readouterr().out)

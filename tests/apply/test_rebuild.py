@@ -88,7 +88,7 @@ def test_killed_around_each_entry(shop: Shop, victims: Victims, capsys: pytest.C
         assert (shop.picture(), shop.standing()) == (picture, []), moment
         assert_nothing_is_open(shop)
         if is_made:
-            _tell_recovery(recovery, "trimtab.resume/v1", as_json=False)
+            _tell_recovery(recovery, "trimtab.resume/v1", "interrupted or unsettled", as_json=False)
             assert "nothing to undo, since a rebuilt index is the same index" in capsys.readouterr().out
             shop.run("DROP INDEX pile_id", "CREATE INDEX pile_id ON pile (id)")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log
 
 import numpy as np
@@ -41,6 +42,16 @@ def test_an_index_is_predicted_by_the_ratio_of_costs() -> None:
     assert found.method == "cost_ratio"
     assert found.before == pytest.approx(100.0)
     assert found.mid == pytest.approx(10.0)
+
+
+def test_what_no_plan_shows_is_predicted_by_its_cost() -> None:
+    same = {"a": plan(100), "b": plan(100)}
+    found = predict(
+        replace(strategy(INDEX), unshown={"a": 0.2}), same, same, {"a": 50.0, "b": 9.0}, {"a": 2.0, "b": 1.0}, EXACT
+    )
+    assert found.method == "cost_ratio"
+    assert found.before == pytest.approx(100.0)
+    assert found.mid == pytest.approx(20.0)
 
 
 def test_new_statistics_believe_only_the_new_cost() -> None:

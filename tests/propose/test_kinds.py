@@ -179,6 +179,8 @@ def test_what_a_delete_must_look_up_gets_its_index(facts: Snapshot, twin: Twin) 
     assert tails([strategy]) == {'USING btree ("customer_id")': ("delete",)}
     assert rule_of(strategy) == {"foreign_key"}
     assert [v for k, v in strategy.evidence.items() if k.startswith("thought_of_for.")] == ["delete"]
+    assert strategy.unshown.keys() == {"delete"}
+    assert 0 < strategy.unshown["delete"] < 0.5
 
 
 def test_only_the_kinds_that_the_limits_name_are_proposed(facts: Snapshot, twin: Twin) -> None:

@@ -40,6 +40,26 @@ def test_the_reason_is_told(budget: int, room: dict[tuple[str, str], int], own: 
         atoms={"q": ATOMS},
     )
     truth = Truth(problem, Planner(problem, Table({"q": ATOMS}), {"q": "a"}))
-    [lack] = lacks(problem, truth, [], {"q": own}, {})
+    [lack] = lacks(problem, truth, [], {"q": own}, {}, {})
     assert expected in lack.reason
     assert (lack.cost, lack.best) == (100.0, 10.0)
+
+
+def test_a_query_whose_look_ups_use_a_chosen_index_lacks_none() -> None:
+    lookup = Query("q/fk", "q/fk", "", "", 1.0, QueryKind.READ)
+    atoms = {"q": [Atom(frozenset(), 100.0)], "q/fk": ATOMS}
+    problem = Problem(
+        candidates={"a": CreateIndex("public", "t", "a", "", ())},
+        sizes={"a": 1 << 20},
+        keep_ms={"a": 0.0},
+        queries=[QUERY, lookup],
+        value={"q": 1.0, "q/fk": 1.0},
+        base_cost={"q": 100.0, "q/fk": 100.0},
+        budget_bytes=1 << 30,
+        max_per_table={},
+        atoms=atoms,
+    )
+    truth = Truth(problem, Planner(problem, Table(atoms), {"q": "", "q/fk": "a"}))
+    own, parents = {"q": ["a"]}, {"q/fk": "q"}
+    assert lacks(problem, truth, ["a"], own, {}, parents) == []
+    assert [lack.query_id for lack in lacks(problem, truth, [], own, {}, parents)] == ["q"]

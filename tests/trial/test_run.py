@@ -154,6 +154,22 @@ def test_an_index_on_what_a_trigger_writes_is_tried_on_the_write_that_fires_it(l
     assert trial.before_ms == next(one.before_ms for one in trial.queries if one.query_id == "by_account")
 
 
+def test_what_an_index_saves_without_a_plan_that_shows_it_is_measured(lab: Lab) -> None:
+    lab.connection.execute("alter table events add constraint known unique (id)")
+    lab.connection.execute("create table tags as select id as event, 'new' as name from events where id <= 100000")
+    lab.connection.execute("alter table tags add foreign key (event) references events (id) on delete cascade")
+    lab.connection.execute("vacuum analyze tags")
+    by_event = strategy(CreateIndex("public", "tags", "tags_event", "USING btree (event)", ("event",)))
+    trials = Trials(lab, LIMITS, random.Random(1))
+    trials.baseline((DELETE,))
+    assert trials.trial(by_event, [DELETE]).reason == "no plan uses it"
+    trial = trials.trial(replace(by_event, unshown={DELETE.id: 0.1}), [DELETE])
+    assert trial.decision is Decision.ACCEPTED
+    [deleted] = trial.queries
+    assert deleted.after_ms < deleted.before_ms
+    assert not deleted.plan_changed
+
+
 def test_memory_is_measured_on_the_queries_that_sort(lab: Lab) -> None:
     trials = Trials(lab, FEW_PAIRS, random.Random(1))
     query = read("sorted", "select * from events order by kind, amount, at offset 199999")

@@ -191,7 +191,9 @@ def _advise(workshop: Workshop) -> Advice:
         merges=tuple(merging),
         rebuilds=tuple(rebuilding),
         bloated=tuple(bloated),
-        lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out)),
+        lacking=tuple(
+            lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out, choice.parents)
+        ),
         frontier=tuple(points),
         health=health_of(snapshot, dropped, bloated, saved=1 - selection.cost_after / (selection.cost_before or 1.0)),
         cost_before=selection.cost_before,

@@ -19,7 +19,8 @@ class Strategy:
 
     `proposer` names who thought of it; `reason` says why in one sentence without literals; `query_ids` are the queries
     that it is for; `evidence` holds the proposer's numbers. `size_bytes` is the disk that it is expected to take
-    (negative when it frees some).
+    (negative when it frees some). `unshown` are those of the queries for which it saves what no plan shows, such as
+    look-ups under foreign keys, with the cost of all that they do then, over that of now.
     """
 
     changes: tuple[Change, ...]
@@ -29,6 +30,7 @@ class Strategy:
     query_ids: tuple[str, ...]
     size_bytes: int = 0
     evidence: Mapping[str, float | int | str] = field(default_factory=dict)
+    unshown: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -5,7 +5,8 @@ depends on what the change does to the planner's costs; `Prediction.method` name
 
 - `no_plan_change`: nothing changes that the planner can see.
 - `cost_ratio` (indexes, memory): after = before * (cost after / cost before) ** exponent. How far that is off is taken
-  from how far queries stray from the calibration, which overstates it: two plans of one query stray together.
+  from how far queries stray from the calibration, which overstates it: two plans of one query stray together. What no
+  plan shows, such as look-ups under foreign keys, is part of both costs where the strategy saves it.
 - `learned_cost_ratio`: the same, once enough trials have shown how far such guesses were off (`ratio_errors`).
 - `calibrated_cost` (statistics): the old cost rests on wrong row counts, so only the new plan's cost is believed, and
   its calibrated time is set against the measured old time.
@@ -67,7 +68,11 @@ def predict(
     resampling.
     """
     known = [query_id for query_id in plans_before if query_id in plans_after and query_id in baseline_ms]
-    changed = [query_id for query_id in known if _is_changed(strategy, plans_before[query_id], plans_after[query_id])]
+    changed = [
+        query_id
+        for query_id in known
+        if query_id in strategy.unshown or _is_changed(strategy, plans_before[query_id], plans_after[query_id])
+    ]
     method, scale = _method(strategy, known, changed, plans_after, baseline_ms, calibration)
     affected: Iterable[str] = changed
     if not changed:
@@ -78,7 +83,8 @@ def predict(
         now_ms = baseline_ms[query_id]
         then_ms = now_ms
         if method == "cost_ratio":
-            then_ms = now_ms * _ratio(plans_before[query_id], plans_after[query_id]) ** scale.exponent
+            ratio = _ratio(plans_before[query_id], plans_after[query_id]) * strategy.unshown.get(query_id, 1.0)
+            then_ms = now_ms * ratio**scale.exponent
         elif method in ("calibrated_cost", "recalibrated_cost"):
             then_ms = scale.ms(plans_after[query_id].cost)
         weight = weights.get(query_id, 1.0)

@@ -91,14 +91,18 @@ def lacks(
     names: Sequence[str],
     own: Mapping[str, Sequence[str]],
     left_out: Mapping[str, str],
+    parents: Mapping[str, str],
 ) -> list[Lack]:
-    """Return the queries that use none of the chosen.
+    """Return the queries that use none of the chosen, and whose look-ups use none.
 
     `own` lists the candidates that were thought of for each, `left_out` says why some of them are no candidates.
+    `parents` gives the query that a look-up belongs to.
     """
     found = []
-    for query_id, atom in truth.atoms(names).items():
-        if atom.indexes or query_id not in own:
+    atoms = truth.atoms(names)
+    served = {parents.get(query_id, query_id) for query_id, atom in atoms.items() if atom.indexes}
+    for query_id, atom in atoms.items():
+        if query_id in served or query_id not in own:
             continue
         value, best = problem.value[query_id], min(problem.atoms[query_id], key=lambda atom: atom.cost)
         if not own[query_id]:

@@ -325,6 +325,7 @@ class Trials:
                 names,
                 self._baseline.plans.get(query.id),
                 hides_work=query.hides_work,
+                is_unshown=query.id in strategy.unshown,
                 reaching=reaching,
             )
             if why is not None:
@@ -447,4 +448,4 @@ class Trials:
 def _can_only_cost(strategy: Strategy, measured: Sequence[_Measured]) -> bool:
     """Return whether nothing but writes meets the strategy's new indexes: then there is nothing to gain."""
     is_index = all(isinstance(change, CreateIndex) for change in strategy.changes)
-    return is_index and not any(one.why.plan_changed for one in measured)
+    return is_index and not any(one.why.plan_changed or one.query.id in strategy.unshown for one in measured)

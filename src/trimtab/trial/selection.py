@@ -53,6 +53,7 @@ def select(
     ran: Plan | None = None,
     *,
     hides_work: bool = False,
+    is_unshown: bool = False,
     reaching: Collection[tuple[str, str, str]] = (),
 ) -> Selected | None:
     """Return why the query must be measured, or None when it runs the identical plan in both arms.
@@ -60,12 +61,15 @@ def select(
     `written_names` are the tables whose indexes change, with their partitions and parents; `ran` is the last plan that
     was run, where there is one. `hides_work` says that the query calls functions of the user's; `reaching` are the
     writes, (schema, table, operation), that may go on to a table whose indexes change. A query that could not be
-    planned in one of the arms is measured: there the failure will show.
+    planned in one of the arms is measured: there the failure will show. `is_unshown` says that the strategy is for what
+    the query's plan does not show.
     """
     if before is None or after is None:
         return None if before is after else Selected(plan_changed=True)
     if before.shape_hash != after.shape_hash:
         return Selected(plan_changed=True)
+    if is_unshown:
+        return Selected(plan_changed=False)
     ran = ran if ran is not None and ran.shape_hash == before.shape_hash else None
     if any(_can_differ(change, before, after, ran) for change in strategy.changes if isinstance(change, SetSetting)):
         return Selected(plan_changed=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trimtab.model.change import Change, change_to_dict
 
-from .shop import WAITING, Shop, evidence, open_transaction, wait_until
+from .shop import WAITING, WORKING, Shop, evidence, open_transaction, wait_until
 
 VICTIM = Path(__file__).with_name("victim.py")
 
@@ -72,7 +72,7 @@ class Victims:
             os.kill(pid, signal.SIGKILL)
             assert self.exit_code() == -signal.SIGKILL
             if until_gone:
-                wait_until(shop, f"not {WAITING}")
+                wait_until(shop, f"not {WORKING}")
 
     def _number(self) -> int:
         assert self.process.stdout is not None

@@ -62,6 +62,19 @@ def test_what_is_new_is_told_once_and_by_its_part(place: Place) -> None:
     assert found[1:] == [b'event: changed\ndata: ["ledger"]\n\n']
 
 
+def test_what_changes_once_a_page_knows_that_it_listens_is_told(place: Place) -> None:
+    line = Live(Site(place.options), look_seconds=0.01, heartbeat=0.05)
+
+    async def listen() -> list[bytes]:
+        events = line._events(_Browser(3))  # type: ignore[arg-type]
+        heard = [await anext(events)]
+        with Ledger.open(place.lives.path) as ledger:
+            ledger.append(Kind.RUN_FINISHED, {}, run_id="r-2")
+        return [*heard, *[event async for event in events]]
+
+    assert anyio.run(listen)[:2] == [b"retry: 5000\n\n", b'event: changed\ndata: ["ledger"]\n\n']
+
+
 async def _later(act: Any) -> None:
     await anyio.sleep(0.1)
     await anyio.to_thread.run_sync(act)

@@ -76,8 +76,9 @@ class Live:
             del self._listeners[client]
 
     async def _events(self, request: Request) -> AsyncIterator[bytes]:
-        yield b"retry: 5000\n\n"
+        # What changes once the page knows that it listens is told.
         known, quiet = await anyio.to_thread.run_sync(self._state), 0.0
+        yield b"retry: 5000\n\n"
         while not await request.is_disconnected():
             await anyio.sleep(self._look_seconds)
             if not await anyio.to_thread.run_sync(self._is_known, request):

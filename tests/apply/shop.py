@@ -219,8 +219,9 @@ def wait_until(shop: Shop, condition: str) -> None:
 
 
 # What works may wait for one session after another, and not wait in between.
-WORKING = (
-    "exists (select from pg_stat_activity where datname = current_database() and state = 'active'"
-    " and query ~ '^(CREATE|DROP|ALTER|ANALYZE|REINDEX) ?')"
+_WORKING = (
+    "select from pg_stat_activity where datname = current_database() and state = 'active'"
+    " and query ~ '^(CREATE|DROP|ALTER|ANALYZE|REINDEX) ?'"
 )
-WAITING = WORKING.replace("state = 'active'", "state = 'active' and wait_event_type = 'Lock'")
+WORKING = f"exists ({_WORKING})"
+WAITING = f"exists ({_WORKING} and wait_event_type = 'Lock')"

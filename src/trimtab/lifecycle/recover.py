@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from trimtab.spec.specification import Specification
 
 _NO_WORKLOAD = Workload((), "none")
+
 Ends: TypeAlias = dict[tuple[str | None, str], Outcome]
 """How strategies ended, by (run, strategy)."""
 

@@ -345,18 +345,18 @@ def _strategy(changes: tuple[CreateIndex, ...], gain_ms: float, choice: Choice) 
         query_ids=query_ids,
         size_bytes=sum(choice.problem.sizes[change.name] for change in changes),
         evidence={"gain_share": round(gain_ms / choice.problem.base_ms, 6), **_evidence(changes, choice)},
-        unshown=_unshown({change.name for change in changes}, choice),
+        unshown=_unshown(frozenset(change.name for change in changes), choice),
     )
 
 
-def _unshown(names: Collection[str], choice: Choice) -> dict[str, float]:
+def _unshown(names: frozenset[str], choice: Choice) -> dict[str, float]:
     """Return what queries with look-ups cost with these indexes alone, over what they cost now, where that is less."""
     problem = choice.problem
     now = {owner: problem.value[owner] * problem.base_cost[owner] for owner in choice.parents.values()}
     saved = dict.fromkeys(now, 0.0)
     for lookup, owner in choice.parents.items():
         cost = problem.base_cost[lookup]
-        least = min((atom.cost for atom in problem.atoms[lookup] if atom.indexes <= set(names)), default=cost)
+        least = min((atom.cost for atom in problem.atoms[lookup] if atom.indexes <= names), default=cost)
         now[owner] += problem.value[lookup] * cost
         saved[owner] += problem.value[lookup] * max(cost - least, 0.0)
     return {owner: 1 - saved[owner] / now[owner] for owner in now if saved[owner] > 0}

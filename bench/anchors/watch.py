@@ -227,10 +227,12 @@ def _rss(pid: int) -> int:
 
 def _server_cpu(postmaster: int) -> float:
     """Seconds of a server, of the processes that have ended too."""
-    fields = _stat(postmaster)
-    ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    return ended + _cpu(postmaster) + sum(_cpu(int(child)) for child in children)
+    while True:
+        fields = _stat(postmaster)
+        ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        with suppress(FileNotFoundError, ProcessLookupError):  # one has ended since: it counts among the ended now
+            return ended + _cpu(postmaster) + sum(_cpu(int(child)) for child in children)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,28 @@ class Application:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
+    @contextmanager
+    def ending_builds_of(self, change: CreateIndex) -> Iterator[None]:
+        """End the session that builds this index, as soon as it is seen to."""
+        ended = threading.Event()
+
+        def end() -> None:
+            with closing(psycopg.connect(self.dsn, autocommit=True)) as conn:
+                while not ended.is_set():
+                    pids = conn.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE %s",
+                        (f"CREATE INDEX CONCURRENTLY%{change.name}%",),
+                    ).fetchall()
+                    ended.wait(0 if pids else 0.01)
+
+        thread = threading.Thread(target=end, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def indexes(self) -> set[str]:
         with closing(psycopg.connect(self.dsn)) as conn:
             rows = conn.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'trimtab%'").fetchall()
@@ -122,11 +144,14 @@ class Application:
             counted = first_counters(workshop, snapshot.workload)
             if self._threads:
                 self.wait_for_calls()
-            writer = stack.enter_context(closing(connect(self.dsn, read_only=False)))
-            enforcer = Enforcer(
-                writer, workshop.ledger, specification, workshop.look_again(), workshop.run_id, observed=snapshot
-            )
-            yield Landing(workshop, snapshot, enforcer, Watching(workshop, snapshot.workload, counted))
+
+            def enforcer() -> Enforcer:
+                writer = stack.enter_context(closing(connect(self.dsn, read_only=False)))
+                look = workshop.look_again()
+                return Enforcer(writer, workshop.ledger, specification, look, workshop.run_id, observed=snapshot)
+
+            watching = Watching(workshop, snapshot.workload, counted)
+            yield Landing(workshop, snapshot, enforcer(), watching, enforcer)
 
     def _work(self, text: str) -> None:
         with closing(psycopg.connect(self.dsn, autocommit=True)) as conn:

@@ -6,6 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from trimtab.apply.enforce import Enforcer
+from trimtab.errors import SourceError
+from trimtab.ledger.pending import pending
+from trimtab.lifecycle.recover import resume
 from trimtab.lifecycle.watching import UNREADABLE, first_counters
 from trimtab.model.strategy import Outcome
 
@@ -134,3 +138,35 @@ def test_counters_that_cannot_be_read_are_told(application: Application, were_re
         [life], _ = landing.land(proven(PLAIN_INDEX))
     assert life.outcome is Outcome.KEPT
     assert landing.messages == (UNREADABLE,)
+
+
+def test_a_build_whose_session_the_server_ends_leaves_nothing_and_the_run_goes_on(application: Application) -> None:
+    application.work(*READS)
+    with application.landing(watch_seconds=0.0) as landing:
+        first = landing.enforcer.connection
+        with application.ending_builds_of(SLOW_INDEX):
+            lives, anchor = landing.land(proven(PLAIN_INDEX, SLOW_INDEX, OTHER_INDEX))
+        assert first.closed
+        assert landing.enforcer.connection is not first
+        assert pending(landing.workshop.ledger.entries()).intents == ()
+    assert [life.outcome for life in lives] == [Outcome.KEPT, Outcome.FAILED, Outcome.KEPT]
+    assert lives[1].note.endswith("; in a new session nothing of it was left")
+    assert anchor is not None
+    assert application.indexes() == {PLAIN_INDEX.name, OTHER_INDEX.name}
+
+
+def test_where_no_new_session_is_given_the_intent_waits_for_resume(application: Application) -> None:
+    application.work(*READS)
+    with application.landing(watch_seconds=0.0) as landing:
+
+        def refused() -> Enforcer:
+            raise SourceError("no more sessions", code="source.connect", next_step="Try again.")
+
+        landing.reopen = refused
+        with application.ending_builds_of(SLOW_INDEX):
+            [life], _ = landing.land(proven(SLOW_INDEX))
+        [intent] = pending(landing.workshop.ledger.entries()).intents
+    assert life.outcome is Outcome.FAILED
+    assert life.note.endswith("; no more sessions")
+    assert resume(application.dsn, application.ledger_path, None).reconciled[0].intent_id == intent.text("intent_id")
+    assert application.indexes() == set()

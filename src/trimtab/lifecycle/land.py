@@ -20,6 +20,7 @@ from trimtab.errors import AnchorError, BusyError, KeyFileError, LedgerError, Tr
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.pending import applied_changes, intents, pending
 from trimtab.lifecycle.anchor_chain import keep, store_of
+from trimtab.lifecycle.recover import answer_intents, take_back
 from trimtab.lifecycle.same_server import require_same_server
 from trimtab.lifecycle.stages import Stage, ended
 from trimtab.lifecycle.watching import Seen, Watching
@@ -27,7 +28,7 @@ from trimtab.lifecycle.workshop import Workshop
 from trimtab.model.anchor import Anchor, QueryLevel
 from trimtab.model.catalog import Snapshot
 from trimtab.model.report import Life, SecurityKept, Undeclared
-from trimtab.model.strategy import Outcome
+from trimtab.model.strategy import Outcome, Strategy
 from trimtab.model.workload import Query
 from trimtab.observe.parents import read_parents
 from trimtab.observe.snapshot import read_facts
@@ -40,6 +41,7 @@ from trimtab.validate.facts import Evidence
 class Landing:
     """Brings proven strategies to the source and holds them there or takes them back.
 
+    `reopen` makes the enforcement point anew, with a session of its own, where the server ended the one that writes.
     `unapproved` is why the last of those that people have to approve first was not applied.
     """
 
@@ -47,6 +49,7 @@ class Landing:
     snapshot: Snapshot
     enforcer: Enforcer
     watching: Watching
+    reopen: Callable[[], Enforcer]
     messages: tuple[str, ...] = ()
     unapproved: UnapprovedError | None = None
 
@@ -120,12 +123,32 @@ class Landing:
             self.unapproved = error
             life = replace(life, note=f"waits for approval ({error.code}): trimtab approvals")
         except TrimtabError as error:
-            life = ended(life, Stage.APPLY, Outcome.FAILED, str(error))
+            life = ended(life, Stage.APPLY, Outcome.FAILED, f"{error}{self._mended(life.strategy)}")
             self.workshop.journal.settled(life)
         else:
             life = replace(life, applied=tuple(applied), note="")
         self.workshop.watcher.strategy(life)
         return life
+
+    def _mended(self, strategy: Strategy) -> str:
+        """Where the writing session was lost: go on in another one, once nothing of the strategy is left. Say so.
+
+        What cannot be mended now stands in the ledger for `resume`.
+        """
+        if not self.enforcer.connection.closed:
+            return ""
+        ledger, run_id = self.workshop.ledger, self.workshop.run_id
+        try:
+            self.enforcer = replace(self.reopen(), preservation=self.enforcer.preservation)
+            found = pending(ledger.entries(run_id=run_id)).intents
+            _, problems = answer_intents(ledger, self.enforcer, self.snapshot, found)
+            standing = applied_changes(ledger.entries(run_id=run_id), strategy_id=strategy.id)
+            problems += take_back(self.enforcer, standing)[1]
+        except LedgerError:
+            raise
+        except TrimtabError as error:
+            problems = [error]
+        return "; " + (str(problems[0]) if problems else "in a new session nothing of it was left")
 
     def _settle(
         self,

@@ -318,9 +318,12 @@ class _Run:
         proven = [life for life in lives if life.outcome is Outcome.PROVEN]
         if not proven:
             return lives, None
-        enforcer = replace(self._enforcer(snapshot), observed=snapshot, asked=self.asked)
+
+        def enforcer() -> Enforcer:
+            return replace(self._enforcer(snapshot), observed=snapshot, asked=self.asked)
+
         watching = Watching(self.workshop, snapshot.workload, self.counted)
-        self.landing = Landing(self.workshop, snapshot, enforcer, watching)
+        self.landing = Landing(self.workshop, snapshot, enforcer(), watching, enforcer)
         landed, anchor = self.landing.land(proven)
         by_id = {life.strategy.id: life for life in landed}
         return [by_id.get(life.strategy.id, life) for life in lives], anchor

@@ -107,7 +107,7 @@ def revert(conninfo: str, ledger_path: Path, spec: str | Path | None, strategy_i
             except TrimtabError as error:
                 problems.append(error)
                 break
-            done, more = _take_back(enforcer, application)
+            done, more = take_back(enforcer, application)
             taken += done
             problems += more
         second = Recovery.of((), taken, enforcer)
@@ -143,16 +143,17 @@ def refuse_halving(ledger: Ledger, enforcer: Enforcer, application: Sequence[App
     refuse_rested_on([applied_now(enforcer.connection, each, facts) for each in application], standing, facts)
 
 
-def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Recovery, list[TrimtabError]]:
-    database = database_body(snapshot.server)
-    open_now = pending(ledger.entries(), database=database)
+def answer_intents(
+    ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot, open_intents: Sequence[Entry]
+) -> tuple[list[Reconciled], list[TrimtabError]]:
+    """Compare interrupted intents with the catalog, and finish or undo them; return which, and why others were not."""
     problems: list[TrimtabError] = []
     reconciled: list[Reconciled] = []
     patience = Patience.of(enforcer.specification.locks)
     preserved = enforcer.preservation
-    if preserved is not None and open_now.intents:
+    if preserved is not None and open_intents:
         preserved.look_before_taking_back()
-    for intent in open_now.intents:
+    for intent in open_intents:
         try:
             gate = enforcer.gate(snapshot.server, is_revert=True)
             answered = reconcile(
@@ -165,8 +166,15 @@ def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Re
             raise
         except TrimtabError as error:
             problems.append(error)
+    return reconciled, problems
+
+
+def _recover(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tuple[Recovery, list[TrimtabError]]:
+    database = database_body(snapshot.server)
+    open_now = pending(ledger.entries(), database=database)
+    reconciled, problems = answer_intents(ledger, enforcer, snapshot, open_now.intents)
     unsettled = pending(ledger.entries(), database=database).unsettled
-    taken, more = _take_back(enforcer, unsettled)
+    taken, more = take_back(enforcer, unsettled)
     problems += more
     recovery = Recovery.of(reconciled, taken, enforcer)
     try:
@@ -192,7 +200,7 @@ def _answered_acts(ledger: Ledger, enforcer: Enforcer, snapshot: Snapshot) -> tu
     return answer_open(ledger, snapshot.server, partial(read_backend, enforcer.connection))
 
 
-def _take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[list[TakenBack], list[TrimtabError]]:
+def take_back(enforcer: Enforcer, standing: Sequence[Applied]) -> tuple[list[TakenBack], list[TrimtabError]]:
     """Revert the changes, newest first; return those that were, and why others were not."""
     taken: list[TakenBack] = []
     problems: list[TrimtabError] = []

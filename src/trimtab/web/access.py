@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from trimtab.errors import RefusedError, TrimtabError
+from trimtab.errors import TrimtabError
 from trimtab.web.limits import client_key
 from trimtab.web.sessions import Session
 from trimtab.web.site import Site
@@ -72,14 +72,7 @@ class Access:
     def login(self, name: str, password: str, request: Request) -> User | None:
         """Return the user whose password it is. Raises RefusedError `web.tries` for too many tries."""
         keys = (f"user {name[:64]}", f"client {client_key(request.client)}")
-        waits = [self._site.tries.wait_seconds(key) for key in keys]
-        if any(waits):
-            raise too_many(max(waits))
-        user = self._site.users.verified(name, password)
-        if user is not None:  # what was right is no guess: many people may have one address
-            for key in keys:
-                self._site.tries.give_back(key)
-        return user
+        return self._site.tries.made(keys, lambda: self._site.users.verified(name, password))
 
     def _by_basic(self, given: str, client: str) -> User | None:
         key, now = hashlib.sha256(given.encode()).hexdigest(), self._site.options.monotonic()
@@ -94,21 +87,10 @@ class Access:
             return None
         if not colon:
             return None
-        wait = self._site.tries.wait_seconds(f"client {client}")
-        if wait:
-            raise too_many(wait)
-        user = self._site.users.verified(name, password)
+        user = self._site.tries.made([f"client {client}"], lambda: self._site.users.verified(name, password))
         if user is not None:
-            self._site.tries.give_back(f"client {client}")
             with self._lock:
                 self._basic[key] = (user.name, now)
                 while len(self._basic) > _MOST_BASIC:
                     self._basic.popitem(last=False)
         return user
-
-
-def too_many(seconds: float) -> RefusedError:
-    """Return the refusal of one try too many."""
-    return RefusedError(
-        "too many tries", code="web.tries", next_step=f"Wait {max(1, round(seconds))} seconds, and try again."
-    )

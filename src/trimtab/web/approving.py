@@ -22,7 +22,6 @@ from trimtab.report.figures import printable
 from trimtab.signing.keys import SigningKey
 from trimtab.signing.locked import unlocked_key
 from trimtab.spec.specification import Specification
-from trimtab.web.access import too_many
 from trimtab.web.asked import Parameter
 from trimtab.web.context import Context
 
@@ -135,13 +134,8 @@ def _waiting(context: Context) -> Waiting:
 
 def _unlocked(context: Context, approver: str) -> SigningKey:
     """Return the key by the form's passphrase. Only tries that were wrong count: who has much to sign need not wait."""
-    key = f"key {approver[:64]}"
-    wait = context.site.tries.wait_seconds(key)
-    if wait:
-        raise too_many(wait)
-    found = unlocked_key(context.site.options.key_path(approver), context.form.get("passphrase", ""))
-    context.site.tries.give_back(key)
-    return found
+    path, passphrase = context.site.options.key_path(approver), context.form.get("passphrase", "")
+    return context.site.tries.made([f"key {approver[:64]}"], lambda: unlocked_key(path, passphrase))
 
 
 def _hours(text: str) -> float:

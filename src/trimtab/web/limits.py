@@ -7,7 +7,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from trimtab.errors import RefusedError
+
+_Found = TypeVar("_Found")
 MOST_KEYS = 10_000
 _HOST_BITS = 64
 """Of an IPv6 address so many are its network's, which is one client's: it may choose the rest as it likes."""
@@ -64,3 +68,23 @@ class RateLimit:
             bucket = self._buckets.get(key)
             if bucket is not None:
                 bucket.tokens = min(self._burst, bucket.tokens + 1)
+
+
+class Tries(RateLimit):
+    """How often somebody may guess."""
+
+    def made(self, keys: Sequence[str], attempt: Callable[[], _Found]) -> _Found:
+        """Return what the attempt finds, None for nothing. It counts for each key, unless it finds: that is no guess.
+
+        Raises RefusedError `web.tries`, without an attempt, where one of the keys has had too many.
+        """
+        wait = max(self.wait_seconds(key) for key in keys)
+        if wait:
+            raise RefusedError(
+                "too many tries", code="web.tries", next_step=f"Wait {max(1, round(wait))} seconds, and try again."
+            )
+        found = attempt()
+        if found is not None:
+            for key in keys:
+                self.give_back(key)
+        return found

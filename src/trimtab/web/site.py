@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from trimtab import api
 from trimtab.errors import TrimtabError, UsageError
-from trimtab.web.limits import RateLimit
+from trimtab.web.limits import Tries
 from trimtab.web.rendering import compile_templates
 from trimtab.web.sessions import Sessions
 from trimtab.web.users import UserFile
@@ -58,7 +58,7 @@ class Site:
     options: SiteOptions
     sessions: Sessions = field(init=False)
     users: UserFile = field(init=False)
-    tries: RateLimit = field(init=False)
+    tries: Tries = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _history: History | None = None
     _shipped: dict[str, Specification] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Site:
         self.sessions = Sessions(self.options.monotonic)
         self.users = UserFile(self.options.ledger_path.parent)
         # Of passwords and passphrases: five at once, then one every half minute, by whose it is and by who asks.
-        self.tries = RateLimit(_TRIES, _TRIES_PER_SECOND, self.options.monotonic)
+        self.tries = Tries(_TRIES, _TRIES_PER_SECOND, self.options.monotonic)
         self._viewer = api.ledger_viewer(ledger_path=self.options.ledger_path)
 
     def ledger(self) -> LedgerView:

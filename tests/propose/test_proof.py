@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import trimtab.propose.proof as proof_module
 from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import Hypothesis, PlanFailure
@@ -22,9 +24,10 @@ from trimtab.propose.gathering import gather_atoms
 from trimtab.propose.indexes import ask_beside
 from trimtab.propose.ordering import best_first
 from trimtab.propose.problem import Atom, Problem
-from trimtab.propose.proof import ENOUGH, prove
+from trimtab.propose.proof import ENOUGH, UNASKED, prove
+from trimtab.propose.relaxation import Relaxation, Relaxed
 from trimtab.propose.selection import TOLERANCE, Truth, select
-from trimtab.propose.solver import solve
+from trimtab.propose.solver import solve, solve_with_guesses
 from trimtab.propose.worth import worths
 
 from .test_solver import NAMES, is_allowed, problems
@@ -101,6 +104,33 @@ def test_no_set_beats_the_bound_and_the_returned_one_comes_near(problem: Problem
     assert proof.objective == pytest.approx(truth.objective(proof.names))
     assert is_allowed(fresh, proof.names)
     assert proof.gap <= ENOUGH
+
+
+@given(problems(), st.sampled_from([0.0, UNASKED, 0.1]))
+@settings(deadline=None, max_examples=40)
+def test_no_step_of_a_proof_promises_more_than_there_is(problem: Problem, unasked: float) -> None:
+    bounds: list[float] = []
+
+    def solved(self: Relaxation, *arguments: Any, **named: Any) -> Relaxed | None:
+        found = of_relaxation(self, *arguments, **named)
+        bounds.append(0.0 if found is None else found.lower_bound)
+        return found
+
+    def of_guesses(*arguments: Any, **named: Any) -> tuple[tuple[str, ...], float]:
+        chosen, bound = solve_with_guesses(*arguments, **named)
+        bounds.append(bound)
+        return chosen, bound
+
+    of_relaxation = Relaxation.solved
+    fresh, table, planner = asked(problem)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Relaxation, "solved", solved)
+        patch.setattr(proof_module, "solve_with_guesses", of_guesses)
+        patch.setattr(proof_module, "UNASKED", unasked)
+        prove(fresh, planner, (), Truth(fresh, planner).objective, seconds=60, gap=1e-9)
+    expected = best_of_all(fresh, Truth(fresh, Planner(fresh, table, planner.relevant)))
+    assert bounds
+    assert max(bounds) <= expected * (1 + 1e-6)
 
 
 @given(problems())

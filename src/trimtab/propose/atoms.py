@@ -6,6 +6,7 @@ Every answer is an atom: the indexes that the plan uses, and its cost.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import WhatIf
@@ -24,6 +25,8 @@ class Planner:
         self._problem = problem
         self._what_if = what_if
         self._asked: dict[str, dict[int, Atom]] = {query.id: {} for query in problem.queries}
+        # What was shown and what was used, as bits.
+        self._answers: dict[str, list[tuple[int, int, Atom]]] = {query.id: [] for query in problem.queries}
         self._bits: dict[str, int] = {}
         self.relevant: dict[str, frozenset[str]] = {q: frozenset(names) for q, names in relevant.items()}
 
@@ -37,8 +40,11 @@ class Planner:
 
     def each(self, pairs: Sequence[tuple[Query, frozenset[str]]], *, is_asked: bool = False) -> list[Atom]:
         """Return the atom of each query with its set, as `atoms` does: whatever must be asked, in one go."""
-        shown = [offered & self.usable(query) for query, offered in pairs]
-        found = [self._known_answer(query, s, is_asked) for (query, _), s in zip(pairs, shown, strict=True)]
+        shown = [self.bits(query, offered) for query, offered in pairs]
+        found = [
+            self._asked[query.id].get(bits) if is_asked and bits else self.known(query, bits)
+            for (query, _), bits in zip(pairs, shown, strict=True)
+        ]
         missing: dict[frozenset[str], dict[str, Query]] = {}
         for place, (query, offered) in enumerate(pairs):
             if found[place] is None:
@@ -52,10 +58,11 @@ class Planner:
         for (there, asked), plans in zip(missing.items(), answers, strict=True):
             for query, plan in zip(asked.values(), plans, strict=True):
                 atom = Atom(plan.indexes & there, plan.cost) if isinstance(plan, Plan) else self._base(query)
-                self._asked[query.id][self._mask(there & self.usable(query))] = atom
+                bits = self.bits(query, there)
+                self._asked[query.id][bits] = atom
+                self._answers[query.id].append((bits, self._mask(atom.indexes), atom))
         return [
-            atom or self._asked[query.id][self._mask(s)]
-            for (query, _), s, atom in zip(pairs, shown, found, strict=True)
+            atom or self._asked[query.id][bits] for (query, _), bits, atom in zip(pairs, shown, found, strict=True)
         ]
 
     def usable(self, query: Query) -> frozenset[str]:
@@ -64,20 +71,23 @@ class Planner:
 
     def answers(self, query: Query) -> int:
         """Return how often the planner was asked for this query."""
-        return len(self._asked[query.id])
+        return len(self._answers[query.id])
 
-    def known(self, query: Query, names: Iterable[str]) -> Atom | None:
-        """Return the query's atom when these candidates are there, None when the planner would have to be asked."""
-        return self._known_answer(query, frozenset(names) & self.usable(query), is_asked=False)
+    def bits(self, query: Query, names: Iterable[str]) -> int:
+        """Return those of the names that the query could use as the bits of a number, for `known`."""
+        return self._mask(self.usable(query).intersection(names))
 
-    def _known_answer(self, query: Query, shown: frozenset[str], is_asked: bool) -> Atom | None:
-        if not shown:
+    def known(self, query: Query, bits: int, *, since: int = 0) -> Atom | None:
+        """Return the query's atom when these candidates are there, None when the planner would have to be asked.
+
+        So many of the query's answers are not looked through: they were before.
+        """
+        if not bits:
             return self._base(query)
-        mask, asked = self._mask(shown), self._asked[query.id]
-        if is_asked or mask in asked:
-            return asked.get(mask)
-        fitting = (atom for more, atom in asked.items() if not mask & ~more and atom.indexes <= shown)
-        return next(fitting, None)
+        if (atom := self._asked[query.id].get(bits)) is not None:
+            return atom
+        later = islice(self._answers[query.id], since, None)
+        return next((atom for shown, used, atom in later if not bits & ~shown and not used & ~bits), None)
 
     def _base(self, query: Query) -> Atom:
         return Atom(frozenset(), self._problem.base_cost[query.id])

@@ -20,6 +20,8 @@ from trimtab.propose.trees import Tree, ask, explore
 
 # Of the gap that is left, the part to which a program over guesses is solved.
 ROUGH = 4
+# What could lower the bound by less than its query's part of this share of the workload's cost is not asked.
+UNASKED = 0.002
 # Closer than this the costs themselves do not tell sets apart.
 ENOUGH = 0.01
 
@@ -58,7 +60,10 @@ def prove(
     `objective` is what the planner says of a whole set. Ends early when the gap is closed.
     """
     deadline = time.monotonic() + seconds
-    trees = {query.id: Tree(problem, planner, query, planner.usable(query)) for query in problem.queries}
+    least_ms = UNASKED * problem.base_ms / max(len(problem.queries), 1)
+    trees = {
+        query.id: Tree(problem, planner, query, planner.usable(query), least_ms=least_ms) for query in problem.queries
+    }
     reached = objective(names)
     bound = explore(
         problem,
@@ -74,8 +79,8 @@ def prove(
         leaves = {query_id: tree.leaves({}) for query_id, tree in trees.items()}
         chosen, bound = solve_with_guesses(
             problem,
-            {query_id: atoms for query_id, (atoms, _) in leaves.items()},
-            {query_id: guesses for query_id, (_, guesses) in leaves.items()},
+            {query_id: some.least for query_id, some in leaves.items()},
+            {query_id: some.guesses for query_id, some in leaves.items()},
             seconds=left,
             # While the guesses are rough, so is the answer; it is the guesses that take the time to mend.
             relative_gap=gap / 2 if is_exact else max(gap / 2, proof.gap / ROUGH),

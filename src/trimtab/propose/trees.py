@@ -8,6 +8,7 @@ asked yet: a query that no price could make use less is not asked again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,9 +43,9 @@ def explore(
     bound, step = 0.0, 0
     while (steps is None or step < steps) and (left := seconds_left()) > 0:
         leaves = {query_id: tree.leaves(parts) for query_id, tree in trees.items()}
-        met = {**problem.atoms, **{query_id: atoms for query_id, (atoms, _) in leaves.items()}}
-        guesses = {query_id: guesses for query_id, (_, guesses) in leaves.items()}
-        found = relaxation.solved(met, guesses, seconds=left)
+        met = {**problem.atoms, **{query_id: some.atoms for query_id, some in leaves.items()}}
+        least = {**problem.atoms, **{query_id: some.least for query_id, some in leaves.items()}}
+        found = relaxation.solved(least, {query_id: some.needed for query_id, some in leaves.items()}, seconds=left)
         if found is None:
             break
         step, parts, bound = step + 1, dict(found.parts), max(bound, found.lower_bound)
@@ -61,7 +62,10 @@ def explore(
             ]
         if not picked or enough(bound):
             break
-        ask(planner, [(trees[query_id], trees[query_id].open[guess]) for query_id, guess in picked], parts)
+        places = [(trees[query_id], trees[query_id].open[guess]) for query_id, guess in picked]
+        # What the query costs without any more may show that it is not worth asking what it would cost with more.
+        planner.each([(tree.query, place.present) for tree, place in places if tree.asks_alone(place)])
+        ask(planner, [(tree, place) for tree, place in places if not tree.asks_alone(place)], parts)
     return bound
 
 
@@ -76,63 +80,137 @@ def ask(planner: Planner, asked: Collection[tuple[Tree, Place]], parts: Mapping[
 class Place:
     """Where in a tree: the sets that hold all of `present` and none of `absent`, and so are part of `visible`.
 
-    They cost `floor` or more. `behind` are the places of the sets that lack some of the plan, once it is known: by the
-    first of its indexes that is missing there.
+    They cost `floor` or more, and without any but those of `present` as much as `alone`, once it is known. `behind` are
+    the places of the sets that lack some of the plan, once that is known: by the first of its indexes that is missing
+    there. `looked_at` tells how many of the planner's answers were looked through for one.
     """
 
     present: frozenset[str]
     absent: frozenset[str]
     visible: frozenset[str]
     floor: float
+    present_bits: int
+    visible_bits: int
     atom: Atom | None = None
+    alone: Atom | None = None
     behind: list[tuple[str, Place]] = field(default_factory=list)
+    looked_at: int = 0
+    guess: Guess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """What is known of a query: plans, and guesses where nobody asked; useful ones alone.
+
+    `least` are the plans, and what sets cost no less than that are not worth a look. `needed` are the guesses but for
+    those that need more than another one, which costs no more: a bound that leaves out what guesses forbid does without
+    these.
+    """
+
+    atoms: list[Atom]
+    least: list[Atom]
+    guesses: list[Guess]
+    needed: list[Guess]
 
 
 class Tree:
     """What the planner answers a query as more and more is hidden of what it likes. Its leaves share out all sets."""
 
-    def __init__(self, problem: Problem, planner: Planner, query: Query, names: frozenset[str]) -> None:
-        """`names` are the candidates that are looked at for the query."""
+    def __init__(
+        self, problem: Problem, planner: Planner, query: Query, names: frozenset[str], *, least_ms: float = 0.0
+    ) -> None:
+        """`names` are the candidates that are looked at for the query.
+
+        Where sets can cost less than known by no more than `least_ms`, in the model's ms, they are not looked at.
+        """
         self._planner = planner
         self.query = query
         self._base = Atom(frozenset(), problem.base_cost[query.id])
         self._sizes, self._budget = problem.sizes, problem.budget_bytes
+        self._least = least_ms / problem.value[query.id] if problem.value[query.id] > 0 else math.inf
         self._relevant = names & planner.usable(query)
         root = self._place(frozenset(), frozenset(), 0.0)
         assert root is not None, "nothing is within the budget"
         self.root = root
         self.open: dict[Guess, Place] = {}
-        self._leaves: tuple[list[Atom], list[Guess]] = [], []
+        self._ends, self._parents, self._met = [root], list[Place](), {self._base: None}
+        self._leaves = Leaves([], [], [], [])
         self._answers = -1
 
-    def leaves(self, parts: Mapping[str, float]) -> tuple[list[Atom], list[Guess]]:
-        """Return the useful plans met so far, and a guess for each place behind them that was not looked at."""
-        if self._answers == self._planner.answers(self.query):
+    def leaves(self, parts: Mapping[str, float]) -> Leaves:
+        """Return what is known; what others asked is taken into account."""
+        answers = self._planner.answers(self.query)
+        if self._answers == answers:
             return self._leaves
-        atoms, self.open = {self._base: None}, {}
-        waiting, free = [self.root], MAX_FREE
+        waiting, self._ends, free = self._ends, [], MAX_FREE
         for place in waiting:
-            if place.atom is None and free > 0 and (atom := self._planner.known(self.query, place.visible)):
-                self.learn(place, atom, parts)
-                free -= 1
+            if free > 0:
+                since, place.looked_at = place.looked_at, answers
+                if place.atom is None and (atom := self._known(place.visible_bits, since)) is not None:
+                    self.learn(place, atom, parts)
+                    free -= 1
+                place.alone = place.alone or self._known(place.present_bits, since)
+            if place.alone is not None:
+                self._met[place.alone] = None
             if place.atom is not None:
-                atoms[place.atom] = None
+                self._met[place.atom] = None
+                self._parents.append(place)
                 waiting += [step for _, step in place.behind]
-                continue
-            alone = self._planner.known(self.query, place.present)
-            if alone is not None:
-                atoms[alone] = None
-            others = place.visible - (place.present if alone is not None else frozenset())
-            if others:
-                floor = min(place.floor, self._base.cost)
-                self.open[Guess(place.present, others, place.absent, floor)] = place
-        self._leaves = useful(list(atoms)), list(self.open)
-        self._answers = self._planner.answers(self.query) if free > 0 else -1
+            else:
+                self._ends.append(place)
+        self._leaves = self._sorted()
+        self._answers = answers if free > 0 else -1
         return self._leaves
+
+    def asks_alone(self, place: Place) -> bool:
+        """Return whether to ask first what the query costs with no more than what is there for sure."""
+        return self._least > 0 and place.alone is None
+
+    def _known(self, bits: int, since: int) -> Atom | None:
+        return self._planner.known(self.query, bits, since=since)
+
+    def _sorted(self) -> Leaves:
+        """Tell what is worth a look from what is not."""
+        floors, needed, self.open = list[Atom](), list[Guess](), {}
+        for parent in self._parents:
+            steps = [place for _, place in parent.behind]
+            asked = max((number for number, place in enumerate(steps, 1) if place.atom is not None), default=0)
+            is_needed = True
+            for number, (name, place) in enumerate(parent.behind):
+                if place.atom is not None:
+                    continue
+                floor = min(place.floor, self._base.cost)
+                if place.alone is not None and place.alone.cost - floor <= self._least:
+                    # All that stands behind it here needs more, and costs no less.
+                    floors.append(Atom(place.present, floor))
+                    break
+                guess = self._guess(place, floor, None if number < asked else name)
+                if guess is not None:
+                    self.open[guess] = place
+                    needed += [guess] if is_needed else []
+                    is_needed = False
+                if number >= asked:
+                    break
+        atoms = useful(list(self._met))
+        return Leaves(atoms, useful([*atoms, *floors]) if floors else atoms, list(self.open), needed)
+
+    def _guess(self, place: Place, floor: float, missing: str | None) -> Guess | None:
+        """Return a guess for a place, and with the index that is `missing` there for all that stand behind it too."""
+        absent, others = place.absent, place.visible
+        if missing is not None:
+            absent, others = absent - {missing}, others | {missing}
+        if place.alone is not None:
+            others -= place.present
+        if not others:
+            return None
+        known = place.guess
+        if known is None or len(known.others) != len(others) or len(known.absent) != len(absent):
+            place.guess = Guess(place.present, others, absent, floor)
+        return place.guess
 
     def atoms(self) -> list[Atom]:
         """Return the useful plans met so far."""
-        return self.leaves({})[0]
+        return self.leaves({}).atoms
 
     def unknown(self, chosen: frozenset[str]) -> Place | None:
         """Return the next place to ask about on the path to these; None at its end.
@@ -165,5 +243,6 @@ class Tree:
         room = self._budget - sum(self._sizes[name] for name in present)
         if room < 0:
             return None
-        fitting = {name for name in self._relevant - absent if self._sizes[name] <= room}
-        return Place(present, absent, present | fitting, floor)
+        visible = present | {name for name in self._relevant - absent if self._sizes[name] <= room}
+        present_bits, visible_bits = (self._planner.bits(self.query, names) for names in (present, visible))
+        return Place(present, absent, visible, floor, present_bits, visible_bits)

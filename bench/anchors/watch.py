@@ -2,7 +2,11 @@
 
 The watcher is a process of its own. First it runs fast until it has read and learnt all statements (told apart), then
 at 10 s for some minutes, in which its processor time and memory, those of its session on the server, and those of the
-whole server are taken. One command: `python -m bench.anchors.watch [MINUTES]`.
+whole server are taken. One command: `python -m bench.anchors.watch [MINUTES] [--plain]`.
+
+The watcher runs with what the unit of docs/watch.md sets for its memory; `--plain` leaves that out. Where the machine
+takes back memory that rests, a round costs what it takes to bring it again: `rested_memory_times` tells how many times
+as long a walk over Python's objects takes after ten seconds of rest, in a process of its own before the rest.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,7 +52,13 @@ def main() -> None:
         with suppress(KeyboardInterrupt):
             work(sys.argv[2])
         return
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
+    if sys.argv[1:2] == ["--walk"]:
+        print(rested_memory_times())
+        return
+    arguments = [argument for argument in sys.argv[1:] if argument != "--plain"]
+    minutes = float(arguments[0]) if arguments else MINUTES
+    memory = {} if "--plain" in sys.argv else _unit_memory()
+    walk = subprocess.run([sys.executable, "-m", "bench.anchors.watch", "--walk"], stdout=subprocess.PIPE, check=True)
     with tempfile.TemporaryDirectory(prefix="ttb-") as scratch:
         Path(scratch).chmod(0o711)
         os.environ["TRIMTAB_STATE"] = scratch
@@ -55,13 +66,15 @@ def main() -> None:
             prepare(server)
             with _process([sys.executable, "-m", "bench.anchors.watch", "--client", server.dsn()]):
                 filled = _wait_until_filled(server)
-                learning = warm_up(server)
-                found = measure(server, minutes)
+                learning = warm_up(server, memory)
+                found = measure(server, minutes, memory)
     result: dict[str, object] = {
         "statements": filled,
         "calls_per_second": RATE,
         "interval_seconds": INTERVAL,
         "minutes": minutes,
+        "memory": memory,
+        "rested_memory_times": float(walk.stdout),
         **found,
         "learning": learning,
         "limits": LIMITS,
@@ -98,9 +111,21 @@ def work(dsn: str) -> None:
             time.sleep(max(due - time.monotonic(), 0.0))
 
 
-def warm_up(server: Server) -> dict[str, object]:
+def rested_memory_times() -> float:
+    """How many times as long a walk over many objects takes after a rest as it takes at once."""
+    objects = [{"number": number, "pair": (number, number + 1)} for number in range(100_000)]
+    seconds = []
+    for rest in (0.0, 0.0, INTERVAL):
+        time.sleep(rest)
+        started = time.process_time()
+        sum(each["pair"][1] for each in objects)  # type: ignore[index]
+        seconds.append(time.process_time() - started)
+    return round(seconds[2] / seconds[1], 1)
+
+
+def warm_up(server: Server, memory: dict[str, str]) -> dict[str, object]:
     """Let a watcher read all statements and learn; return what that took."""
-    with _watcher(server, WARM_INTERVAL) as watcher:
+    with _watcher(server, WARM_INTERVAL, memory) as watcher:
         while True:
             status = _status()
             if status and status["state"] == "watching" and status["judged"] and not _unread(status):
@@ -117,9 +142,9 @@ def warm_up(server: Server) -> dict[str, object]:
         }
 
 
-def measure(server: Server, minutes: float) -> dict[str, object]:
+def measure(server: Server, minutes: float, memory: dict[str, str]) -> dict[str, object]:
     """Return what the watcher costs at 10 s, once it knows everything."""
-    with _watcher(server, INTERVAL) as watcher:
+    with _watcher(server, INTERVAL, memory) as watcher:
         time.sleep(2 * INTERVAL + 1)
         session, postmaster = _session(server), _postmaster(server)
         before = _cpu(watcher.pid), _cpu(session), _server_cpu(postmaster)
@@ -149,16 +174,22 @@ def measure(server: Server, minutes: float) -> dict[str, object]:
 
 
 @contextmanager
-def _watcher(server: Server, interval: float) -> Iterator[subprocess.Popen[bytes]]:
+def _watcher(server: Server, interval: float, memory: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     program = str(Path(sys.executable).parent / "trimtab")
     options = ["--interval", f"{interval:g}s", "--learn", str(LEARN_ROUNDS), "--quiet"]
-    with _process([program, "watch", server.dsn(), *options]) as process:
+    with _process([program, "watch", server.dsn(), *options], memory) as process:
         yield process
 
 
+def _unit_memory() -> dict[str, str]:
+    """What the unit of the documentation sets for the watcher's memory."""
+    page = (Path(__file__).parents[2] / "docs" / "watch.md").read_text("utf-8")
+    return dict(re.findall(r"^Environment=(PYTHONMALLOC|GLIBC_TUNABLES)=(.+)$", page, re.MULTILINE))
+
+
 @contextmanager
-def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def _process(command: list[str], environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
     try:
         yield process
     finally:

@@ -78,7 +78,7 @@ def _arguments() -> tuple[argparse.Namespace, Binaries, list[Peer]]:
     parser.add_argument("--scale", type=float, default=1.0, help="of the databases; the goals are for 1")
     parser.add_argument("--classes", default=",".join(CLASSES), help="of index; all when not given")
     parser.add_argument("--budgets", default="", help="in MB, with commas; all when not given")
-    parser.add_argument("--proof-seconds", type=float, default=30.0, help="for each proof; 0 for none")
+    parser.add_argument("--proof-seconds", type=float, default=120.0, help="for each proof; 0 for none")
     parser.add_argument("--pg-bin", type=Path, help="PostgreSQL of the databases and twins; the wheel's by default")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=WHERE", help="see bench/README.md")
     parser.add_argument("--peer-seconds", type=float, default=600.0, help="a peer's time for one budget")

@@ -61,8 +61,9 @@ END $$;                                       -- before PostgreSQL 14: as above
 -- GRANT CREATE ON SCHEMA public TO trimtab_apply;
 --    c) Only a database's owner may run ALTER DATABASE ... SET. Leave this out, and settings are refused, not tried:
 -- GRANT database_owner TO trimtab_apply;
---    d) Settings for a role, or for a function, which only locks of plans make: ADMIN on the role; membership in the
---       role that owns the function.
+--    d) Settings for a function, which only locks of plans make: membership in the role that owns it. Settings for a
+--       role need CREATEROLE, and from 16 on ADMIN on the role besides: Trimtab refuses a role that has it, and takes
+--       another way to lock.
 
 -- 4. Optional, for `trimtab backend` and the monitor's C and K: a role that ends statements and sessions of others on a
 --    person's word. It sees statistics and query texts, no row, and changes nothing else. No other role gets this

@@ -99,6 +99,15 @@ def test_no_more_plans_are_made_than_allowed_and_then_none_is_named(most: int, n
     assert len(set(planner.asked)) == len(planner.asked)
 
 
+def test_of_two_ways_that_show_the_flip_the_one_of_the_old_plan_is_searched() -> None:
+    """For its own values it is a sequential scan whatever differs; for any values the setting decides."""
+    planner = Planner(
+        lambda without, is_generic: OLD if is_generic and SETTING in without else NEW, modes=(False, True)
+    )
+    assert found_by(planner, was_generic=True) == (CauseKind.SETTING, {SETTING})
+    assert found_by(planner, was_generic=False) == (None, set())
+
+
 def test_a_twin_that_does_not_show_the_flip_proves_nothing() -> None:
     told = attribute_flip(Planner(lambda *_: OTHER), plan_shape(OLD, {}), plan_shape(NEW, {}))
     assert not told.is_attributed

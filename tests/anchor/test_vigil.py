@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,16 @@ def test_a_statement_that_becomes_slower_is_told_once_and_alone(vigil: Vigil) ->
     assert not any(seen.shown_dimensions for seen in told)
     assert after.statements.effect[_row(vigil, key)] == pytest.approx(3.0, rel=0.1)
     assert told[-1].now.changed > 0.1
+
+
+def test_statements_are_told_also_where_the_plans_of_most_changed(vigil: Vigil) -> None:
+    """What they share is then no load: too few are left whose plan is as it was to tell one by."""
+    slowed = np.arange(STATEMENTS) < 8
+    changed = np.zeros(STATEMENTS, dtype=bool)
+    changed[[_row(vigil, key) for key, is_slow in zip(KEYS, slowed, strict=True) if is_slow]] = True
+    vigil = replace(vigil, plan_changed=changed)
+    _, told = _watch(vigil, _intervals(60, 9, slower=lambda _n: np.where(slowed, 3.0, 1.0)))
+    assert {row for seen in told for row in seen.shown} == set(np.flatnonzero(changed).tolist())
 
 
 def test_one_that_is_as_it_was_has_not_become_slower_because_the_others_got_faster(vigil: Vigil) -> None:

@@ -328,6 +328,31 @@ def test_it_is_held_to_the_anchor_in_force(world: World) -> None:
     assert "plan_changed" not in world.kinds()
 
 
+def test_an_anchor_that_comes_into_force_meanwhile_is_seen_and_ends_what_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_loop, "ANCHORS_SECONDS", 0.0)
+    world.watch(LEARNT_AFTER, until="learnt")
+    world.size = 10 * SIZE
+    taken: list[str] = []
+
+    def take(_number: int) -> None:
+        if "alarm" in world.kinds() and not taken:
+            request = AnchorRequest(world.dsn, world.ledger_path, keeps_statistics=False)
+            taken.append(create(request, Silent()).anchor.id)
+
+    world.before_round = take
+    assert world.watch(LEARNT_AFTER + 120, until="learning") == 0
+    told = [detail["id"] for kind, detail in world.events() if kind == "alarm"]
+    ended = [detail for kind, detail in world.events() if kind == "ended"]
+    assert {detail["id"]: detail["why"] for detail in ended} == dict.fromkeys(told, "another anchor is in force")
+    world.before_round = lambda _number: None
+    with closing(world.store()) as store:
+        status = store.fact("status")
+    assert isinstance(status, dict)
+    assert status["level_of"] == taken[0]
+
+
 def test_another_database_in_its_place_ends_the_watch(world: World) -> None:
     def replace(number: int) -> None:
         if number == 6:

@@ -60,7 +60,9 @@ def attribute_flip(
     search = _Search(moments, old, most_plans)
     if old.hash == new.hash:
         return search.nothing("the plan is as it was", new)
-    is_generic = next((mode for mode in moments.modes if search.shows(new, is_generic=mode)), None)
+    # Of both ways of planning that show it, the one that made the old plan is the one that it came from.
+    modes = sorted(moments.modes, key=lambda mode: mode is not was_generic)
+    is_generic = next((mode for mode in modes if search.shows(new, is_generic=mode)), None)
     if is_generic is None:
         return search.nothing("the twin does not show the flip: as things are it plans the query otherwise", new)
     search.is_generic = is_generic

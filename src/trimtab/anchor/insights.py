@@ -221,11 +221,16 @@ def _drift(evolution: Evolution) -> Iterator[Insight]:
     def told(value: float) -> str:
         return f"{percent(value, 2, sign=True)}" if ratio else f"{value:+.3g}{unit}"
 
-    bounds = f"{told(drift.low)} to {told(drift.high)} at {percent(evolution.rules.confidence)}, n {drift.n}"
     days = (evolution.kept[-1].time_ns - evolution.kept[0].time_ns) / 86_400e9
+    if days < 1.0 and not drift.is_drift:
+        return  # what a day would bring is not to be told from less of it
+    bounds = f"{told(drift.low)} to {told(drift.high)} at {percent(evolution.rules.confidence)}, n {drift.n}"
+    over = f"{told(drift.over_window)} over the {days * 24.0:.1f} hours seen."
+    if days >= 1.0:
+        a_day = f"by {told(drift.per_day)} a day ({bounds})"
+        over = f"{a_day}: {told(drift.over_window)} over the {days:.1f} days seen."
     sentence = (
-        f"Between steps it drifts by {told(drift.per_day)} a day ({bounds}): {told(drift.over_window)} over the"
-        f" {days:.1f} days seen."
+        f"Between steps it drifts {over}"
         if drift.is_drift
         else f"Between steps there is no drift to speak of: {told(drift.per_day)} a day ({bounds})."
     )

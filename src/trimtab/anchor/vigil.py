@@ -268,7 +268,11 @@ def _common(vigil: Vigil, calls: Floats, total_ms: Floats) -> Floats:
     # A level of an anchor may be a faster machine's: what all share is then a constant, and goes too.
     companions = ~vigil.plan_changed & ~vigil.statements.is_open
     excess = log_excess(calls, total_ms, base.mean_ms)
-    return common_mode(excess, nearest_companions(base.mean_ms, companions & ~np.isnan(excess)))
+    found = common_mode(excess, nearest_companions(base.mean_ms, companions & ~np.isnan(excess)))
+    if int((companions & (base.mean_ms > 0)).sum()) <= LEAST_COMPANIONS:
+        # Of nearly all of them the plan changed, or an alarm is open: what they share now is no load that excuses.
+        return np.where(np.isnan(found), 0.0, found)
+    return found
 
 
 def _breaches(vigil: Vigil, factors: Floats, margin: float) -> Flags:

@@ -39,7 +39,7 @@ from trimtab.apply.statistics_files import DIRECTORY, StatisticsFiles, columns_d
 from trimtab.apply.stored_statistics import read_statistics, statistics_of
 from trimtab.apply.switch import KillSwitch
 from trimtab.db.connection import Connection
-from trimtab.errors import ApplyError, LedgerError, SourceError, TrimtabError
+from trimtab.errors import ApplyError, HeldError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import applied_changes, intents
@@ -351,10 +351,11 @@ class Enforcer:
             except TrimtabError:
                 left += 1
         if left and isinstance(error, TrimtabError):
+            first = f"{error.next_step} Then run" if isinstance(error, HeldError) else "Run"
             raise ApplyError(
                 f"{error}; and {left} of the strategy's changes could not be taken back",
                 code="apply.not_taken_back",
-                next_step="Run `trimtab resume`: it takes back what was left, as soon as the server allows it.",
+                next_step=f"{first} `trimtab resume`: it takes back what was left, as soon as the server allows it.",
             ) from error
 
     def _append(self, kind: Kind, body: Mapping[str, object]) -> None:

@@ -69,7 +69,7 @@ class KillSwitch:
         """Raise HeldError `apply.frozen` while a freeze stops it."""
         freeze = self.stopping(database, is_revert=is_revert)
         if freeze is not None:
-            what = "nothing was taken back" if is_revert else "nothing was changed"
+            what = "nothing was taken back" if is_revert else "no statement was sent"
             raise HeldError(
                 f"{what}: {freeze.told()}",
                 code="apply.frozen",

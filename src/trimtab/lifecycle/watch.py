@@ -19,14 +19,14 @@ from trimtab.anchor.learning import Sensitivity
 from trimtab.db.connection import Connection
 from trimtab.db.dsn import describe
 from trimtab.db.role import APPLYING, READING, reading
-from trimtab.errors import LedgerError, SourceError, TrimtabError
+from trimtab.errors import AnchorError, LedgerError, SourceError, TrimtabError
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.anchor_chain import put_back_names, standings_of, store_of
 from trimtab.lifecycle.watch_alarms import to_ledger
 from trimtab.lifecycle.watch_causes import Surroundings
 from trimtab.lifecycle.watch_identity import identity_of, store_path
 from trimtab.lifecycle.watch_plans import PlanChecks
-from trimtab.lifecycle.watch_proofs import Proofs
+from trimtab.lifecycle.watch_proofs import LEARNT, Proofs
 from trimtab.lifecycle.watch_proofs import Scene as ProofScene
 from trimtab.lifecycle.watch_round import BLIND, Memory, Told, open_count
 from trimtab.lifecycle.watch_store import KEPT_SLOTS, ROUND, WatchStore
@@ -47,6 +47,8 @@ APPLICATION_NAME = "trimtab watch"
 LOCK_TIMEOUT_MS = 1_000
 LONGEST_STATEMENT_MS = 10_000
 LONGEST_BACK_OFF_SECONDS = 60.0
+ANCHORS_SECONDS = 60.0
+"""How often it is looked whether another anchor is in force."""
 AFTER_UPGRADE = (
     "After an upgrade to another major version: `trimtab anchor create`, then `anchor compare` with one of before, and "
     "`anchor explain` of that."
@@ -105,6 +107,7 @@ class _Watch:
     store: WatchStore
     memory: Memory
     identity: Mapping[str, object]
+    server: ServerIdentity
     clocks: Clocks
     listener: Listener
     checks: PlanChecks
@@ -114,6 +117,7 @@ class _Watch:
     failures: int = 0
     _ledger_failed: bool = field(default=False)
     _has_seen: bool = field(default=False)
+    _looked_at: float = field(default=-math.inf)
 
     def run(self) -> int:
         """Go round until the end; return how many alarms are open then."""
@@ -140,6 +144,7 @@ class _Watch:
         try:
             if self.link is None:
                 self.link = _link(self.request, self.identity)
+            self._look_for_anchors()
             told = self.memory.round(
                 self.link.conn, self.link.source, self.link.system, self.checks,
                 clock=self.clocks.wall, tick=self.clocks.tick,
@@ -161,6 +166,15 @@ class _Watch:
             told = replace(told, events=[*told.events, *self._act(self.guard, self.link)])
         self.listener.told(self.clocks.wall(), told)
         return told.open_alarms, 0.0
+
+    def _look_for_anchors(self) -> None:
+        """See whether another anchor is in force by now. Where they cannot be read the one that was stays."""
+        now = self.clocks.tick()
+        if now - self._looked_at < ANCHORS_SECONDS:
+            return
+        self._looked_at = now
+        with suppress(AnchorError, LedgerError):
+            _take_reference(self.memory, self.request.ledger_path, self.server, self.clocks.wall())
 
     def _trouble(self, error: SourceError) -> tuple[int, float]:
         """A statement that was broken off leaves the session usable; anything else is tried on a new one."""
@@ -246,7 +260,7 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             guard = _guard(request, server, memory) if request.acts else None
             proofs = Proofs(request.conninfo, request.ledger_path, identity, clocks.tick)
             proofs.begin(store)
-            watching = _Watch(request, store, memory, identity, clocks, listener, checks, link, proofs, guard)
+            watching = _Watch(request, store, memory, identity, server, clocks, listener, checks, link, proofs, guard)
             try:
                 return watching.run()
             finally:
@@ -337,14 +351,17 @@ def _link(request: WatchRequest, identity: Mapping[str, object]) -> _Link:
 
 
 def _take_reference(memory: Memory, ledger_path: Path, server: ServerIdentity, now_ns: int) -> None:
-    """Hold the database to the anchor in force, if there is one. Another anchor than before is learnt anew."""
+    """Hold the database to the anchor in force, if there is one. With another than before, or none, it is learnt anew.
+
+    Raises AnchorError, LedgerError.
+    """
     found = anchored(ledger_path, server)
-    if found is not None:
-        memory.shapes.references, memory.level_of = references_of(found), found.id
-        memory.anchored = Surroundings.of_anchor(found)
+    memory.shapes.references = {} if found is None else references_of(found)
+    memory.level_of = LEARNT if found is None else found.id
+    memory.anchored = None if found is None else Surroundings.of_anchor(found)
     kept = memory.store.fact("baseline")
     if memory.vigil is not None and isinstance(kept, dict) and kept.get("level_of") != memory.level_of:
-        memory.learn_anew(now_ns, "another anchor is in force")
+        memory.learn_anew(now_ns, "no anchor is in force" if found is None else "another anchor is in force")
 
 
 def anchored(ledger_path: Path, server: ServerIdentity) -> Anchor | None:

@@ -36,6 +36,8 @@ _GRACE_SECONDS = 10.0
 _MODULE = "trimtab.lifecycle.watch_why"
 
 WAITING, FOUND, NONE = "waiting", "found", "none"
+LEARNT = "learnt"
+"""What a watcher holds statements to where no anchor is in force: the level that it learnt."""
 NO_ANCHOR = "no anchor is in force, whose statistics could be put back: trimtab anchor create takes one"
 TOO_MANY = f"more than {MOST_WAITING} alarms waited for it"
 ENDED = "the alarm ended before its turn"
@@ -55,7 +57,7 @@ def to_be_explained(level_of: str, cause: Mapping[str, object] | None, plan: str
     kind = None if cause is None else cause.get("kind")
     if plan != "changed" and kind not in (None, CauseKind.PLAN.value):
         return None
-    if level_of == "learnt":
+    if level_of == LEARNT:
         return _told(NONE, "", NO_ANCHOR) if plan == "changed" else None
     return _told(WAITING, level_of)
 

@@ -22,7 +22,7 @@ from trimtab.lifecycle.watch_alarms import alarms_of, cause_word, effect_bounds,
 from trimtab.lifecycle.watch_causes import Surroundings, causes_of, read_surroundings
 from trimtab.lifecycle.watch_facts import not_judged, round_facts
 from trimtab.lifecycle.watch_plans import Checked, PlanChecks
-from trimtab.lifecycle.watch_proofs import to_be_explained
+from trimtab.lifecycle.watch_proofs import LEARNT, to_be_explained
 from trimtab.lifecycle.watch_shapes import Shapes
 from trimtab.lifecycle.watch_slots import interval_of
 from trimtab.lifecycle.watch_state import (
@@ -63,7 +63,7 @@ class Told:
 
 @dataclass(slots=True)
 class Memory:
-    """What one watcher knows. `shapes` has the levels of an anchor, `level_of` is its id or "learnt".
+    """What one watcher knows. `shapes` has the levels of an anchor, `level_of` is its id or LEARNT.
 
     `anchored` are the surroundings of that anchor; without one those of when the level was learnt are kept.
     """
@@ -72,7 +72,7 @@ class Memory:
     sensitivity: Sensitivity
     learn_rounds: int
     shapes: Shapes = field(default_factory=Shapes)
-    level_of: str = "learnt"
+    level_of: str = LEARNT
     anchored: Surroundings | None = None
     reading: Reading | None = None
     vigil: Vigil | None = None
@@ -118,7 +118,8 @@ class Memory:
             self.store.forget_shapes()
             for kept in self.store.alarms(is_open=True):
                 self.store.end_alarm(kept.alarm.id, now_ns, why)
-            self.store.add_event(now_ns, "learning", {"why": why})
+                self._mends.append(("ended", {"id": kept.alarm.id, "why": why}))
+            self._mends.append(("learning", {"why": why}))
         self.known = self.store.statements()
 
     def round(

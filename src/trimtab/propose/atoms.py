@@ -61,9 +61,7 @@ class Planner:
                 bits = self.bits(query, there)
                 self._asked[query.id][bits] = atom
                 self._answers[query.id].append((bits, self._mask(atom.indexes), atom))
-        return [
-            atom or self._asked[query.id][bits] for (query, _), bits, atom in zip(pairs, shown, found, strict=True)
-        ]
+        return [atom or self._asked[query.id][bits] for (query, _), bits, atom in zip(pairs, shown, found, strict=True)]
 
     def usable(self, query: Query) -> frozenset[str]:
         """Return the candidates that the query could use."""

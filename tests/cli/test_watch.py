@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from trimtab.cli.watching import dimension_line
 from trimtab.lifecycle.watch_store import WatchStore
 
 from .market import CANARY, Market
@@ -18,6 +19,20 @@ from .program import LONGEST_SECONDS, Program, Running
 
 pytestmark = [pytest.mark.server]
 FAST = ("--interval", "200ms", "--learn", "30", "--json")
+
+
+@pytest.mark.parametrize(
+    ("is_inside", "level", "told"),
+    [
+        (True, 1.0, "response_latency: inside, 1 ratio, band 0.5 to 2"),
+        (True, 3.0, "response_latency: inside, 3 ratio, band 0.5 to 2 (this look is outside: told when it lasts)"),
+        (False, 3.0, "response_latency: OUTSIDE, 3 ratio, band 0.5 to 2"),
+        (False, 1.0, "response_latency: OUTSIDE, 1 ratio, band 0.5 to 2 (back: over when it lasts)"),
+    ],
+)
+def test_a_dimension_whose_look_is_not_as_its_state_says_why(is_inside: bool, level: float, told: str) -> None:
+    dimension = {"name": "response_latency", "is_inside": is_inside, "level": level, "unit": "ratio"}
+    assert dimension_line({**dimension, "low": 0.5, "high": 2.0, "note": ""}) == told
 
 
 def _work(market: Market) -> None:

@@ -242,7 +242,7 @@ def _show(document: Mapping[str, Any]) -> None:
     for reason, count in plans["not_checked"].items():
         line(f"  plans not checked: {count} ({reason})")
     for dimension in document["dimensions"]:
-        line(f"  {_dimension_line(dimension)}")
+        line(f"  {dimension_line(dimension)}")
     for alarm in document["open_alarms"]:
         evidence = alarm["evidence"]
         line(f"  ALARM {alarm['id']} {alarm['at']} {alarm['subject']}: {evidence.get('factor')} times as long")
@@ -275,13 +275,19 @@ def _attribution_lines(told: Mapping[str, Any] | None) -> list[str]:
     return [f"{kind}: {found['reason']}", f"  by {len(found['proof'])} plans of PostgreSQL {found['engine_version']}"]
 
 
-def _dimension_line(dimension: Mapping[str, Any]) -> str:
+def dimension_line(dimension: Mapping[str, Any]) -> str:
+    """Return a dimension's line of the status."""
     verdict = {True: "inside", False: "OUTSIDE", None: "not judged"}[dimension["is_inside"]]
     if dimension["level"] is None:
         return f"{dimension['name']}: {verdict} ({dimension['note']})"
     band = f"{dimension['low']:.4g} to {dimension['high']:.4g}"
-    note = f" ({dimension['note']})" if dimension["note"] else ""
-    return f"{dimension['name']}: {verdict}, {dimension['level']:.4g} {dimension['unit']}, band {band}{note}"
+    is_within = dimension["low"] <= dimension["level"] <= dimension["high"]
+    # The level is one look's, and no look decides alone.
+    lasting = {(True, False): "this look is outside: told when it lasts", (False, True): "back: over when it lasts"}
+    notes = [dimension["note"], lasting.get((dimension["is_inside"], is_within), "")]
+    note = "; ".join(note for note in notes if note)
+    told = f"{dimension['name']}: {verdict}, {dimension['level']:.4g} {dimension['unit']}, band {band}"
+    return f"{told} ({note})" if note else told
 
 
 def _database_of(asked: Asked, loaded: Any) -> str | None:

@@ -122,6 +122,8 @@ def test_a_request_is_approved_where_the_key_is_and_the_approval_is_brought_back
     program.succeed("approve", "--from", request, "--as", "bob", "--key", eve, "--out", "bob.json", environ=BOB)
     added = program.succeed("approve", "--add", "bob.json", "--config", config)
     assert "it does not count" in added.stderr
+    signing = ("approve", "--from", request, "--as", "bob", "--key", eve, "--config", config, "--out", "again.json")
+    assert "it does not count" in program.succeed(*signing, environ=BOB).stderr
     # A request that tells of a trial which was never measured is applied by nobody's signature.
     with Ledger.open(program.ledger_path) as ledger:
         body = next(e.body for e in ledger.entries(Kind.APPROVAL_REQUESTED) if e.body["strategy_id"] == name)

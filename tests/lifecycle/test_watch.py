@@ -331,7 +331,7 @@ def test_it_is_held_to_the_anchor_in_force(world: World) -> None:
 def test_an_anchor_that_comes_into_force_meanwhile_is_seen_and_ends_what_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_loop, "ANCHORS_SECONDS", 0.0)
+    monkeypatch.setattr(watch_loop, "LOOK_SECONDS", 0.0)
     world.watch(LEARNT_AFTER, until="learnt")
     world.size = 10 * SIZE
     taken: list[str] = []
@@ -351,6 +351,23 @@ def test_an_anchor_that_comes_into_force_meanwhile_is_seen_and_ends_what_is_told
         status = store.fact("status")
     assert isinstance(status, dict)
     assert status["level_of"] == taken[0]
+
+
+def test_the_watcher_plans_with_the_settings_that_a_new_session_has(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ALTER DATABASE changes them: its session would keep those that it began with."""
+    monkeypatch.setattr(watch_loop, "LOOK_SECONDS", 0.0)
+
+    def change(number: int) -> None:
+        if number == LEARNT_AFTER + 5:
+            world.run(f'ALTER DATABASE "{world.database}" SET enable_indexscan = off')
+            world.run(f'ALTER DATABASE "{world.database}" SET enable_bitmapscan = off')
+
+    world.before_round = change
+    world.watch(LEARNT_AFTER + 40, until="plan_changed")
+    assert "plan_changed" in world.kinds()
+    assert world.troubles == []
 
 
 def test_another_database_in_its_place_ends_the_watch(world: World) -> None:

@@ -80,7 +80,8 @@ def approve(options: ApproveOptions, *, as_json: bool) -> None:
     if options.add is not None and ledger_path is not None:
         approval = approving.read_approval(options.add)
         approving.record(ledger_path, approval)
-        _warn_of_unnamed(approval, approving.find(ledger_path, str(approval.statement.get("request_id"))), options)
+        found = approving.find(ledger_path, str(approval.statement.get("request_id")))
+        _warn_of_unnamed(approval, found.request, options.config)
         _told(approval.statement, as_json=as_json, what="added")
         return
     request = (
@@ -97,6 +98,7 @@ def approve(options: ApproveOptions, *, as_json: bool) -> None:
     _warn_of_own_key(key, request)
     passphrase = ask_passphrase(f"Passphrase of {printable(approver)}, to approve {request.strategy.id}: ")
     approval = approving.signed(said, unlocked_key(key, passphrase))
+    _warn_of_unnamed(approval, request, options.config)
     if options.out is not None:
         _write(options.out, approving.approval_document(approval))
     elif ledger_path is not None:
@@ -250,11 +252,11 @@ def _warn_of_clock(ledger_path: Path, said: Mapping[str, object]) -> None:
         say(f"warning: it will not count: the ledger's last entry is {span} ahead of this clock, and after its end")
 
 
-def _warn_of_unnamed(approval: Approval, found: Waiting, options: ApproveOptions) -> None:
+def _warn_of_unnamed(approval: Approval, request: ApprovalRequest, config: Path | None) -> None:
     """A signature that holds can be anybody's: whose counts the specification says, where it is at hand."""
     from trimtab.apply.approvals import is_pinned
 
-    specification = _specification(found.request, options.config)
+    specification = _specification(request, config)
     if specification is not None and not is_pinned(approval, specification):
         say(f"warning: it does not count: {specification.id} names no {approval.statement['approver']} with that key")
 

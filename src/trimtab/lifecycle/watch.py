@@ -34,7 +34,7 @@ from trimtab.model.anchor import Anchor
 from trimtab.model.catalog import ServerIdentity
 from trimtab.model.watched import Reference, References
 from trimtab.observe.own_statements import SystemNames, read_system_names
-from trimtab.observe.server import read_server
+from trimtab.observe.server import read_scoped_settings, read_server
 from trimtab.observe.watched import Source, open_source
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ APPLICATION_NAME = "trimtab watch"
 LOCK_TIMEOUT_MS = 1_000
 LONGEST_STATEMENT_MS = 10_000
 LONGEST_BACK_OFF_SECONDS = 60.0
-ANCHORS_SECONDS = 60.0
-"""How often it is looked whether another anchor is in force."""
+LOOK_SECONDS = 60.0
+"""How often it is looked whether another anchor is in force, and other settings."""
 AFTER_UPGRADE = (
     "After an upgrade to another major version: `trimtab anchor create`, then `anchor compare` with one of before, and "
     "`anchor explain` of that."
@@ -118,6 +118,7 @@ class _Watch:
     _ledger_failed: bool = field(default=False)
     _has_seen: bool = field(default=False)
     _looked_at: float = field(default=-math.inf)
+    _settings: Mapping[tuple[str, str], str] | None = None
 
     def run(self) -> int:
         """Go round until the end; return how many alarms are open then."""
@@ -144,7 +145,7 @@ class _Watch:
         try:
             if self.link is None:
                 self.link = _link(self.request, self.identity)
-            self._look_for_anchors()
+            self._look_around(self.link)
             told = self.memory.round(
                 self.link.conn, self.link.source, self.link.system, self.checks,
                 clock=self.clocks.wall, tick=self.clocks.tick,
@@ -167,14 +168,24 @@ class _Watch:
         self.listener.told(self.clocks.wall(), told)
         return told.open_alarms, 0.0
 
-    def _look_for_anchors(self) -> None:
-        """See whether another anchor is in force by now. Where they cannot be read the one that was stays."""
+    def _look_around(self, link: _Link) -> None:
+        """See whether another anchor is in force by now, and other settings for databases or roles. Raises SourceError.
+
+        Where the anchors cannot be read the one that was stays. A session keeps the settings that it began with: what
+        it plans would not be what a new one does.
+        """
         now = self.clocks.tick()
-        if now - self._looked_at < ANCHORS_SECONDS:
+        if now - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = now
         with suppress(AnchorError, LedgerError):
             _take_reference(self.memory, self.request.ledger_path, self.server, self.clocks.wall())
+        settings = read_scoped_settings(link.conn)
+        if self._settings not in (None, settings):
+            link.conn.close()
+            self.link = None  # until there is another
+            self.link = _link(self.request, self.identity)
+        self._settings = settings
 
     def _trouble(self, error: SourceError) -> tuple[int, float]:
         """A statement that was broken off leaves the session usable; anything else is tried on a new one."""

@@ -118,6 +118,7 @@ class _Watch:
     _ledger_failed: bool = field(default=False)
     _has_seen: bool = field(default=False)
     _looked_at: float = field(default=-math.inf)
+    _head: str | None = None
     _settings: Mapping[tuple[str, str], str] | None = None
 
     def run(self) -> int:
@@ -179,7 +180,10 @@ class _Watch:
             return
         self._looked_at = now
         with suppress(AnchorError, LedgerError):
-            _take_reference(self.memory, self.request.ledger_path, self.server, self.clocks.wall())
+            head = _head(self.request.ledger_path)
+            if head != self._head:  # whatever is done with anchors stands there
+                _take_reference(self.memory, self.request.ledger_path, self.server, self.clocks.wall())
+            self._head = head
         settings = read_scoped_settings(link.conn)
         if self._settings not in (None, settings):
             link.conn.close()
@@ -373,6 +377,14 @@ def _take_reference(memory: Memory, ledger_path: Path, server: ServerIdentity, n
     kept = memory.store.fact("baseline")
     if memory.vigil is not None and isinstance(kept, dict) and kept.get("level_of") != memory.level_of:
         memory.learn_anew(now_ns, "no anchor is in force" if found is None else "another anchor is in force")
+
+
+def _head(ledger_path: Path) -> str | None:
+    """Return the hash of the ledger's last entry, None while there are no anchors. Raises LedgerError."""
+    if not store_of(ledger_path).has_any:
+        return None
+    with Ledger.open(ledger_path) as ledger:
+        return ledger.head
 
 
 def anchored(ledger_path: Path, server: ServerIdentity) -> Anchor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +49,10 @@ def faults(page: Any) -> list[str]:
 def fits(page: Any) -> bool:
     """Return whether a page needs no scrolling to the side on a narrow screen; afterwards the screen is wide."""
     page.set_viewport_size({"width": 320, "height": 640})
+    # A busy browser is told of the new size before it has it.
+    deadline = time.monotonic() + 10
+    while page.evaluate("document.documentElement.scrollWidth") > 320 and time.monotonic() < deadline:
+        time.sleep(0.05)
     width = page.evaluate("document.documentElement.scrollWidth")
     page.set_viewport_size({"width": 1200, "height": 800})
     return bool(width <= 320)

@@ -37,7 +37,7 @@ from .watched import SCHEMA, Ended, World
 pytestmark = pytest.mark.server
 _numbers = itertools.count(1)
 CHANGED_AT = 40
-MOST_ROUNDS = 300
+MOST_ROUNDS = 900
 
 # `slowly` makes each write wait for the index that holds it; `planted` does so for a reason that is not ours, so much
 # longer that a busy machine's ups and downs are not taken for a revert's doing.

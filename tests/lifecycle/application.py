@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,6 +51,19 @@ READS = (
 SLOW_INDEX = CreateIndex("public", "ticket", "trimtab_ticket_slow", "USING btree (slowly(kind))", ("",))
 PLAIN_INDEX = CreateIndex("public", "ticket", "trimtab_ticket_kind", "USING btree (kind)", ("kind",))
 OTHER_INDEX = CreateIndex("public", "agent", "trimtab_agent_team", "USING btree (team)", ("team",))
+
+
+@contextmanager
+def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Let this work in a thread of its own meanwhile; it ends when its event is set."""
+    is_over = threading.Event()
+    thread = threading.Thread(target=work, args=(is_over,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @dataclass
@@ -101,24 +114,17 @@ class Application:
     @contextmanager
     def ending_builds_of(self, change: CreateIndex) -> Iterator[None]:
         """End the session that builds this index, as soon as it is seen to."""
-        ended = threading.Event()
 
-        def end() -> None:
+        def end(is_over: threading.Event) -> None:
             with closing(psycopg.connect(self.dsn, autocommit=True)) as conn:
-                while not ended.is_set():
-                    pids = conn.execute(
+                while not is_over.wait(0.01):
+                    conn.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE %s",
                         (f"CREATE INDEX CONCURRENTLY%{change.name}%",),
-                    ).fetchall()
-                    ended.wait(0 if pids else 0.01)
+                    )
 
-        thread = threading.Thread(target=end, daemon=True)
-        thread.start()
-        try:
+        with beside(end):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     def indexes(self) -> set[str]:
         with closing(psycopg.connect(self.dsn)) as conn:

@@ -38,7 +38,7 @@ from trimtab.model.watch import Silent
 from trimtab.observe.identity import QueryIds
 from trimtab.observe.snapshot import take_snapshot
 
-from .application import Application
+from .application import Application, beside
 
 pytestmark = pytest.mark.server
 
@@ -200,21 +200,14 @@ def test_a_plan_for_any_values_in_place_of_the_one_for_its_own_is_named_by_the_s
 
 @contextmanager
 def _executing(application: Application, mode: str) -> Iterator[None]:
-    is_over = threading.Event()
-
-    def work() -> None:
+    def work(is_over: threading.Event) -> None:
         with psycopg.connect(application.dsn, autocommit=True, cursor_factory=psycopg.RawCursor) as conn:
             conn.execute(f"SET plan_cache_mode = {mode}".encode())
             while not is_over.wait(0.01):
                 conn.execute(OPEN, ("open",), prepare=True)
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
+    with beside(work):
         yield
-    finally:
-        is_over.set()
-        thread.join()
 
 
 def test_a_plan_that_is_kept_is_named_where_the_server_counts_what_it_plans(skewed: Application) -> None:

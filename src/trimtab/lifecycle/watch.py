@@ -113,12 +113,12 @@ class _Watch:
     checks: PlanChecks
     link: _Link | None
     proofs: Proofs
+    head: str | None
     guard: Guard | None = None
     failures: int = 0
     _ledger_failed: bool = field(default=False)
     _has_seen: bool = field(default=False)
     _looked_at: float = field(default=-math.inf)
-    _head: str | None = None
     _settings: Mapping[tuple[str, str], str] | None = None
 
     def run(self) -> int:
@@ -181,9 +181,9 @@ class _Watch:
         self._looked_at = now
         with suppress(AnchorError, LedgerError):
             head = _head(self.request.ledger_path)
-            if head != self._head:  # whatever is done with anchors stands there
+            if head != self.head:  # whatever is done with anchors stands there
                 _take_reference(self.memory, self.request.ledger_path, self.server, self.clocks.wall())
-            self._head = head
+            self.head = head
         settings = read_scoped_settings(link.conn)
         if self._settings not in (None, settings):
             link.conn.close()
@@ -264,6 +264,7 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
                 store.put_fact("identity", {**identity, "where": describe(request.conninfo)})
                 store.put_fact("acts_on_alarms", request.acts)
             memory.resume(now_ns)
+            head = _head(request.ledger_path)
             _take_reference(memory, request.ledger_path, server, now_ns)
             if request.anew:
                 memory.learn_anew(now_ns, "asked for")
@@ -275,7 +276,9 @@ def watch(request: WatchRequest, listener: Listener, clocks: Clocks | None = Non
             guard = _guard(request, server, memory) if request.acts else None
             proofs = Proofs(request.conninfo, request.ledger_path, identity, clocks.tick)
             proofs.begin(store)
-            watching = _Watch(request, store, memory, identity, server, clocks, listener, checks, link, proofs, guard)
+            watching = _Watch(
+                request, store, memory, identity, server, clocks, listener, checks, link, proofs, head, guard
+            )
             try:
                 return watching.run()
             finally:

@@ -36,7 +36,7 @@ def gather_atoms(problem: Problem, planner: Planner, own: Mapping[str, Sequence[
         problem.atoms.setdefault(query.id, [Atom(frozenset(), problem.base_cost[query.id])])
     queries = [query for query in problem.queries if query.id in own]
     steps = min(max(QUERY_STEPS // max(len(problem.queries), 1), LEAST_STEPS), MAX_STEPS)
-    least_ms = UNASKED * problem.base_ms / max(len(problem.queries), 1)
+    least_ms = problem.part_ms(UNASKED)
     chains = [_Chain(problem, query, planner.usable(query) & set(own[query.id])) for query in queries]
     known = _probe(problem, planner, chains, steps, least_ms)
     trees = {

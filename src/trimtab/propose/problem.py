@@ -98,6 +98,10 @@ class Problem:
         """The weighted time of the workload as it is, in the model's ms."""
         return sum(self.value[query.id] * self.base_cost[query.id] for query in self.queries)
 
+    def part_ms(self, share: float) -> float:
+        """Return one query's equal part of this share of the workload's time as it is, in the model's ms."""
+        return share * self.base_ms / max(len(self.queries), 1)
+
     def workload_ms(self, names: Iterable[str]) -> float:
         """The weighted time of the workload with these indexes, as far as the atoms know."""
         chosen = frozenset(names)

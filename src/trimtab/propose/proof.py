@@ -60,7 +60,7 @@ def prove(
     `objective` is what the planner says of a whole set. Ends early when the gap is closed.
     """
     deadline = time.monotonic() + seconds
-    least_ms = UNASKED * problem.base_ms / max(len(problem.queries), 1)
+    least_ms = problem.part_ms(UNASKED)
     trees = {
         query.id: Tree(problem, planner, query, planner.usable(query), least_ms=least_ms) for query in problem.queries
     }

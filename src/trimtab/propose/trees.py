@@ -43,7 +43,6 @@ def explore(
     bound, step = 0.0, 0
     while (steps is None or step < steps) and (left := seconds_left()) > 0:
         leaves = {query_id: tree.leaves(parts) for query_id, tree in trees.items()}
-        met = {**problem.atoms, **{query_id: some.atoms for query_id, some in leaves.items()}}
         least = {**problem.atoms, **{query_id: some.least for query_id, some in leaves.items()}}
         found = relaxation.solved(least, {query_id: some.needed for query_id, some in leaves.items()}, seconds=left)
         if found is None:
@@ -51,7 +50,7 @@ def explore(
         step, parts, bound = step + 1, dict(found.parts), max(bound, found.lower_bound)
         picked = [(query_id, guess) for query_id, some in found.guesses.items() for guess in some]
         if weigh is not None:
-            known = weigh(met)
+            known = weigh({**problem.atoms, **{query_id: some.atoms for query_id, some in leaves.items()}})
             if known is None:
                 break
             ms = {(i, guess): problem.value[i] * guess.floor for i, guess in picked}

@@ -117,6 +117,8 @@ def _of(node: object) -> Iterator[Condition]:
             yield from _tested(argument, "is true" if test == "IS_TRUE" else "is false", predicate)
         case {"BoolExpr": {"boolop": "NOT_EXPR", "args": [argument]}}:
             yield from _tested(argument, "is false", predicate)
+        case {"BoolExpr": {"boolop": "OR_EXPR"}} if predicate is not None:
+            yield from _tested(node, "or", predicate)
         case {"BoolExpr": _}:
             pass
         case _:

@@ -18,7 +18,7 @@ from trimtab.propose.expressions import expression_keys
 from trimtab.propose.needs import RANGES, Need
 from trimtab.propose.plain import covering, key_lists, may_be_key
 
-MAX_CONDITIONS = 3
+MAX_CONDITIONS, MAX_TOGETHER = 3, 6
 MAX_KEY_LISTS = 4
 # A column with more values than this names things; one with fewer says in which state they are.
 MAX_STATES = 32
@@ -28,9 +28,11 @@ _VALUES = frozenset({"=", "= any", "<>"})
 
 def partial_candidates(need: Need, table: Table, limits: Limits, constant: frozenset[str]) -> Iterator[Candidate]:
     """Yield B-trees over the rows that satisfy one of the need's constant conditions, or all of them."""
-    usable = [c for c in need.scan_conditions if c.predicate in constant and _makes_a_predicate(c, table)]
-    first = usable[:MAX_CONDITIONS]
-    for chosen in ([first] if len(first) > 1 else []) + [[condition] for condition in first]:
+    known = [c for c in need.scan_conditions if c.predicate in constant and c.against == "constant"]
+    first = [c for c in known if _is_of_few(c, table)][:MAX_CONDITIONS]
+    every = [c for c in known if c in first or c.operator == "or" or c.operator in RANGES][:MAX_TOGETHER]
+    together = [chosen for chosen in (every, first if first != every else []) if len(chosen) > 1]
+    for chosen in together + [[condition] for condition in first]:
         predicate = tuple(sorted({condition.predicate for condition in chosen if condition.predicate}))
         for keys in _keys(need, table, limits, chosen):
             for included in ((), covering(table, keys, need.columns, limits)):
@@ -38,9 +40,10 @@ def partial_candidates(need: Need, table: Table, limits: Limits, constant: froze
                     yield Candidate(table.schema, table.name, keys, included, predicate=predicate, rule="partial")
 
 
-def _makes_a_predicate(condition: Condition, table: Table) -> bool:
+def _is_of_few(condition: Condition, table: Table) -> bool:
+    """True when it asks for a state, or for a value of few."""
     column = None if condition.column is None else table.column(condition.column)
-    if column is None or condition.against != "constant":
+    if column is None:
         return False
     has_few_values = column.distinct_values is not None and 0 < column.distinct_values <= MAX_STATES
     return condition.operator in _STATES or (condition.operator in _VALUES and has_few_values)

@@ -58,6 +58,7 @@ def rules(
     of: Table | None = None,
     limits: Limits = LIMITS,
     is_constant: bool = True,
+    is_shared: bool = False,
     extensions: tuple[str, ...] = (),
     sort: str = "",
     group: str = "",
@@ -67,7 +68,12 @@ def rules(
     constant = frozenset(c.predicate for c in asked.scan_conditions if c.predicate) if is_constant else frozenset()
     found: dict[str, list[str]] = {}
     for candidate in candidates_for(
-        asked, of or orders(), limits, constant=constant, extensions=dict.fromkeys(extensions, "Own place")
+        asked,
+        of or orders(),
+        limits,
+        constant=constant,
+        shared=constant if is_shared else frozenset(),
+        extensions=dict.fromkeys(extensions, "Own place"),
     ):
         found.setdefault(candidate.rule, []).append(candidate.tail.removeprefix("USING "))
     return found
@@ -160,6 +166,21 @@ def test_what_is_asked_of_a_subquery_that_stayed_one_is_asked_of_what_is_below(i
     found = {one.table: one for one in needs_of(Plan(top))}
     assert found["sold"].join == [("days", "day")]
     assert found["returned"].join == [("days", "back_on" if is_whole else "day")]
+
+
+@pytest.mark.parametrize(
+    ("condition", "predicate"),
+    [
+        ("(t.city = 'here'::text)", "(city = 'here'::text)"),
+        ("(t.id > 100)", "(id > 100)"),
+        ("((t.id >= 5) AND (t.id <= 9))", "(id <= 9) AND (id >= 5)"),
+        ("((t.status = 'a'::text) OR t.is_open)", "(status = 'a'::text OR is_open)"),
+    ],
+)
+def test_what_several_queries_ask_in_the_same_words_makes_a_part(condition: str, predicate: str) -> None:
+    asked = f"((t.customer_id = $1) AND {condition})"
+    assert "partial" not in rules(asked)
+    assert f'btree ("customer_id") WHERE {predicate}' in rules(asked, is_shared=True)["partial"]
 
 
 def test_what_only_the_drawn_parameters_say_makes_no_part() -> None:

@@ -31,8 +31,9 @@ class Condition:
 
     `operand` is that side without the alias, `column` its name where it is a bare column, else None; `columns` are all
     that the operand reads. `operator`: "=", "<", "@>"..., "= any" for IN and = ANY; "is null", "is not null", "is
-    true", "is false". `literal` is the string compared with, `type_name` its type, where the text tells. `predicate` is
-    the whole condition without the alias, where it compares with constants alone, else None.
+    true", "is false"; "or" for a disjunction, which is its own operand. `literal` is the string compared with,
+    `type_name` its type, where the text tells. `predicate` is the whole condition without the alias, where it compares
+    with constants alone, else None.
     """
 
     alias: str

@@ -65,7 +65,8 @@ class Planner:
 
     def usable(self, query: Query) -> frozenset[str]:
         """Return the candidates that the query could use."""
-        return self.relevant.get(query.id, frozenset()) - self._problem.barred.get(query.id, frozenset())
+        relevant, barred = self.relevant.get(query.id, frozenset()), self._problem.barred.get(query.id)
+        return relevant - barred if barred else relevant
 
     def answers(self, query: Query) -> int:
         """Return how often the planner was asked for this query."""

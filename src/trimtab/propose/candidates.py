@@ -21,7 +21,7 @@ from trimtab.propose.prefix import prefix_candidates
 from trimtab.propose.writes import held_columns
 
 # Of plain B-trees, of those that are partial, over expressions, by prefix, and of each other access method.
-MAX_PER_NEED = 40
+MAX_PER_NEED = 24
 MAX_PARTIAL = 16
 MAX_EXPRESSION = 10
 MAX_PREFIX = 4
@@ -34,17 +34,19 @@ def candidates_for(
     limits: Limits,
     *,
     constant: frozenset[str] = frozenset(),
+    shared: frozenset[str] = frozenset(),
     extensions: Mapping[str, str] | None = None,
 ) -> list[Candidate]:
     """Return the candidates for one need, each once, the most promising first.
 
     `constant` are the conditions on the table, in the server's words, that a plan for any parameters holds too: only
-    these make predicates. `extensions` maps those that the source has to their schemas.
+    these make predicates. `shared` are those of them that several queries ask. `extensions` maps those that the source
+    has to their schemas.
     """
     have = extensions or {}
     rules = (
         (MAX_PER_NEED, plain_candidates(need, table, limits)),
-        (MAX_PARTIAL, partial_candidates(need, table, limits, constant)),
+        (MAX_PARTIAL, partial_candidates(need, table, limits, constant, shared)),
         (MAX_EXPRESSION, expression_candidates(need, table, limits)),
         (MAX_PREFIX, prefix_candidates(need, table, limits)),
         (MAX_OF_METHOD, brin_candidates(need, table)),

@@ -130,7 +130,7 @@ def _probe(problem: Problem, planner: Planner, chains: Sequence[_Chain], steps: 
         for chain in chains:
             chain.begin(known)
     asked = [(chain, chain.next) for chain in chains if chain.next is not None]
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         if not asked:
             break
         answers = planner.each([(chain.query, there) for chain, there in asked])
@@ -142,4 +142,5 @@ def _probe(problem: Problem, planner: Planner, chains: Sequence[_Chain], steps: 
         for (chain, _), atom in zip(asked, answers, strict=True):
             chain.learn(atom, known)
         asked = [(chain, chain.next) for chain in chains if chain.next is not None and chain.promise(known) > least_ms]
+        asked = [pair for pair in asked if problem.takes_part(pair[0].query.id, step)] or asked
     return known

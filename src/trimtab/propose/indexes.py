@@ -7,6 +7,7 @@ plans use the chosen indexes; the evidence says of each index `size_bytes.NAME`,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from trimtab.propose.atoms import Planner
 from trimtab.propose.candidate import Candidate, Origin
 from trimtab.propose.candidates import candidates_for
 from trimtab.propose.context import LEAST_SHARE, Context
+from trimtab.propose.effort import planning_effort
 from trimtab.propose.gathering import gather_atoms
 from trimtab.propose.lookups import Lookup, lookups_of
 from trimtab.propose.merge import merged
@@ -97,7 +99,8 @@ def choose(context: Context) -> Choice:
     spent = {query_id: value[query_id] * cost for query_id, cost in base_cost.items()}
     pool = Pool(context, queries, plans, _rent_per_byte(context, spent))
     constant = _constant_conditions(context, queries)
-    wanted = {query.id: _candidates(context, plans[query.id], constant[query.id]) for query in queries}
+    shared = _shared(constant)
+    wanted = {query.id: _candidates(context, plans[query.id], constant[query.id], shared) for query in queries}
     wanted = _pruned(wanted, spent)
     pool.add(_thought_of((parents.get(i, i), candidates) for i, candidates in wanted.items()))
     own = {i: [pool.names[one] for one in candidates if one in pool.names] for i, candidates in wanted.items()}
@@ -114,6 +117,7 @@ def choose(context: Context) -> Choice:
         special=pool.special,
         barred=_barred(pool, queries, constant),
         max_regression=context.limits.max_regression,
+        effort={query.id: planning_effort(plans[query.id]) for query in queries},
     )
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
     problem.caps = pool.caps()
@@ -134,8 +138,6 @@ def choose(context: Context) -> Choice:
         return wider
 
     if "include" in context.limits.kinds:
-        liked = {name for atoms in problem.atoms.values() for atom in atoms for name in atom.indexes}
-        gather_atoms(problem, planner, {query_id: own[query_id] for query_id in unite(liked)})
         preferred = _wanted(problem)
         for _ in range(MORE_UNIONS):
             ask_beside(problem, planner, pool.candidates, unite(preferred), preferred)
@@ -273,7 +275,17 @@ def _constant_conditions(context: Context, queries: Sequence[Query]) -> dict[str
     return found
 
 
-def _candidates(context: Context, plan: Plan, constant: _Conditions) -> list[Candidate]:
+def _shared(constant: Mapping[str, _Conditions]) -> _Conditions:
+    """Return the conditions that several queries hold."""
+    counts = Counter((table, text) for known in constant.values() for table, texts in known.items() for text in texts)
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for (table, text), count in counts.items():
+        if count > 1:
+            found[table] = found.get(table, frozenset()) | {text}
+    return found
+
+
+def _candidates(context: Context, plan: Plan, constant: _Conditions, shared: _Conditions) -> list[Candidate]:
     found: list[Candidate] = []
     for need in needs_of(plan):
         table = context.snapshot.table(need.schema, need.table)
@@ -284,6 +296,7 @@ def _candidates(context: Context, plan: Plan, constant: _Conditions) -> list[Can
                 table,
                 context.limits,
                 constant=constant.get((need.schema, need.table), frozenset()),
+                shared=shared.get((need.schema, need.table), frozenset()),
                 extensions=context.snapshot.extensions,
             )
     return found

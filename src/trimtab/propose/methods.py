@@ -32,13 +32,14 @@ _TRIGRAMS = "pg_trgm"
 
 
 def brin_candidates(need: Need, table: Table) -> Iterator[Candidate]:
-    """Yield BRIN indexes on columns that a range or a join asks of, where a large table lies in their order."""
+    """Yield BRIN indexes on columns with a range condition, where a large table lies in their order."""
     if table.pages < MIN_BRIN_PAGES:
         return
-    ranged = [c.column for c in need.conditions if c.column is not None and c.operator in RANGES]
-    for name in dict.fromkeys((*ranged, *need.join_columns)):
-        column = table.column(name)
-        if column is not None and abs(column.correlation or 0.0) >= MIN_BRIN_CORRELATION:
+    for condition in need.conditions:
+        column = None if condition.column is None else table.column(condition.column)
+        if column is None or condition.operator not in RANGES:
+            continue
+        if abs(column.correlation or 0.0) >= MIN_BRIN_CORRELATION:
             keys = (Key(column.name),)
             yield _made(table, "brin", keys, pages_per_range=pages_per_range(table.pages))
 

@@ -1,12 +1,13 @@
 """B-trees over a part of the rows: what a query asks of constants becomes the predicate, the rest the keys.
 
 Only conditions that the query holds for any parameters make predicates: what was a `$n` does not. A value makes one
-only where its column has few, as a status has; how large the part is, the what-if planner knows.
+where its column has few, as a status has, and so does whatever several queries ask in the same words: what one alone
+asks may be another constant tomorrow. How large the part is, the what-if planner knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -18,21 +19,26 @@ from trimtab.propose.expressions import expression_keys
 from trimtab.propose.needs import RANGES, Need
 from trimtab.propose.plain import covering, key_lists, may_be_key
 
+# By themselves, and all together.
 MAX_CONDITIONS, MAX_TOGETHER = 3, 6
 MAX_KEY_LISTS = 4
 # A column with more values than this names things; one with fewer says in which state they are.
 MAX_STATES = 32
 _STATES = frozenset({"is null", "is not null", "is true", "is false"})
 _VALUES = frozenset({"=", "= any", "<>"})
+_SHARED = _VALUES | RANGES | {"or"}
 
 
-def partial_candidates(need: Need, table: Table, limits: Limits, constant: frozenset[str]) -> Iterator[Candidate]:
+def partial_candidates(
+    need: Need, table: Table, limits: Limits, constant: frozenset[str], shared: frozenset[str]
+) -> Iterator[Candidate]:
     """Yield B-trees over the rows that satisfy one of the need's constant conditions, or all of them."""
     known = [c for c in need.scan_conditions if c.predicate in constant and c.against == "constant"]
-    first = [c for c in known if _is_of_few(c, table)][:MAX_CONDITIONS]
-    every = [c for c in known if c in first or c.operator == "or" or c.operator in RANGES][:MAX_TOGETHER]
-    together = [chosen for chosen in (every, first if first != every else []) if len(chosen) > 1]
-    for chosen in together + [[condition] for condition in first]:
+    usable = [c for c in known if _is_of_few(c, table) or (c.predicate in shared and c.operator in _SHARED)]
+    every = tuple(usable[:MAX_TOGETHER])
+    # A range is mostly one of two ends: neither makes a part of its own.
+    first = tuple(condition for condition in usable if condition.operator not in RANGES)[:MAX_CONDITIONS]
+    for chosen in dict.fromkeys(filter(None, (every, first, *((condition,) for condition in first)))):
         predicate = tuple(sorted({condition.predicate for condition in chosen if condition.predicate}))
         for keys in _keys(need, table, limits, chosen):
             for included in ((), covering(table, keys, need.columns, limits)):
@@ -49,7 +55,7 @@ def _is_of_few(condition: Condition, table: Table) -> bool:
     return condition.operator in _STATES or (condition.operator in _VALUES and has_few_values)
 
 
-def _keys(need: Need, table: Table, limits: Limits, chosen: list[Condition]) -> Iterator[Keys]:
+def _keys(need: Need, table: Table, limits: Limits, chosen: Sequence[Condition]) -> Iterator[Keys]:
     """Yield what the rest of the need asks for, or else the predicate's own column, which costs little."""
     told = {condition.column for condition in chosen}
     ranged = {condition.column for condition in need.conditions if condition.operator in RANGES}

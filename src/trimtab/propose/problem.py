@@ -75,6 +75,7 @@ class Problem:
     candidates that are no plain B-trees. `barred` names, by query, those that must not be promised to it: a plan for
     any parameters has no use for them. `caps` are limits beside the budget and the tables' own. A set under which a
     query costs more than `max_regression` over its cost without any, as a share, is among `refused`, which grows.
+    `effort` is how many times as long as a simple query's a query's planning takes, 1 where it does not say.
     """
 
     candidates: Mapping[str, CreateIndex]
@@ -92,6 +93,7 @@ class Problem:
     caps: Sequence[Cap] = ()
     max_regression: float | None = None
     refused: set[Refused] = field(default_factory=set)
+    effort: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def base_ms(self) -> float:
@@ -102,14 +104,18 @@ class Problem:
         """Return one query's equal part of this share of the workload's time as it is, in the model's ms."""
         return share * self.base_ms / max(len(self.queries), 1)
 
+    def takes_part(self, query_id: str, step: int) -> bool:
+        """True where the planner is asked about a query in this step, should it matter: in fewer if that takes long."""
+        return step % max(round(self.effort.get(query_id, 1.0)), 1) == 0
+
     def workload_ms(self, names: Iterable[str]) -> float:
         """The weighted time of the workload with these indexes, as far as the atoms know."""
         chosen = frozenset(names)
-        costs = (
-            self.value[query.id] * min(atom.cost for atom in self.atoms[query.id] if atom.holds_under(chosen))
-            for query in self.queries
-        )
-        return sum(costs)
+        return sum(self.value[query.id] * self.promised(query.id, chosen) for query in self.queries)
+
+    def promised(self, query_id: str, chosen: frozenset[str]) -> float:
+        """The least cost of a query with these indexes, as far as the atoms know."""
+        return min(atom.cost for atom in self.atoms[query_id] if atom.holds_under(chosen))
 
     def objective(self, names: Iterable[str]) -> float:
         """What the set is judged by, as far as the atoms know: the workload's time, and what it is charged."""

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trimtab.propose.atoms import Planner
-from trimtab.propose.problem import Problem
-from trimtab.propose.solver import solve_with_guesses
+from trimtab.propose.problem import Problem, useful
+from trimtab.propose.solver import solve, solve_with_guesses
 from trimtab.propose.trees import Tree, ask, explore
 
 # Of the gap that is left, the part to which a program over guesses is solved.
 ROUGH = 4
 # What could lower the bound by less than its query's part of this share of the workload's cost is not asked.
 UNASKED = 0.002
+# Of the time, what is left for a last set in any case.
+LEAST_LEFT = 0.1
 # Closer than this the costs themselves do not tell sets apart.
 ENOUGH = 0.01
 
@@ -39,6 +41,10 @@ class Proof:
     def gap(self) -> float:
         """How much less the best could cost, as a share of the objective."""
         return gap_between(self.lower_bound, self.objective)
+
+    def or_better(self, names: tuple[str, ...], objective: float) -> Proof:
+        """Return the proof with this set, where it is the better one."""
+        return replace(self, names=names, objective=objective) if objective < self.objective else self
 
 
 def gap_between(lower_bound: float, objective: float) -> float:
@@ -73,6 +79,12 @@ def prove(
         seconds_left=lambda: deadline - time.monotonic(),
     )
     proof = Proof(tuple(names), reached, bound, 0)
+    if proof.gap > gap:
+        # What was asked for the bound may show a better set, whatever the time.
+        met = {i: useful([*problem.atoms[i], *tree.atoms()]) for i, tree in trees.items()}
+        left = max(deadline - time.monotonic(), seconds * LEAST_LEFT)
+        chosen, _ = solve(replace(problem, atoms=met), seconds=left, start=names)
+        proof = proof.or_better(chosen, objective(chosen))
     tried: set[tuple[str, ...]] = set()
     is_exact = False
     while proof.gap > gap and (left := deadline - time.monotonic()) > 0:
@@ -92,9 +104,7 @@ def prove(
         tried.add(chosen)
         if not _follow(planner, list(trees.values()), frozenset(chosen), deadline):
             return proof
-        found = objective(chosen)
-        if found < proof.objective:
-            proof = Proof(chosen, found, proof.lower_bound, proof.rounds)
+        proof = proof.or_better(chosen, objective(chosen))
     return proof
 
 

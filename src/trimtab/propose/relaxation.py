@@ -75,7 +75,8 @@ class Relaxation:
         solution = self._program.solved(seconds)
         if solution is None:
             return None
-        values, prices, unit = solution.col_value, solution.row_dual, self._unit
+        # Each of these is copied whenever it is looked at.
+        values, reduced, prices, unit = solution.col_value, solution.col_dual, solution.row_dual, self._unit
         found: dict[str, dict[Guess, float]] = {}
         used = set[str]()
         for pick, needed in wanted.items():
@@ -94,7 +95,7 @@ class Relaxation:
             byte_ms=max(-prices[self._budget], 0.0) * unit / _MIB,
             dues={query_id: prices[row] * unit for query_id, row in self._one.items()},
             shares={pair: max(-prices[row], 0.0) * unit for pair, row in self._needs.items()},
-            unpaid={name: max(solution.col_dual[column], 0.0) * unit for name, column in self._has.items()},
+            unpaid={name: max(reduced[column], 0.0) * unit for name, column in self._has.items()},
         )
 
     def _add(self, wanted: Mapping[tuple[str, Atom | Guess], frozenset[str]]) -> None:

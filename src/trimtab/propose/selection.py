@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.model.change import CreateIndex
+from trimtab.model.workload import Query
 from trimtab.propose.atoms import Planner
 from trimtab.propose.ordering import best_first
 from trimtab.propose.problem import Atom, Problem, Refused, useful
@@ -59,7 +60,7 @@ def select(
     best: tuple[str, ...] = ()
     rounds, is_news, bound = 0, True, None
     while is_news and rounds < MAX_ROUNDS:
-        chosen, _ = solve(problem, start=best or _first(problem))
+        chosen, reachable = solve(problem, start=best or _first(problem))
         rounds += 1
         is_news = _learn(problem, truth, chosen)
         allowed = truth.allowed_part(chosen)
@@ -67,6 +68,8 @@ def select(
             is_news = True
             _ask_instead(problem, planner, frozenset(chosen) - frozenset(allowed))
         best = min(best, allowed, key=truth.objective)
+        # News that cancel out are none: the planner says what the program says of its best.
+        is_news = is_news and abs(truth.objective(best) - reachable) > TOLERANCE * reachable
     tried: tuple[Attempt, ...] = ()
     if solver != "exact":
         exact = best, time.monotonic() - started
@@ -159,15 +162,30 @@ def _without_needless(truth: Truth, names: Sequence[str]) -> tuple[str, ...]:
     """Return the set without what the others can do nearly as well: it saves less than it is charged."""
     problem, left = truth.problem, frozenset(names)
     atoms = truth.atoms(left)
+    users = {name: _users(problem, atoms, left, name) for name in names}
+    # Mostly all are needed, and the query that should miss one most shows it: no more than this is asked then.
+    truth.planner.each([(queries[0], left - {name}) for name, queries in users.items() if queries])
     for name in sorted(left, key=lambda name: (-problem.charge_ms(name), name)):
-        users = [query for query in problem.queries if name in atoms[query.id].indexes]
-        answers = truth.planner.each([(query, left - {name}) for query in users])
-        without = {query.id: atom for query, atom in zip(users, answers, strict=True)}
-        saved = sum(problem.value[i] * (atom.cost - atoms[i].cost) for i, atom in without.items())
+        without: dict[str, Atom] = {}
+        saved = 0.0
+        for some in (users[name][:1], [query for query in problem.queries if name in atoms[query.id].indexes]):
+            asked = [query for query in some if query.id not in without]
+            answers = truth.planner.each([(query, left - {name}) for query in asked])
+            without |= {query.id: atom for query, atom in zip(asked, answers, strict=True)}
+            saved = sum(problem.value[i] * (atom.cost - atoms[i].cost) for i, atom in without.items())
+            if saved > problem.charge_ms(name):
+                break
         if saved <= problem.charge_ms(name) and not truth.worsened(left - {name}):
             left -= {name}
             atoms |= without
     return tuple(sorted(left))
+
+
+def _users(problem: Problem, atoms: Mapping[str, Atom], chosen: frozenset[str], name: str) -> list[Query]:
+    """Return the queries that use the index, first those that by the model would lose most without it."""
+    found = [query for query in problem.queries if name in atoms[query.id].indexes]
+    loss = {i: problem.value[i] * (problem.promised(i, chosen - {name}) - atoms[i].cost) for i in (q.id for q in found)}
+    return sorted(found, key=lambda query: -loss[query.id])
 
 
 def _first(problem: Problem) -> tuple[str, ...]:
@@ -186,7 +204,7 @@ def _learn(problem: Problem, truth: Truth, names: Iterable[str]) -> bool:
     chosen = frozenset(names)
     for query_id, answer in truth.atoms(chosen).items():
         known = problem.atoms[query_id]
-        promised = min(atom.cost for atom in known if atom.holds_under(chosen))
+        promised = problem.promised(query_id, chosen)
         if abs(answer.cost - promised) <= TOLERANCE * max(promised, answer.cost):
             continue
         is_news = True

@@ -48,7 +48,8 @@ def explore(
         if found is None:
             break
         step, parts, bound = step + 1, dict(found.parts), max(bound, found.lower_bound)
-        picked = [(query_id, guess) for query_id, some in found.guesses.items() for guess in some]
+        asked = [query_id for query_id in found.guesses if problem.takes_part(query_id, step)] or list(found.guesses)
+        picked = [(query_id, guess) for query_id in asked for guess in found.guesses[query_id]]
         if weigh is not None:
             known = weigh({**problem.atoms, **{query_id: some.atoms for query_id, some in leaves.items()}})
             if known is None:

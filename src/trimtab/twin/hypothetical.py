@@ -227,20 +227,13 @@ class HypotheticalIndexes:
         return maker
 
     def _create(self, maker: Connection, group: _Group, tables: Sequence[int]) -> dict[str, list[int]]:
-        """Create and hide them in one transaction: all in one round trip, or one by one if one is refused."""
+        """Create and hide them in one transaction."""
         version = maker.info.server_version
         with maker.transaction():
             text = sql.load("twin_indexes_of", version)
             before = {oid for (oid,) in maker.execute(text, (list(tables),))}
             counts = maker.execute(sql.load("twin_table_counts", version), (list(tables),)).fetchall()
-            created = dict(group)
-            try:
-                with maker.transaction():
-                    self._execute(maker, group.values())
-            except psycopg.Error:
-                if maker.closed:
-                    raise
-                created = {digest: c for digest, c in group.items() if self._is_created(maker, digest, c)}
+            created = dict(self._created(maker, list(group.items())))
             trees = _trees(maker, [qualified(c.schema, c.name) for c in created.values()])
             made = {
                 digest: [oid for oid in tree if oid not in before] for digest, tree in zip(created, trees, strict=True)
@@ -266,16 +259,24 @@ class HypotheticalIndexes:
         made = [Statement(change.sql(concurrently=False)) for change in changes]
         Pipeline(maker).run([Statement(SEARCHING, path), *made, Statement(SEARCHING, ("",))])
 
-    def _is_created(self, maker: Connection, digest: str, change: CreateIndex) -> bool:
+    def _created(
+        self, maker: Connection, wanted: Sequence[tuple[str, CreateIndex]]
+    ) -> Iterator[tuple[str, CreateIndex]]:
+        """Yield those that the server makes, in one round trip; where one is refused, each half by itself."""
         try:
             with maker.transaction():
-                self._execute(maker, [change])
+                self._execute(maker, [change for _, change in wanted])
         except psycopg.Error as error:
             if maker.closed:
                 raise
-            self._refused[digest] = str(source_error(error))
-            return False
-        return True
+            if len(wanted) == 1:
+                self._refused[wanted[0][0]] = str(source_error(error))
+                return
+            middle = len(wanted) // 2
+            yield from self._created(maker, wanted[:middle])
+            yield from self._created(maker, wanted[middle:])
+        else:
+            yield from wanted
 
 
 def _dropped(changes: Iterable[Hypothesis]) -> set[tuple[str, str]]:

@@ -260,17 +260,18 @@ def _tuple_bytes(columns: Sequence[IndexedColumn]) -> float:
 
 def _ragged_bytes(columns: Sequence[IndexedColumn], ragged: Sequence[IndexedColumn]) -> float:
     """Return the mean bytes after the header, over values whose widths are known."""
-    total, share = 0.0, prod(1.0 - column.null_share for column in columns)
-    for number in range(TRIED_WIDTHS):
-        end = 0.0
-        for place, column in enumerate(columns):
-            width = column.width
-            if column.widths and column in ragged:  # Each column at another pace: their widths are independent.
-                width = column.widths[number * _PACES[place % len(_PACES)] % len(column.widths)]
-                end = aligned(end, 4) if width > _SHORT_BYTES else end
-            end = end + width if column in ragged else aligned(end, column.alignment) + width
-        total += aligned(max(end, 1.0))
-    full = total / TRIED_WIDTHS
+    import numpy as np
+
+    share, ends = prod(1.0 - column.null_share for column in columns), np.zeros(TRIED_WIDTHS)
+    for place, column in enumerate(columns):
+        if column not in ragged:
+            ends = -(-ends // column.alignment) * column.alignment + column.width
+            continue
+        # Each column at another pace: their widths are independent.
+        paces = np.arange(TRIED_WIDTHS) * _PACES[place % len(_PACES)] % len(column.widths)
+        widths = np.array(column.widths)[paces]
+        ends = np.where(widths > _SHORT_BYTES, -(-ends // 4) * 4, ends) + widths
+    full = float((-(-np.maximum(ends, 1.0) // 8) * 8).mean())
     if share == 1.0:
         return full
     known = sum(column.width * (1.0 - column.null_share) for column in columns)

@@ -183,6 +183,15 @@ def test_a_trial_out_of_time_is_inconclusive() -> None:
     assert "inconclusive" in ruling.reason
 
 
+def test_a_neutral_change_is_told_what_it_did_not_show() -> None:
+    tally = Tally.start([series("a")], LIMITS, 0.05).observe({"a": (finished(100), finished(100))})
+    wanted, neutral = (tally.ruling(0, accept_neutral=is_neutral) for is_neutral in (False, True))
+    assert wanted is not None
+    assert neutral is not None
+    assert "the gain was not proven" in wanted.reason
+    assert "that nothing is slower was not proven" in neutral.reason
+
+
 def test_too_few_pairs_leave_a_query_undecided() -> None:
     one = series("a").observe(finished(10), finished(10))
     assert one.standing(is_final=True) is Standing.UNDECIDED

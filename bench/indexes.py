@@ -3,10 +3,10 @@
 The databases are loaded without keys and indexes. The selector sees a statistics twin alone; the yardstick is the sum
 of the planner's costs, every query counting once, under the chosen set over that under no index. The class "two
 columns" is that of published comparisons: B-trees of one or two columns; "full" is every kind that Trimtab knows. The
-same sum is asked once more of the loaded database itself, with the chosen set really built. `seconds` is all that a
-set took: what choosing leaves of the goal goes into a proof, which may find a better one. The proof then goes on for the
-gap. Other advisers that the
-user has are asked the same in the class "two columns" (`peers/`), and their sets are judged as ours are.
+same sum is asked once more of the loaded database itself, with the chosen set really built. `seconds` is all that a set
+took: what choosing leaves of the goal goes into a proof, which may find a better one. The proof then goes on, for the
+gap. Other advisers that the user has are asked the same in the class "two columns" (`peers/`); their sets are judged as
+ours are.
 """
 
 from __future__ import annotations

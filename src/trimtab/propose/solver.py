@@ -14,7 +14,7 @@ from trimtab.propose.reduction import reduced
 
 SOLVER_SECONDS = 20.0
 # Closer than the cost model itself can tell sets apart.
-RELATIVE_GAP = 0.0005
+RELATIVE_GAP = 0.002
 _LEAST_GAP = 1e-9
 _ROUNDING = 1e-6
 _MIB = 1 << 20

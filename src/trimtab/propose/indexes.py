@@ -43,7 +43,7 @@ SIZE_RENT = 0.05
 # Where there are more, each query keeps so many of its own.
 MAX_CANDIDATES = 5000
 LEAST_OF_EACH = 2
-# How often what would be chosen is united, at most, after all that queries like was.
+# How often what would be chosen is united, at most.
 MORE_UNIONS = 2
 
 
@@ -127,20 +127,17 @@ def choose(context: Context) -> Choice:
     if more := {i: names for i, names in own.items() if names != plain[i]}:
         gather_atoms(problem, planner, more)
 
-    def unite(liked: Collection[str]) -> dict[str, list[str]]:
-        """Let queries share: unions of these become candidates. Return their names, by query."""
-        wider = _unions(context, problem, pool, parents, liked)
-        for query_id, names in wider.items():
-            own[query_id] += [name for name in names if name not in own[query_id]]
-        problem.special, problem.barred = pool.special, _barred(pool, queries, constant)
-        problem.caps = pool.caps()
-        planner.relevant = _relevant(plans, pool.changes)
-        return wider
-
+    # Unions of what would be chosen become candidates, so that queries share.
     if "include" in context.limits.kinds:
         preferred = _wanted(problem)
         for _ in range(MORE_UNIONS):
-            ask_beside(problem, planner, pool.candidates, unite(preferred), preferred)
+            unions = _unions(context, problem, pool, parents, preferred)
+            for query_id, names in unions.items():
+                own[query_id] += [name for name in names if name not in own[query_id]]
+            problem.special, problem.barred = pool.special, _barred(pool, queries, constant)
+            problem.caps = pool.caps()
+            planner.relevant = _relevant(plans, pool.changes)
+            ask_beside(problem, planner, pool.candidates, unions, preferred)
             before, preferred = preferred, _wanted(problem)
             if preferred <= before:
                 break

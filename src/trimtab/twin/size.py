@@ -265,13 +265,13 @@ def _ragged_bytes(columns: Sequence[IndexedColumn], ragged: Sequence[IndexedColu
     share, ends = prod(1.0 - column.null_share for column in columns), np.zeros(TRIED_WIDTHS)
     for place, column in enumerate(columns):
         if column not in ragged:
-            ends = -(-ends // column.alignment) * column.alignment + column.width
+            ends = np.ceil(ends / column.alignment) * column.alignment + column.width
             continue
         # Each column at another pace: their widths are independent.
         paces = np.arange(TRIED_WIDTHS) * _PACES[place % len(_PACES)] % len(column.widths)
         widths = np.array(column.widths)[paces]
-        ends = np.where(widths > _SHORT_BYTES, -(-ends // 4) * 4, ends) + widths
-    full = float((-(-np.maximum(ends, 1.0) // 8) * 8).mean())
+        ends = np.where(widths > _SHORT_BYTES, np.ceil(ends / 4) * 4, ends) + widths
+    full = float((np.ceil(np.maximum(ends, 1.0) / 8) * 8).mean())
     if share == 1.0:
         return full
     known = sum(column.width * (1.0 - column.null_share) for column in columns)

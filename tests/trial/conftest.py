@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +38,7 @@ insert into notes select g, 'note' from generate_series(1, 100) g;
 create view quiet as select * from notes;
 create role reader login in role pg_read_all_data;
 """
+Undo = Callable[[str], None]
 LIMITS = TrialLimits(max_pairs=40, max_seconds=60.0, statement_timeout_ms=20_000)
 
 
@@ -129,6 +130,16 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
     """The clone, as it was cloned: whatever a test does in it is rolled back."""
     yield shared_lab
     shared_lab.connection.execute("ROLLBACK")
+
+
+@pytest.fixture
+def undo(lab: Lab) -> Iterator[Undo]:
+    """Take back, the last first, what a test had to commit in the clone."""
+    statements: list[str] = []
+    yield statements.append
+    lab.connection.execute("ROLLBACK")
+    for statement in reversed(statements):
+        lab.connection.execute(statement.encode())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from trimtab.model.strategy import Decision, Strategy
 from trimtab.trial.lab import Lab
 from trimtab.trial.run import TrialLimits, Trials
 
-from .conftest import FEW_PAIRS, LIMITS, read, write
+from .conftest import FEW_PAIRS, LIMITS, Undo, read, write
 
 pytestmark = pytest.mark.server
 
@@ -154,9 +154,11 @@ def test_an_index_on_what_a_trigger_writes_is_tried_on_the_write_that_fires_it(l
     assert trial.before_ms == next(one.before_ms for one in trial.queries if one.query_id == "by_account")
 
 
-def test_what_an_index_saves_without_a_plan_that_shows_it_is_measured(lab: Lab) -> None:
+def test_what_an_index_saves_without_a_plan_that_shows_it_is_measured(lab: Lab, undo: Undo) -> None:
     lab.connection.execute("alter table events add constraint known unique (id)")
+    undo("alter table events drop constraint known cascade")
     lab.connection.execute("create table tags as select id as event, 'new' as name from events where id <= 100000")
+    undo("drop table tags")
     lab.connection.execute("alter table tags add foreign key (event) references events (id) on delete cascade")
     lab.connection.execute("vacuum analyze tags")
     by_event = strategy(CreateIndex("public", "tags", "tags_event", "USING btree (event)", ("event",)))

@@ -5,7 +5,7 @@ Every answer is an atom: the indexes that the plan uses, and its cost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from trimtab.model.plan import Plan
@@ -13,21 +13,34 @@ from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query
 from trimtab.propose.problem import Atom, Problem
 
+# Of fewer all are shown, whether or not a query can tell them apart.
+MANY = 32
+
 
 class Planner:
     """Answers what queries cost beside sets of candidates, and remembers it. `relevant` names what each can use.
+
+    `distinct` returns, of the names that a query with this id could use, those that must be shown to know what it takes
+    of them all.
 
     A plan that was chosen with more to choose from, and uses nothing that is gone, is taken for the answer without
     asking: it is the best of more, and still possible.
     """
 
-    def __init__(self, problem: Problem, what_if: WhatIf, relevant: Mapping[str, Iterable[str]]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        what_if: WhatIf,
+        relevant: Mapping[str, Iterable[str]],
+        distinct: Callable[[str, frozenset[str]], frozenset[str]] = lambda _query_id, names: names,
+    ) -> None:
         self._problem = problem
         self._what_if = what_if
+        self._distinct = distinct
         self._asked: dict[str, dict[int, Atom]] = {query.id: {} for query in problem.queries}
         # What was shown and what was used, as bits.
         self._answers: dict[str, list[tuple[int, int, Atom]]] = {query.id: [] for query in problem.queries}
-        self._bits: dict[str, int] = {}
+        self._bits: dict[str, dict[str, int]] = {query.id: {} for query in problem.queries}
         self.relevant: dict[str, frozenset[str]] = {q: frozenset(names) for q, names in relevant.items()}
 
     def atoms(self, queries: Sequence[Query], names: Iterable[str], *, is_asked: bool = False) -> list[Atom]:
@@ -45,23 +58,34 @@ class Planner:
             self._asked[query.id].get(bits) if is_asked and bits else self.known(query, bits)
             for (query, _), bits in zip(pairs, shown, strict=True)
         ]
-        missing: dict[frozenset[str], dict[str, Query]] = {}
+        missing: dict[frozenset[str], dict[str, list[int]]] = {}
         for place, (query, offered) in enumerate(pairs):
             if found[place] is None:
                 there = offered - self._problem.barred.get(query.id, frozenset())
-                missing.setdefault(there, {})[query.id] = query
+                if not is_asked and shown[place].bit_count() > MANY:
+                    there = self._distinct(query.id, there & self.usable(query))
+                missing.setdefault(there, {}).setdefault(query.id, []).append(place)
         groups = [
-            (list(asked.values()), tuple(self._problem.candidates[name] for name in sorted(there)))
+            (
+                [pairs[places[0]][0] for places in asked.values()],
+                tuple(self._problem.candidates[name] for name in sorted(there)),
+            )
             for there, asked in missing.items()
         ]
         answers = self._what_if.what_if_each(groups) if groups else []
         for (there, asked), plans in zip(missing.items(), answers, strict=True):
-            for query, plan in zip(asked.values(), plans, strict=True):
+            for places, plan in zip(asked.values(), plans, strict=True):
+                query = pairs[places[0]][0]
                 atom = Atom(plan.indexes & there, plan.cost) if isinstance(plan, Plan) else self._base(query)
-                bits = self.bits(query, there)
-                self._asked[query.id][bits] = atom
-                self._answers[query.id].append((bits, self._mask(atom.indexes), atom))
-        return [atom or self._asked[query.id][bits] for (query, _), bits, atom in zip(pairs, shown, found, strict=True)]
+                shown_alone = self.bits(query, there)
+                for place in places:
+                    found[place] = atom
+                self._asked[query.id][shown_alone] = atom
+                # The planner would say the same of all that it was not shown.
+                seen = {shown_alone, *(shown[place] for place in places)}
+                self._answers[query.id] += [(bits, self._mask(query, atom.indexes), atom) for bits in sorted(seen)]
+        assert all(atom is not None for atom in found), "each was known or asked"
+        return [atom for atom in found if atom is not None]
 
     def usable(self, query: Query) -> frozenset[str]:
         """Return the candidates that the query could use."""
@@ -74,7 +98,7 @@ class Planner:
 
     def bits(self, query: Query, names: Iterable[str]) -> int:
         """Return those of the names that the query could use as the bits of a number, for `known`."""
-        return self._mask(self.usable(query).intersection(names))
+        return self._mask(query, self.usable(query).intersection(names))
 
     def known(self, query: Query, bits: int, *, since: int = 0) -> Atom | None:
         """Return the query's atom when these candidates are there, None when the planner would have to be asked.
@@ -91,8 +115,8 @@ class Planner:
     def _base(self, query: Query) -> Atom:
         return Atom(frozenset(), self._problem.base_cost[query.id])
 
-    def _mask(self, names: Iterable[str]) -> int:
-        mask = 0
+    def _mask(self, query: Query, names: Iterable[str]) -> int:
+        bits, mask = self._bits[query.id], 0
         for name in names:
-            mask |= 1 << self._bits.setdefault(name, len(self._bits))
+            mask |= bits.get(name) or bits.setdefault(name, 1 << len(bits))
         return mask

@@ -17,6 +17,7 @@ from trimtab.model.change import CreateIndex
 from trimtab.model.plan import Plan
 from trimtab.model.strategy import Strategy
 from trimtab.model.workload import Query
+from trimtab.propose.alike import Alike
 from trimtab.propose.atoms import Planner
 from trimtab.propose.candidate import Candidate, Origin
 from trimtab.propose.candidates import candidates_for
@@ -119,7 +120,8 @@ def choose(context: Context) -> Choice:
         max_regression=context.limits.max_regression,
         effort={query.id: planning_effort(plans[query.id]) for query in queries},
     )
-    planner = Planner(problem, context.what_if, _relevant(plans, pool.changes))
+    alike = Alike(queries, plans, pool.candidates, pool.sizes)
+    planner = Planner(problem, context.what_if, _relevant(plans, pool.changes, alike), alike.distinct)
     problem.caps = pool.caps()
     # Plain ones by themselves first, where there are others: these can then only add to the choice.
     plain = {i: [name for name in names if _is_narrow(pool.candidates[name])] for i, names in own.items()}
@@ -136,7 +138,7 @@ def choose(context: Context) -> Choice:
                 own[query_id] += [name for name in names if name not in own[query_id]]
             problem.special, problem.barred = pool.special, _barred(pool, queries, constant)
             problem.caps = pool.caps()
-            planner.relevant = _relevant(plans, pool.changes)
+            planner.relevant = _relevant(plans, pool.changes, alike)
             ask_beside(problem, planner, pool.candidates, unions, preferred)
             before, preferred = preferred, _wanted(problem)
             if preferred <= before:
@@ -309,13 +311,13 @@ def _of_empty_tables(context: Context, plans: Mapping[str, Plan]) -> dict[str, s
     }
 
 
-def _relevant(plans: Mapping[str, Plan], changes: Mapping[str, CreateIndex]) -> dict[str, frozenset[str]]:
-    """Return, for each query, the candidates on tables that its plan reads."""
+def _relevant(plans: Mapping[str, Plan], changes: Mapping[str, CreateIndex], alike: Alike) -> dict[str, frozenset[str]]:
+    """Return, for each query, the candidates on tables that its plan reads that it may have a use for."""
     by_table: dict[tuple[str, str], list[str]] = {}
     for name, change in changes.items():
         by_table.setdefault((change.schema, change.table), []).append(name)
     return {
-        query_id: frozenset(name for table in plan.relations for name in by_table.get(table, ()))
+        query_id: alike.useful(query_id, [name for table in plan.relations for name in by_table.get(table, ())])
         for query_id, plan in plans.items()
     }
 

@@ -9,8 +9,12 @@ asked yet: a query that no price could make use less is not asked again.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import accumulate
+from operator import or_
 
 from trimtab.model.workload import Query
 from trimtab.propose.atoms import Planner
@@ -71,31 +75,32 @@ def explore(
 
 def ask(planner: Planner, asked: Collection[tuple[Tree, Place]], parts: Mapping[str, float]) -> None:
     """Ask for these places, all together. `parts` is as in `Tree.learn`."""
-    answers = planner.each([(tree.query, place.visible) for tree, place in asked])
+    answers = planner.each([(tree.query, tree.visible(place)) for tree, place in asked])
     for (tree, place), atom in zip(asked, answers, strict=True):
         tree.learn(place, atom, parts)
 
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where in a tree: the sets that hold all of `present` and none of `absent`, and so are part of `visible`.
+    """Where in a tree: the sets that hold all of `present` and none of `absent`.
 
-    They cost `floor` or more, and without any but those of `present` as much as `alone`, once it is known. `behind` are
-    the places of the sets that lack some of the plan, once that is known: by the first of its indexes that is missing
-    there. `looked_at` tells how many of the planner's answers were looked through for one.
+    For more there is room for the `fitting` smallest alone. They cost `floor` or more, and without any but those of
+    `present` as much as `alone`, once it is known. `behind` are the places of the sets that lack some of the plan, once
+    that is known: by the first of its indexes that is missing there. `looked_at` tells how many of the planner's
+    answers were looked through for one. `guess` is that of the place, and what it was made for.
     """
 
     present: frozenset[str]
     absent: frozenset[str]
-    visible: frozenset[str]
+    fitting: int
     floor: float
     present_bits: int
-    visible_bits: int
+    absent_bits: int
     atom: Atom | None = None
     alone: Atom | None = None
     behind: list[tuple[str, Place]] = field(default_factory=list)
     looked_at: int = 0
-    guess: Guess | None = None
+    guess: tuple[str | None, bool, Guess | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,12 @@ class Tree:
         self._base = Atom(frozenset(), problem.base_cost[query.id])
         self._sizes, self._budget = problem.sizes, problem.budget_bytes
         self._least = least_ms / problem.value[query.id] if problem.value[query.id] > 0 else math.inf
-        self._relevant = names & planner.usable(query)
+        usable = names & planner.usable(query)
+        self._by_size = sorted(usable, key=lambda name: (self._sizes[name], name))
+        self._size_of = [self._sizes[name] for name in self._by_size]
+        self._bit = {name: planner.bits(query, (name,)) for name in self._by_size}
+        # The bits of so many of the smallest.
+        self._smallest = list(accumulate(self._bit.values(), or_, initial=0))
         root = self._place(frozenset(), frozenset(), 0.0)
         assert root is not None, "nothing is within the budget"
         self.root = root
@@ -146,7 +156,7 @@ class Tree:
         for place in waiting:
             if free > 0:
                 since, place.looked_at = place.looked_at, answers
-                if place.atom is None and (atom := self._known(place.visible_bits, since)) is not None:
+                if place.atom is None and (atom := self._known(self._visible_bits(place), since)) is not None:
                     self.learn(place, atom, parts)
                     free -= 1
                 place.alone = place.alone or self._known(place.present_bits, since)
@@ -196,17 +206,15 @@ class Tree:
 
     def _guess(self, place: Place, floor: float, missing: str | None) -> Guess | None:
         """Return a guess for a place, and with the index that is `missing` there for all that stand behind it too."""
-        absent, others = place.absent, place.visible
-        if missing is not None:
-            absent, others = absent - {missing}, others | {missing}
-        if place.alone is not None:
-            others -= place.present
-        if not others:
-            return None
-        known = place.guess
-        if known is None or len(known.others) != len(others) or len(known.absent) != len(absent):
-            place.guess = Guess(place.present, others, absent, floor)
-        return place.guess
+        is_known_alone = place.alone is not None
+        if place.guess is None or place.guess[:2] != (missing, is_known_alone):
+            absent, others = place.absent, self.visible(place)
+            if missing is not None:
+                absent, others = absent - {missing}, others | {missing}
+            if is_known_alone:
+                others -= place.present
+            place.guess = missing, is_known_alone, Guess(place.present, others, absent, floor) if others else None
+        return place.guess[2]
 
     def atoms(self) -> list[Atom]:
         """Return the useful plans met so far."""
@@ -238,11 +246,18 @@ class Tree:
             place.behind.append((name, step))
             present |= {name}
 
+    def visible(self, place: Place) -> frozenset[str]:
+        """Return what the place's sets may hold."""
+        return place.present.union(self._by_size[: place.fitting]) - place.absent
+
     def _place(self, present: frozenset[str], absent: frozenset[str], floor: float) -> Place | None:
-        """Return a place, where a set of it is within the budget; visible is what such a set may hold."""
+        """Return a place, where a set of it is within the budget."""
         room = self._budget - sum(self._sizes[name] for name in present)
         if room < 0:
             return None
-        visible = present | {name for name in self._relevant - absent if self._sizes[name] <= room}
-        present_bits, visible_bits = (self._planner.bits(self.query, names) for names in (present, visible))
-        return Place(present, absent, visible, floor, present_bits, visible_bits)
+        fitting = bisect_right(self._size_of, room)
+        present_bits, absent_bits = (reduce(or_, (self._bit[name] for name in names), 0) for names in (present, absent))
+        return Place(present, absent, fitting, floor, present_bits, absent_bits)
+
+    def _visible_bits(self, place: Place) -> int:
+        return (place.present_bits | self._smallest[place.fitting]) & ~place.absent_bits

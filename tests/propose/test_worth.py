@@ -9,7 +9,7 @@ from trimtab.model.workload import Query, QueryKind
 from trimtab.propose.atoms import Planner
 from trimtab.propose.problem import Atom, Problem
 from trimtab.propose.selection import Truth
-from trimtab.propose.worth import lacks
+from trimtab.propose.worth import lacks, worths
 
 from .test_proof import Table
 
@@ -63,3 +63,26 @@ def test_a_query_whose_look_ups_use_a_chosen_index_lacks_none() -> None:
     own, parents = {"q": ["a"]}, {"q/fk": "q"}
     assert lacks(problem, truth, ["a"], own, {}, parents) == []
     assert [lack.query_id for lack in lacks(problem, truth, [], own, {}, parents)] == ["q"]
+
+
+def test_a_statement_with_several_values_is_told_once() -> None:
+    other = Query("qb", "qb", "", "", 1.0, QueryKind.READ, drawn_of="q")
+    atoms = {"q": ATOMS, "qb": [Atom(frozenset(), 50.0), Atom(frozenset({"a"}), 5.0)]}
+    problem = Problem(
+        candidates={"a": CreateIndex("public", "t", "a", "", ())},
+        sizes={"a": 1 << 20},
+        keep_ms={"a": 0.0},
+        queries=[QUERY, other],
+        value={"q": 1.0, "qb": 1.0},
+        base_cost={"q": 100.0, "qb": 50.0},
+        budget_bytes=1 << 30,
+        max_per_table={},
+        atoms=atoms,
+    )
+    truth = Truth(problem, Planner(problem, Table(atoms), {"q": "a", "qb": "a"}))
+    own, owners = {"q": ["a"], "qb": ["a"]}, {"q": "q", "qb": "q"}
+    [worth] = worths(problem, truth, ["a"], owners)
+    assert [(gain.query_id, gain.before, gain.after) for gain in worth.gains] == [("q", 150.0, 15.0)]
+    assert lacks(problem, truth, ["a"], own, {}, owners) == []
+    [lack] = lacks(problem, truth, [], own, {}, owners)
+    assert (lack.query_id, lack.cost, lack.best, lack.names) == ("q", 150.0, 15.0, ("a",))

@@ -163,7 +163,8 @@ def _advise(workshop: Workshop) -> Advice:
     choice = choose(context)
     watcher.progress("explaining", 1, 3)
     truth = Truth(choice.problem, choice.planner)
-    known = {worth.name: worth for worth in worths(choice.problem, truth, choice.names, choice.parents)}
+    owners = _owners(choice, snapshot)
+    known = {worth.name: worth for worth in worths(choice.problem, truth, choice.names, owners)}
     watcher.progress("drawing the frontier", 2, 3)
     points = frontier(choice.problem, truth, choice.names)
     made = strategies(choice)
@@ -191,9 +192,7 @@ def _advise(workshop: Workshop) -> Advice:
         merges=tuple(merging),
         rebuilds=tuple(rebuilding),
         bloated=tuple(bloated),
-        lacking=tuple(
-            lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out, choice.parents)
-        ),
+        lacking=tuple(lacks(choice.problem, truth, choice.names, _own(choice, snapshot), choice.left_out, owners)),
         frontier=tuple(points),
         health=health_of(snapshot, dropped, bloated, saved=1 - selection.cost_after / (selection.cost_before or 1.0)),
         cost_before=selection.cost_before,
@@ -229,6 +228,12 @@ def without_statistics(snapshot: Snapshot, changes: Iterable[CreateIndex]) -> tu
         and not table.is_empty
         and all(column.average_width is None for column in table.columns)
     )
+
+
+def _owners(choice: Choice, snapshot: Snapshot) -> dict[str, str]:
+    """Return the query that each draw of a statement's values, and each look-up, is told by."""
+    statements = {query.id: query.statement_id for query in snapshot.workload.queries}
+    return statements | {query_id: statements[parent] for query_id, parent in choice.parents.items()}
 
 
 def _own(choice: Choice, snapshot: Snapshot) -> dict[str, Sequence[str]]:

@@ -57,16 +57,24 @@ class Lack:
     best: float
     names: tuple[str, ...]
 
+    def with_more(self, other: Lack) -> Lack:
+        """Return it with the cost of the same statement with other values, and what would help there."""
+        names = tuple(sorted({*self.names, *other.names}))
+        return replace(self, cost=self.cost + other.cost, best=self.best + other.best, names=names)
 
-def worths(problem: Problem, truth: Truth, names: Sequence[str], parents: Mapping[str, str]) -> list[Worth]:
-    """Return what each of the chosen indexes is worth. `parents` gives the query that a look-up belongs to."""
+
+def worths(problem: Problem, truth: Truth, names: Sequence[str], owners: Mapping[str, str]) -> list[Worth]:
+    """Return what each of the chosen indexes is worth.
+
+    `owners` gives the query that a look-up, or the same statement with other values, belongs to.
+    """
     whole, objective = truth.atoms(names), truth.objective(names)
     found = []
     for name in names:
         without = truth.atoms([other for other in names if other != name])
         costs: dict[str, tuple[float, float]] = {}
         for query_id, atom in without.items():
-            value, owner = problem.value[query_id], parents.get(query_id, query_id)
+            value, owner = problem.value[query_id], owners.get(query_id, query_id)
             before, after = costs.get(owner, (0.0, 0.0))
             costs[owner] = before + value * atom.cost, after + value * whole[query_id].cost
         gains = [Gain(i, before, after) for i, (before, after) in costs.items() if before - after > TOLERANCE * before]
@@ -91,18 +99,19 @@ def lacks(
     names: Sequence[str],
     own: Mapping[str, Sequence[str]],
     left_out: Mapping[str, str],
-    parents: Mapping[str, str],
+    owners: Mapping[str, str],
 ) -> list[Lack]:
-    """Return the queries that use none of the chosen, and whose look-ups use none.
+    """Return the queries that use none of the chosen, and of which nothing that belongs to them uses one.
 
     `own` lists the candidates that were thought of for each, `left_out` says why some of them are no candidates.
-    `parents` gives the query that a look-up belongs to.
+    `owners` is as in `worths`; why a statement with several values has none is said of the first.
     """
-    found = []
+    found: dict[str, Lack] = {}
     atoms = truth.atoms(names)
-    served = {parents.get(query_id, query_id) for query_id, atom in atoms.items() if atom.indexes}
+    served = {owners.get(query_id, query_id) for query_id, atom in atoms.items() if atom.indexes}
     for query_id, atom in atoms.items():
-        if query_id in served or query_id not in own:
+        owner = owners.get(query_id, query_id)
+        if owner in served or query_id not in own:
             continue
         value, best = problem.value[query_id], min(problem.atoms[query_id], key=lambda atom: atom.cost)
         if not own[query_id]:
@@ -120,8 +129,9 @@ def lacks(
         else:
             reason = "what would help it costs more than it saves, or its room is worth more to others"
         helping = tuple(sorted(best.indexes)) if best.cost <= atom.cost * (1 - LEAST_SAVING) else ()
-        found.append(Lack(query_id, reason, value * atom.cost, value * min(best.cost, atom.cost), helping))
-    return found
+        lack = Lack(owner, reason, value * atom.cost, value * min(best.cost, atom.cost), helping)
+        found[owner] = found[owner].with_more(lack) if owner in found else lack
+    return list(found.values())
 
 
 def _stand_ins(problem: Problem, truth: Truth, name: str, names: Sequence[str], relative_gap: float) -> tuple[str, ...]:

@@ -113,6 +113,8 @@ def test_a_plot_is_drawn_point_by_point_where_scripts_run(browser: Any, origin: 
     page.goto(origin + link("/server", server=UP))
     page.locator("canvas").first.wait_for()
     page.locator("figure").nth(3).scroll_into_view_if_needed()
+    # It is drawn once it comes into view.
+    page.locator(".u-legend").nth(3).wait_for()
     assert page.locator(".u-legend").count() == 4
     page.close()
 

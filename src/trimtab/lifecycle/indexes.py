@@ -231,9 +231,10 @@ def without_statistics(snapshot: Snapshot, changes: Iterable[CreateIndex]) -> tu
 
 
 def _owners(choice: Choice, snapshot: Snapshot) -> dict[str, str]:
-    """Return the query that each draw of a statement's values, and each look-up, is told by."""
-    statements = {query.id: query.statement_id for query in snapshot.workload.queries}
-    return statements | {query_id: statements[parent] for query_id, parent in choice.parents.items()}
+    """Return the query that each draw of a statement's values, and each look-up, is told by: the first such draw."""
+    first: dict[str, str] = {}
+    owners = {query.id: first.setdefault(query.statement_id, query.id) for query in snapshot.workload.queries}
+    return owners | {query_id: owners[parent] for query_id, parent in choice.parents.items()}
 
 
 def _own(choice: Choice, snapshot: Snapshot) -> dict[str, Sequence[str]]:

@@ -1,23 +1,28 @@
 """Tells candidates apart as a query does, so that its planner is shown none of which it would take another anyway.
 
 To a query a B-tree over columns is the list of its keys, up to the last that the query names, and what it holds beside
-them where that is all that a scan of the table must return. Of those that are alike the planner takes the smaller one,
-or that of a single key, whose order it rates higher: so the others need not be shown beside these. None is of any use
-whose predicate is of a column that the query does not name. The planner itself tells apart no costs that differ by less
-than one per cent (STD_FUZZ_FACTOR in PostgreSQL's pathnode.c), and takes several times as long where it sees all.
+them where that may be all that a scan of the table must return. Of those that are alike the planner takes the smaller
+one, or that of a single key, whose order it rates higher: so the others need not be shown beside these. None is of any
+use of whose predicate a condition is of columns that the query does not name, nor one of whose keys it names none and
+that holds too little for a scan. What is in doubt is told apart.
+
+Costs that differ by less than one per cent the planner itself does not tell apart (STD_FUZZ_FACTOR in PostgreSQL's
+pathnode.c); and a larger index that is read by more parallel workers may be the cheaper one by some more.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from trimtab.model.catalog import Table
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
 from trimtab.propose.candidate import Candidate
 from trimtab.propose.needs import needs_of
+from trimtab.propose.plain import SYSTEM_COLUMNS
 from trimtab.propose.writes import held_columns
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -25,9 +30,13 @@ _Ranked: TypeAlias = tuple[str, int, bool]
 """A candidate's name, the number of what the query cannot tell from others of the same, and whether it has one key."""
 
 
+# As a plan for one of these may look up one row in its order, it needs less of the table than the plan that is known.
+_EXTREME = re.compile(r"\b(?:min|max)\(")
+
+
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """What a query shows of one table: the columns that it names, and what each of its scans must return.
+    """What a query shows of one table: the columns that it may name, and what each of its scans must return.
 
     A word of its text may be any table's column, and counts as one of each.
     """
@@ -35,9 +44,14 @@ class _Sight:
     words: frozenset[str]
     named: frozenset[str]
     scans: Sequence[frozenset[str]]
+    has_extremes: bool
 
     def names(self, column: str) -> bool:
         return column in self.words or column in self.named or _WORD.fullmatch(column) is None
+
+    def may_be_covered(self, columns: frozenset[str]) -> bool:
+        """Return whether these columns may be all that a scan must return."""
+        return self.has_extremes or any(needed <= columns for needed in self.scans)
 
 
 class Alike:
@@ -47,18 +61,20 @@ class Alike:
         self,
         queries: Sequence[Query],
         plans: Mapping[str, Plan],
+        tables: Iterable[Table],
         candidates: Mapping[str, Candidate],
         sizes: Mapping[str, int],
     ) -> None:
-        """`plans` are those without any of the candidates, by the query's id."""
+        """`plans` are those without any of the candidates, by the query's id; `tables` are all that they read."""
         self._candidates, self._sizes = candidates, sizes
-        self._sights = {query.id: _sights(query, plans[query.id]) for query in queries}
+        known = {(table.schema, table.name): table for table in tables}
+        self._sights = {query.id: _sights(query, plans[query.id], known) for query in queries}
         self._met: dict[str, set[str]] = {query.id: set() for query in queries}
         self._ranked: dict[str, list[_Ranked]] = {query.id: [] for query in queries}
         self._numbers: dict[Hashable, int] = {}
-        self._of_predicate: dict[str, frozenset[str]] = {}
+        self._told: dict[str, tuple[frozenset[str], ...]] = {}
 
-    def useful(self, query_id: str, names: Iterable[str]) -> frozenset[str]:
+    def useful(self, query_id: str, names: Collection[str]) -> frozenset[str]:
         """Return those of the names that the query may have a use for."""
         self._rank(query_id, names)
         return frozenset(name for name, _, _ in self._ranked[query_id]).intersection(names)
@@ -74,9 +90,9 @@ class Alike:
                 kept.add(name)
         return frozenset(kept)
 
-    def _rank(self, query_id: str, names: Iterable[str]) -> None:
+    def _rank(self, query_id: str, names: Collection[str]) -> None:
         """Put those that are new among the others, in the order in which the planner prefers those that are alike."""
-        fresh = self._met[query_id].symmetric_difference(names).difference(self._met[query_id])
+        fresh = set(names) - self._met[query_id]
         if not fresh:
             return
         self._met[query_id] |= fresh
@@ -91,33 +107,49 @@ class Alike:
         """Return what the query cannot tell from others of the same; None where it has no use for it."""
         candidate = self._candidates[name]
         sight = self._sights[query_id].get((candidate.schema, candidate.table))
-        told = self._told(name) if candidate.predicate else frozenset[str]()
-        if sight is None or not all(map(sight.names, told)):
+        told = self._of_predicate(name)
+        # One branch of an OR may show that it holds.
+        if sight is None or not all(any(map(sight.names, columns)) for columns in told):
             return None
         if candidate.method != "btree" or any(key.expression or key.operator_class for key in candidate.keys):
             return name
-        keys = [key if sight.names(key.column) else None for key in candidate.keys]
-        while keys and keys[-1] is None:
-            keys.pop()
+        last = max((place for place, key in enumerate(candidate.keys, 1) if sight.names(key.column)), default=0)
         # What the predicate says need not be looked up.
-        columns = candidate.columns | told
-        is_covering = any(needed <= columns for needed in sight.scans)
-        if not keys and not is_covering and not candidate.predicate:
+        is_covering = sight.may_be_covered(candidate.columns.union(*told))
+        if not last and not is_covering and not candidate.predicate:
             return None
         held = frozenset(column for column in candidate.included if is_covering and sight.names(column))
-        return candidate.schema, candidate.table, tuple(keys), held, candidate.predicate
+        # The first key counts in any case: in its order rows are read.
+        return candidate.schema, candidate.table, candidate.keys[: max(last, 1)], held, candidate.predicate
 
-    def _told(self, name: str) -> frozenset[str]:
-        """Return the columns that the predicate is of."""
-        if name not in self._of_predicate:
-            self._of_predicate[name] = held_columns(replace(self._candidates[name], keys=(), included=()))
-        return self._of_predicate[name]
+    def _of_predicate(self, name: str) -> tuple[frozenset[str], ...]:
+        """Return the columns that each condition of the predicate is of."""
+        if name not in self._told:
+            candidate = replace(self._candidates[name], keys=(), included=())
+            self._told[name] = tuple(held_columns(replace(candidate, predicate=(one,))) for one in candidate.predicate)
+        return self._told[name]
 
 
-def _sights(query: Query, plan: Plan) -> dict[tuple[str, str], _Sight]:
+def _sights(query: Query, plan: Plan, tables: Mapping[tuple[str, str], Table]) -> dict[tuple[str, str], _Sight]:
     """Return what a query shows of each table that its plan reads."""
     words = frozenset(_WORD.findall(f"{query.text} {query.text.lower()}"))
-    scans: dict[tuple[str, str], list[frozenset[str]]] = {table: [] for table in plan.relations}
+    nodes = list(plan.root.walk())
+    has_extremes = any(_EXTREME.search(text) for node in nodes for text in node.keys.get("Output", ()))
+    used = {node.index for node in nodes if node.index is not None}
+    scans: dict[tuple[str, str], list[frozenset[str]]] = {name: [] for name in plan.relations if name in tables}
     for need in needs_of(plan):
-        scans.setdefault((need.schema, need.table), []).append(frozenset(need.columns))
-    return {table: _Sight(words, frozenset[str]().union(*found), found) for table, found in scans.items()}
+        if (table := tables.get((need.schema, need.table))) is not None:
+            # "*" and system columns are in no index; other words may be no columns.
+            columns = frozenset(column.name for column in table.columns)
+            said = {name for name in need.columns if name in columns or name == "*" or name in SYSTEM_COLUMNS}
+            scans[need.schema, need.table].append(frozenset(said))
+    return {
+        name: _Sight(words, _named(tables[name], found, used), found, has_extremes) for name, found in scans.items()
+    }
+
+
+def _named(table: Table, scans: Sequence[frozenset[str]], used: Collection[str]) -> frozenset[str]:
+    """Return the columns that the plan names; all where it may leave out what a partial index says."""
+    if any(index.is_partial and index.name in used for index in table.indexes):
+        return frozenset(column.name for column in table.columns)
+    return frozenset[str]().union(*scans)

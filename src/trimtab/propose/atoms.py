@@ -13,7 +13,7 @@ from trimtab.model.whatif import WhatIf
 from trimtab.model.workload import Query
 from trimtab.propose.problem import Atom, Problem
 
-# Of fewer all are shown, whether or not a query can tell them apart.
+# So many are shown, whether or not a query can tell them apart.
 MANY = 32
 
 
@@ -64,6 +64,9 @@ class Planner:
                 there = offered - self._problem.barred.get(query.id, frozenset())
                 if not is_asked and shown[place].bit_count() > MANY:
                     there = self._distinct(query.id, there & self.usable(query))
+                    if (atom := self.known(query, self.bits(query, there))) is not None:
+                        found[place] = self._noted(query, atom, {shown[place]})
+                        continue
                 missing.setdefault(there, {}).setdefault(query.id, []).append(place)
         groups = [
             (
@@ -77,13 +80,15 @@ class Planner:
             for places, plan in zip(asked.values(), plans, strict=True):
                 query = pairs[places[0]][0]
                 atom = Atom(plan.indexes & there, plan.cost) if isinstance(plan, Plan) else self._base(query)
-                shown_alone = self.bits(query, there)
+                if not atom.indexes <= self.usable(query):
+                    # It has a use for what nobody expected.
+                    self.relevant[query.id] |= atom.indexes
+                bits = self.bits(query, there)
+                self._asked[query.id][bits] = atom
+                # The planner would say the same of all that it was not shown.
+                self._noted(query, atom, {bits, *(shown[place] | bits for place in places)})
                 for place in places:
                     found[place] = atom
-                self._asked[query.id][shown_alone] = atom
-                # The planner would say the same of all that it was not shown.
-                seen = {shown_alone, *(shown[place] for place in places)}
-                self._answers[query.id] += [(bits, self._mask(query, atom.indexes), atom) for bits in sorted(seen)]
         assert all(atom is not None for atom in found), "each was known or asked"
         return [atom for atom in found if atom is not None]
 
@@ -93,7 +98,7 @@ class Planner:
         return relevant - barred if barred else relevant
 
     def answers(self, query: Query) -> int:
-        """Return how often the planner was asked for this query."""
+        """Return how many of the planner's answers are known for this query, for `known`."""
         return len(self._answers[query.id])
 
     def bits(self, query: Query, names: Iterable[str]) -> int:
@@ -111,6 +116,12 @@ class Planner:
             return atom
         later = islice(self._answers[query.id], since, None)
         return next((atom for shown, used, atom in later if not bits & ~shown and not used & ~bits), None)
+
+    def _noted(self, query: Query, atom: Atom, shown: set[int]) -> Atom:
+        """Remember the answer for each of these sets, as bits, and return it."""
+        used = self._mask(query, atom.indexes)
+        self._answers[query.id] += [(bits, used, atom) for bits in sorted(shown)]
+        return atom
 
     def _base(self, query: Query) -> Atom:
         return Atom(frozenset(), self._problem.base_cost[query.id])

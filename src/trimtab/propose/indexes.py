@@ -120,7 +120,7 @@ def choose(context: Context) -> Choice:
         max_regression=context.limits.max_regression,
         effort={query.id: planning_effort(plans[query.id]) for query in queries},
     )
-    alike = Alike(queries, plans, pool.candidates, pool.sizes)
+    alike = Alike(queries, plans, context.snapshot.tables, pool.candidates, pool.sizes)
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes, alike), alike.distinct)
     problem.caps = pool.caps()
     # Plain ones by themselves first, where there are others: these can then only add to the choice.

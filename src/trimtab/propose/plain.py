@@ -23,7 +23,7 @@ MAX_UNBOUNDED_KEY_BYTES = 256
 MAX_UNBOUNDED_COVERED_BYTES = 64
 _UNBOUNDED_TYPE = re.compile(r"text|character varying|bytea|jsonb?|xml|tsvector|numeric\[\]|.*\[\]|.*multirange")
 _NEVER_COVERED = re.compile(r"bytea|jsonb?|xml|tsvector|.*\[\]")
-_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 _OTHER_ORDER = re.compile(r"_ops\b|\bCOLLATE\b")
 
 
@@ -45,7 +45,7 @@ def plain_candidates(need: Need, table: Table, limits: Limits) -> Iterator[Candi
 
 def _covering_keys(table: Table, keys: Keys, needed: set[str], limits: Limits) -> Iterator[Keys]:
     """Yield the keys with all that is needed behind them, when only keys may hold it."""
-    if limits.max_include_columns or "*" in needed or needed & _SYSTEM_COLUMNS:
+    if limits.max_include_columns or "*" in needed or needed & SYSTEM_COLUMNS:
         return
     rest = sorted(needed & {column.name for column in table.columns} - {key.column for key in keys})
     if rest and len(keys) + len(rest) <= limits.max_key_columns and all(may_be_key(table.column(c)) for c in rest):
@@ -73,7 +73,7 @@ def covering(table: Table, keys: Keys, needed: set[str] | frozenset[str], limits
     """Return the columns to include so that an index over `keys` holds all that is needed; None when it cannot."""
     rest = needed - {key.column for key in keys}
     columns = [column for column in table.columns if column.name in rest]
-    if "*" in needed or needed & _SYSTEM_COLUMNS or len(columns) > limits.max_include_columns:
+    if "*" in needed or needed & SYSTEM_COLUMNS or len(columns) > limits.max_include_columns:
         return None
     if sum(column.average_width or 32 for column in columns) > MAX_COVERED_WIDTH_BYTES:
         return None

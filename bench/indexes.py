@@ -34,7 +34,7 @@ from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
 from trimtab.propose.context import Context, Limits
 from trimtab.propose.indexes import choose
-from trimtab.propose.proof import prove
+from trimtab.propose.proof import gap_between, prove
 from trimtab.propose.selection import Truth
 from trimtab.twin.build import build
 from trimtab.twin.capture import Image, read_image
@@ -222,6 +222,7 @@ def _chosen(
         seconds, calls = time.perf_counter() - started, twin.planner_calls - calls
         changes = tuple(choice.problem.candidates[one] for one in names)
         proof_calls, proof_started = twin.planner_calls, time.perf_counter()
+        reached = truth.objective(names)
         proof = prove(choice.problem, choice.planner, names, truth.objective, seconds=proof_seconds)
         proof_took, proof_calls = time.perf_counter() - proof_started, twin.planner_calls - proof_calls
         common = {"workload": name, "queries": len(queries), "class": kind, "budget_mb": budget}
@@ -234,6 +235,7 @@ def _chosen(
             "planner_calls": calls,
             "seconds": round(seconds, 1),
             "goal_seconds": GOAL_SECONDS[name],
+            "chosen_gap": round(gap_between(proof.lower_bound, reached), 4) if proof_seconds else None,
             "proven_gap": round(proof.gap, 4) if proof_seconds else None,
             "goal_gap": GOAL_GAP[name],
             "best_share_seen": round(proof.objective / choice.problem.base_ms, 4),

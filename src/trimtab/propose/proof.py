@@ -25,7 +25,7 @@ UNASKED = 0.002
 # Of the time, what is left for a last set in any case.
 LEAST_LEFT = 0.1
 # Closer than this the costs themselves do not tell sets apart.
-ENOUGH = 0.01
+ENOUGH = 0.005
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Speed: what-if calls per second over TPC-H, beside the planner's own time and beside HypoPG.
 
+What a call takes beyond the planner's own time is told for TPC-DS and the demo's shop too.
+
 A call is one query planned under one configuration, asked as `trimtab indexes` asks: by `what_if_each`, whose plans are
 told in brief. No two calls are alike, so that no cache answers. Each configuration holds one hypothetical index on each
-of the six larger tables. The indexes are made before, which is timed apart. The arms take turns, round by round. The
+of the larger tables. The indexes are made before, which is timed apart. The arms take turns, round by round. The
 planner's own time is the sum of EXPLAIN's "Planning Time" for the same queries and configurations, on another twin by a
 session of its own; `explain_alone` is the rate of that session, which sends one EXPLAIN after the other and does
 nothing else. "Planning Time" leaves out parsing, parse analysis and rewriting, without which no planner can be asked:
@@ -137,7 +139,7 @@ def _rounds(database: Database) -> list[list[Configuration]]:
 
 
 def _never_asked_alike(twin: Twin, database: Database, rounds: Sequence[Sequence[Configuration]]) -> list[Query]:
-    """Return the queries that read a table with an index of its own in each configuration: no cache can answer these."""
+    """Return the queries that read a table whose index is another one in each configuration: no cache answers these."""
     made = Counter((change.schema, change.table) for change in _changes(rounds))
     differing = {table for table, count in made.items() if count == sum(map(len, rounds))}
     queries = database.snapshot.workload.queries

@@ -19,6 +19,7 @@ from trimtab.model.workload import Query, QueryKind, Workload
 from trimtab.observe.snapshot import read_facts
 from trimtab.propose.alike import Alike
 from trimtab.propose.candidate import Candidate, Key
+from trimtab.propose.needs import needs_of
 from trimtab.twin.twin import Twin
 
 from .catalogue import index, node, scan, table
@@ -47,7 +48,8 @@ def alike(
 ) -> tuple[Alike, dict[Candidate, str]]:
     names = {candidate: f"i{number}" for number, candidate in enumerate(sizes)}
     by_name = {name: candidate for candidate, name in names.items()}
-    return Alike([query], {query.id: plan}, [one], by_name, {names[one]: size for one, size in sizes.items()}), names
+    bytes_of = {names[one]: size for one, size in sizes.items()}
+    return Alike([query], {query.id: plan}, {query.id: needs_of(plan)}, [one], by_name, bytes_of), names
 
 
 def kept(plan: Plan, sizes: dict[Candidate, int], query: Query = QUERY, one: Table = TABLE) -> set[Candidate]:
@@ -188,7 +190,8 @@ def test_the_planner_takes_the_same_of_what_is_distinct_as_of_all(source: Server
         sizes = {name: size for name, size in measured if size is not None}
         assert sizes.keys() == changes.keys()
         now = {q.id: p for q, p in zip(queries, *twin.what_if(queries, [()]), strict=True) if isinstance(p, Plan)}
-        told = Alike(queries, now, facts.tables, candidates, sizes)
+        needs = {query_id: needs_of(plan) for query_id, plan in now.items()}
+        told = Alike(queries, now, needs, facts.tables, candidates, sizes)
         for query in queries:
             distinct = told.distinct(query.id, frozenset(candidates))
             assert 0 < len(distinct) < len(candidates)

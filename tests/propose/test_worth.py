@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from trimtab.model.change import CreateIndex
@@ -17,6 +19,25 @@ QUERY = Query("q", "q", "", "", 1.0, QueryKind.READ)
 ATOMS = [Atom(frozenset(), 100.0), Atom(frozenset({"a"}), 10.0)]
 
 
+def of(
+    queries: Sequence[Query],
+    atoms: dict[str, list[Atom]],
+    budget: int = 1 << 30,
+    room: Mapping[tuple[str, str], int] | None = None,
+) -> Problem:
+    return Problem(
+        candidates={"a": CreateIndex("public", "t", "a", "", ())},
+        sizes={"a": 1 << 20},
+        keep_ms={"a": 0.0},
+        queries=queries,
+        value=dict.fromkeys(atoms, 1.0),
+        base_cost={query_id: known[0].cost for query_id, known in atoms.items()},
+        budget_bytes=budget,
+        max_per_table=room or {},
+        atoms=atoms,
+    )
+
+
 @pytest.mark.parametrize(
     ("budget", "room", "own", "expected"),
     [
@@ -28,17 +49,7 @@ ATOMS = [Atom(frozenset(), 100.0), Atom(frozenset({"a"}), 10.0)]
     ],
 )
 def test_the_reason_is_told(budget: int, room: dict[tuple[str, str], int], own: list[str], expected: str) -> None:
-    problem = Problem(
-        candidates={"a": CreateIndex("public", "t", "a", "", ())},
-        sizes={"a": 1 << 20},
-        keep_ms={"a": 0.0},
-        queries=[QUERY],
-        value={"q": 1.0},
-        base_cost={"q": 100.0},
-        budget_bytes=budget,
-        max_per_table=room,
-        atoms={"q": ATOMS},
-    )
+    problem = of([QUERY], {"q": ATOMS}, budget, room)
     truth = Truth(problem, Planner(problem, Table({"q": ATOMS}), {"q": "a"}))
     [lack] = lacks(problem, truth, [], {"q": own}, {}, {})
     assert expected in lack.reason
@@ -48,17 +59,7 @@ def test_the_reason_is_told(budget: int, room: dict[tuple[str, str], int], own: 
 def test_a_query_whose_look_ups_use_a_chosen_index_lacks_none() -> None:
     lookup = Query("q/fk", "q/fk", "", "", 1.0, QueryKind.READ)
     atoms = {"q": [Atom(frozenset(), 100.0)], "q/fk": ATOMS}
-    problem = Problem(
-        candidates={"a": CreateIndex("public", "t", "a", "", ())},
-        sizes={"a": 1 << 20},
-        keep_ms={"a": 0.0},
-        queries=[QUERY, lookup],
-        value={"q": 1.0, "q/fk": 1.0},
-        base_cost={"q": 100.0, "q/fk": 100.0},
-        budget_bytes=1 << 30,
-        max_per_table={},
-        atoms=atoms,
-    )
+    problem = of([QUERY, lookup], atoms)
     truth = Truth(problem, Planner(problem, Table(atoms), {"q": "", "q/fk": "a"}))
     own, parents = {"q": ["a"]}, {"q/fk": "q"}
     assert lacks(problem, truth, ["a"], own, {}, parents) == []
@@ -68,17 +69,7 @@ def test_a_query_whose_look_ups_use_a_chosen_index_lacks_none() -> None:
 def test_a_statement_with_several_values_is_told_once() -> None:
     other = Query("qb", "qb", "", "", 1.0, QueryKind.READ, drawn_of="q")
     atoms = {"q": ATOMS, "qb": [Atom(frozenset(), 50.0), Atom(frozenset({"a"}), 5.0)]}
-    problem = Problem(
-        candidates={"a": CreateIndex("public", "t", "a", "", ())},
-        sizes={"a": 1 << 20},
-        keep_ms={"a": 0.0},
-        queries=[QUERY, other],
-        value={"q": 1.0, "qb": 1.0},
-        base_cost={"q": 100.0, "qb": 50.0},
-        budget_bytes=1 << 30,
-        max_per_table={},
-        atoms=atoms,
-    )
+    problem = of([QUERY, other], atoms)
     truth = Truth(problem, Planner(problem, Table(atoms), {"q": "a", "qb": "a"}))
     own, owners = {"q": ["a"], "qb": ["a"]}, {"q": "q", "qb": "q"}
     [worth] = worths(problem, truth, ["a"], owners)

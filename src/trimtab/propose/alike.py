@@ -21,14 +21,13 @@ from trimtab.model.catalog import Table
 from trimtab.model.plan import Plan
 from trimtab.model.workload import Query
 from trimtab.propose.candidate import Candidate
-from trimtab.propose.needs import needs_of
+from trimtab.propose.needs import Need
 from trimtab.propose.plain import SYSTEM_COLUMNS
 from trimtab.propose.writes import held_columns
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _Ranked: TypeAlias = tuple[str, int, bool]
 """A candidate's name, the number of what the query cannot tell from others of the same, and whether it has one key."""
-
 
 # As a plan for one of these may look up one row in its order, it needs less of the table than the plan that is known.
 _EXTREME = re.compile(r"\b(?:min|max)\(")
@@ -61,18 +60,22 @@ class Alike:
         self,
         queries: Sequence[Query],
         plans: Mapping[str, Plan],
+        needs: Mapping[str, Sequence[Need]],
         tables: Iterable[Table],
         candidates: Mapping[str, Candidate],
         sizes: Mapping[str, int],
     ) -> None:
-        """`plans` are those without any of the candidates, by the query's id; `tables` are all that they read."""
+        """`plans` are those without any of the candidates, and `needs` what they show, by the query's id.
+
+        `tables` are all that they read.
+        """
         self._candidates, self._sizes = candidates, sizes
         known = {(table.schema, table.name): table for table in tables}
-        self._sights = {query.id: _sights(query, plans[query.id], known) for query in queries}
+        self._sights = {query.id: _sights(query, plans[query.id], needs[query.id], known) for query in queries}
         self._met: dict[str, set[str]] = {query.id: set() for query in queries}
         self._ranked: dict[str, list[_Ranked]] = {query.id: [] for query in queries}
         self._numbers: dict[Hashable, int] = {}
-        self._told: dict[str, tuple[frozenset[str], ...]] = {}
+        self._columns: dict[str, frozenset[str]] = {}
 
     def useful(self, query_id: str, names: Collection[str]) -> frozenset[str]:
         """Return those of the names that the query may have a use for."""
@@ -107,7 +110,7 @@ class Alike:
         """Return what the query cannot tell from others of the same; None where it has no use for it."""
         candidate = self._candidates[name]
         sight = self._sights[query_id].get((candidate.schema, candidate.table))
-        told = self._of_predicate(name)
+        told = [self._of_condition(candidate, condition) for condition in candidate.predicate]
         # One branch of an OR may show that it holds.
         if sight is None or not all(any(map(sight.names, columns)) for columns in told):
             return None
@@ -122,22 +125,23 @@ class Alike:
         # The first key counts in any case: in its order rows are read.
         return candidate.schema, candidate.table, candidate.keys[: max(last, 1)], held, candidate.predicate
 
-    def _of_predicate(self, name: str) -> tuple[frozenset[str], ...]:
-        """Return the columns that each condition of the predicate is of."""
-        if name not in self._told:
-            candidate = replace(self._candidates[name], keys=(), included=())
-            self._told[name] = tuple(held_columns(replace(candidate, predicate=(one,))) for one in candidate.predicate)
-        return self._told[name]
+    def _of_condition(self, candidate: Candidate, condition: str) -> frozenset[str]:
+        """Return the columns that a condition of the candidate's predicate is of."""
+        if condition not in self._columns:
+            self._columns[condition] = held_columns(replace(candidate, keys=(), included=(), predicate=(condition,)))
+        return self._columns[condition]
 
 
-def _sights(query: Query, plan: Plan, tables: Mapping[tuple[str, str], Table]) -> dict[tuple[str, str], _Sight]:
+def _sights(
+    query: Query, plan: Plan, needs: Sequence[Need], tables: Mapping[tuple[str, str], Table]
+) -> dict[tuple[str, str], _Sight]:
     """Return what a query shows of each table that its plan reads."""
     words = frozenset(_WORD.findall(f"{query.text} {query.text.lower()}"))
     nodes = list(plan.root.walk())
     has_extremes = any(_EXTREME.search(text) for node in nodes for text in node.keys.get("Output", ()))
     used = {node.index for node in nodes if node.index is not None}
     scans: dict[tuple[str, str], list[frozenset[str]]] = {name: [] for name in plan.relations if name in tables}
-    for need in needs_of(plan):
+    for need in needs:
         if (table := tables.get((need.schema, need.table))) is not None:
             # "*" and system columns are in no index; other words may be no columns.
             columns = frozenset(column.name for column in table.columns)

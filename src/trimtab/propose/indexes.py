@@ -27,7 +27,7 @@ from trimtab.propose.gathering import gather_atoms
 from trimtab.propose.lookups import Lookup, lookups_of
 from trimtab.propose.merge import merged
 from trimtab.propose.names import titled
-from trimtab.propose.needs import needs_of
+from trimtab.propose.needs import Need, needs_of
 from trimtab.propose.pool import Pool
 from trimtab.propose.problem import Problem, useful
 from trimtab.propose.relaxation import Relaxation
@@ -101,7 +101,8 @@ def choose(context: Context) -> Choice:
     pool = Pool(context, queries, plans, _rent_per_byte(context, spent))
     constant = _constant_conditions(context, queries)
     shared = _shared(constant)
-    wanted = {query.id: _candidates(context, plans[query.id], constant[query.id], shared) for query in queries}
+    needs = {query.id: needs_of(plans[query.id]) for query in queries}
+    wanted = {query.id: _candidates(context, needs[query.id], constant[query.id], shared) for query in queries}
     wanted = _pruned(wanted, spent)
     pool.add(_thought_of((parents.get(i, i), candidates) for i, candidates in wanted.items()))
     own = {i: [pool.names[one] for one in candidates if one in pool.names] for i, candidates in wanted.items()}
@@ -120,7 +121,7 @@ def choose(context: Context) -> Choice:
         max_regression=context.limits.max_regression,
         effort={query.id: planning_effort(plans[query.id]) for query in queries},
     )
-    alike = Alike(queries, plans, context.snapshot.tables, pool.candidates, pool.sizes)
+    alike = Alike(queries, plans, needs, context.snapshot.tables, pool.candidates, pool.sizes)
     planner = Planner(problem, context.what_if, _relevant(plans, pool.changes, alike), alike.distinct)
     problem.caps = pool.caps()
     # Plain ones by themselves first, where there are others: these can then only add to the choice.
@@ -284,9 +285,9 @@ def _shared(constant: Mapping[str, _Conditions]) -> _Conditions:
     return found
 
 
-def _candidates(context: Context, plan: Plan, constant: _Conditions, shared: _Conditions) -> list[Candidate]:
+def _candidates(context: Context, needs: Iterable[Need], constant: _Conditions, shared: _Conditions) -> list[Candidate]:
     found: list[Candidate] = []
-    for need in needs_of(plan):
+    for need in needs:
         table = context.snapshot.table(need.schema, need.table)
         # Of an empty table that nobody analysed the planner thinks that it has ten pages.
         if table is not None and table.kind in _INDEXED_KINDS and not table.is_empty:

@@ -85,44 +85,75 @@ END $$;                                       -- before PostgreSQL 14: as above
 _HARDENING_SQL = """\
 -- Optional, beside the roles that `trimtab init` prints: with this the server itself refuses trimtab_monitor and
 -- trimtab_explain what otherwise Trimtab's own check alone keeps from being run as a read. Read it, adapt it, and run
--- it in each database, as a superuser (psql -f FILE). It can be run again.
+-- it in each database, as a superuser (psql -f FILE). It can be run again; `trimtab init --undo-hardening` prints what
+-- takes it back.
 
--- 1. Functions that everybody may call by PostgreSQL's default, and that do more than read: advisory locks, NOTIFY,
---    messages in the WAL, signals, sleep, large objects that are written, SQL out of a string. All roles that there are
---    keep them, through a role of their own; those two do not. For one that is made later:
---    GRANT trimtab_not_reading TO new_role. Roles that are NOINHERIT have to be granted EXECUTE themselves.
+-- 1. Functions that everybody may call by PostgreSQL's default, and that do more than read. All roles that there are
+--    keep them, through a role of their own, trimtab_not_reading. For a role that is made later:
+--    GRANT trimtab_not_reading TO new_role. Functions that are made later are everybody's until this is run again.
+--    a) advisory locks, NOTIFY, messages in the WAL, signals, sleep, large objects that are written, SQL out of a
+--       string: trimtab_monitor and trimtab_explain do not keep them, but for the one lock that a run of Trimtab takes.
+--    b) set_config, which every session needs, and functions of this database that are volatile or run with the rights
+--       of their owner: everybody keeps them but trimtab_read. As this role, which cannot log in, Trimtab runs the
+--       reads that it runs, of workloads and of agents. It cannot leave it: that would take SET, or set_config.
 DO $hardening$
 DECLARE
-  wanted regprocedure;
+  own name[] := ARRAY['trimtab_monitor', 'trimtab_explain', 'trimtab_read', 'trimtab_not_reading'];
+  keepers text;
   other name;
+  wanted record;
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_not_reading') THEN
-    CREATE ROLE trimtab_not_reading NOLOGIN;
+  FOREACH other IN ARRAY ARRAY['trimtab_not_reading', 'trimtab_read'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = other) THEN
+      EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', other);
+    END IF;
+  END LOOP;
+  IF (SELECT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_explain') THEN
+    ALTER ROLE trimtab_read BYPASSRLS;
   END IF;
+  GRANT trimtab_read TO trimtab_explain, trimtab_apply;
   FOR other IN SELECT rolname FROM pg_catalog.pg_roles
-                WHERE rolname !~ '^pg_' AND NOT rolsuper
-                  AND rolname NOT IN ('trimtab_monitor', 'trimtab_explain', 'trimtab_not_reading') LOOP
+                WHERE rolname !~ '^pg_' AND NOT rolsuper AND rolname <> ALL (own) LOOP
     EXECUTE pg_catalog.format('GRANT trimtab_not_reading TO %I', other);
   END LOOP;
-  FOR wanted IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-                 WHERE p.pronamespace = 'pg_catalog'::regnamespace
-                   AND p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|setseed|pg_logical_emit_message'
-                                    || '|pg_cancel_backend|pg_terminate_backend'
-                                    || '|lo_create?|lo_from_bytea|lo_put|lo_unlink|lowrite|lo_truncate(64)?'
-                                    || '|(query|cursor|table|schema|database)_to_xml.*|ts_stat)$')
-                   AND pg_catalog.has_function_privilege('trimtab_explain', p.oid, 'EXECUTE') LOOP
-    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO trimtab_not_reading', wanted);
-    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', wanted);
+  -- A role that is NOINHERIT has nothing by its membership: it keeps them by itself.
+  SELECT pg_catalog.string_agg(pg_catalog.quote_ident(rolname), ', ') INTO keepers FROM pg_catalog.pg_roles
+   WHERE rolname = 'trimtab_not_reading'
+      OR NOT rolinherit AND rolname !~ '^pg_' AND NOT rolsuper AND rolname <> ALL (own);
+  FOR wanted IN
+    SELECT p.oid::regprocedure AS routine, found.by_reads_alone
+      FROM pg_catalog.pg_proc p
+      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+     CROSS JOIN LATERAL (SELECT CASE
+             WHEN n.nspname = 'pg_catalog'
+                  AND p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|setseed|pg_logical_emit_message'
+                                   || '|pg_cancel_backend|pg_terminate_backend'
+                                   || '|lo_create?|lo_from_bytea|lo_put|lo_unlink|lowrite|lo_truncate(64)?'
+                                   || '|(query|cursor|table|schema|database)_to_xml.*|ts_stat)$') THEN false
+             WHEN n.nspname = 'pg_catalog' AND p.proname = 'set_config' THEN true
+             WHEN n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                  AND (p.provolatile = 'v' OR p.prosecdef)
+                  AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) THEN true
+           END AS by_reads_alone) found
+     WHERE found.by_reads_alone IS NOT NULL
+       AND pg_catalog.has_function_privilege('trimtab_not_reading', p.oid, 'EXECUTE') LOOP
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s', wanted.routine,
+      keepers || CASE WHEN wanted.by_reads_alone THEN ', trimtab_monitor, trimtab_explain' ELSE '' END);
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', wanted.routine);
   END LOOP;
   -- By these two a run keeps other runs off its database, whoever applies and whoever only reads.
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_try_advisory_lock(int, int) TO trimtab_explain;
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_unlock(int, int) TO trimtab_explain;
+  -- Who may see them is shown options of user mappings there: passwords. pg_dump needs the first.
+  EXECUTE 'GRANT SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options TO '
+          || keepers || ', trimtab_monitor, trimtab_explain';
+  REVOKE SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options FROM PUBLIC;
 END
 $hardening$;
 
 -- 2. Instead of pg_read_all_data, which opens pg_authid with its password hashes too: the tables of this database that
 --    are no system's. Run it again, or ALTER DEFAULT PRIVILEGES, for those that are made later: what trimtab_explain
---    may not see is not in a clone, and is named.
+--    may not see is not in a clone, and is named; what trimtab_read may not see is planned, and not run.
 DO $hardening$
 DECLARE
   place name;
@@ -132,12 +163,41 @@ BEGIN
   END IF;
   FOR place IN SELECT nspname FROM pg_catalog.pg_namespace
                 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
-    EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO trimtab_explain', place);
-    EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO trimtab_explain', place);
-    EXECUTE pg_catalog.format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO trimtab_explain', place);
+    EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO trimtab_read', place);
+    EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO trimtab_read', place);
+    EXECUTE pg_catalog.format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO trimtab_read', place);
   END LOOP;
 END
 $hardening$;
+"""
+
+
+_UNDO_HARDENING_SQL = """\
+-- Takes back what `trimtab init --hardening` printed. Run it as a superuser in each database where that was run: the
+-- roles trimtab_not_reading and trimtab_read go with the last one. Roles that are NOINHERIT keep their own grants.
+DO $undo$
+DECLARE
+  kept record;
+BEGIN
+  FOR kept IN SELECT DISTINCT p.oid::regprocedure AS routine
+                FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) given
+               WHERE given.grantee = 'trimtab_not_reading'::regrole LOOP
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', kept.routine);
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON ROUTINE %s FROM trimtab_monitor, trimtab_explain', kept.routine);
+  END LOOP;
+  GRANT SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options TO PUBLIC;
+  REVOKE SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options
+    FROM trimtab_monitor, trimtab_explain;
+  DROP OWNED BY trimtab_not_reading, trimtab_read;
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_shdepend WHERE refclassid = 'pg_authid'::regclass
+                  AND refobjid IN ('trimtab_not_reading'::regrole, 'trimtab_read'::regrole)) THEN
+    IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL THEN  -- 14 and later
+      GRANT pg_read_all_data TO trimtab_explain;
+    END IF;
+    DROP ROLE trimtab_not_reading, trimtab_read;
+  END IF;
+END
+$undo$;
 """
 
 
@@ -149,3 +209,8 @@ def role_sql() -> str:
 def hardening_sql() -> str:
     """Return the commented SQL that goes beyond roles: it takes rights from PUBLIC, which is the owner's decision."""
     return _HARDENING_SQL
+
+
+def undo_hardening_sql() -> str:
+    """Return the SQL that takes back what `hardening_sql` did in a database."""
+    return _UNDO_HARDENING_SQL

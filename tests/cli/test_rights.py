@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from trimtab.setup_sql import hardening_sql, role_sql
+from trimtab.lifecycle.one_read import run_read
+from trimtab.setup_sql import hardening_sql, role_sql, undo_hardening_sql
 
 from .market import SPECIFICATION, Market
 from .program import Program
@@ -54,10 +55,15 @@ def test_a_dry_run_and_an_anchor_work_for_the_role_that_explains_where_the_serve
         dry = program.succeed("optimize", source, *quick, "--json").document
         assert _outcomes(dry)["proven"] >= 3
         assert [message for message in dry["messages"] if "left out" in message] == []
-        program.succeed("anchor", "create", source, *quick[:2], "--runs", "1")
+        # The write, which the second alone may plan, is not run.
+        for role, runs in (("trimtab_explain", {2}), ("trimtab_apply", {0, 2})):
+            program.succeed("anchor", "create", market.dsn_of(role), *quick[:2], "--runs", "2")
+            levels = program.succeed("anchor", "show", "latest", "--json").document["anchor"]["queries"]
+            assert {level["runs"] for level in levels} == runs
+        read = run_read(source, "SELECT current_user, count(*) FROM public.orders", max_rows=2, max_bytes=100)
+        assert read.rows == (("trimtab_read", "40000"),)
     finally:
-        market.execute("DROP OWNED BY trimtab_not_reading", "DROP ROLE trimtab_not_reading")
-        market.execute("DROP OWNED BY trimtab_explain", "GRANT pg_read_all_data, pg_monitor TO trimtab_explain")
+        market.execute(undo_hardening_sql())
 
 
 STRICT = {"TRIMTAB_ALLOW_OVERPRIVILEGED": ""}

@@ -300,15 +300,19 @@ def init(
     path: Annotated[Path, typer.Option("--path", help="The file to write.")] = Path("trimtab.toml"),
     force: Annotated[bool, typer.Option("--force", help="Replace the file when it is there.")] = False,
     hardening: Annotated[
-        bool, typer.Option("--hardening", help="Print the SQL that lets a server refuse more by itself, and no more.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--hardening/--undo-hardening",
+            help="Print the SQL that lets a server refuse more by itself, or what takes that back, and no more.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a commented trimtab.toml; print, and never run, the SQL for least-privilege roles."""
     from trimtab.cli import commands
 
-    if hardening:
-        return commands.hardening(as_json=json)
+    if hardening is not None:
+        return commands.hardening(undo=not hardening, as_json=json)
     return commands.init(database=database, dsn=dsn, spec=spec, path=path, force=force, as_json=json)
 
 

@@ -188,14 +188,15 @@ def _tell_init(path: Path, database: str, what: str, *, as_json: bool) -> None:
     stderr_console().print(text, highlight=False, markup=False)
 
 
-def hardening(*, as_json: bool) -> None:
-    """Print the SQL that lets a server refuse more by itself; write nothing."""
-    from trimtab.setup_sql import hardening_sql
+def hardening(*, undo: bool, as_json: bool) -> None:
+    """Print the SQL that lets a server refuse more by itself, or with `undo` what takes it back; write nothing."""
+    from trimtab.setup_sql import hardening_sql, undo_hardening_sql
 
     if as_json:
-        print_json({"schema": "trimtab.init.hardening/v1", "hardening_sql": hardening_sql()})
+        documents = {"hardening_sql": hardening_sql(), "undo_sql": undo_hardening_sql()}
+        print_json({"schema": "trimtab.init.hardening/v1", **documents})
         return
-    print(hardening_sql())
+    print(undo_hardening_sql() if undo else hardening_sql())
 
 
 def init_as_written(*, spec_id: str, quantum_enhanced: str, as_json: bool) -> None:

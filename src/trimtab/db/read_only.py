@@ -3,7 +3,8 @@
 A transaction that is made read-only by a SELECT at its begin: that takes a snapshot, from where on the server refuses
 SET TRANSACTION READ WRITE. A savepoint in it, in which no snapshot can be exported. And the text sent once as what a
 cursor is declared for: the server's own parser takes nothing there but one SELECT or VALUES, and asks for every right
-that it needs. Sessions that only read send one statement at a time (`connect`). Judges no text: `db.read_check` does.
+that it needs. Where the server was hardened (`setup_sql`), the role READER, which has less than the session's. Sessions
+that only read send one statement at a time (`connect`). Judges no text: `db.read_check` does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from trimtab.db.connection import Connection
 from trimtab.db.failures import source_error
 from trimtab.model.workload import Query
 
+READER = "trimtab_read"
 _CURSOR = '"trimtab read"'
+_BECOME_READER = b"""
+select pg_catalog.set_config('role', rolname, true) from pg_catalog.pg_roles
+ where rolname = $1 and pg_catalog.pg_has_role(session_user, oid, 'member')"""
 
 
 def read_limits(statement_timeout_ms: int) -> Mapping[str, str]:
@@ -29,12 +34,14 @@ def read_limits(statement_timeout_ms: int) -> Mapping[str, str]:
 def only_reading(connection: Connection, settings: Mapping[str, str]) -> Iterator[None]:
     """A read-only transaction with these settings, those of `read_limits` among them, that is always rolled back.
 
-    The connection is in none. Raises SourceError when it cannot be begun.
+    It is of the role READER, where there is one that the session's user may be: that one cannot set anything, and so
+    not leave it. The connection is in no transaction. Raises SourceError when it cannot be begun.
     """
     try:
         with connection.transaction(force_rollback=True):
             for name, value in settings.items():
                 connection.execute("select pg_catalog.set_config($1, $2, true)", (name, value))
+            connection.execute(_BECOME_READER, (READER,))
             with connection.transaction(force_rollback=True):
                 yield
     except psycopg.Error as error:

@@ -93,9 +93,10 @@ _HARDENING_SQL = """\
 --    GRANT trimtab_not_reading TO new_role. Functions that are made later are everybody's until this is run again.
 --    a) advisory locks, NOTIFY, messages in the WAL, signals, sleep, large objects that are written, SQL out of a
 --       string: trimtab_monitor and trimtab_explain do not keep them, but for the one lock that a run of Trimtab takes.
---    b) set_config, which every session needs, and functions of this database that are volatile or run with the rights
---       of their owner: everybody keeps them but trimtab_read. As this role, which cannot log in, Trimtab runs the
---       reads that it runs, of workloads and of agents. It cannot leave it: that would take SET, or set_config.
+--    b) set_config and setseed, which sessions of Trimtab need, and functions of this database that are volatile or run
+--       with the rights of their owner: everybody keeps them but trimtab_read. As this role, which cannot log in,
+--       Trimtab runs the reads that it runs, of workloads and of agents. A text cannot leave it: that would take SET,
+--       or set_config.
 DO $hardening$
 DECLARE
   own name[] := ARRAY['trimtab_monitor', 'trimtab_explain', 'trimtab_read', 'trimtab_not_reading'];
@@ -126,11 +127,11 @@ BEGIN
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
      CROSS JOIN LATERAL (SELECT CASE
              WHEN n.nspname = 'pg_catalog'
-                  AND p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|setseed|pg_logical_emit_message'
+                  AND p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|pg_logical_emit_message'
                                    || '|pg_cancel_backend|pg_terminate_backend'
                                    || '|lo_create?|lo_from_bytea|lo_put|lo_unlink|lowrite|lo_truncate(64)?'
                                    || '|(query|cursor|table|schema|database)_to_xml.*|ts_stat)$') THEN false
-             WHEN n.nspname = 'pg_catalog' AND p.proname = 'set_config' THEN true
+             WHEN n.nspname = 'pg_catalog' AND p.proname IN ('set_config', 'setseed') THEN true
              WHEN n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
                   AND (p.provolatile = 'v' OR p.prosecdef)
                   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) THEN true

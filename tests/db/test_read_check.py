@@ -20,6 +20,8 @@ from trimtab.embedded.server import Server
 from trimtab.errors import TrimtabError
 from trimtab.model.workload import Query, QueryKind
 from trimtab.setup_sql import hardening_sql, role_sql, undo_hardening_sql
+from trimtab.twin.sample import SourceSample
+from trimtab.twin.sample_statements import Wanted
 
 pytestmark = pytest.mark.server
 
@@ -198,6 +200,10 @@ def test_where_it_was_hardened_the_server_refuses_every_bypass(server: Server, p
         assert passed_by(server, LEGITIMATE) == list(LEGITIMATE)
         # Nor by a view, where our check does not look.
         assert passed_by(server, {"in a view": "SELECT n FROM tells"}) == []
+        # What sessions of ours need they have still: random rows, that are the same ones each time.
+        sample = SourceSample(psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain"))
+        [measured] = sample.measure(("public", "orders"), [Wanted(keys=("city",), predicate="id > 5")])
+        assert (measured.refusal, measured.share) == ("", 0.75)
         for other in ("application", "alone"):
             admin.execute(f"SET ROLE {other}; SELECT pg_advisory_xact_lock(1); NOTIFY channel; RESET ROLE")
             admin.execute(f"SET ROLE {other}; SELECT tells_volatile(), set_config('work_mem', '4MB', true); RESET ROLE")

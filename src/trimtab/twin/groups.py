@@ -17,6 +17,10 @@ _OPEN = 0.1
 
 That is the estimate of Good, "The population frequencies of species" (1953). Where it is small, enough is known.
 """
+_SINGLE = 0.1
+"""Keys of at most so many places beside one are taken for keys of one place."""
+_SURELY = 3
+"""So many standard deviations above what was counted, by Poisson's law, is as much as there can be."""
 _CLASSES, _ROUNDS, _HIGHEST, _FAR_LIKELIER = 20, 100, 1.5 * _SURE, 40.0
 
 
@@ -49,10 +53,17 @@ class KeyCounts:
     row_width: float = 0.0
     picked: PickedKeys | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether so many rows have keys that were not seen that it matters how often these occur."""
-        return sum(found for times, _, found in self.occurrences if times == 1) > _OPEN * self.rows
+    def is_open(self, share: float) -> bool:
+        """Whether it matters how often keys occur that were seen at most once in a sample of this share of all places.
+
+        So it does where they have many of the rows, and so many keys were seen again that most may occur in several
+        places: if each occurred in `m`, `(m - 1) share` of the places would show a key that was seen before.
+        """
+        places = sum(times * keys for times, keys, _ in self.occurrences)
+        again = places - sum(keys for _, keys, _ in self.occurrences)
+        at_most = again + _SURELY * (again**0.5 + 1)
+        once = sum(found for times, _, found in self.occurrences if times == 1)
+        return once > _OPEN * self.rows and at_most > _SINGLE * share * places
 
 
 def estimated_distinct(occurrences: Sequence[tuple[float, int]], scale: float) -> float:

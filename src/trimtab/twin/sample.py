@@ -9,7 +9,7 @@ guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -29,6 +29,7 @@ from trimtab.twin.repeat import sampled_rows
 from trimtab.twin.sample_statements import (
     ITEMS,
     KEYS,
+    MOST_PICKED,
     MOST_ROWS,
     ROWS,
     SHARE,
@@ -205,33 +206,52 @@ class _Reading:
         ]
 
     def _with_picked(self, wanted: Sequence[Wanted], answers: Sequence[Measured]) -> list[Measured]:
-        """Count some keys in more blocks, for each index by itself, where it is open how often those occur.
+        """Count some keys in more blocks where it is open how often those occur.
 
-        Until one takes too long: the others would too. What was counted first holds then.
+        Those that can be picked by the same expressions are counted together, unless these have frequent values; else
+        each by itself. Until one takes too long: the others would too. What was counted first holds then.
         """
-        found = list(answers)
+        found, source = list(answers), self.source
+        if source.more_share < _MORE * source.block_share:
+            return found
+        together: dict[tuple[str | None, tuple[str, ...]], list[int]] = {}
         for place, (want, answer) in enumerate(zip(wanted, answers, strict=True)):
-            counts = answer.key_counts
-            if counts is None or not counts.is_open or self.source.more_share < _MORE * self.source.block_share:
-                continue
+            if answer.key_counts is not None and answer.key_counts.is_open(source.block_share):
+                together.setdefault((want.predicate, want.picked_by or want.keys), []).append(place)
+        left = list(together.values())
+        while left:
+            places = left.pop()
+            some = {place: (wanted[place], counts) for place in places if (counts := answers[place].key_counts)}
             try:
                 with self.connection.transaction():
-                    found[place] = replace(answer, key_counts=self._picked(want, counts))
+                    picked = self._picked(some)
             except psycopg.Error as error:
                 if self.connection.closed:
                     raise
                 if error.sqlstate == "57014":
                     break
+                picked = {}
+            for place, counts in picked.items():
+                found[place] = replace(found[place], key_counts=counts)
+            left += [[place] for place in places if place not in picked and len(places) > 1]
         return found
 
-    def _picked(self, want: Wanted, counts: KeyCounts) -> KeyCounts:
+    def _picked(self, some: Mapping[int, tuple[Wanted, KeyCounts]]) -> dict[int, KeyCounts]:
+        """Return the counts with what more blocks tell, by place; nothing where too much was picked."""
         source = self.source
-        key_share = min(ROWS / (counts.rows / source.block_share * source.more_share), 1.0)
-        [(_, _, value)] = sampled_rows(self.connection, picked_statement(source, want, key_share))
-        more = _counts(value)
-        if more is None:
-            return counts
-        return replace(counts, width=more.width, picked=PickedKeys(key_share, source.more_share, more.occurrences))
+        [(want, first), *_] = some.values()
+        key_share = min(ROWS / (first.rows / source.block_share * source.more_share), 1.0)
+        by = want.picked_by if len(some) > 1 else want.keys
+        most = MOST_PICKED if len(some) > 1 else 0
+        text = picked_statement(source, [(place, each) for place, (each, _) in some.items()], by, key_share, most=most)
+        found = {}
+        for place, _, value in sampled_rows(self.connection, text):
+            more, counts = _counts(value), some[place][1]
+            if more is not None:
+                picked = PickedKeys(key_share, source.more_share, more.occurrences)
+                counts = replace(counts, width=more.width, picked=picked)
+            found[place] = counts
+        return found
 
     def _answer(self, place: int, want: Wanted, found: dict[tuple[int, int], object]) -> Measured:
         key_counts = _counts(found.get((place, KEYS))) if want.keys else None

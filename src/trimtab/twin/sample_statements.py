@@ -19,6 +19,8 @@ ROWS, MOST_ROWS = 30_000, 300_000
 _HASHED_ROWS = 1_000_000
 """Of more rows, keys are not hashed: it takes about half a second."""
 _HASHES = 1 << 20
+MOST_PICKED = 4 * ROWS
+"""So many keys of blocks, four times what is expected, are kept of what was picked for several indexes at once."""
 _LEAST_BLOCKS = 100
 
 
@@ -28,12 +30,14 @@ class Wanted:
 
     `expressions` are (position, SQL) of columns that need statistics; `keys` make up the key whose repeats are counted;
     `items` are (SQL, schema and name of the operator class) of a GIN index's columns; `predicate` is the index's.
+    `picked_by` are those of the keys that have very many values, by which keys can be picked; else all together do.
     """
 
     expressions: tuple[tuple[int, str], ...] = ()
     keys: tuple[str, ...] = ()
     items: tuple[tuple[str, str, str], ...] = ()
     predicate: str | None = None
+    picked_by: tuple[str, ...] = ()
 
     @property
     def is_of_keys_alone(self) -> bool:
@@ -137,23 +141,35 @@ def keys_statement(source: Sampled, wanted: Sequence[tuple[int, Wanted]]) -> str
     return f"WITH s AS MATERIALIZED (SELECT {listed} {source.blocks}) {' UNION ALL '.join(selects)}"
 
 
-def picked_statement(source: Sampled, want: Wanted, key_share: float) -> str:
+def picked_statement(
+    source: Sampled, wanted: Sequence[tuple[int, Wanted]], by: Sequence[str], key_share: float, *, most: int = 0
+) -> str:
     """Return one statement that reads more blocks once: what `keys_statement` gives, of a share of the keys.
 
-    A frequent key that is picked takes no more memory than there are blocks.
+    All of `wanted` have the same predicate, and the expressions `by` among their keys: a share of what these evaluate
+    to is picked, and so each key with all of its rows, or none. Where `by` is the whole key, a frequent one takes no
+    more memory than there are blocks; else `most` bounds it: no row is returned when that is not enough.
     """
     columns = _Columns()
-    where, names = columns.passing(want.predicate), [columns.name(key) for key in want.keys]
-    text = f"pg_catalog.concat_ws(' ', {', '.join(names)}) COLLATE pg_catalog.\"C\""
+    where, picked = columns.passing(wanted[0][1].predicate), [columns.name(key) for key in by]
+    names = {place: [columns.name(key) for key in want.keys] for place, want in wanted}
+    text = f"pg_catalog.concat_ws(' ', {', '.join(picked)}) COLLATE pg_catalog.\"C\""
     row = f"pg_catalog.hashtextextended({text}, 0)"
     is_picked = f"{row} & {_HASHES - 1} < {round(key_share * _HASHES)}" if key_share < 1 else "true"
     read = f"SELECT {columns.listed(f'{_BLOCK} AS b')} {source.more_blocks}"
-    listed = ", ".join(names)
-    in_blocks = (
-        f"SELECT b, {listed}, count(*) AS rows FROM ({read}) s WHERE {where} AND {is_picked} GROUP BY b, {listed}"
-    )
-    keys = f"SELECT count(*) AS times, sum(g.rows) AS rows, {_bytes(names)} AS bytes FROM ({in_blocks}) g"
-    return _counted(0, KEYS, f"{keys} GROUP BY {listed}")
+    listed = ", ".join(dict.fromkeys(name for of in names.values() for name in of))
+    rows = f"SELECT b, {listed}, count(*) AS n FROM ({read}) r WHERE {where} AND {is_picked} GROUP BY b, {listed}"
+    selects = [
+        _counted(
+            place,
+            KEYS,
+            f"SELECT count(DISTINCT b) AS times, sum(n) AS rows, {_bytes(of)} AS bytes FROM s GROUP BY {', '.join(of)}",
+        )
+        for place, of in names.items()
+    ]
+    limit = f" LIMIT {most + 1}" if most else ""
+    told = f"WITH s AS MATERIALIZED ({rows}{limit}) SELECT * FROM ({' UNION ALL '.join(selects)}) t"
+    return f"{told} WHERE (SELECT count(*) FROM s) <= {most}" if most else told
 
 
 _BLOCK = "(tableoid::bigint << 32) + (ctid::pg_catalog.text::pg_catalog.point)[0]::bigint"

@@ -22,6 +22,7 @@ from trimtab.twin.expression_statistics import store
 from trimtab.twin.pages import is_deduplicated, pages_per_range
 from trimtab.twin.sample import Measured, SourceSample
 from trimtab.twin.sample_statements import ROWS, Wanted
+from trimtab.twin.size import IndexedColumn
 
 _FRESH_FILES = 1 << 31
 """Added to an index's oid: numbers of files that the server does not give out itself."""
@@ -34,6 +35,8 @@ _OF_ANY_ROW = ("btree", "hash")
 """Methods whose keys can be grouped, and whose length tells of each row."""
 _MANY_REPEATS = 500
 """From so many on, a key's rows fill whole posting lists: how many there are of them hardly matters."""
+_VERY_MANY = 10_000
+"""Of so many values a few per cent are enough to pick keys by."""
 _NO_SAMPLE = "no sample of the source: estimated from column statistics"
 _NOTHING_KNOWN = "no sample of the source, and its table was never analysed: a guess"
 _LEAST_WIDTH = 1.0
@@ -260,8 +263,16 @@ def _wanted(index: _Made, columns: IndexColumns, table_rows: float) -> Wanted | 
     counts_keys |= not index.is_counted and index.method in _OF_ANY_ROW and table_rows > 0
     if not (expressions or items or counts_keys or index.predicate is not None):
         return None
-    keys = tuple(columns.expressions) if counts_keys else ()
-    return Wanted(expressions, keys, items, index.predicate)
+    if not counts_keys:
+        return Wanted(expressions, (), items, index.predicate)
+    keys = tuple(sorted(columns.expressions))  # In any order they occur as often.
+    most = max(range(len(pairs)), key=lambda place: (_values(pairs[place][1], table_rows), pairs[place][0]))
+    picked_by = (pairs[most][0],) if _values(pairs[most][1], table_rows) >= _VERY_MANY else ()
+    return Wanted(expressions, keys, items, index.predicate, picked_by)
+
+
+def _values(key: IndexedColumn, table_rows: float) -> float:
+    return max(key.distinct, -key.distinct * table_rows)
 
 
 def _write(maker: Connection, indexes: Sequence[_Made], shapes: Mapping[int, Shape]) -> None:

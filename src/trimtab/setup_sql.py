@@ -90,57 +90,75 @@ _HARDENING_SQL = """\
 
 -- 1. Functions that everybody may call by PostgreSQL's default, and that do more than read. All roles that there are
 --    keep them, through a role of their own, trimtab_not_reading. For a role that is made later:
---    GRANT trimtab_not_reading TO new_role. Functions that are made later are everybody's until this is run again.
+--    GRANT trimtab_not_reading TO new_role. Functions that are made later are everybody's until this is run again. Who
+--    closes one of these functions later has to revoke it from trimtab_not_reading too, not from PUBLIC alone. Where a
+--    dump of this database is restored on another server, make both roles there first (or restore without privileges).
 --    a) advisory locks, NOTIFY, messages in the WAL, signals, sleep, large objects that are written, SQL out of a
 --       string: trimtab_monitor and trimtab_explain do not keep them, but for the one lock that a run of Trimtab takes.
---    b) set_config and setseed, which sessions of Trimtab need, and functions of this database that are volatile or run
---       with the rights of their owner: everybody keeps them but trimtab_read. As this role, which cannot log in,
---       Trimtab runs the reads that it runs, of workloads and of agents. A text cannot leave it: that would take SET,
---       or set_config.
+--    b) set_config and setseed, which sessions of Trimtab need, and functions of this database that are volatile, run
+--       with the rights of their owner or reach other servers: everybody keeps them but trimtab_read. As this role,
+--       which cannot log in, Trimtab runs the reads that it runs, of workloads and of agents. A text cannot leave it:
+--       that would take SET, or set_config.
 DO $hardening$
 DECLARE
   own name[] := ARRAY['trimtab_monitor', 'trimtab_explain', 'trimtab_read', 'trimtab_not_reading'];
   keepers text;
   other name;
   wanted record;
+  sees_all_rows bool;
 BEGIN
   FOREACH other IN ARRAY ARRAY['trimtab_not_reading', 'trimtab_read'] LOOP
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = other) THEN
       EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', other);
     END IF;
   END LOOP;
-  IF (SELECT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_explain') THEN
-    ALTER ROLE trimtab_read BYPASSRLS;
+  -- It sees the rows that trimtab_explain sees. trimtab_apply may be it where it sees as many by itself.
+  SELECT rolbypassrls INTO sees_all_rows FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_explain';
+  EXECUTE 'ALTER ROLE trimtab_read ' || CASE WHEN sees_all_rows THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END;
+  GRANT trimtab_read TO trimtab_explain;
+  IF sees_all_rows AND NOT (SELECT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_apply') THEN
+    REVOKE trimtab_read FROM trimtab_apply;
+  ELSE
+    GRANT trimtab_read TO trimtab_apply;
   END IF;
-  GRANT trimtab_read TO trimtab_explain, trimtab_apply;
   FOR other IN SELECT rolname FROM pg_catalog.pg_roles
                 WHERE rolname !~ '^pg_' AND NOT rolsuper AND rolname <> ALL (own) LOOP
     EXECUTE pg_catalog.format('GRANT trimtab_not_reading TO %I', other);
+    IF pg_catalog.pg_has_role('trimtab_explain', other, 'USAGE')
+       OR pg_catalog.pg_has_role('trimtab_monitor', other, 'USAGE') THEN
+      RAISE WARNING 'trimtab_explain or trimtab_monitor is a member of %, and keeps what that role keeps', other;
+    END IF;
   END LOOP;
   -- A role that is NOINHERIT has nothing by its membership: it keeps them by itself.
   SELECT pg_catalog.string_agg(pg_catalog.quote_ident(rolname), ', ') INTO keepers FROM pg_catalog.pg_roles
    WHERE rolname = 'trimtab_not_reading'
       OR NOT rolinherit AND rolname !~ '^pg_' AND NOT rolsuper AND rolname <> ALL (own);
   FOR wanted IN
-    SELECT p.oid::regprocedure AS routine, found.by_reads_alone
+    SELECT p.oid::regprocedure AS function, found.by_reads_alone
       FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
      CROSS JOIN LATERAL (SELECT CASE
              WHEN n.nspname = 'pg_catalog'
-                  AND p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|pg_logical_emit_message'
-                                   || '|pg_cancel_backend|pg_terminate_backend'
-                                   || '|lo_create?|lo_from_bytea|lo_put|lo_unlink|lowrite|lo_truncate(64)?'
-                                   || '|(query|cursor|table|schema|database)_to_xml.*|ts_stat)$') THEN false
+                  AND (p.proname ~ ('^(pg_(try_)?advisory_.*|pg_notify|pg_sleep.*|pg_logical_emit_message'
+                                    || '|pg_cancel_backend|pg_terminate_backend|txid_current|pg_current_xact_id'
+                                    || '|lo_create?|lo_from_bytea|lo_put|lo_unlink|lowrite|lo_truncate(64)?'
+                                    || '|(query|cursor|table|schema|database)_to_xml.*|ts_stat)$')
+                       OR p.oid = 'pg_catalog.ts_rewrite(tsquery, text)'::regprocedure) THEN false
              WHEN n.nspname = 'pg_catalog' AND p.proname IN ('set_config', 'setseed') THEN true
              WHEN n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-                  AND (p.provolatile = 'v' OR p.prosecdef)
-                  AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) THEN true
+                  AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+                  AND (p.provolatile = 'v' OR p.prosecdef OR p.proname ~ '^(dblink|crosstab|connectby)'
+                       OR EXISTS (SELECT FROM pg_catalog.pg_aggregate a  -- what it is made of, its owner may call
+                                    JOIN pg_catalog.pg_proc part
+                                      ON part.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
+                                                      a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+                                   WHERE a.aggfnoid = p.oid AND (part.provolatile = 'v' OR part.prosecdef))) THEN true
            END AS by_reads_alone) found
-     WHERE found.by_reads_alone IS NOT NULL
+     WHERE found.by_reads_alone IS NOT NULL AND p.prokind <> 'p'  -- no SELECT calls a procedure
        AND pg_catalog.has_function_privilege('trimtab_not_reading', p.oid, 'EXECUTE') LOOP
-    EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s', wanted.routine,
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', wanted.function,
       keepers || CASE WHEN wanted.by_reads_alone THEN ', trimtab_monitor, trimtab_explain' ELSE '' END);
-    EXECUTE pg_catalog.format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', wanted.routine);
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', wanted.function);
   END LOOP;
   -- By these two a run keeps other runs off its database, whoever applies and whoever only reads.
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_try_advisory_lock(int, int) TO trimtab_explain;
@@ -153,20 +171,47 @@ END
 $hardening$;
 
 -- 2. Instead of pg_read_all_data, which opens pg_authid with its password hashes too: the tables of this database that
---    are no system's. Run it again, or ALTER DEFAULT PRIVILEGES, for those that are made later: what trimtab_explain
---    may not see is not in a clone, and is named; what trimtab_read may not see is planned, and not run.
+--    are no system's; where trimtab_explain never had that, those that it may read already. Foreign tables, and views
+--    and partitioned tables that read one, are not among them for trimtab_read. Run it again, or ALTER DEFAULT
+--    PRIVILEGES, for those that are made later: what trimtab_explain may not see is not in a clone, and is named; what
+--    trimtab_read may not see is planned, and not run.
 DO $hardening$
 DECLARE
-  place name;
+  all_tables CONSTANT text := 'trimtab: trimtab_explain had pg_read_all_data';
+  place record;
+  had_all bool := pg_catalog.shobj_description('trimtab_read'::regrole, 'pg_authid') IS NOT DISTINCT FROM all_tables;
 BEGIN
-  IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL THEN  -- 14 and later
+  IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL  -- 14 and later
+     AND EXISTS (SELECT FROM pg_catalog.pg_auth_members WHERE roleid = pg_catalog.to_regrole('pg_read_all_data')
+                    AND member = 'trimtab_explain'::regrole) THEN
+    EXECUTE pg_catalog.format('COMMENT ON ROLE trimtab_read IS %L', all_tables);
     REVOKE pg_read_all_data FROM trimtab_explain;
+    had_all := true;
   END IF;
-  FOR place IN SELECT nspname FROM pg_catalog.pg_namespace
-                WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
-    EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO trimtab_read', place);
-    EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO trimtab_read', place);
-    EXECUTE pg_catalog.format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO trimtab_read', place);
+  FOR place IN SELECT nspname, oid FROM pg_catalog.pg_namespace
+                WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+                  AND (had_all OR pg_catalog.has_schema_privilege('trimtab_explain', oid, 'USAGE')) LOOP
+    EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO trimtab_read', place.nspname);
+  END LOOP;
+  FOR place IN
+    WITH RECURSIVE reading(oid) AS (  -- foreign tables, and what reads them
+      SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'f'
+      UNION
+      SELECT found.oid FROM reading
+       CROSS JOIN LATERAL (
+         SELECT i.inhparent AS oid FROM pg_catalog.pg_inherits i WHERE i.inhrelid = reading.oid
+         UNION ALL
+         SELECT r.ev_class FROM pg_catalog.pg_depend d
+           JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+          WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+            AND d.refobjid = reading.oid AND r.ev_class <> reading.oid) found)
+    SELECT c.oid::regclass AS name, c.oid IN (SELECT oid FROM reading) AS is_foreign, c.relkind
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+       AND (had_all OR pg_catalog.has_table_privilege('trimtab_explain', c.oid, 'SELECT')) LOOP
+    EXECUTE pg_catalog.format('GRANT SELECT ON %s TO %s', place.name,
+      CASE WHEN place.is_foreign AND place.relkind <> 'm' THEN 'trimtab_explain' ELSE 'trimtab_read' END);
   END LOOP;
 END
 $hardening$;
@@ -175,26 +220,40 @@ $hardening$;
 
 _UNDO_HARDENING_SQL = """\
 -- Takes back what `trimtab init --hardening` printed. Run it as a superuser in each database where that was run: the
--- roles trimtab_not_reading and trimtab_read go with the last one. Roles that are NOINHERIT keep their own grants.
+-- roles trimtab_not_reading and trimtab_read go with the last one, and trimtab_explain has pg_read_all_data again with
+-- the first, where it had that. Roles that are NOINHERIT keep their own grants.
 DO $undo$
 DECLARE
   kept record;
 BEGIN
-  FOR kept IN SELECT DISTINCT p.oid::regprocedure AS routine
+  IF pg_catalog.to_regrole('trimtab_read') IS NULL OR pg_catalog.to_regrole('trimtab_not_reading') IS NULL THEN
+    RAISE EXCEPTION 'there are no roles trimtab_read and trimtab_not_reading: this server was not hardened'
+      USING HINT = 'In a restored dump functions may be closed to PUBLIC: make both roles, grant '
+                   'trimtab_not_reading what the dump grants it, and run this again.';
+  END IF;
+  FOR kept IN SELECT DISTINCT p.oid::regprocedure AS function
                 FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) given
                WHERE given.grantee = 'trimtab_not_reading'::regrole LOOP
-    EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', kept.routine);
-    EXECUTE pg_catalog.format('REVOKE EXECUTE ON ROUTINE %s FROM trimtab_monitor, trimtab_explain', kept.routine);
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', kept.function);
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM trimtab_monitor, trimtab_explain', kept.function);
   END LOOP;
   GRANT SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options TO PUBLIC;
   REVOKE SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options
     FROM trimtab_monitor, trimtab_explain;
+  IF pg_catalog.shobj_description('trimtab_read'::regrole, 'pg_authid') IS NOT NULL THEN
+    GRANT pg_read_all_data TO trimtab_explain;
+    FOR kept IN SELECT DISTINCT c.oid::regclass AS name
+                  FROM pg_catalog.pg_class c
+                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) given
+                 WHERE given.grantee = 'trimtab_explain'::regrole AND given.privilege_type = 'SELECT'
+                   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' LOOP
+      EXECUTE pg_catalog.format('REVOKE SELECT ON %s FROM trimtab_explain', kept.name);  -- it has them by the role
+    END LOOP;
+  END IF;
   DROP OWNED BY trimtab_not_reading, trimtab_read;
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_shdepend WHERE refclassid = 'pg_authid'::regclass
                   AND refobjid IN ('trimtab_not_reading'::regrole, 'trimtab_read'::regrole)) THEN
-    IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL THEN  -- 14 and later
-      GRANT pg_read_all_data TO trimtab_explain;
-    END IF;
     DROP ROLE trimtab_not_reading, trimtab_read;
   END IF;
 END

@@ -20,9 +20,11 @@ from trimtab.model.workload import Query
 
 READER = "trimtab_read"
 _CURSOR = '"trimtab read"'
+# Where another database was hardened, and not this one, the role has no tables here, and may set what it likes.
 _BECOME_READER = b"""
 select pg_catalog.set_config('role', rolname, true) from pg_catalog.pg_roles
- where rolname = $1 and pg_catalog.pg_has_role(session_user, oid, 'member')"""
+ where rolname = $1 and pg_catalog.pg_has_role(session_user, oid, 'member')
+   and not pg_catalog.has_function_privilege(oid, 'pg_catalog.set_config(text, text, boolean)', 'execute')"""
 
 
 def read_limits(statement_timeout_ms: int) -> Mapping[str, str]:

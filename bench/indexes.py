@@ -68,8 +68,9 @@ def main() -> None:
     for name in arguments.workloads or LOADERS:
         with loaded(name, arguments.scale, binaries) as server:
             rows += _measured(name, server, arguments, peers)
+    kept = "indexes_sampled" if arguments.sampled else "indexes"
     ran = {"scale": arguments.scale, "postgresql": "{}.{}".format(*binaries.version)}
-    print(f"written to {write('indexes', {**ran, 'selections': rows}).relative_to(Path.cwd())}")
+    print(f"written to {write(kept, {**ran, 'selections': rows}).relative_to(Path.cwd())}")
     if arguments.cophy:
         cophy.solve_all(arguments.cophy)
     else:
@@ -83,6 +84,7 @@ def _arguments() -> tuple[argparse.Namespace, Binaries, list[Peer]]:
     parser.add_argument("--classes", default=",".join(CLASSES), help="of index; all when not given")
     parser.add_argument("--budgets", default="", help="in MB, with commas; all when not given")
     parser.add_argument("--proof-seconds", type=float, default=120.0, help="for each proof; 0 for none")
+    parser.add_argument("--sampled", action="store_true", help="read samples of the databases, as with a live source")
     parser.add_argument("--pg-bin", type=Path, help="PostgreSQL of the databases and twins; the wheel's by default")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=WHERE", help="see bench/README.md")
     parser.add_argument("--peer-seconds", type=float, default=600.0, help="a peer's time for one budget")
@@ -123,11 +125,15 @@ def _measured(name: str, server: Server, arguments: argparse.Namespace, peers: S
     queries: Sequence[Query] = ()
     for kind in classes:
         for budget in budgets:
-            server.stop()  # It takes nothing from the selector.
+            if not arguments.sampled:
+                server.stop()  # It takes nothing from the selector.
+            source = server.dsn(name) if arguments.sampled else None
+            proof_seconds, theirs = arguments.proof_seconds, advised.get(budget, {})
             chosen, queries = _chosen(
-                name, server.binaries, image, kind, budget, arguments.proof_seconds, advised.get(budget, {}), times
+                name, server.binaries, image, kind, budget, proof_seconds, theirs, times, source=source
             )
-            server.start()
+            if not arguments.sampled:
+                server.start()
             for row, changes in chosen if kind == COMPARED else chosen[:1]:
                 row.update(built_cost(server.dsn(name), queries, changes))
                 rows.append(row)
@@ -190,14 +196,18 @@ def _chosen(
     proof_seconds: float,
     advised: Mapping[str, Advice],
     times: Mapping[str, float],
+    *,
+    source: str | None,
 ) -> tuple[list[tuple[dict[str, Any], Sequence[CreateIndex]]], Sequence[Query]]:
     """Return what was chosen on a twin of its own, so that nothing is remembered from another budget; ours first.
 
-    With `times` of the queries it is also chosen by these, in the class in which sets are run.
+    Sizes rest on samples of the source where one is given, whose time counts. With `times` of the queries it is also
+    chosen by these, in the class in which sets are run.
     """
     with Twin.open(build(image, binaries, progress=silent)) as twin:
         with closing(twin.connect_read_only()) as connection:
             seen = snapshot(name, connection)
+        twin.sample_from(source)
         queries = seen.workload.queries
         keys, included, kinds = CLASSES[kind]
         limits = Limits(

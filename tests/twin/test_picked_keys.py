@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
+from psycopg.rows import TupleRow
 
 from trimtab.db.connection import Connection, connect
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.model.change import CreateIndex
-from trimtab.twin.groups import KeyCounts
+from trimtab.twin import repeat, sample
+from trimtab.twin.groups import KeyCounts, PickedKeys, is_uneven, key_groups
 from trimtab.twin.sample import SourceSample
-from trimtab.twin.sample_statements import Wanted
+from trimtab.twin.sample_statements import MOST_PICKED, Wanted
 from trimtab.twin.twin import Twin
 
 from .shop import DATABASE, silent, snapshot
@@ -108,3 +111,41 @@ def test_sizes_rest_on_them(source: Server, uneven: Connection) -> None:
         assert estimate is not None
         ratios[change.tail] = estimate / row[0]
     assert {tail: ratio for tail, ratio in ratios.items() if not 0.9 <= ratio <= 1.1} == {}
+
+
+def test_keys_of_one_row_each_are_not_counted_again(source: Server, uneven: Connection) -> None:
+    del uneven
+    counts = counted(source, Wanted(keys=('"id"',)))
+    assert counts.picked is None
+    assert sum(keys for keys, _ in key_groups(counts, 115_000)) == pytest.approx(115_000, rel=0.02)
+
+
+@pytest.mark.usefixtures("uneven")
+@pytest.mark.parametrize("most", [MOST_PICKED, 100])
+def test_indexes_with_a_column_in_common_are_counted_by_one_reading_unless_it_picks_too_much(
+    source: Server, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    texts: list[str] = []
+
+    def sampled_rows(connection: Connection, text: str) -> list[TupleRow]:
+        texts.append(text)
+        return repeat.sampled_rows(connection, text)
+
+    monkeypatch.setattr(sample, "sampled_rows", sampled_rows)
+    monkeypatch.setattr(sample, "MOST_PICKED", most)
+    wanted = [Wanted(keys=keys, picked_by=('"word"',)) for keys in (('"word"',), ('"is_first"', '"word"'))]
+    measured = SourceSample(source.dsn(DATABASE)).measure(TABLE, wanted)
+    assert len([text for text in texts if "hashtext" in text]) == (1 if most > 100 else 3)
+    for one, rows_of_a_key in zip(measured, ({1.0, 2.0, 50.0}, {1.0, 49.0}), strict=True):
+        assert one.key_counts is not None
+        picked = one.key_counts.picked
+        assert picked is not None
+        assert {rows / keys for _, keys, rows in picked.occurrences} == rows_of_a_key
+        rows = sum(rows for _, _, rows in picked.occurrences)
+        assert rows / picked.key_share == pytest.approx(115_000, rel=0.1)
+
+
+def test_of_a_part_it_shows_whether_keys_differ_in_how_often_they_occur() -> None:
+    even = PickedKeys(1.0, 0.1, ((1, 2000, 2000), (2, 100, 200), (3, 3, 9)))
+    uneven = PickedKeys(1.0, 0.1, ((1, 2000, 2000), (2, 100, 200), (3, 60, 180), (5, 60, 300), (8, 60, 480)))
+    assert [is_uneven(even), is_uneven(uneven), is_uneven(replace(uneven, part=1.0))] == [False, True, False]

@@ -79,6 +79,14 @@ def estimated_distinct(occurrences: Sequence[tuple[float, int]], scale: float) -
     return min(max(items * seen / (items - once + once / scale), seen), items * scale)
 
 
+def is_uneven(picked: PickedKeys) -> bool:
+    """Whether a part of the places shows that the keys which were seldom seen differ in how often they occur."""
+    if picked.part >= 1:
+        return False
+    seldom = {times: keys for times, keys, _ in picked.occurrences if times < _SURE}
+    return bool(seldom) and len(_seldom_seen(seldom, 1 / picked.part, 1.0)) > 1
+
+
 def key_groups(counts: KeyCounts, rows: float) -> list[tuple[float, float]]:
     """Return (distinct keys, rows of each) for all `rows` from which the sample was taken, or for a part of them."""
     scale = rows / counts.rows if counts.rows else 1.0

@@ -24,7 +24,7 @@ from trimtab.db.role import reading
 from trimtab.errors import TrimtabError
 from trimtab.model.change import qualified
 from trimtab.twin.expression_statistics import ExpressionStatistics, compute
-from trimtab.twin.groups import KeyCounts, PickedKeys
+from trimtab.twin.groups import KeyCounts, PickedKeys, is_uneven
 from trimtab.twin.repeat import sampled_rows
 from trimtab.twin.sample_statements import (
     ITEMS,
@@ -206,51 +206,57 @@ class _Reading:
         ]
 
     def _with_picked(self, wanted: Sequence[Wanted], answers: Sequence[Measured]) -> list[Measured]:
-        """Count some keys in more blocks where it is open how often those occur.
+        """Count some keys in more blocks where it is open how often those occur; in still more where that differs."""
+        source, counted = self.source, {place: one.key_counts for place, one in enumerate(answers) if one.key_counts}
+        some = {place: counts for place, counts in counted.items() if counts.is_open(source.block_share)}
+        known = source.block_share
+        for blocks, share in ((source.more_blocks, source.more_share), (source.most_blocks, source.most_share)):
+            if share < _MORE * known or not some:
+                continue
+            known = share
+            picked = self._picked(wanted, some, blocks, share)
+            counted |= picked
+            some = {place: counts for place, counts in picked.items() if counts.picked and is_uneven(counts.picked)}
+        return [replace(answer, key_counts=counted.get(place)) for place, answer in enumerate(answers)]
 
-        Those that can be picked by the same expressions are counted together, unless these have frequent values; else
-        each by itself. Until one takes too long: the others would too. What was counted first holds then.
+    def _picked(
+        self, wanted: Sequence[Wanted], some: Mapping[int, KeyCounts], blocks: str, share: float
+    ) -> dict[int, KeyCounts]:
+        """Return the counts with what these blocks tell of them, by place; those are left out of which it is not known.
+
+        What can be picked by the same expressions is counted together, unless these have frequent values; else each by
+        itself. Until one takes too long: the others would too.
         """
-        found, source = list(answers), self.source
-        if source.more_share < _MORE * source.block_share:
-            return found
         together: dict[tuple[str | None, tuple[str, ...]], list[int]] = {}
-        for place, (want, answer) in enumerate(zip(wanted, answers, strict=True)):
-            if answer.key_counts is not None and answer.key_counts.is_open(source.block_share):
-                together.setdefault((want.predicate, want.picked_by or want.keys), []).append(place)
-        left = list(together.values())
+        for place in some:
+            want = wanted[place]
+            together.setdefault((want.predicate, want.picked_by or want.keys), []).append(place)
+        left, found = list(together.values()), dict[int, KeyCounts]()
         while left:
             places = left.pop()
-            some = {place: (wanted[place], counts) for place in places if (counts := answers[place].key_counts)}
+            first, is_alone = wanted[places[0]], len(places) == 1
+            key_share = min(ROWS / (some[places[0]].rows / self.source.block_share * share), 1.0)
+            text = picked_statement(
+                blocks,
+                [(place, wanted[place]) for place in places],
+                first.keys if is_alone else first.picked_by or first.keys,
+                key_share,
+                most=0 if is_alone else MOST_PICKED,
+            )
             try:
                 with self.connection.transaction():
-                    picked = self._picked(some)
+                    rows = sampled_rows(self.connection, text)
             except psycopg.Error as error:
                 if self.connection.closed:
                     raise
                 if error.sqlstate == "57014":
                     break
-                picked = {}
-            for place, counts in picked.items():
-                found[place] = replace(found[place], key_counts=counts)
-            left += [[place] for place in places if place not in picked and len(places) > 1]
-        return found
-
-    def _picked(self, some: Mapping[int, tuple[Wanted, KeyCounts]]) -> dict[int, KeyCounts]:
-        """Return the counts with what more blocks tell, by place; nothing where too much was picked."""
-        source = self.source
-        [(want, first), *_] = some.values()
-        key_share = min(ROWS / (first.rows / source.block_share * source.more_share), 1.0)
-        by = want.picked_by if len(some) > 1 else want.keys
-        most = MOST_PICKED if len(some) > 1 else 0
-        text = picked_statement(source, [(place, each) for place, (each, _) in some.items()], by, key_share, most=most)
-        found = {}
-        for place, _, value in sampled_rows(self.connection, text):
-            more, counts = _counts(value), some[place][1]
-            if more is not None:
-                picked = PickedKeys(key_share, source.more_share, more.occurrences)
-                counts = replace(counts, width=more.width, picked=picked)
-            found[place] = counts
+                rows = []
+            for place, _, value in rows:
+                if (more := _counts(value)) is not None:
+                    picked = PickedKeys(key_share, share, more.occurrences)
+                    found[place] = replace(some[place], width=more.width, picked=picked)
+            left += [[place] for place in places if not rows and not is_alone]
         return found
 
     def _answer(self, place: int, want: Wanted, found: dict[tuple[int, int], object]) -> Measured:

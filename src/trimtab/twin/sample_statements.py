@@ -16,8 +16,8 @@ from trimtab.twin.gin_items import bytes_of, items_query
 
 ROWS, MOST_ROWS = 30_000, 300_000
 """Rows, and as many pages, that a sample has at most: ordinarily, and for a high statistics target."""
-_HASHED_ROWS = 1_000_000
-"""Of more rows, keys are not hashed: it takes about half a second."""
+_HASHED_ROWS, _MOST_HASHED_ROWS = 300_000, 1_000_000
+"""Of so many rows keys are hashed, which takes about a tenth of a second; of so many where their frequencies differ."""
 _HASHES = 1 << 20
 MOST_PICKED = 4 * ROWS
 """So many keys of blocks, four times what is expected, are kept of what was picked for several indexes at once."""
@@ -50,7 +50,7 @@ class Sampled:
     """What is read: FROM and after of the sample, and all rows of the table; 0 where the sample is the whole table.
 
     `blocks` is the same for a sample of as many rows that is made of whole blocks, `block_share` of all. `more_blocks`
-    is FROM alone, of so many as hold `more_share` of the rows.
+    is FROM alone, of so many as hold `more_share` of the rows; `most_blocks` the same of still more.
     """
 
     text: str
@@ -59,6 +59,8 @@ class Sampled:
     block_share: float
     more_blocks: str
     more_share: float
+    most_blocks: str
+    most_share: float
 
 
 def sampled(
@@ -71,7 +73,10 @@ def sampled(
     share = min(most_rows / max(pages, 1.0), 1.0)
     kept = min(most_rows / max(rows * share, 1.0), 1.0)
     whole = min(max(most_rows / max(rows, 1.0), _LEAST_BLOCKS / max(pages, 1.0)), share)
-    more = whole if is_whole_tree else max(min(share, _HASHED_ROWS / max(rows, 1.0)), whole)
+    more, most = (
+        whole if is_whole_tree else max(min(share, hashed / max(rows, 1.0)), whole)
+        for hashed in (_HASHED_ROWS, _MOST_HASHED_ROWS)
+    )
     name = f"FROM {'' if is_whole_tree else 'ONLY '}{qualified(*table)} TABLESAMPLE SYSTEM"
     thinned = f" WHERE pg_catalog.random() < {kept:.9f}" if kept < 1 else ""
     return Sampled(
@@ -81,6 +86,8 @@ def sampled(
         block_share=whole,
         more_blocks=f"{name} ({100 * more:.6f}) REPEATABLE (1)",
         more_share=more,
+        most_blocks=f"{name} ({100 * most:.6f}) REPEATABLE (1)",
+        most_share=most,
     )
 
 
@@ -135,16 +142,15 @@ def keys_statement(source: Sampled, wanted: Sequence[tuple[int, Wanted]]) -> str
     for place, want in wanted:
         where = columns.passing(want.predicate)
         names = [columns.name(key) for key in want.keys]
-        keys = f"SELECT count(DISTINCT b) AS times, count(*) AS rows, {_bytes(names)} AS bytes FROM s"
-        selects.append(_counted(place, KEYS, f"{keys} WHERE {where} GROUP BY {', '.join(names)}"))
+        selects.append(_counted(place, KEYS, _in_blocks(f"s WHERE {where}", names, "count(*)")))
     listed = columns.listed(f"{_BLOCK} AS b")
     return f"WITH s AS MATERIALIZED (SELECT {listed} {source.blocks}) {' UNION ALL '.join(selects)}"
 
 
 def picked_statement(
-    source: Sampled, wanted: Sequence[tuple[int, Wanted]], by: Sequence[str], key_share: float, *, most: int = 0
+    blocks: str, wanted: Sequence[tuple[int, Wanted]], by: Sequence[str], key_share: float, *, most: int = 0
 ) -> str:
-    """Return one statement that reads more blocks once: what `keys_statement` gives, of a share of the keys.
+    """Return one statement that reads these blocks once: what `keys_statement` gives, of a share of the keys.
 
     All of `wanted` have the same predicate, and the expressions `by` among their keys: a share of what these evaluate
     to is picked, and so each key with all of its rows, or none. Where `by` is the whole key, a frequent one takes no
@@ -156,23 +162,23 @@ def picked_statement(
     text = f"pg_catalog.concat_ws(' ', {', '.join(picked)}) COLLATE pg_catalog.\"C\""
     row = f"pg_catalog.hashtextextended({text}, 0)"
     is_picked = f"{row} & {_HASHES - 1} < {round(key_share * _HASHES)}" if key_share < 1 else "true"
-    read = f"SELECT {columns.listed(f'{_BLOCK} AS b')} {source.more_blocks}"
+    read = f"SELECT {columns.listed(f'{_BLOCK} AS b')} {blocks}"
     listed = ", ".join(dict.fromkeys(name for of in names.values() for name in of))
     rows = f"SELECT b, {listed}, count(*) AS n FROM ({read}) r WHERE {where} AND {is_picked} GROUP BY b, {listed}"
-    selects = [
-        _counted(
-            place,
-            KEYS,
-            f"SELECT count(DISTINCT b) AS times, sum(n) AS rows, {_bytes(of)} AS bytes FROM s GROUP BY {', '.join(of)}",
-        )
-        for place, of in names.items()
-    ]
+    selects = [_counted(place, KEYS, _in_blocks("s", of, "sum(n)")) for place, of in names.items()]
     limit = f" LIMIT {most + 1}" if most else ""
     told = f"WITH s AS MATERIALIZED ({rows}{limit}) SELECT * FROM ({' UNION ALL '.join(selects)}) t"
     return f"{told} WHERE (SELECT count(*) FROM s) <= {most}" if most else told
 
 
 _BLOCK = "(tableoid::bigint << 32) + (ctid::pg_catalog.text::pg_catalog.point)[0]::bigint"
+
+
+def _in_blocks(source: str, names: Sequence[str], rows: str) -> str:
+    """Return the query for each key's blocks, rows and bytes. Grouped twice: to count distinct ones takes a sort."""
+    listed = ", ".join(names)
+    blocks = f"SELECT {listed}, {rows} AS rows FROM {source} GROUP BY b, {listed}"
+    return f"SELECT count(*) AS times, sum(rows) AS rows, {_bytes(names)} AS bytes FROM ({blocks}) k GROUP BY {listed}"
 
 
 def _bytes(names: Sequence[str]) -> str:

@@ -91,8 +91,9 @@ _HARDENING_SQL = """\
 -- 1. Functions that everybody may call by PostgreSQL's default, and that do more than read. All roles that there are
 --    keep them, through a role of their own, trimtab_not_reading. For a role that is made later:
 --    GRANT trimtab_not_reading TO new_role. Functions that are made later are everybody's until this is run again. Who
---    closes one of these functions later has to revoke it from trimtab_not_reading too, not from PUBLIC alone. Where a
---    dump of this database is restored on another server, make both roles there first (or restore without privileges).
+--    closes one of these functions later has to revoke it from trimtab_not_reading too, not from PUBLIC alone; who
+--    closes a table to trimtab_explain, from trimtab_read too. Where a dump of this database is restored on another
+--    server, make both roles there first (or restore without privileges).
 --    a) advisory locks, NOTIFY, messages in the WAL, signals, sleep, large objects that are written, SQL out of a
 --       string: trimtab_monitor and trimtab_explain do not keep them, but for the one lock that a run of Trimtab takes.
 --    b) set_config and setseed, which sessions of Trimtab need, and functions of this database that are volatile, run
@@ -107,19 +108,33 @@ DECLARE
   wanted record;
   sees_all_rows bool;
 BEGIN
+  FOREACH other IN ARRAY ARRAY['trimtab_monitor', 'trimtab_explain', 'trimtab_apply'] LOOP
+    IF pg_catalog.to_regrole(other) IS NULL THEN
+      RAISE EXCEPTION 'there is no role %', other USING HINT = 'Run what `trimtab init` prints first.';
+    END IF;
+  END LOOP;
   FOREACH other IN ARRAY ARRAY['trimtab_not_reading', 'trimtab_read'] LOOP
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = other) THEN
+    IF (SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE rolname = other) THEN
+      RAISE EXCEPTION 'there is a role % already, which may log in: it is not that of this hardening', other;
+    ELSIF pg_catalog.to_regrole(other) IS NULL THEN
       EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', other);
     END IF;
   END LOOP;
-  -- It sees the rows that trimtab_explain sees. trimtab_apply may be it where it sees as many by itself.
+  FOR wanted IN SELECT polname, polrelid::regclass AS relation FROM pg_catalog.pg_policy
+                 WHERE 'trimtab_explain'::regrole = ANY (polroles) AND NOT 'trimtab_read'::regrole = ANY (polroles) LOOP
+    RAISE EXCEPTION 'policy % on % is for trimtab_explain, and reads will be run as trimtab_read', wanted.polname,
+      wanted.relation USING HINT = 'CREATE ROLE trimtab_read NOLOGIN, and name it in the policy too.';
+  END LOOP;
+  -- It sees the rows that trimtab_explain sees. trimtab_apply may be it where it sees as much by itself.
   SELECT rolbypassrls INTO sees_all_rows FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_explain';
   EXECUTE 'ALTER ROLE trimtab_read ' || CASE WHEN sees_all_rows THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END;
   GRANT trimtab_read TO trimtab_explain;
-  IF sees_all_rows AND NOT (SELECT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_apply') THEN
-    REVOKE trimtab_read FROM trimtab_apply;
-  ELSE
+  IF EXISTS (SELECT FROM pg_catalog.pg_auth_members
+              WHERE roleid = pg_catalog.to_regrole('pg_read_all_data') AND member = 'trimtab_apply'::regrole)
+     AND (NOT sees_all_rows OR (SELECT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = 'trimtab_apply')) THEN
     GRANT trimtab_read TO trimtab_apply;
+  ELSIF pg_catalog.pg_has_role('trimtab_apply', 'trimtab_read', 'MEMBER') THEN
+    REVOKE trimtab_read FROM trimtab_apply;
   END IF;
   FOR other IN SELECT rolname FROM pg_catalog.pg_roles
                 WHERE rolname !~ '^pg_' AND NOT rolsuper AND rolname <> ALL (own) LOOP
@@ -147,7 +162,9 @@ BEGIN
              WHEN n.nspname = 'pg_catalog' AND p.proname IN ('set_config', 'setseed') THEN true
              WHEN n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
                   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-                  AND (p.provolatile = 'v' OR p.prosecdef OR p.proname ~ '^(dblink|crosstab|connectby)'
+                  AND (p.provolatile = 'v' OR p.prosecdef OR p.proname ~ '^(dblink|crosstab|connectby|xpath_table)'
+                       OR EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) AS c(setting)
+                                   WHERE c.setting ~ '^(role|session_authorization)=')
                        OR EXISTS (SELECT FROM pg_catalog.pg_aggregate a  -- what it is made of, its owner may call
                                     JOIN pg_catalog.pg_proc part
                                       ON part.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
@@ -159,6 +176,9 @@ BEGIN
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %s', wanted.function,
       keepers || CASE WHEN wanted.by_reads_alone THEN ', trimtab_monitor, trimtab_explain' ELSE '' END);
     EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', wanted.function);
+    IF pg_catalog.has_function_privilege('trimtab_read', wanted.function::oid, 'EXECUTE') THEN
+      RAISE WARNING 'function % stays open: somebody beside its owner has granted it', wanted.function;
+    END IF;
   END LOOP;
   -- By these two a run keeps other runs off its database, whoever applies and whoever only reads.
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_try_advisory_lock(int, int) TO trimtab_explain;
@@ -221,7 +241,9 @@ $hardening$;
 _UNDO_HARDENING_SQL = """\
 -- Takes back what `trimtab init --hardening` printed. Run it as a superuser in each database where that was run: the
 -- roles trimtab_not_reading and trimtab_read go with the last one, and trimtab_explain has pg_read_all_data again with
--- the first, where it had that. Roles that are NOINHERIT keep their own grants.
+-- the first, where it had that. Roles that are NOINHERIT keep their own grants. What trimtab_monitor and
+-- trimtab_explain were granted by themselves, of the same functions and tables, they lose: they have it by PUBLIC and
+-- by that role.
 DO $undo$
 DECLARE
   kept record;
@@ -235,7 +257,11 @@ BEGIN
                 FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) given
                WHERE given.grantee = 'trimtab_not_reading'::regrole LOOP
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', kept.function);
-    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM trimtab_monitor, trimtab_explain', kept.function);
+    BEGIN
+      EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM trimtab_monitor, trimtab_explain', kept.function);
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+      RAISE WARNING 'trimtab_explain or trimtab_monitor keeps %, which it has granted to others', kept.function;
+    END;
   END LOOP;
   GRANT SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options TO PUBLIC;
   REVOKE SELECT ON pg_catalog.pg_user_mappings, information_schema.user_mapping_options
@@ -248,7 +274,11 @@ BEGIN
                  CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) given
                  WHERE given.grantee = 'trimtab_explain'::regrole AND given.privilege_type = 'SELECT'
                    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' LOOP
-      EXECUTE pg_catalog.format('REVOKE SELECT ON %s FROM trimtab_explain', kept.name);  -- it has them by the role
+      BEGIN
+        EXECUTE pg_catalog.format('REVOKE SELECT ON %s FROM trimtab_explain', kept.name);  -- it has it by the role
+      EXCEPTION WHEN dependent_objects_still_exist THEN
+        RAISE WARNING 'trimtab_explain keeps SELECT on %, which it has granted to others', kept.name;
+      END;
     END LOOP;
   END IF;
   DROP OWNED BY trimtab_not_reading, trimtab_read;

@@ -248,15 +248,27 @@ def test_hardening_gives_no_role_more_than_it_had(server: Server) -> None:
             admin.execute(hardening_sql().encode())
             assert _readable(server) == seen
             assert admin.execute("SELECT pg_has_role('trimtab_apply', 'trimtab_read', 'member')").fetchone() == (False,)
-            admin.execute("ALTER ROLE trimtab_explain NOBYPASSRLS")
+            admin.execute("GRANT pg_read_all_data TO trimtab_apply; ALTER ROLE trimtab_explain NOBYPASSRLS")
             admin.execute(hardening_sql().encode())
             assert admin.execute("SELECT pg_has_role('trimtab_apply', 'trimtab_read', 'member')").fetchone() == (True,)
+            admin.execute("REVOKE pg_read_all_data FROM trimtab_apply")
+            admin.execute("CREATE POLICY theirs ON own TO trimtab_explain USING (a > 1)")
+            with pytest.raises(psycopg.errors.RaiseException, match="policy theirs on own"):
+                admin.execute(hardening_sql().encode())
+            admin.execute("DROP POLICY theirs ON own")
             # In a database that was not hardened reads are run as before, by who may read there.
             admin.execute("GRANT pg_read_all_data TO trimtab_explain")
             assert passed_by(server, LEGITIMATE) == list(LEGITIMATE)
             admin.execute("REVOKE pg_read_all_data FROM trimtab_explain")
             admin.execute(undo_hardening_sql().encode())
             assert _readable(server) == {**seen, "trimtab_explain": {"open": 0, "own": 0}}
+            admin.execute("ALTER ROLE trimtab_monitor RENAME TO another")
+            with pytest.raises(psycopg.errors.RaiseException, match="no role trimtab_monitor"):
+                admin.execute(hardening_sql().encode())
+            admin.execute("ALTER ROLE another RENAME TO trimtab_monitor; CREATE ROLE trimtab_read LOGIN")
+            with pytest.raises(psycopg.errors.RaiseException, match="trimtab_read already"):
+                admin.execute(hardening_sql().encode())
+            admin.execute("DROP ROLE trimtab_read")
     finally:
         with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
             admin.execute("DROP DATABASE narrow")
@@ -299,6 +311,25 @@ CREATE TYPE two AS (a small);
 """
 
 
+_NOTHING = "RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
+_TAKES_SMALL = f"CREATE FUNCTION takes(small) {_NOTHING}"
+_DEFAULT = f"CREATE FUNCTION by_default(a int DEFAULT tells_volatile()) {_NOTHING}"
+_ATOMIC = "CREATE FUNCTION atomic() RETURNS int LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT tells_volatile(); END"
+_BECOMES = "CREATE FUNCTION becomes() RETURNS int LANGUAGE sql STABLE SET role = 'trimtab_explain' AS 'SELECT 1'"
+_RANGE = """
+CREATE FUNCTION apart(int, int) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT 1.0::float8';
+CREATE TYPE span AS RANGE (SUBTYPE = int, SUBTYPE_DIFF = apart);
+ALTER FUNCTION apart(int, int) VOLATILE;
+CREATE TABLE spans (s span);
+"""
+_VIEW_BY_OPERATOR = """
+CREATE OPERATOR shadow.= (FUNCTION = shadow.same, LEFTARG = int, RIGHTARG = int);
+SET LOCAL search_path = shadow, public, pg_catalog;
+CREATE VIEW public.differing AS SELECT id IS DISTINCT FROM 3 AS differs FROM orders;
+SET LOCAL search_path TO DEFAULT;
+"""
+
+
 @pytest.mark.parametrize(
     ("planted", "text"),
     [
@@ -310,6 +341,22 @@ CREATE TYPE two AS (a small);
         (_DOMAIN, "SELECT 2::small"),
         (_DOMAIN, "SELECT ROW(2)::two"),
         ("CREATE VIEW above AS SELECT * FROM tells", "SELECT * FROM above"),
+        (_BECOMES, "SELECT becomes()"),
+        (_DEFAULT, "SELECT by_default()"),
+        (_ATOMIC, "SELECT atomic()"),
+        (_RANGE, "SELECT * FROM spans"),
+        (_VIEW_BY_OPERATOR, "SELECT * FROM differing"),
+        (f"{_DOMAIN} {_TAKES_SMALL}", "SELECT takes(2)"),
+        (f"{_DOMAIN} CREATE FUNCTION even(bool) {_NOTHING}", "SELECT even(id) FROM orders"),
+        (_DOMAIN, "SELECT (note).even FROM orders"),
+        (_DOMAIN, "SELECT jsonb_populate_record(o, '{}') FROM orders o"),
+        (_DOMAIN, "SELECT pg_input_is_valid('2', 'even')"),
+        (f"{_DOMAIN} CREATE DOMAIN again AS int CHECK (VALUE::even > 0)", "SELECT 2::again"),
+        ("CREATE DOMAIN same AS int CHECK (VALUE OPERATOR(shadow.===) 1)", "SELECT 2::same"),
+        (
+            "CREATE FUNCTION note(orders) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1'",
+            "SELECT (o).note FROM orders o",
+        ),
         ("CREATE AGGREGATE sets (text, bool) (SFUNC = set_config, STYPE = text)", "SELECT sets('x', true)"),
     ],
 )
@@ -321,24 +368,61 @@ def test_our_check_looks_at_whatever_a_text_reaches(server: Server, planted: str
             found = why_not_read(connection, text)
             assert found is not None
             assert found.code == "sql.volatile"
-        if " orders" in text or " customer" in text:
+        if (" FROM orders" in text and "even" not in text and "(o)" not in text) or " customer" in text:
             assert why_not_read(connection, text) is None
 
 
-@pytest.mark.parametrize("text", ["SELECT * FROM pg_stat_activity", "SELECT query FROM pg_stat_get_activity(1) q"])
-def test_texts_of_others_are_not_read(reader: Connection, text: str) -> None:
-    assert why_not_read(reader, text) is not None
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM pg_stat_activity",
+        "SELECT query FROM pg_stat_get_activity(1) q",
+        "SELECT pg_stat_get_backend_activity(i) FROM pg_stat_get_backend_idset() i",
+        "SELECT histogram_bounds::text FROM pg_stats WHERE tablename = 'pg_authid'",
+        "SELECT stavalues1 FROM pg_catalog.pg_statistic",
+        "SELECT chunk_data FROM pg_toast.pg_toast_1418",
+    ],
+)
+def test_what_others_run_and_values_of_all_tables_are_not_read(reader: Connection, text: str) -> None:
+    found = why_not_read(reader, text)
+    assert found is not None
+    assert found.code == "sql.not_a_read"
+
+
+def test_what_only_looks_like_it_is_read(server: Server) -> None:
+    with (
+        closing(psycopg.connect(server.dsn(), autocommit=True, cursor_factory=psycopg.RawCursor)) as connection,
+        connection.transaction(force_rollback=True),
+    ):
+        connection.execute(b"CREATE EXTENSION pg_trgm; CREATE EXTENSION citext")
+        # A column of that name is the column; a function without arguments is never an attribute.
+        connection.execute(b"CREATE FUNCTION note(orders) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1'")
+        connection.execute(b"CREATE FUNCTION city() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1'")
+        connection.execute(b"SET LOCAL ROLE trimtab_explain")
+        for text in (
+            "SELECT o.note, o.city FROM orders o JOIN customer c ON c.id = o.customer_id",
+            "WITH o AS (SELECT city FROM orders) SELECT o.city FROM o",
+            "SELECT name OPERATOR(public.%) 'x' FROM customer",
+            "SELECT name::citext = 'NAME 1' FROM customer",
+        ):
+            assert why_not_read(connection, text) is None, text
 
 
 def test_settings_are_read_where_none_holds_a_password(server: Server, reader: Connection) -> None:
-    texts = ("SELECT name, setting FROM pg_settings", "SELECT current_setting(lower('PRIMARY_CONNINFO'))")
-    assert [why_not_read(reader, text) for text in texts] == [None, None]
+    texts = (
+        "SELECT name, setting FROM pg_settings",
+        "SELECT current_setting(lower('PRIMARY_CONNINFO'))",
+        "SELECT current_setting('Primary_conninfo', true)",
+    )
+    harmless = "SELECT current_setting('app.tenant', true)"
+    assert [why_not_read(reader, text) for text in texts] == [None, None, None]
     with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
         try:
-            admin.execute("ALTER SYSTEM SET primary_conninfo = 'host=nowhere password=secret'")
+            admin.execute("ALTER SYSTEM SET primary_conninfo = 'postgresql://me:hunter2@nowhere/'")
             admin.execute("SELECT pg_reload_conf()")
             _wait_until_a_primary_is_named(reader, is_named=True)
             assert None not in [why_not_read(reader, text) for text in texts]
+            assert why_not_read(reader, harmless) is None
         finally:
             admin.execute("ALTER SYSTEM RESET primary_conninfo")
             admin.execute("SELECT pg_reload_conf()")

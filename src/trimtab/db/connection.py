@@ -172,6 +172,7 @@ def _set_up(connection: Connection, read_only: bool, statement_timeout_ms: int, 
         "lock_timeout": str(lock_timeout_ms),
         "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
         "idle_session_timeout": "0",
+        "standard_conforming_strings": "on",  # so that texts mean to the server what they mean to our parser
         "transaction_timeout": "0",
     }
     connection.execute(

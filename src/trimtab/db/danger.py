@@ -55,7 +55,7 @@ _FUNCTIONS: tuple[tuple[re.Pattern[str], Danger], ...] = tuple(
             "it changes the state of the server",
         ),
         (
-            r"(query|cursor|table|schema|database)_to_xml\w*|ts_stat|crosstab\w*|connectby\w*",
+            r"(query|cursor|table|schema|database)_to_xml\w*|ts_stat|crosstab\w*|connectby\w*|xpath_table",
             "sql.dynamic",
             "it runs SQL that stands in a string",
         ),

@@ -34,7 +34,8 @@ _READING_WORDS = (
 _READING = frozenset(_READING_WORDS.split())
 # Volatile for what they return alone.
 _HARMLESS = frozenset(
-    {"random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7"}
+    {"pg_current_wal_lsn", "pg_last_wal_replay_lsn", "pg_blocking_pids"}
+    | {"random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7"}
     | {"array_shuffle", "array_sample", "currval", "lastval", "pg_relation_size", "pg_table_size", "pg_indexes_size"}
     | {"pg_total_relation_size", "pg_database_size", "pg_tablespace_size"}
 )
@@ -45,9 +46,34 @@ _SECRET_RELATIONS = frozenset(
     {"pg_authid", "pg_shadow", "pg_user_mapping", "pg_user_mappings", "_pg_user_mappings", "pg_subscription"}
     | {"user_mapping_options"}
 )
+# Their values are those of the tables', of those with secrets too.
+_STATISTICS = frozenset({"pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data"})
 # What others run, with what they write into it: passwords too. To trimtab_explain the server shows all of it.
-_OTHERS_TEXTS = frozenset({"pg_stat_activity", "pg_stat_get_activity", "pg_stat_statements"})
-_SETTINGS = frozenset({"pg_settings", "pg_show_all_settings", "current_setting", "pg_file_settings"})
+_OTHERS_TEXTS = frozenset(
+    {"pg_stat_activity", "pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_stat_statements"}
+)
+_ALL_SETTINGS = frozenset({"pg_settings", "pg_show_all_settings", "pg_file_settings", "pg_show_all_file_settings"})
+_SECRET_SETTINGS = (
+    "primary_conninfo",
+    "ssl_passphrase_command",
+    "archive_command",
+    "restore_command",
+    "archive_cleanup_command",
+    "recovery_end_command",
+)
+# They make values of a type that stands in a string, or that no text names.
+_BY_TYPE = frozenset(
+    {"pg_input_is_valid", "pg_input_error_info", "json_populate_record", "json_populate_recordset"}
+    | {"jsonb_populate_record", "jsonb_populate_recordset", "jsonb_populate_record_valid"}
+)
+# What an older server takes for calls of functions, which anybody may have made.
+_NEWER_GRAMMAR = {
+    170000: ("JsonFuncExpr", "JsonParseExpr", "JsonScalarExpr", "JsonSerializeExpr", "JsonTable"),
+    160000: (
+        *("JsonArrayAgg", "JsonArrayConstructor", "JsonArrayQueryConstructor", "JsonIsPredicate"),
+        *("JsonObjectAgg", "JsonObjectConstructor"),
+    ),
+}
 # By these it compares, sorts and groups, whatever the text says.
 _IMPLIED_OPERATORS = ("=", "<>", "<", "<=", ">", ">=")
 _MOST_TEXTS = 200
@@ -61,7 +87,7 @@ def why_not_read(connection: Connection, text: str) -> Danger | None:
     """
     seen, texts = {text}, [text]
     while texts:
-        danger, more = _why_not(connection, one := texts.pop(), is_asked=one == text)
+        danger, more = _why_not(connection, texts.pop())
         if danger is not None:
             return danger
         texts += [each for each in dict.fromkeys(more) if each not in seen]
@@ -71,7 +97,7 @@ def why_not_read(connection: Connection, text: str) -> Danger | None:
     return None
 
 
-def _why_not(connection: Connection, text: str, *, is_asked: bool) -> tuple[Danger | None, Sequence[str]]:
+def _why_not(connection: Connection, text: str) -> tuple[Danger | None, Sequence[str]]:
     """Return why this text is not run, or else the texts that it would run besides: of views, and of policies."""
     try:
         trees = parse(text)
@@ -82,9 +108,9 @@ def _why_not(connection: Connection, text: str, *, is_asked: bool) -> tuple[Dang
     nodes = tuple(walk(trees[0]))
     danger = (
         why_not_read_by_form(nodes)
-        or (_why_not_operator(nodes) if is_asked else None)
+        or _why_not_here(connection, text, nodes)
         or _why_not_call(connection, _calls(nodes))
-        or (_why_not_settings(connection) if _names_of(nodes) & _SETTINGS else None)
+        or _why_not_settings(connection, nodes)
     )
     return (danger, ()) if danger else _reached(connection, nodes)
 
@@ -103,14 +129,22 @@ def why_not_read_by_form(nodes: Nodes) -> Danger | None:
     names = _names_of(nodes)
     if names & _SECRET_RELATIONS:
         return Danger("sql.not_a_read", "it reads where the server keeps secrets")
+    if names & _STATISTICS or any(f.get("schemaname") == "pg_toast" for name, f in nodes if name == "RangeVar"):
+        return Danger("sql.not_a_read", "it reads where values of any table may stand")
     if names & _OTHERS_TEXTS:
         return Danger("sql.not_a_read", "it reads the texts of others' statements, in which secrets may stand")
     return None
 
 
-def _why_not_operator(nodes: Nodes) -> Danger | None:
-    if any(schema and schema not in _OWN_SCHEMAS for schema, _ in _operators(nodes)):
-        return Danger("sql.not_a_read", "it uses an operator that is not PostgreSQL's")
+def _why_not_here(connection: Connection, text: str, nodes: Nodes) -> Danger | None:
+    """Return why this server may read the text in another way than our parser did."""
+    kinds, version = {name for name, _ in nodes}, connection.info.server_version
+    newer = [kind for since, of in _NEWER_GRAMMAR.items() if version < since for kind in of if kind in kinds]
+    if newer:
+        return Danger("sql.not_a_read", f"it holds a {newer[0]}, of which the server's version knows nothing")
+    # There names are cut elsewhere than here.
+    if not text.isascii() and connection.info.parameter_status("server_encoding") != "UTF8":
+        return Danger("sql.not_a_read", "it has other letters than ASCII's, and the database's encoding is not UTF8")
     return None
 
 
@@ -133,38 +167,73 @@ def _why_not_call(connection: Connection, called: Iterable[tuple[str, str]]) -> 
     return None
 
 
-def _why_not_settings(connection: Connection) -> Danger | None:
-    """Return why settings must not be read: where this role is shown one that holds a password."""
-    if _asked(connection, "secret_settings"):
-        return Danger("sql.not_a_read", "it reads settings, and one that this role may see holds a password")
+def _why_not_settings(connection: Connection, nodes: Nodes) -> Danger | None:
+    """Return why settings must not be read: where this role is shown one in which a password may stand."""
+    asked = [_argument(fields) for kind, fields in nodes if kind == "FuncCall" and _last(fields) == "current_setting"]
+    is_harmless = all(name is not None and name.lower() not in _SECRET_SETTINGS for name in asked)
+    if is_harmless and not _names_of(nodes) & _ALL_SETTINGS:
+        return None
+    if _asked(connection, "secret_settings", list(_SECRET_SETTINGS)):
+        return Danger("sql.not_a_read", "it reads settings, and in one that this role may see a password may stand")
     return None
 
 
+def _argument(call: Node) -> str | None:
+    """Return the first argument of a call where it is a string."""
+    arguments = call.get("args")
+    first = arguments[0] if isinstance(arguments, list) and arguments else {}
+    while "TypeCast" in first:
+        first = first["TypeCast"].get("arg", {})
+    value = first.get("A_Const", {}).get("sval", {}).get("sval")
+    return value if isinstance(value, str) else None
+
+
+def _last(call: Node) -> str:
+    return _qualified(_parts(call.get("funcname")))[1]
+
+
+_UNSAFE = "and what that calls is volatile, or runs with other rights"
 _REACHED = {
-    "foreign": ("sql.remote", "it reads {}, a foreign table"),
-    "operator": ("sql.volatile", "it uses the operator {}, and what that calls is volatile, or runs as its owner"),
-    "type": ("sql.volatile", "it makes values of type {}, and what checks them is volatile, or runs as its owner"),
-    "attribute": ("sql.volatile", "{}, as it is written, may call a function that is volatile, or runs as its owner"),
-    "cast": ("sql.volatile", "a cast to {} calls what is volatile, or runs as its owner"),
-    "class": ("sql.volatile", "comparisons by {} call what is volatile, or runs as its owner"),
+    "foreign": ("sql.remote", "it reads {}, which is a foreign table or reads one"),
+    "relation": ("sql.volatile", f"it reads {{}}, {_UNSAFE}"),
+    "function": ("sql.volatile", f"it calls {{}}, {_UNSAFE}"),
+    "operator": ("sql.volatile", f"it uses the operator {{}}, which is not PostgreSQL's, {_UNSAFE}, for all we know"),
+    "type": ("sql.volatile", f"it may make values of type {{}}, {_UNSAFE}"),
+    "attribute": ("sql.volatile", f"{{}}, as it is written, may be a function, {_UNSAFE}"),
+    "cast": ("sql.volatile", f"it may cast to {{}}, {_UNSAFE}"),
+    "class": ("sql.volatile", f"it may compare by {{}}, {_UNSAFE}"),
 }
 
 
 def _reached(connection: Connection, nodes: Nodes) -> tuple[Danger | None, Sequence[str]]:
     """Return what is reached by other ways than by a call that must not be, or else the texts of views and policies."""
-    relations = {
-        (str(f.get("schemaname", "")), str(f["relname"])) for name, f in nodes if name == "RangeVar" and "relname" in f
-    }
+    relations = {_relation(fields) for name, fields in nodes if name == "RangeVar"}
     operators = {*_operators(nodes), *(("", name) for name in _IMPLIED_OPERATORS)}
+    calls = set(_calls(nodes))
     types = {_qualified(_parts(fields.get("names"))) for name, fields in nodes if name in ("typeName", "TypeName")}
-    attributes = {part for name, fields in nodes for part in _attributes(name, fields)}
-    lists = [[part[place] for part in sorted(found)] for found in (relations, operators, types) for place in (0, 1)]
-    rows = _asked(connection, "reached_by_read", *lists, sorted(attributes))
+    unknown, known = _attributes(nodes)
+    rows = _asked(
+        connection,
+        "reached_by_read",
+        *_columns(2, relations),
+        *_columns(2, operators),
+        *_columns(2, calls),
+        *_columns(2, types),
+        sorted(unknown),
+        *_columns(3, known),
+        any(name in _BY_TYPE for _, name in calls),
+    )
     for what, name, _ in rows:
         if what in _REACHED:
             code, words = _REACHED[what]
             return Danger(code, words.format(name)), ()
     return None, [text for _, _, text in rows]
+
+
+def _columns(count: int, rows: Iterable[tuple[str, ...]]) -> list[list[str]]:
+    """Return the columns of these rows, sorted."""
+    ordered = sorted(rows)
+    return [[row[place] for row in ordered] for place in range(count)]
 
 
 def _asked(connection: Connection, name: str, *values: object) -> list[TupleRow]:
@@ -185,11 +254,35 @@ def _operators(nodes: Nodes) -> set[tuple[str, str]]:
     return {_qualified(parts) for parts in found if parts}
 
 
-def _attributes(name: str, fields: Node) -> list[str]:
-    """Return the names in which a function can be meant: what follows a dot."""
-    if name == "ColumnRef":
-        return _parts(fields.get("fields"))[1:]
-    return _parts(fields.get("indirection")) if name == "A_Indirection" else []
+def _attributes(nodes: Nodes) -> tuple[set[str], set[tuple[str, str, str]]]:
+    """Return the names that can mean a function, since they follow a dot; and those of which the relation is known."""
+    named: dict[str, set[tuple[str, str]]] = {}
+    for kind, fields in nodes:
+        if kind == "RangeVar":
+            named.setdefault(_alias(fields) or _relation(fields)[1], set()).add(_relation(fields))
+    others = {_alias(fields) for kind, fields in nodes if kind != "RangeVar"}
+    others |= {str(fields.get("ctename", "")) for kind, fields in nodes if kind == "CommonTableExpr"}
+    unknown, known = set[str](), set[tuple[str, str, str]]()
+    for kind, fields in nodes:
+        parts = _parts(fields.get("fields" if kind == "ColumnRef" else "indirection"))
+        if kind == "A_Indirection":
+            unknown.update(parts)
+        elif kind == "ColumnRef" and len(parts) > 1:
+            of = named.get(parts[0], set())
+            if len(parts) == 2 and len(of) == 1 and parts[0] not in others and not {name for _, name in of} & others:
+                known.update((*relation, parts[1]) for relation in of)
+            else:
+                unknown.update(parts[1:])
+    return unknown - {""}, known
+
+
+def _alias(fields: Node) -> str:
+    alias = fields.get("alias")
+    return str(alias.get("aliasname", "")) if isinstance(alias, dict) else ""
+
+
+def _relation(fields: Node) -> tuple[str, str]:
+    return str(fields.get("schemaname", "")), str(fields.get("relname", ""))
 
 
 def _names_of(nodes: Nodes) -> set[str]:

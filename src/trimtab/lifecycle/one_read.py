@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from trimtab.db.connection import connect, source_error
+from trimtab.db.connection import Connection, connect, source_error
 from trimtab.db.read_check import why_not_read
 from trimtab.db.read_only import only_reading, read_limits
 from trimtab.db.role import READING, excess_rights
@@ -65,25 +65,27 @@ def run_read(conninfo: str, text: str, *, max_rows: int, max_bytes: int) -> Rows
                 )
             try:
                 source.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {text}".encode())
-                cursor = source.execute(f"FETCH {int(max_rows) + 1} FROM {_CURSOR}".encode())
+                return _fetched(source, max_rows, max_bytes)
             except psycopg.Error as error:
                 raise source_error(error) from None
-            return _fetched(cursor, max_rows, max_bytes)
 
 
-def _fetched(cursor: psycopg.Cursor[tuple[object, ...]], max_rows: int, max_bytes: int) -> Rows:
-    columns = tuple(column.name for column in cursor.description or ())
-    result, kept, size = cursor.pgresult, [], 0
-    found = 0 if result is None else result.ntuples
-    for number in range(min(found, max_rows)):
-        assert result is not None
-        values = [result.get_value(number, place) for place in range(len(columns))]
+def _fetched(source: Connection, max_rows: int, max_bytes: int) -> Rows:
+    """Return what comes, row by row: no more of it is held here than one row beyond what is returned."""
+    columns: tuple[str, ...] = ()
+    kept: list[tuple[str | None, ...]] = []
+    size = 0
+    while True:
+        cursor = source.execute(f"FETCH 1 FROM {_CURSOR}".encode())
+        columns, result = tuple(column.name for column in cursor.description or ()), cursor.pgresult
+        if result is None or not result.ntuples:
+            return Rows(columns, tuple(kept), False)
+        values = [result.get_value(0, place) for place in range(len(columns))]
         row = tuple(None if value is None else _text(value) for value in values)
         size += sum(len((value or "").encode()) + 8 for value in row)
-        if size > max_bytes:
-            break
+        if len(kept) >= max_rows or size > max_bytes:
+            return Rows(columns, tuple(kept), True)
         kept.append(row)
-    return Rows(columns, tuple(kept), len(kept) < found)
 
 
 def _text(value: bytes | memoryview) -> str:

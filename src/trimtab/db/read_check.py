@@ -34,7 +34,7 @@ _READING_WORDS = (
 _READING = frozenset(_READING_WORDS.split())
 # Volatile for what they return alone.
 _HARMLESS = frozenset(
-    {"pg_current_wal_lsn", "pg_last_wal_replay_lsn", "pg_blocking_pids"}
+    {"pg_current_wal_lsn", "pg_last_wal_replay_lsn", "pg_blocking_pids", "pg_is_in_recovery"}
     | {"random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7"}
     | {"array_shuffle", "array_sample", "currval", "lastval", "pg_relation_size", "pg_table_size", "pg_indexes_size"}
     | {"pg_total_relation_size", "pg_database_size", "pg_tablespace_size"}

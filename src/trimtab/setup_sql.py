@@ -208,6 +208,10 @@ BEGIN
     REVOKE pg_read_all_data FROM trimtab_explain;
     had_all := true;
   END IF;
+  IF pg_catalog.to_regrole('pg_read_all_data') IS NOT NULL
+     AND pg_catalog.pg_has_role('trimtab_explain', 'pg_read_all_data', 'USAGE') THEN
+    RAISE WARNING 'trimtab_explain has pg_read_all_data by another role: pg_authid stays open to it';
+  END IF;
   FOR place IN SELECT nspname, oid FROM pg_catalog.pg_namespace
                 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
                   AND (had_all OR pg_catalog.has_schema_privilege('trimtab_explain', oid, 'USAGE')) LOOP
@@ -248,7 +252,10 @@ DO $undo$
 DECLARE
   kept record;
 BEGIN
-  IF pg_catalog.to_regrole('trimtab_read') IS NULL OR pg_catalog.to_regrole('trimtab_not_reading') IS NULL THEN
+  IF pg_catalog.to_regrole('trimtab_monitor') IS NULL OR pg_catalog.to_regrole('trimtab_explain') IS NULL THEN
+    RAISE EXCEPTION 'there are no roles trimtab_monitor and trimtab_explain'
+      USING HINT = 'Run what `trimtab init` prints first: rights that they were given are taken back.';
+  ELSIF pg_catalog.to_regrole('trimtab_read') IS NULL OR pg_catalog.to_regrole('trimtab_not_reading') IS NULL THEN
     RAISE EXCEPTION 'there are no roles trimtab_read and trimtab_not_reading: this server was not hardened'
       USING HINT = 'In a restored dump functions may be closed to PUBLIC: make both roles, grant '
                    'trimtab_not_reading what the dump grants it, and run this again.';

@@ -206,6 +206,7 @@ def test_where_it_was_hardened_the_server_refuses_every_bypass(server: Server, p
     assert passed_by(server, HARDENED) == list(HARDENED)
     with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
         admin.execute("CREATE ROLE application LOGIN; CREATE ROLE alone LOGIN NOINHERIT")
+        admin.execute("CREATE SCHEMA trimtab_explain; GRANT USAGE ON SCHEMA trimtab_explain TO trimtab_explain")
         rights = admin.execute(_RIGHTS).fetchone()
         for _ in range(2):
             admin.execute(hardening_sql().encode())
@@ -214,6 +215,14 @@ def test_where_it_was_hardened_the_server_refuses_every_bypass(server: Server, p
         require_void(server)
         assert picture() == before
         assert passed_by(server, LEGITIMATE) == list(LEGITIMATE)
+        # Names mean as the reading role what they mean in its session.
+        with closing(
+            connect(psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain"), read_only=True)
+        ) as own:
+            path = own.execute(b"SELECT current_schemas(false), current_user").fetchone()
+            with only_reading(own, {}):
+                assert own.execute(b"SELECT current_schemas(false), session_user").fetchone() == path
+                assert own.execute(b"SELECT current_user").fetchone() == ("trimtab_read",)
         # What sessions of ours need they have still: random rows, that are the same ones each time.
         sample = SourceSample(psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain"))
         [measured] = sample.measure(("public", "orders"), [Wanted(keys=("city",), predicate="id > 5")])
@@ -226,7 +235,7 @@ def test_where_it_was_hardened_the_server_refuses_every_bypass(server: Server, p
         admin.execute(undo_hardening_sql().encode())
         assert admin.execute(_RIGHTS).fetchone() == rights
         assert passed_by(server, HARDENED) == list(HARDENED)
-        admin.execute("DROP ROLE application, alone")
+        admin.execute("DROP ROLE application, alone; DROP SCHEMA trimtab_explain")
         with pytest.raises(psycopg.errors.RaiseException, match="not hardened"):
             admin.execute(undo_hardening_sql().encode())
 
@@ -315,6 +324,22 @@ _NOTHING = "RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
 _TAKES_SMALL = f"CREATE FUNCTION takes(small) {_NOTHING}"
 _DEFAULT = f"CREATE FUNCTION by_default(a int DEFAULT tells_volatile()) {_NOTHING}"
 _ATOMIC = "CREATE FUNCTION atomic() RETURNS int LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT tells_volatile(); END"
+_CAST_TO_JSON = """
+CREATE TYPE pair AS (a int, b int);
+CREATE FUNCTION told(pair) RETURNS json LANGUAGE sql VOLATILE AS $$SELECT '{}'::json$$;
+CREATE CAST (pair AS json) WITH FUNCTION told(pair);
+CREATE TABLE pairs (p pair);
+"""
+_NEGATED = """
+CREATE FUNCTION safe(int, int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE OPERATOR public.==== (FUNCTION = safe, LEFTARG = int, RIGHTARG = int, RESTRICT = neqsel);
+CREATE OPERATOR public.!==== (FUNCTION = shadow.same, LEFTARG = int, RIGHTARG = int, NEGATOR = OPERATOR(public.====));
+"""
+_TOUCHED = """
+CREATE TABLE touchable (touched int);
+CREATE FUNCTION touched(touchable) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
+CREATE FUNCTION touched(record) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN 1; END';
+"""
 _BECOMES = "CREATE FUNCTION becomes() RETURNS int LANGUAGE sql STABLE SET role = 'trimtab_explain' AS 'SELECT 1'"
 _RANGE = """
 CREATE FUNCTION apart(int, int) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT 1.0::float8';
@@ -353,6 +378,16 @@ SET LOCAL search_path TO DEFAULT;
         (_DOMAIN, "SELECT pg_input_is_valid('2', 'even')"),
         (f"{_DOMAIN} CREATE DOMAIN again AS int CHECK (VALUE::even > 0)", "SELECT 2::again"),
         ("CREATE DOMAIN same AS int CHECK (VALUE OPERATOR(shadow.===) 1)", "SELECT 2::same"),
+        (_CAST_TO_JSON, "SELECT to_jsonb(p) FROM pairs p"),
+        (_NEGATED, "SELECT 1 WHERE NOT (1 ==== 1)"),
+        (f"CREATE FUNCTION locks(a bool DEFAULT pg_try_advisory_lock(7)) {_NOTHING}", "SELECT locks()"),
+        ("CREATE DOMAIN sleepy AS int CHECK (pg_sleep(0)::text = '')", "SELECT 5::sleepy"),
+        (f"{_DOMAIN} CREATE TABLE arrays (a even[])", "SELECT coalesce(a, '{4}') FROM arrays"),
+        (f"{_DOMAIN} CREATE TABLE evens (a even)", "SELECT '(4)'::evens"),
+        (f"{_DOMAIN} CREATE TABLE evens (a even)", "SELECT coalesce(e, '(4)') FROM evens e"),
+        (f"{_DOMAIN} CREATE TABLE evens (a even); CREATE FUNCTION of(evens) {_NOTHING}", "SELECT of(row(4))"),
+        (_TOUCHED, "SELECT o.touched FROM touchable AS o(x)"),
+        (_TOUCHED, "SELECT u.touched FROM (touchable a JOIN touchable b USING (touched) AS u)"),
         (
             "CREATE FUNCTION note(orders) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1'",
             "SELECT (o).note FROM orders o",
@@ -389,6 +424,13 @@ def test_what_others_run_and_values_of_all_tables_are_not_read(reader: Connectio
     assert found.code == "sql.not_a_read"
 
 
+_CAST_TO_DATE = """
+CREATE TYPE pair AS (a int, b int);
+CREATE FUNCTION dated(pair) RETURNS date LANGUAGE sql VOLATILE AS 'SELECT current_date';
+CREATE CAST (pair AS date) WITH FUNCTION dated(pair);
+"""
+
+
 def test_what_only_looks_like_it_is_read(server: Server) -> None:
     with (
         closing(psycopg.connect(server.dsn(), autocommit=True, cursor_factory=psycopg.RawCursor)) as connection,
@@ -398,12 +440,17 @@ def test_what_only_looks_like_it_is_read(server: Server) -> None:
         # A column of that name is the column; a function without arguments is never an attribute.
         connection.execute(b"CREATE FUNCTION note(orders) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1'")
         connection.execute(b"CREATE FUNCTION city() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1'")
+        # Rows that are kept were made by what is volatile once; what casts a type matters to who casts it.
+        connection.execute(b"CREATE MATERIALIZED VIEW kept AS SELECT n FROM tells; GRANT SELECT ON kept TO PUBLIC")
+        connection.execute(_CAST_TO_DATE.encode())
         connection.execute(b"SET LOCAL ROLE trimtab_explain")
         for text in (
             "SELECT o.note, o.city FROM orders o JOIN customer c ON c.id = o.customer_id",
             "WITH o AS (SELECT city FROM orders) SELECT o.city FROM o",
             "SELECT name OPERATOR(public.%) 'x' FROM customer",
             "SELECT name::citext = 'NAME 1' FROM customer",
+            "SELECT n FROM kept",
+            "SELECT count(*)::int, extract(year FROM day), now() AT TIME ZONE 'UTC' FROM orders GROUP BY day",
         ):
             assert why_not_read(connection, text) is None, text
 
@@ -413,9 +460,11 @@ def test_settings_are_read_where_none_holds_a_password(server: Server, reader: C
         "SELECT name, setting FROM pg_settings",
         "SELECT current_setting(lower('PRIMARY_CONNINFO'))",
         "SELECT current_setting('Primary_conninfo', true)",
+        "SELECT current_setting('primary_conninfo_and_more'::varchar(16))",
+        "SELECT current_setting('primary_conninfo '::char(30)::text)",
     )
     harmless = "SELECT current_setting('app.tenant', true)"
-    assert [why_not_read(reader, text) for text in texts] == [None, None, None]
+    assert [why_not_read(reader, text) for text in texts] == [None] * len(texts)
     with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
         try:
             admin.execute("ALTER SYSTEM SET primary_conninfo = 'postgresql://me:hunter2@nowhere/'")
@@ -423,6 +472,7 @@ def test_settings_are_read_where_none_holds_a_password(server: Server, reader: C
             _wait_until_a_primary_is_named(reader, is_named=True)
             assert None not in [why_not_read(reader, text) for text in texts]
             assert why_not_read(reader, harmless) is None
+            assert why_not_read(reader, harmless.replace("tenant'", "tenant'::text")) is None
         finally:
             admin.execute("ALTER SYSTEM RESET primary_conninfo")
             admin.execute("SELECT pg_reload_conf()")

@@ -39,6 +39,9 @@ class Measuring:
     reads_are_run: bool = True
 
 
+_CHECK_LIMIT_MS = 30_000
+
+
 def measure_levels(
     connection: Connection,
     queries: Sequence[Query],
@@ -74,7 +77,7 @@ def measure_levels(
             continue
         runs = _Runs()
         may_run = how.reads_are_run and query.is_read and query.is_runnable and not query.clone_only
-        if may_run and why_not_read(connection, query.text) is None:
+        if may_run and _is_read(connection, query, limits):
             if clock() < deadline:
                 _run(connection, query, how, limits, runs, 1, lambda: True)
             else:
@@ -198,6 +201,12 @@ class _Runs:
 
     times: list[float] = field(default_factory=list)
     errors: int = 0
+
+
+def _is_read(connection: Connection, query: Query, limits: Mapping[str, str]) -> bool:
+    """Whether the text can only read, by what its names mean where it will be run. The time limit is not for this."""
+    with only_reading(connection, {**limits, **read_limits(_CHECK_LIMIT_MS), "jit": "off"}):
+        return why_not_read(connection, query.text) is None
 
 
 def _run(

@@ -34,11 +34,12 @@ _READING_WORDS = (
 _READING = frozenset(_READING_WORDS.split())
 # Volatile for what they return alone.
 _HARMLESS = frozenset(
-    {"pg_current_wal_lsn", "pg_last_wal_replay_lsn", "pg_blocking_pids", "pg_is_in_recovery"}
+    {"pg_current_wal_lsn", "pg_last_wal_replay_lsn", "pg_blocking_pids", "pg_is_in_recovery", "timezone"}
     | {"random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7"}
     | {"array_shuffle", "array_sample", "currval", "lastval", "pg_relation_size", "pg_table_size", "pg_indexes_size"}
     | {"pg_total_relation_size", "pg_database_size", "pg_tablespace_size"}
 )
+_EXTRACT_SINCE = 140000
 _ASSIGNING = frozenset({"txid_current", "pg_current_xact_id"})
 _OWN_SCHEMAS = ("pg_catalog", "information_schema")
 # They hold password hashes and connection strings, and pg_read_all_data opens them too.
@@ -52,6 +53,7 @@ _STATISTICS = frozenset({"pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_e
 _OTHERS_TEXTS = frozenset(
     {"pg_stat_activity", "pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_stat_statements"}
 )
+_BARE_TYPE = frozenset({"names", "typemod", "location"})
 _ALL_SETTINGS = frozenset({"pg_settings", "pg_show_all_settings", "pg_file_settings", "pg_show_all_file_settings"})
 _SECRET_SETTINGS = (
     "primary_conninfo",
@@ -150,6 +152,8 @@ def _why_not_here(connection: Connection, text: str, nodes: Nodes) -> Danger | N
 
 def _why_not_call(connection: Connection, called: Iterable[tuple[str, str]]) -> Danger | None:
     names = sorted(set(called))
+    if connection.info.server_version < _EXTRACT_SINCE:
+        names = [("pg_catalog", "date_part") if one == ("pg_catalog", "extract") else one for one in names]
     if not names:
         return None
     rows = _asked(connection, "resolved_functions", [schema for schema, _ in names], [name for _, name in names])
@@ -182,8 +186,9 @@ def _argument(call: Node) -> str | None:
     """Return the first argument of a call where it is a string."""
     arguments = call.get("args")
     first = arguments[0] if isinstance(arguments, list) and arguments else {}
-    while "TypeCast" in first:
-        first = first["TypeCast"].get("arg", {})
+    if "TypeCast" in first and first["TypeCast"].get("typeName", {}).keys() <= _BARE_TYPE:  # views write 'x'::text
+        is_text = _parts(first["TypeCast"]["typeName"].get("names"))[-1:] == ["text"]
+        first = first["TypeCast"].get("arg", {}) if is_text else {}
     value = first.get("A_Const", {}).get("sval", {}).get("sval")
     return value if isinstance(value, str) else None
 
@@ -211,7 +216,8 @@ def _reached(connection: Connection, nodes: Nodes) -> tuple[Danger | None, Seque
     operators = {*_operators(nodes), *(("", name) for name in _IMPLIED_OPERATORS)}
     calls = set(_calls(nodes))
     types = {_qualified(_parts(fields.get("names"))) for name, fields in nodes if name in ("typeName", "TypeName")}
-    unknown, known = _attributes(nodes)
+    unknown, of_rows, known = _attributes(nodes)
+    types |= {relation for alias in _whole_rows(nodes) for relation in _aliases(nodes).get(alias, ())}
     rows = _asked(
         connection,
         "reached_by_read",
@@ -220,8 +226,10 @@ def _reached(connection: Connection, nodes: Nodes) -> tuple[Danger | None, Seque
         *_columns(2, calls),
         *_columns(2, types),
         sorted(unknown),
+        sorted(of_rows),
         *_columns(3, known),
         any(name in _BY_TYPE for _, name in calls),
+        sorted(_HARMLESS),
     )
     for what, name, _ in rows:
         if what in _REACHED:
@@ -254,30 +262,48 @@ def _operators(nodes: Nodes) -> set[tuple[str, str]]:
     return {_qualified(parts) for parts in found if parts}
 
 
-def _attributes(nodes: Nodes) -> tuple[set[str], set[tuple[str, str, str]]]:
-    """Return the names that can mean a function, since they follow a dot; and those of which the relation is known."""
-    named: dict[str, set[tuple[str, str]]] = {}
-    for kind, fields in nodes:
-        if kind == "RangeVar":
-            named.setdefault(_alias(fields) or _relation(fields)[1], set()).add(_relation(fields))
-    others = {_alias(fields) for kind, fields in nodes if kind != "RangeVar"}
-    others |= {str(fields.get("ctename", "")) for kind, fields in nodes if kind == "CommonTableExpr"}
-    unknown, known = set[str](), set[tuple[str, str, str]]()
+def _attributes(nodes: Nodes) -> tuple[set[str], set[str], set[tuple[str, str, str]]]:
+    """Return the names that follow a dot, and so can mean a function: of what is not known, of a row, of a relation."""
+    named, calls = _aliases(nodes), {name for _, name in _calls(nodes)}
+    others = {
+        _alias(fields, key) for kind, fields in nodes for key in ("alias", "join_using_alias") if kind != "RangeVar"
+    }
+    others |= {str(fields.get("ctename", "")) for kind, fields in nodes if kind == "CommonTableExpr"} | calls
+    renamed = (fields.get("alias") for kind, fields in nodes if kind == "RangeVar")
+    others |= {str(alias.get("aliasname")) for alias in renamed if isinstance(alias, dict) and "colnames" in alias}
+    unknown, of_rows, known = set[str](), set[str](), set[tuple[str, str, str]]()
     for kind, fields in nodes:
         parts = _parts(fields.get("fields" if kind == "ColumnRef" else "indirection"))
         if kind == "A_Indirection":
             unknown.update(parts)
         elif kind == "ColumnRef" and len(parts) > 1:
             of = named.get(parts[0], set())
-            if len(parts) == 2 and len(of) == 1 and parts[0] not in others and not {name for _, name in of} & others:
+            if len(parts) != 2:
+                unknown.update(parts[1:])
+            elif len(of) == 1 and parts[0] not in others and not {name for _, name in of} & others:
                 known.update((*relation, parts[1]) for relation in of)
             else:
-                unknown.update(parts[1:])
-    return unknown - {""}, known
+                of_rows.add(parts[1])
+    return unknown - {""}, of_rows - {""}, known
 
 
-def _alias(fields: Node) -> str:
-    alias = fields.get("alias")
+def _aliases(nodes: Nodes) -> dict[str, set[tuple[str, str]]]:
+    """Return the relations by the names that the text has for them."""
+    named: dict[str, set[tuple[str, str]]] = {}
+    for kind, fields in nodes:
+        if kind == "RangeVar":
+            named.setdefault(_alias(fields) or _relation(fields)[1], set()).add(_relation(fields))
+    return named
+
+
+def _whole_rows(nodes: Nodes) -> set[str]:
+    """Return the names that stand alone, in which a whole row can be meant."""
+    found = (_parts(fields.get("fields")) for kind, fields in nodes if kind == "ColumnRef")
+    return {parts[0] for parts in found if len(parts) == 1}
+
+
+def _alias(fields: Node, key: str = "alias") -> str:
+    alias = fields.get(key)
     return str(alias.get("aliasname", "")) if isinstance(alias, dict) else ""
 
 

@@ -21,8 +21,12 @@ from trimtab.model.workload import Query
 READER = "trimtab_read"
 _CURSOR = '"trimtab read"'
 # Where another database was hardened, and not this one, the role has no tables here, and may set what it likes.
+# Names mean what they meant: "$user" is another one then.
 _BECOME_READER = b"""
-select pg_catalog.set_config('role', rolname, true) from pg_catalog.pg_roles
+select pg_catalog.set_config('search_path', coalesce((select pg_catalog.string_agg(pg_catalog.quote_ident(s), ', ')
+                                                        from pg_catalog.unnest(pg_catalog.current_schemas(false)) s),
+                                                     ''), true),
+       pg_catalog.set_config('role', rolname, true) from pg_catalog.pg_roles
  where rolname = $1 and pg_catalog.pg_has_role(session_user, oid, 'member')
    and not pg_catalog.has_function_privilege(oid, 'pg_catalog.set_config(text, text, boolean)', 'execute')"""
 

@@ -55,7 +55,7 @@ def run_read(conninfo: str, text: str, *, max_rows: int, max_bytes: int) -> Rows
                 code=READING.code,
                 next_step="Connect as trimtab_explain, which `trimtab init` prints.",
             )
-        with only_reading(source, {**read_limits(LIMIT_MS), "search_path": "pg_catalog"}):
+        with only_reading(source, {**read_limits(LIMIT_MS), "search_path": "pg_catalog", "jit": "off"}):
             danger = why_not_read(source, text)
             if danger is not None:
                 raise RefusedError(

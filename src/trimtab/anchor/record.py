@@ -18,7 +18,7 @@ from trimtab.db import queries as sql
 from trimtab.db.connection import Connection, source_error
 from trimtab.db.explain import QueryTimeout, explain
 from trimtab.db.read_check import why_not_read
-from trimtab.db.read_only import only_reading, read_limits, require_one_query
+from trimtab.db.read_only import CHECK_LIMITS, only_reading, read_limits, require_one_query
 from trimtab.errors import TrimtabError
 from trimtab.model.anchor import Anchor, AnchoredPlan, Coordinate, QueryLevel
 from trimtab.model.catalog import Snapshot
@@ -37,9 +37,6 @@ class Measuring:
     statement_timeout_ms: int
     max_seconds: float
     reads_are_run: bool = True
-
-
-_CHECK_LIMIT_MS = 30_000
 
 
 def measure_levels(
@@ -205,7 +202,7 @@ class _Runs:
 
 def _is_read(connection: Connection, query: Query, limits: Mapping[str, str]) -> bool:
     """Whether the text can only read, by what its names mean where it will be run. The time limit is not for this."""
-    with only_reading(connection, {**limits, **read_limits(_CHECK_LIMIT_MS), "jit": "off"}):
+    with only_reading(connection, {**limits, **CHECK_LIMITS}):
         return why_not_read(connection, query.text) is None
 
 

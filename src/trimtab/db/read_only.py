@@ -19,6 +19,8 @@ from trimtab.db.failures import source_error
 from trimtab.model.workload import Query
 
 READER = "trimtab_read"
+CHECK_LIMITS: Mapping[str, str] = {"transaction_read_only": "on", "statement_timeout": "30000", "jit": "off"}
+"""The settings of a transaction that asks about a text. To compile what asks the catalog takes longer than to ask."""
 _CURSOR = '"trimtab read"'
 # Where another database was hardened, and not this one, the role has no tables here, and may set what it likes.
 # Names mean what they meant: "$user" is another one then.

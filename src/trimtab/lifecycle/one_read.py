@@ -14,7 +14,7 @@ import psycopg
 
 from trimtab.db.connection import Connection, connect, source_error
 from trimtab.db.read_check import why_not_read
-from trimtab.db.read_only import only_reading, read_limits
+from trimtab.db.read_only import CHECK_LIMITS, only_reading, read_limits
 from trimtab.db.role import READING, excess_rights
 from trimtab.errors import RefusedError, UsageError
 
@@ -55,7 +55,7 @@ def run_read(conninfo: str, text: str, *, max_rows: int, max_bytes: int) -> Rows
                 code=READING.code,
                 next_step="Connect as trimtab_explain, which `trimtab init` prints.",
             )
-        with only_reading(source, {**read_limits(LIMIT_MS), "search_path": "pg_catalog", "jit": "off"}):
+        with only_reading(source, {**CHECK_LIMITS, **read_limits(LIMIT_MS), "search_path": "pg_catalog"}):
             danger = why_not_read(source, text)
             if danger is not None:
                 raise RefusedError(

@@ -125,14 +125,14 @@ def _measured(name: str, server: Server, arguments: argparse.Namespace, peers: S
     queries: Sequence[Query] = ()
     for kind in classes:
         for budget in budgets:
-            if not arguments.sampled:
-                server.stop()  # It takes nothing from the selector.
             source = server.dsn(name) if arguments.sampled else None
-            proof_seconds, theirs = arguments.proof_seconds, advised.get(budget, {})
+            if source is None:
+                server.stop()  # It takes nothing from the selector.
+            theirs = advised.get(budget, {})
             chosen, queries = _chosen(
-                name, server.binaries, image, kind, budget, proof_seconds, theirs, times, source=source
+                name, server.binaries, image, kind, budget, arguments.proof_seconds, theirs, times, source=source
             )
-            if not arguments.sampled:
+            if source is None:
                 server.start()
             for row, changes in chosen if kind == COMPARED else chosen[:1]:
                 row.update(built_cost(server.dsn(name), queries, changes))

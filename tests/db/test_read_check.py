@@ -113,7 +113,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def reader(server: Server) -> Iterator[Connection]:
-    conninfo = psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain")
+    conninfo = server.dsn(user="trimtab_explain")
     with closing(connect(conninfo, read_only=True, statement_timeout_ms=_LIMIT_MS)) as connection:
         yield connection
 
@@ -135,7 +135,7 @@ def _run(connection: Connection, text: str) -> None:
 def passed_by(server: Server, texts: Mapping[str, str], database: str = "postgres") -> list[str]:
     """Return the names of the texts that the server runs for the role that explains, each in a session of its own."""
     passed = []
-    conninfo = psycopg.conninfo.make_conninfo(server.dsn(database), user="trimtab_explain")
+    conninfo = server.dsn(database, user="trimtab_explain")
     for name, text in texts.items():
         with closing(connect(conninfo, read_only=True, statement_timeout_ms=_LIMIT_MS)) as connection:
             try:
@@ -216,15 +216,13 @@ def test_where_it_was_hardened_the_server_refuses_every_bypass(server: Server, p
         assert picture() == before
         assert passed_by(server, LEGITIMATE) == list(LEGITIMATE)
         # Names mean as the reading role what they mean in its session.
-        with closing(
-            connect(psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain"), read_only=True)
-        ) as own:
+        with closing(connect(server.dsn(user="trimtab_explain"), read_only=True)) as own:
             path = own.execute(b"SELECT current_schemas(false), current_user").fetchone()
             with only_reading(own, {}):
                 assert own.execute(b"SELECT current_schemas(false), session_user").fetchone() == path
                 assert own.execute(b"SELECT current_user").fetchone() == ("trimtab_read",)
         # What sessions of ours need they have still: random rows, that are the same ones each time.
-        sample = SourceSample(psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_explain"))
+        sample = SourceSample(server.dsn(user="trimtab_explain"))
         [measured] = sample.measure(("public", "orders"), [Wanted(keys=("city",), predicate="id > 5")])
         assert (measured.refusal, measured.share) == ("", 0.75)
         for other in ("application", "alone"):
@@ -289,7 +287,7 @@ def _readable(server: Server) -> dict[str, dict[str, int]]:
     """Return how many rows each role reads, by the tables that it may read."""
     found: dict[str, dict[str, int]] = {"trimtab_explain": {}, "trimtab_apply": {}}
     for role, tables in found.items():
-        conninfo = psycopg.conninfo.make_conninfo(server.dsn("narrow"), user=role)
+        conninfo = server.dsn("narrow", user=role)
         with closing(connect(conninfo, read_only=True)) as connection:
             for table in ("open", "salary", "own"):
                 for become in (connection.transaction(), only_reading(connection, {})):
@@ -522,7 +520,7 @@ def test_a_role_that_only_reads_cannot_write_even_in_a_session_that_may(
     server: Server, picture: Callable[[], object], role: str
 ) -> None:
     before = picture()
-    conninfo = psycopg.conninfo.make_conninfo(server.dsn(), user=role)
+    conninfo = server.dsn(user=role)
     with closing(connect(conninfo, read_only=False)) as connection:
         for statement in WRITES:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -534,7 +532,7 @@ def test_the_role_that_applies_can_write_what_its_owners_own_and_no_more(server:
     with closing(psycopg.connect(server.dsn(), autocommit=True)) as admin:
         admin.execute("CREATE ROLE keeper; ALTER TABLE document OWNER TO keeper; GRANT keeper TO trimtab_apply")
         admin.execute("GRANT CREATE ON SCHEMA public TO trimtab_apply")
-        conninfo = psycopg.conninfo.make_conninfo(server.dsn(), user="trimtab_apply")
+        conninfo = server.dsn(user="trimtab_apply")
         with closing(connect(conninfo, read_only=False)) as connection:
             connection.execute(b"CREATE INDEX document_id ON document (id)")
             connection.execute(b"DROP INDEX document_id")

@@ -7,7 +7,7 @@ policy. What the server itself refuses (`db.read_only`) is the second line, not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -216,8 +216,9 @@ def _reached(connection: Connection, nodes: Nodes) -> tuple[Danger | None, Seque
     operators = {*_operators(nodes), *(("", name) for name in _IMPLIED_OPERATORS)}
     calls = set(_calls(nodes))
     types = {_qualified(_parts(fields.get("names"))) for name, fields in nodes if name in ("typeName", "TypeName")}
-    unknown, of_rows, known = _attributes(nodes)
-    types |= {relation for alias in _whole_rows(nodes) for relation in _aliases(nodes).get(alias, ())}
+    named = _aliases(nodes)
+    unknown, of_rows, known = _attributes(nodes, named, {name for _, name in calls})
+    types |= {relation for alias in _whole_rows(nodes) for relation in named.get(alias, ())}
     rows = _asked(
         connection,
         "reached_by_read",
@@ -262,9 +263,10 @@ def _operators(nodes: Nodes) -> set[tuple[str, str]]:
     return {_qualified(parts) for parts in found if parts}
 
 
-def _attributes(nodes: Nodes) -> tuple[set[str], set[str], set[tuple[str, str, str]]]:
+def _attributes(
+    nodes: Nodes, named: Mapping[str, set[tuple[str, str]]], calls: set[str]
+) -> tuple[set[str], set[str], set[tuple[str, str, str]]]:
     """Return the names that follow a dot, and so can mean a function: of what is not known, of a row, of a relation."""
-    named, calls = _aliases(nodes), {name for _, name in _calls(nodes)}
     others = {
         _alias(fields, key) for kind, fields in nodes for key in ("alias", "join_using_alias") if kind != "RangeVar"
     }

@@ -124,6 +124,34 @@ def test_a_role_in_the_guise_of_another_is_found_and_refused(
         assert refused.value.code == "apply.overprivileged"
 
 
+@pytest.mark.parametrize(
+    ("language", "body", "expected"),
+    [
+        ("sql", "SELECT pg_stat_file($1) IS NOT NULL", ()),
+        ("plpgsql", "BEGIN RETURN true; END", ("EXECUTE on pg_file_rename",)),
+    ],
+)
+def test_a_function_of_adminpack_that_everybody_may_call_counts_unless_it_is_written_in_sql(
+    newest_server: Server,
+    admin: psycopg.Connection[tuple[object, ...]],
+    language: str,
+    body: str,
+    expected: tuple[str, ...],
+) -> None:
+    # Up to PostgreSQL 16 adminpack has pg_file_rename(text, text) in SQL: what it calls is asked for with its caller's
+    # rights.
+    name = "pg_catalog.pg_file_rename(text, text)"
+    admin.execute("CREATE ROLE x LOGIN; SET allow_system_table_mods = on")
+    admin.execute(f"CREATE FUNCTION {name} RETURNS bool LANGUAGE {language} AS $${body}$$".encode())
+    try:
+        with closing(connect(_as_x(newest_server), read_only=False)) as connection:
+            assert excess_rights(connection) == expected
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(b"SELECT pg_stat_file('postgresql.conf')")
+    finally:
+        admin.execute(f"DROP FUNCTION {name}".encode())
+
+
 def test_who_connected_counts_whatever_user_the_session_has(
     newest_server: Server, admin: psycopg.Connection[tuple[object, ...]]
 ) -> None:

@@ -113,14 +113,14 @@ class Execution:
         no_room = None if self.limits is None else full(self.connection, change, self.size_bytes, self.limits)
         if no_room is not None:
             return ApplyError(
-                f"{change.kind} was not applied: {no_room}",
+                f"{change.kind} was not carried out: {no_room}",
                 code="apply.disk",
                 next_step="Make room on the server's disk, or leave the index out; --budget makes a run add less.",
             )
         reason = None if self.limits is None else busy(self.connection, change, self.limits)
         if reason is not None:
             return ApplyError(
-                f"{change.kind} was not applied: {reason}",
+                f"{change.kind} was not carried out: {reason}",
                 code=BUSY,
                 next_step="Try again in a quieter moment, or raise servers.max_replica_lag or max_active_sessions.",
             )
@@ -232,12 +232,12 @@ def _reason(change: Change, error: psycopg.Error) -> ApplyError:
         return _locked(change, str(known))
     if error.sqlstate == _CANCELLED:
         return ApplyError(
-            f"{change.kind} was not applied: it took longer than locks.build_timeout_ms, or somebody cancelled it",
+            f"{change.kind} was not carried out: it took longer than locks.build_timeout_ms, or somebody cancelled it",
             code="apply.timeout",
             next_step="Try again in a quieter moment, or raise locks.build_timeout_ms.",
         )
     return ApplyError(
-        f"{change.kind} was not applied: {known}",
+        f"{change.kind} was not carried out: {known}",
         code="apply.failed",
         next_step=known.next_step or "Nothing was left behind; mend the cause and run again.",
     )
@@ -245,7 +245,7 @@ def _reason(change: Change, error: psycopg.Error) -> ApplyError:
 
 def _locked(change: Change, found: str) -> ApplyError:
     return ApplyError(
-        f"{change.kind} was not applied: {found}",
+        f"{change.kind} was not carried out: {found}",
         code=LOCK_TIMEOUT,
         next_step="Try again in a quieter moment, when no long transaction is open, or raise locks.lock_timeout_ms.",
     )

@@ -188,7 +188,7 @@ def test_a_neutral_change_is_told_what_it_did_not_show() -> None:
     wanted, neutral = (tally.ruling(0, accept_neutral=is_neutral) for is_neutral in (False, True))
     assert wanted is not None
     assert neutral is not None
-    assert "the gain was not proven" in wanted.reason
+    assert "the required gain was not proven" in wanted.reason
     assert "that nothing is slower was not proven" in neutral.reason
 
 

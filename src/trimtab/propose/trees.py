@@ -87,7 +87,8 @@ class Place:
     For more there is room for the `fitting` smallest alone. They cost `floor` or more, and without any but those of
     `present` as much as `alone`, once it is known. `behind` are the places of the sets that lack some of the plan, once
     that is known: by the first of its indexes that is missing there. `looked_at` tells how many of the planner's
-    answers were looked through for one. `guess` is that of the place, and what it was made for.
+    answers were looked through for one. `guess` is that of the place, None where none is worth it, as it was made for
+    `guessed_for`: the index that is missing for all that stands behind it too, and whether `alone` was known.
     """
 
     present: frozenset[str]
@@ -100,7 +101,8 @@ class Place:
     alone: Atom | None = None
     behind: list[tuple[str, Place]] = field(default_factory=list)
     looked_at: int = 0
-    guess: tuple[str | None, bool, Guess | None] | None = None
+    guess: Guess | None = None
+    guessed_for: tuple[str | None, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,14 +209,15 @@ class Tree:
     def _guess(self, place: Place, floor: float, missing: str | None) -> Guess | None:
         """Return a guess for a place, and with the index that is `missing` there for all that stand behind it too."""
         is_known_alone = place.alone is not None
-        if place.guess is None or place.guess[:2] != (missing, is_known_alone):
+        if place.guessed_for != (missing, is_known_alone):
             absent, others = place.absent, self.visible(place)
             if missing is not None:
                 absent, others = absent - {missing}, others | {missing}
             if is_known_alone:
                 others -= place.present
-            place.guess = missing, is_known_alone, Guess(place.present, others, absent, floor) if others else None
-        return place.guess[2]
+            place.guess = Guess(place.present, others, absent, floor) if others else None
+            place.guessed_for = missing, is_known_alone
+        return place.guess
 
     def atoms(self) -> list[Atom]:
         """Return the useful plans met so far."""

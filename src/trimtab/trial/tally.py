@@ -148,8 +148,8 @@ class Tally:
 
     def _rejection(self, remaining_pairs: int, *, in_doubt: bool, accept_neutral: bool) -> Ruling | None:
         is_proven = self.not_slower.is_proven if accept_neutral else self.gain_is_proven
+        wanted = "that nothing is slower" if accept_neutral else "the required gain"
         if remaining_pairs == 0:
-            wanted = "that nothing is slower" if accept_neutral else "the gain"
             found = "a query is left in doubt" if in_doubt and is_proven else f"{wanted} was not proven"
             return Ruling(Decision.NO_GAIN, f"inconclusive after {self.gain.pairs} pairs: {found}")
         if accept_neutral and not self.not_slower.is_futile(remaining_pairs):
@@ -165,7 +165,6 @@ class Tally:
             return Ruling(Decision.SLOWER_QUERY, _worse_text(worse))
         if self.after_ms > self.before_ms * (1.0 + self.gain.margin):
             return self._slower()
-        wanted = "that nothing is slower" if accept_neutral else "the required gain"
         return Ruling(Decision.NO_GAIN, f"no realistic chance to prove {wanted} after {self.gain.pairs} pairs")
 
     def _slower(self) -> Ruling:

@@ -4,7 +4,8 @@ The databases are loaded without keys and indexes. The selector sees a statistic
 of the planner's costs, every query counting once, under the chosen set over that under no index. The class "two
 columns" is that of published comparisons: B-trees of one or two columns; "full" is every kind that Trimtab knows. The
 same sum is asked once more of the loaded database itself, with the chosen set really built. `seconds` is all that a set
-took: what choosing leaves of the goal goes into a proof, which may find a better one. The proof then goes on, for the
+took: what choosing leaves of the goal goes into a proof, which may find a better one. `first` is what was known before
+that: other advisers prove nothing, so it is this one's calls that theirs compare with. The proof then goes on, for the
 gap. Other advisers that the user has are asked the same in the class "two columns" (`peers/`); their sets are judged as
 ours are.
 """
@@ -226,6 +227,11 @@ def _chosen(
         choice = choose(Context(snapshot=seen, what_if=twin, limits=limits))
         truth = Truth(choice.problem, choice.planner)
         names = choice.names
+        first = {
+            "first_share": round(truth.objective(names) / choice.problem.base_ms, 4),
+            "first_calls": twin.planner_calls - calls,
+            "first_seconds": round(time.perf_counter() - started, 1),
+        }
         # As in the product, what is left of its time goes into a proof, which may find a better set.
         if (left := WORKING_SHARE * GOAL_SECONDS[name] - time.perf_counter() + started) > 0:
             names = prove(choice.problem, choice.planner, names, truth.objective, seconds=left).names
@@ -244,6 +250,7 @@ def _chosen(
             "candidates": len(choice.problem.candidates),
             "planner_calls": calls,
             "seconds": round(seconds, 1),
+            **first,
             "goal_seconds": GOAL_SECONDS[name],
             "chosen_gap": round(gap_between(proof.lower_bound, reached), 4) if proof_seconds else None,
             "proven_gap": round(proof.gap, 4) if proof_seconds else None,

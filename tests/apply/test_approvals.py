@@ -315,11 +315,26 @@ def test_what_the_rules_said_is_in_the_request(desk: Desk) -> None:
     assert desk.request(CREATE_INDEX).verdict == {"compliant": True, "warnings": [], "waived": []}
 
 
-def test_facts_that_drift_void_it(desk: Desk) -> None:
+def test_facts_that_drift_void_it_for_good_once_that_was_seen(desk: Desk) -> None:
     desk.refused(CREATE_INDEX)
-    desk.approve(CREATE_INDEX)
+    approval = desk.approve(CREATE_INDEX)
     desk.shop.run("CREATE INDEX orders_somebody ON orders (note)")
     assert desk.refused(CREATE_INDEX) == "approval.drifted"
+    desk.shop.run("DROP INDEX orders_somebody")
+    assert desk.refused(CREATE_INDEX) == "approval.drifted"
+    desk.add(approval)
+    assert desk.refused(CREATE_INDEX) == "approval.drifted"
+    assert desk.request(CREATE_INDEX).id != approval.statement["request_id"]
+    desk.approve(CREATE_INDEX)
+    desk.enforcer.apply(strategy(CREATE_INDEX))
+
+
+def test_what_was_asked_for_by_other_rules_or_for_another_database_voids_nothing(desk: Desk) -> None:
+    desk.refused(CREATE_INDEX)
+    desk.approve(CREATE_INDEX)
+    other = replace(desk.enforcer, specification=specification(max_age_hours=23.0))
+    desk.shop.run("CREATE INDEX orders_somebody ON orders (note)")
+    assert desk.refused(CREATE_INDEX, enforcer=other) == "approval.drifted"
     desk.shop.run("DROP INDEX orders_somebody")
     desk.enforcer.apply(strategy(CREATE_INDEX))
 

@@ -39,11 +39,15 @@ _SKEW_NS = 5 * 60 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request of this ledger: the digest of what it says, the hash of its entry, the inverses that people saw."""
+    """A request of this ledger: the digest of what it says, the hash of its entry, the inverses that people saw.
+
+    `has_drifted`: other facts were found since, even where they are again as they were.
+    """
 
     digest: str
     entry_hash: str
     inverses: tuple[Change, ...]
+    has_drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,8 @@ def _stale(said: Mapping[str, object], name: str, moment: Moment) -> tuple[str, 
     asked = moment.asked.get(str(said.get("request_id")))
     if asked is None or (said.get("request_digest"), said.get("request_entry")) != (asked.digest, asked.entry_hash):
         drifted.append("the request, or the ledger that it is in")
+    elif asked.has_drifted:
+        drifted.append("facts, as was found when it was to be applied, and it was asked for anew")
     elif any(asked.inverses[position] != inverse for position, inverse in moment.inverses.items()):
         drifted.append("what would take it back")
     if not moment.is_begun:

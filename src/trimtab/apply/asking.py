@@ -10,7 +10,7 @@ import getpass
 import hashlib
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -83,14 +83,40 @@ def ask(
         facts=facts,
         table_rows=table_rows(strategy, snapshot),
     )
-    for known in requests(ledger.entries(Kind.APPROVAL_REQUESTED)):
-        same = ("inverses", "spec_digest", "facts_digest", "needed", "proposed_by", "database", "verdict", "agent")
+    asked_before = requests(ledger.entries(Kind.APPROVAL_REQUESTED))
+    gone = drifted_requests(asked_before)
+    for known in asked_before:
+        same = ("spec_digest", "needed", "proposed_by", "database", "verdict", "agent")
         is_same = known.strategy.id == strategy.id and _is_as_measured(known) == _is_as_measured(request)
-        is_same = is_same and not moved(known.table_bytes, request.table_bytes, known.table_rows, request.table_rows)
+        is_same = is_same and known.id not in gone and not _has_drifted(known, request)
         if is_same and all(getattr(known, key) == getattr(request, key) for key in same):
             return known
     entry = ledger.append(Kind.APPROVAL_REQUESTED, request_body(request), run_id=run_id)
     return replace(request, at_ns=entry.at_ns, entry_hash=entry.hash)
+
+
+def drifted_requests(found: Sequence[ApprovalRequest]) -> frozenset[str]:
+    """Return the ids of the requests whose facts were seen to be others since: the same has been asked for on those.
+
+    `found` is oldest first. What is as it was again has been something else in between: it is asked for anew.
+    """
+    gone = set[str]()
+    for position, request in enumerate(found):
+        of_same = (
+            later
+            for later in found[position + 1 :]
+            if (later.strategy.id, later.spec_digest) == (request.strategy.id, request.spec_digest)
+            and later.database == request.database
+        )
+        if any(_has_drifted(request, later) for later in of_same):
+            gone.add(request.id)
+    return frozenset(gone)
+
+
+def _has_drifted(before: ApprovalRequest, now: ApprovalRequest) -> bool:
+    if (before.facts_digest, before.inverses) != (now.facts_digest, now.inverses):
+        return True
+    return bool(moved(before.table_bytes, now.table_bytes, before.table_rows, now.table_rows))
 
 
 def needed_for(strategy: Strategy, specification: Specification, snapshot: Snapshot) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trimtab.apply.approvals import Asked, Moment, refuse_unapproved
 from trimtab.apply.approved_facts import foreseen
-from trimtab.apply.asking import ask, needed_for, request_digest, requests
+from trimtab.apply.asking import ask, drifted_requests, needed_for, request_digest, requests
 from trimtab.apply.bound import with_bound
 from trimtab.db.connection import Connection
 from trimtab.errors import UnapprovedError
@@ -65,7 +65,7 @@ class Consent:
         kinds = (Kind.APPROVAL_REQUESTED, Kind.APPROVAL_GIVEN, Kind.APPROVAL_REJECTED, Kind.APPLY_INTENDED)
         entries = sorted((e for kind in kinds for e in self.ledger.entries(kind)), key=lambda entry: entry.seq)
         asked = [request for request in requests(entries) if request.strategy.id == strategy.id]
-        own = {request.proposed_by for request in asked}
+        own, gone = {request.proposed_by for request in asked}, drifted_requests(asked)
         last = self.ledger.last()
         moment = Moment(
             strategy,
@@ -77,7 +77,7 @@ class Consent:
             applied_changes(self.ledger.entries(), database=database),
             foreseen(strategy, inverses, done),
             bool(done),
-            {each.id: Asked(request_digest(each), each.entry_hash, each.inverses) for each in asked},
+            {each.id: Asked(request_digest(each), each.entry_hash, each.inverses, each.id in gone) for each in asked},
             0 if last is None else last.at_ns,
         )
         try:

@@ -57,3 +57,34 @@ def test_keys_are_counted_in_blocks_and_rows(source: Server) -> None:
     assert letters.key_counts.rows == 2000
     assert sum(keys for _, keys, _ in letters.key_counts.occurrences) == 3
     assert {times for times, _, _ in letters.key_counts.occurrences} == {blocks[1]}
+
+
+@pytest.mark.parametrize("limit", [-1, 1])
+def test_two_sessions_tell_what_one_does_and_one_does_where_there_is_no_room(
+    source: Server, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    wanted = [Wanted(keys=(f'"{name}"',), picked_by=(f'"{name}"',), predicate="a > 7") for name in "abc"]
+    wanted += [
+        Wanted(keys=('"a"', '"b"'), picked_by=('"a"',)),
+        Wanted(keys=("a + nothing",)),
+        Wanted(predicate="c = 1"),
+    ]
+    with closing(connect(source.dsn(DATABASE), read_only=False)) as connection:
+        connection.execute(
+            b"CREATE TABLE wide AS SELECT n AS a, n / 3 AS b, n % 7000 AS c, repeat('x', 4000) AS filler"
+            b" FROM generate_series(1, 45000) n"
+        )
+        connection.execute(b"ANALYZE wide")
+        connection.execute(f"CREATE ROLE narrow LOGIN CONNECTION LIMIT {limit}".encode())
+        connection.execute(b"GRANT SELECT ON wide TO narrow")
+        try:
+            told = []
+            for least_pages in (1 << 40, 0):
+                monkeypatch.setattr("trimtab.twin.sample._LARGE_PAGES", least_pages)
+                sample = SourceSample(source.dsn(DATABASE, user="narrow"))
+                told.append(sample.measure(("public", "wide"), wanted))
+        finally:
+            connection.execute(b"DROP TABLE wide")
+            connection.execute(b"DROP ROLE narrow")
+    assert told[0] == told[1]
+    assert [bool(one.refusal) for one in told[0]] == [False] * 4 + [True, False]

@@ -10,12 +10,15 @@ guessed.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar, cast
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
@@ -48,8 +51,11 @@ _FEW = 1_000
 
 _MORE = 1.5
 """With fewer times as many blocks little more would be seen."""
+_LARGE_PAGES = 2_000
+"""Tables from here on are read in two sessions at a time."""
 
 Answer = TypeVar("Answer")
+Question = TypeVar("Question")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class Measured:
 
 
 class SourceSample:
-    """Reads samples of one source. A connection is open only while something is measured.
+    """Reads samples of one source. A connection, or two for a large table, is open only while something is measured.
 
     Without values no value of a row is asked for: what is told of expressions are counts and averages.
     """
@@ -116,26 +122,35 @@ class SourceSample:
             read, more = (
                 sampled(table, pages, rows, is_whole_tree=is_partitioned, most_rows=most) for most in (ROWS, MOST_ROWS)
             )
-            reading = _Reading(connection, read, more, self._with_values)
-            return [answer for part in _parts(wanted) for answer in reading.measured(part)]
+            with ExitStack() as stack:
+                connections = [connection]
+                if pages >= _LARGE_PAGES and len(wanted) > 1:
+                    with suppress(TrimtabError, psycopg.Error):  # There may be no room for another session.
+                        connections.append(self._open(stack))
+                reading = _Reading(connections, read, more, self._with_values)
+                return [answer for part in _parts(wanted) for answer in reading.measured(part)]
 
         return self._read(ask, lambda reason: [Measured(reason)] * len(wanted))
 
     def _read(self, ask: Callable[[Connection], Answer], refused: Callable[[str], Answer]) -> Answer:
         try:
-            with closing(self._connect()) as connection, _reading(connection):
-                return ask(connection)
+            with ExitStack() as stack:
+                return ask(self._open(stack))
         except TrimtabError as error:
             return refused(str(error))
         except psycopg.Error as error:
             return refused(str(source_error(error)))
 
-    def _connect(self) -> Connection:
-        return reading(
+    def _open(self, stack: ExitStack) -> Connection:
+        """Return a session in a read-only transaction, which ends with the stack."""
+        connection = reading(
             self._conninfo,
             statement_timeout_ms=self._timeout_ms,
             lock_timeout_ms=_LOCK_TIMEOUT_MS,
         )
+        stack.enter_context(closing(connection))
+        stack.enter_context(_reading(connection))
+        return connection
 
 
 @contextmanager
@@ -155,12 +170,17 @@ def _parts(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One table's sample on an open connection; `more` is a larger one, for what is seldom."""
+    """One table's sample on open connections; `more` is a larger one, for what is seldom."""
 
-    connection: Connection
+    connections: Sequence[Connection]
     source: Sampled
     more: Sampled
     with_values: bool
+
+    @property
+    def connection(self) -> Connection:
+        """The one for what is asked one after the other."""
+        return self.connections[0]
 
     def measured(self, wanted: Sequence[Wanted]) -> list[Measured]:
         """Answer all with one reading of the sample; when that is refused, each with its own."""
@@ -168,7 +188,7 @@ class _Reading:
             with self.connection.transaction():
                 return self._with_picked(wanted, self._counted_again(wanted, self._asked(wanted)))
         except psycopg.Error as error:
-            if self.connection.closed:
+            if any(connection.closed for connection in self.connections):
                 raise
             if len(wanted) == 1 or error.sqlstate == "57014":
                 return [Measured(str(source_error(error)))] * len(wanted)
@@ -179,7 +199,7 @@ class _Reading:
         keyed = [(place, want) for place, want in placed if want.keys]
         others = [(place, want) for place, want in placed if not want.is_of_keys_alone]
         texts = [text(self.source, some) for text, some in ((rows_statement, others), (keys_statement, keyed)) if some]
-        rows = [row for text in texts for row in sampled_rows(self.connection, text)]
+        rows = [row for some in self._side_by_side(sampled_rows, texts) for row in some]
         found = {(place, part): value for place, part, value in rows}
         return [self._answer(place, want, found) for place, want in enumerate(wanted)]
 
@@ -231,33 +251,64 @@ class _Reading:
         for place in some:
             want = wanted[place]
             together.setdefault((want.predicate, want.picked_by or want.keys), []).append(place)
-        left, found = list(together.values()), dict[int, KeyCounts]()
-        while left:
-            places = left.pop()
+        is_too_long = False
+
+        def ask(connection: Connection, places: Sequence[int]) -> list[TupleRow] | None:
+            """Return what is told of these; None where the server refuses it."""
+            nonlocal is_too_long
+            if is_too_long:
+                return []
             first, is_alone = wanted[places[0]], len(places) == 1
-            key_share = min(ROWS / (some[places[0]].rows / self.source.block_share * share), 1.0)
             text = picked_statement(
                 blocks,
                 [(place, wanted[place]) for place in places],
                 first.keys if is_alone else first.picked_by or first.keys,
-                key_share,
+                key_share(places),
                 most=0 if is_alone else MOST_PICKED,
             )
             try:
-                with self.connection.transaction():
-                    rows = sampled_rows(self.connection, text)
+                with connection.transaction():
+                    return sampled_rows(connection, text)
             except psycopg.Error as error:
-                if self.connection.closed:
+                if connection.closed:
                     raise
-                if error.sqlstate == "57014":
-                    break
-                rows = []
-            for place, _, value in rows:
-                if (more := _counts(value)) is not None:
-                    picked = PickedKeys(key_share, share, more.occurrences)
-                    found[place] = replace(some[place], width=more.width, picked=picked)
-            left += [[place] for place in places if not rows and not is_alone]
+                is_too_long = is_too_long or error.sqlstate == "57014"
+                return None
+
+        def key_share(places: Sequence[int]) -> float:
+            return min(ROWS / (some[places[0]].rows / self.source.block_share * share), 1.0)
+
+        left, found = list(together.values()), dict[int, KeyCounts]()
+        while left:
+            told = list(zip(left, self._side_by_side(ask, left), strict=True))
+            for places, rows in told:
+                for place, _, value in rows or ():
+                    if (more := _counts(value)) is not None:
+                        picked = PickedKeys(key_share(places), share, more.occurrences)
+                        found[place] = replace(some[place], width=more.width, picked=picked)
+            left = [[place] for places, rows in told if not rows and len(places) > 1 for place in places]
         return found
+
+    def _side_by_side(
+        self, ask: Callable[[Connection, Question], Answer], questions: Sequence[Question]
+    ) -> list[Answer]:
+        """Return the answers in their order, of as many at a time as there are connections."""
+        if len(self.connections) == 1 or len(questions) == 1:
+            return [ask(self.connection, question) for question in questions]
+        free = SimpleQueue[Connection]()
+        for connection in self.connections:
+            free.put(connection)
+
+        def answer(question: Question) -> Answer:
+            connection = free.get()
+            try:
+                with connection.transaction():
+                    return ask(connection, question)
+            finally:
+                free.put(connection)
+
+        with ThreadPoolExecutor(len(self.connections)) as pool:
+            return list(pool.map(answer, questions))
 
     def _answer(self, place: int, want: Wanted, found: dict[tuple[int, int], object]) -> Measured:
         key_counts = _counts(found.get((place, KEYS))) if want.keys else None

@@ -120,6 +120,81 @@ def test_only_the_enforcement_point_is_given_a_session_that_may_write_to_a_sourc
     assert {each for each in found if each[0] not in OTHER_SESSIONS} == SOURCE_SESSIONS
 
 
+def _passed_on(tree: ast.Module) -> list[int]:
+    """Return the lines where our own `connect` is not called but given another name, or handed to somebody."""
+    imported, called = _imported(tree), {id(call.func) for _, call in _calls(tree)}
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute) and id(node) not in called)
+    return [node.lineno for node in names if _meant(node, imported) == "trimtab.db.connection.connect"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from trimtab.db.connection import connect as c\nopens = c",
+        "from functools import partial\nfrom trimtab.db.connection import connect\no = partial(connect, read_only=0)",
+        "import trimtab.db.connection\nopens = [trimtab.db.connection.connect]",
+    ],
+)
+def test_another_name_for_our_own_door_is_found(text: str) -> None:
+    assert _passed_on(ast.parse(text))
+
+
+def test_our_own_door_is_called_and_never_passed_on() -> None:
+    assert {path: lines for path, tree in _modules().items() if (lines := _passed_on(tree))} == {}
+
+
+# Our servers' programs, a browser, a command for a secret, and our own program again.
+STARTERS = {"report/chromium.py", "cli/secret_command.py", "lifecycle/watch_proofs.py", "mcp/job.py"}
+_STARTS = ("subprocess", "pty", "os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "asyncio.create_sub")
+
+
+def test_only_what_is_known_starts_other_programs() -> None:
+    found = set()
+    for path, tree in _modules().items():
+        imported = _imported(tree)
+        named = {_meant(node, imported) for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)}
+        found |= {path for name in (*imported.values(), *named) if name.startswith(_STARTS)}
+    assert {path for path in found if not path.startswith("embedded/")} == STARTERS
+
+
+# What writes by a text of its own: the enforcement point, stores of our own, and what prepares servers of our own.
+WRITERS = {"apply/execute.py", "ledger/postgres.py", "lifecycle/watch_file.py", "lifecycle/watch_store.py"} | {
+    "db/casts.py",
+    "db/confined.py",
+    "db/operator_classes.py",
+}
+_WRITES = re.compile(
+    r"\s*(/\*.*?\*/\s*)?(insert|update|delete|merge|drop|alter|create|truncate|grant|revoke|copy|vacuum|analyze|reindex"
+    r"|cluster|refresh|do|call|reassign|comment|security|import|lock|begin|start|commit|reset)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_UNLOCKS = re.compile(r"transaction_read_only|read\s+write", re.IGNORECASE)
+# What sets it on, or reads how it is; the lab's is of our own server.
+UNLOCKERS = {"db/connection.py", "db/read_only.py", "trial/lab.py", "trial/suitability.py", "twin/twin.py"} | {
+    "anchor/state.py",
+    "security/sections.py",
+    "security/setting_rules.py",
+    "security/catalogue.py",
+    "setup_sql.py",
+}
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            yield node.value if isinstance(node.value, str) else node.value.decode("utf-8", "replace")
+
+
+def test_what_writes_is_written_in_known_places_alone_and_so_is_what_would_let_a_session_write() -> None:
+    writers, unlockers = set(), set()
+    for path, tree in _modules().items():
+        sent = [call.args[0] for _, call in _calls(tree) if _name(call).endswith((".execute", ".executemany"))]
+        writers |= {path for argument in sent for text in _texts(argument) if _WRITES.match(text)}
+        unlockers |= {path for text in _texts(tree) if _UNLOCKS.search(text)}
+    assert {path for path in writers if not path.startswith(OWN_SERVERS)} == WRITERS
+    assert unlockers == UNLOCKERS
+
+
 def test_nobody_opens_a_connection_past_the_door() -> None:
     found = {path: doors for path, tree in _modules().items() if (doors := _doors(tree))}
     assert found.pop("db/connection.py")

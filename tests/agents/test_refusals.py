@@ -100,6 +100,9 @@ async def test_a_read_is_run_where_it_was_switched_on_and_only_a_read(place: Pla
         assert rows["columns"] == ["sku", "twice"]
         assert rows["rows"] == [["1", "2"], ["2", "4"]]
         assert rows["is_cut"]
+        for sql, expected in _ODD_READS.items():
+            rows = told(await client.call_tool("run_read", {"database": "shop", "sql": sql}))
+            assert rows["rows"] == expected, sql
         for sql in _NO_READS:
             result = await client.call_tool("run_read", {"database": "shop", "sql": sql})
             assert refused(result) in {"read.refused", "source.permission", "query.failed", "source.read_only"}, sql
@@ -109,6 +112,14 @@ async def test_a_read_is_run_where_it_was_switched_on_and_only_a_read(place: Pla
 
 
 _READ = "SELECT sku, sku * 2 AS twice FROM public.stock ORDER BY sku"
+_ODD_READS: dict[str, list[list[str | None]]] = {
+    "SELECT repeat('x', 50000000) AS a": [["x" * 2000 + "…"]],
+    'SELECT true AS "a;", true AS "a;", NULL, ROW(NULL, 1), \';\' ;; -- the end': [["t", "t", None, "(,1)", ";"]],
+    "SELECT ROW(NULL, NULL) /* ; */": [["(,)"]],
+    "SELECT FROM public.stock WHERE sku < 2": [[]],
+    "VALUES (1, '{a}'::text[]), (2, NULL)": [["1", "{a}"], ["2", None]],
+    "WITH a AS (SELECT 1 AS b) TABLE a": [["1"]],
+}
 _NO_READS = (
     "DROP TABLE public.orders",
     "SELECT 1; DROP TABLE public.orders",

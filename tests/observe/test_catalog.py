@@ -71,6 +71,25 @@ def test_a_partitioned_table_stands_for_the_sum_of_its_leaves(conn: Connection) 
     assert [found.tail for table in (whole, *leaves) for found in table.indexes] == [None, None, None]
 
 
+def test_rows_that_nobody_counted_are_not_known(owner: Connection) -> None:
+    names, known = ("fresh", "fresh_0", "fresh_1"), []
+    statements = ["CREATE TABLE fresh (a int) PARTITION BY RANGE (a)"]
+    for n in range(2):
+        limits = f"FROM ({n * 100}) TO ({n * 100 + 100})"
+        statements.append(
+            f"CREATE TABLE fresh_{n} PARTITION OF fresh FOR VALUES {limits} WITH (autovacuum_enabled = off)"
+        )
+    try:
+        for statement in statements:
+            owner.execute(statement.encode())
+        for statement in ("", "INSERT INTO fresh SELECT generate_series(0, 199)", "ANALYZE fresh_0", "ANALYZE fresh_1"):
+            owner.execute(statement.encode())
+            known.append([tables(owner)["public", name].rows_are_known for name in names])
+    finally:
+        owner.execute(b"DROP TABLE fresh")
+    assert known == [[True, True, True], [False, False, False], [False, True, False], [True, True, True]]
+
+
 def test_indexes_are_told_apart_by_what_they_are_for(conn: Connection) -> None:
     sale = tables(conn)["public", "sale"]
     by_name = {found.name: found for found in sale.indexes}

@@ -86,7 +86,7 @@ def test_governance_is_strict_about_who_and_what() -> None:
     assert "drops.reasons" in {
         v.rule_id for v in validate(strategy(drop("orders_created")), spec, facts(unused)).violations
     }
-    never_analysed = replace(ORDERS, rows=0.0)
+    never_analysed = replace(ORDERS, rows=0.0, rows_are_known=False)
     found = validate(strategy(create("status", "total")), spec, facts(never_analysed))
     assert found.compliant
     assert [w.rule_id for w in found.warnings] == ["governance.unmeasured_table"]

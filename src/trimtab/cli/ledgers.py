@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
+from trimtab.cli.commands import ledger_of, load, print_json, stderr_console, stdout_console
 from trimtab.cli.text import tell
 from trimtab.durable import read_plain_file
 from trimtab.errors import ConfigError, LedgerError, UsageError
@@ -20,7 +20,7 @@ from trimtab.ledger.faults import unknown_entry
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.offline import Verdict, verified_file
 from trimtab.ledger.pending import intents
-from trimtab.ledger.proof import proof_document
+from trimtab.ledger.proof import ProofFlawError, proof_document, require_beginning
 from trimtab.ledger.statement import change_statement
 from trimtab.ledger.verification import Verification
 from trimtab.signing.keys import public_keys, write_public_key
@@ -69,7 +69,7 @@ def prove(seq: int | None, *, since: Path | None, out: Path | None, config: Path
         document = proof_document(
             signed,
             inclusion=None if seq is None else (_entry(ledger, seq), ledger.inclusion(seq, signed.size)),
-            consistency=None if earlier is None else (earlier, ledger.consistency(earlier.size, signed.size)),
+            consistency=None if earlier is None else (earlier, _grown(ledger, earlier, signed)),
         )
     _write([json.dumps(document, indent=2).encode() + b"\n"], out)
     if out is not None:
@@ -98,9 +98,18 @@ def export(*, change: str | None, out: Path | None, config: Path | None, as_json
 
 
 def checkpoint(*, out: Path | None, config: Path | None, as_json: bool) -> None:
-    """Sign the ledger as it is now."""
+    """Sign the ledger as it is now, or give the last checkpoint where this machine cannot sign."""
     with _ledger(config) as ledger:
+        last = ledger.last()
         signed = _signed(ledger, at_least=1)
+    if last is not None and last.seq > signed.size:
+        stderr_console().print(
+            f"this is an earlier checkpoint: {last.seq - signed.size} entries came after it, and the key that signs is "
+            "not here",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     if out is not None:
         _write([signed.note.encode()], out)
     if as_json:
@@ -208,6 +217,20 @@ def _signed(ledger: Ledger, *, at_least: int) -> Checkpoint:
             next_step="Run `trimtab ledger key --out ledger.pub` once: from then on checkpoints are signed.",
         )
     return signed
+
+
+def _grown(ledger: Ledger, earlier: Checkpoint, signed: Checkpoint) -> list[bytes]:
+    """Return the proof that the ledger has only grown since. Raises LedgerError `ledger.corrupt` where it has not."""
+    hashes = ledger.consistency(earlier.size, signed.size)
+    try:
+        require_beginning(earlier, signed, hashes)
+    except ProofFlawError as error:
+        raise LedgerError(
+            f"{ledger.name} is not the one that the checkpoint is of, or was written anew: {error}",
+            code="ledger.corrupt",
+            next_step="Keep both for an examination, and restore the ledger from a backup.",
+        ) from None
+    return hashes
 
 
 def _entry(ledger: Ledger, seq: int) -> dict[str, object]:

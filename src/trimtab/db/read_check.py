@@ -42,11 +42,16 @@ _HARMLESS = frozenset(
 _EXTRACT_SINCE = 140000
 _ASSIGNING = frozenset({"txid_current", "pg_current_xact_id"})
 _OWN_SCHEMAS = ("pg_catalog", "information_schema")
-# They hold password hashes and connection strings, and pg_read_all_data opens them too.
+# They hold password hashes and connection strings, and pg_read_all_data opens them too; or options and settings of
+# roles, in which people keep tokens, and which everybody may read.
 _SECRET_RELATIONS = frozenset(
     {"pg_authid", "pg_shadow", "pg_user_mapping", "pg_user_mappings", "_pg_user_mappings", "pg_subscription"}
-    | {"user_mapping_options"}
+    | {"user_mapping_options", "pg_db_role_setting", "pg_foreign_data_wrapper", "pg_foreign_server", "pg_foreign_table"}
+    | {"_pg_foreign_data_wrappers", "_pg_foreign_servers", "_pg_foreign_tables", "_pg_foreign_table_columns"}
+    | {"foreign_data_wrapper_options", "foreign_server_options", "foreign_table_options", "column_options"}
 )
+# Views in which one column tells the settings of roles.
+_OF_ROLES, _SETTINGS_OF_ROLES = frozenset({"pg_roles", "pg_user"}), frozenset({"rolconfig", "useconfig"})
 # Their values are those of the tables', of those with secrets too.
 _STATISTICS = frozenset({"pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data"})
 # What others run, with what they write into it: passwords too. To trimtab_explain the server shows all of it.
@@ -63,9 +68,10 @@ _SECRET_SETTINGS = (
     "archive_cleanup_command",
     "recovery_end_command",
 )
-# They make values of a type that stands in a string, or that no text names.
+# They make values of a type that stands in a string or a number, or that no text names.
 _BY_TYPE = frozenset(
-    {"pg_input_is_valid", "pg_input_error_info", "json_populate_record", "json_populate_recordset"}
+    {"domain_in", "array_in", "record_in", "range_in", "multirange_in"}
+    | {"pg_input_is_valid", "pg_input_error_info", "json_populate_record", "json_populate_recordset"}
     | {"jsonb_populate_record", "jsonb_populate_recordset", "jsonb_populate_record_valid"}
 )
 # What an older server takes for calls of functions, which anybody may have made.
@@ -133,9 +139,24 @@ def why_not_read_by_form(nodes: Nodes) -> Danger | None:
         return Danger("sql.not_a_read", "it reads where the server keeps secrets")
     if names & _STATISTICS or any(f.get("schemaname") == "pg_toast" for name, f in nodes if name == "RangeVar"):
         return Danger("sql.not_a_read", "it reads where values of any table may stand")
+    if _names_settings_of_roles(nodes):
+        return Danger("sql.not_a_read", "it reads settings of roles, in which secrets may stand: name other columns")
     if names & _OTHERS_TEXTS:
         return Danger("sql.not_a_read", "it reads the texts of others' statements, in which secrets may stand")
     return None
+
+
+def _names_settings_of_roles(nodes: Nodes) -> bool:
+    """Whether settings of roles are named, or can be by another name: in all columns, a whole row, new column names."""
+    views = [fields for kind, fields in nodes if kind == "RangeVar" and fields.get("relname") in _OF_ROLES]
+    if not views:
+        return False
+    columns = {part for kind, fields in nodes for part in _parts(fields.get("fields") if kind == "ColumnRef" else ())}
+    columns |= {part for kind, fields in nodes if kind == "A_Indirection" for part in _parts(fields.get("indirection"))}
+    rows = {_alias(fields) or _relation(fields)[1] for fields in views}
+    is_renamed = any(isinstance(of := fields.get("alias"), dict) and "colnames" in of for fields in views)
+    has_all = any(kind == "A_Star" for kind, _ in nodes)
+    return is_renamed or has_all or bool(columns & _SETTINGS_OF_ROLES or _whole_rows(nodes) & rows)
 
 
 def _why_not_here(connection: Connection, text: str, nodes: Nodes) -> Danger | None:

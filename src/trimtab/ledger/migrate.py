@@ -17,7 +17,7 @@ from trimtab.errors import LedgerError
 from trimtab.ledger.chain import row_bytes
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.merkle import leaf_hash, tree_of
-from trimtab.ledger.place import name_server, server_of
+from trimtab.ledger.place import name_server, refuse_password, server_of
 from trimtab.ledger.postgres import open_postgres
 from trimtab.ledger.sqlite import open_sqlite
 from trimtab.ledger.verification import Evidence, Verification, check
@@ -45,8 +45,9 @@ def migrate(path: Path, conninfo: str | None) -> Moved:
     """Move the ledger at `path` to a PostgreSQL database, or with None into the SQLite file. Raises LedgerError.
 
     `ledger.same` when it is kept there already, `ledger.corrupt` when it does not verify, `ledger.occupied` when the
-    database has another one.
+    database has another one, `ledger.store` when the conninfo holds a password.
     """
+    refuse_password(conninfo)
     current = server_of(path)
     if current == conninfo:
         raise LedgerError(

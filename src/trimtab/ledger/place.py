@@ -51,14 +51,19 @@ def is_there(path: Path) -> bool:
     return path.exists() or server_of(path) is not None
 
 
-def name_server(path: Path, conninfo: str | None) -> None:
-    """Write, durably, which server keeps the ledger; None for the SQLite file. Raises LedgerError."""
+def refuse_password(conninfo: str | None) -> None:
+    """Refuse a server's conninfo that holds a password: LedgerError `ledger.store`."""
     if conninfo is not None and holds_password(conninfo):
         raise LedgerError(
             "the store was refused: its DSN holds a password",
             code="ledger.store",
             next_step="Put the password into ~/.pgpass or a service file (pg_service.conf): libpq finds it there.",
         )
+
+
+def name_server(path: Path, conninfo: str | None) -> None:
+    """Write, durably, which server keeps the ledger; None for the SQLite file. Raises LedgerError."""
+    refuse_password(conninfo)
     place = store_file(path)
     with ledger_faults(path):
         if conninfo is not None:

@@ -100,12 +100,15 @@ def require_included(inclusion: Mapping[str, object], checkpoint: Checkpoint) ->
 
 def _require_consistent(consistency: Mapping[str, object], later: Checkpoint, keys: Sequence[PublicKey]) -> int:
     earlier, _ = signed_checkpoint_of(consistency.get("checkpoint"), keys)
-    hashes = _hashes(consistency.get("proof"))
-    if earlier.origin != later.origin or not holds_consistency(
-        earlier.size, later.size, earlier.root, later.root, hashes
-    ):
-        raise ProofFlawError(f"the ledger of {later.size} entries does not begin with that of {earlier.size}")
+    require_beginning(earlier, later, _hashes(consistency.get("proof")))
     return earlier.size
+
+
+def require_beginning(earlier: Checkpoint, later: Checkpoint, hashes: Sequence[bytes]) -> None:
+    """Require the hashes to prove that the later ledger begins with the earlier. Raises ProofFlawError."""
+    sizes, roots = (earlier.size, later.size), (earlier.root, later.root)
+    if earlier.origin != later.origin or not holds_consistency(*sizes, *roots, hashes):
+        raise ProofFlawError(f"the ledger of {later.size} entries does not begin with that of {earlier.size}")
 
 
 def _hashes(value: object) -> list[bytes]:

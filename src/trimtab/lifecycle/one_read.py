@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import psycopg
 
 from trimtab.db.connection import Connection, connect, source_error
+from trimtab.db.parser import tokens_of
 from trimtab.db.read_check import why_not_read
 from trimtab.db.read_only import CHECK_LIMITS, only_reading, read_limits
 from trimtab.db.role import READING, excess_rights
@@ -64,20 +65,24 @@ def run_read(conninfo: str, text: str, *, max_rows: int, max_bytes: int) -> Rows
                     next_step="Write one SELECT, without functions that do more than compute.",
                 )
             try:
-                source.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {text}".encode())
-                return _fetched(source, max_rows, max_bytes)
+                return _fetched(source, text, max_rows, max_bytes)
             except psycopg.Error as error:
                 raise source_error(error) from None
 
 
-def _fetched(source: Connection, max_rows: int, max_bytes: int) -> Rows:
-    """Return what comes, row by row: no more of it is held here than one row beyond what is returned."""
-    columns: tuple[str, ...] = ()
+def _fetched(source: Connection, text: str, max_rows: int, max_bytes: int) -> Rows:
+    """Return what comes, row by row: no more of it is held here than one row beyond what is returned.
+
+    The server takes the text as a cursor's first, and tells its columns; then it is run with each value cut over there.
+    """
+    source.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {text}".encode())
+    columns = tuple(column.name for column in source.execute(f"FETCH 0 FROM {_CURSOR}".encode()).description or ())
+    source.execute(f"CLOSE {_CURSOR}".encode())
+    source.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {_cut(text, len(columns))}".encode())
     kept: list[tuple[str | None, ...]] = []
     size = 0
     while True:
-        cursor = source.execute(f"FETCH 1 FROM {_CURSOR}".encode())
-        columns, result = tuple(column.name for column in cursor.description or ()), cursor.pgresult
+        result = source.execute(f"FETCH 1 FROM {_CURSOR}".encode()).pgresult
         if result is None or not result.ntuples:
             return Rows(columns, tuple(kept), False)
         values = [result.get_value(0, place) for place in range(len(columns))]
@@ -86,6 +91,26 @@ def _fetched(source: Connection, max_rows: int, max_bytes: int) -> Rows:
         if len(kept) >= max_rows or size > max_bytes:
             return Rows(columns, tuple(kept), True)
         kept.append(row)
+
+
+def _cut(text: str, count: int) -> str:
+    """Return the read, of so many columns, with its values in their text form and no longer than is told of them.
+
+    `format` writes a value by its type's own output, which a cast to text need not do.
+    """
+    raw = text.encode()
+    for token in reversed(tokens_of(text)):
+        if token.kind == ";":
+            raw = raw[: token.start] + b" " + raw[token.end :]
+    if not count:
+        return f"SELECT FROM ({raw.decode()}\n) AS r"
+    names = [f"c{place}" for place in range(count)]
+    values = [
+        f"CASE pg_catalog.num_nulls({name}) WHEN 0"
+        f" THEN pg_catalog.left(pg_catalog.format('%s', {name}), {MOST_VALUE_CHARACTERS + 1}) END"
+        for name in names
+    ]
+    return f"SELECT {', '.join(values)} FROM ({raw.decode()}\n) AS r({', '.join(names)})"  # noqa: S608
 
 
 def _text(value: bytes | memoryview) -> str:

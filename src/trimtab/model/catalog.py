@@ -162,7 +162,7 @@ class Table:
     `is_readable` is true when the role that looked may read all of its rows and their statistics. `has_row_security` is
     true when row-level security binds that role there, so that rows may be hidden from it.
     `is_owned`: the session's role is its owner or a member of it. `may_create`: the role has CREATE on its schema.
-    `is_empty`: there is no page for rows.
+    `is_empty`: there is no page for rows. `rows_are_known`: the server has counted, or estimated, those of every page.
     `bound` are digests, by kind ("owner", "constraints"...), of what else an approval is bound to; read for that alone.
     """
 
@@ -187,6 +187,7 @@ class Table:
     may_create: bool = True
     bound: tuple[tuple[str, str], ...] = ()
     is_empty: bool = False
+    rows_are_known: bool = True
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""

@@ -34,6 +34,7 @@ _TABLE_FIELDS = [
     "has_row_security",
     "may_create",
     "is_empty",
+    "rows_are_known",
 ]
 _INDEX_FIELDS = [
     "schema",

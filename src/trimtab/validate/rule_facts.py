@@ -147,8 +147,7 @@ def _table(table: Table | None) -> _Facts:
         return {**dict.fromkeys(_OF_A_TABLE), "table.kind": "none"}
     return {
         "table.kind": _word("table.kind", _RELKINDS.get(table.kind, table.kind)),
-        # The server says 0 of a table that was never analysed as well.
-        "table.rows": int(table.rows) if table.rows > 0 or table.pages == 0 else None,
+        "table.rows": int(table.rows) if table.rows_are_known else None,
         "table.size_bytes": table.size_bytes,
         "table.columns": len(table.columns),
         "table.indexes": len(table.indexes),

@@ -55,7 +55,7 @@ class _Index(_Part):
 class _Table(_Part):
     columns: _Names
     indexes: dict[str, _Index] = {}
-    rows: float = 1000.0
+    rows: float | Literal["unknown"] = 1000.0
     size: SizeBytes = 1 << 20
     writes: int = 0
     owned: bool = True
@@ -214,7 +214,7 @@ def _catalog_table(schema: str, name: str, table: _Table) -> Table:
         name,
         _OID,
         "r",
-        table.rows,
+        0.0 if table.rows == "unknown" else table.rows,
         table.size // _PAGE,
         table.size,
         columns,
@@ -223,6 +223,7 @@ def _catalog_table(schema: str, name: str, table: _Table) -> Table:
         is_owned=table.owned,
         may_create=table.owned,
         has_row_security=table.row_security,
+        rows_are_known=table.rows != "unknown",
     )
 
 

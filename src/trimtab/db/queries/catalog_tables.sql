@@ -31,6 +31,9 @@ with recursive leaf (root, oid, kind) as (
                              else pg_catalog.pg_table_size(c.oid) end, 0)) as size_bytes,
            -- The rows' own pages: values that are stored beside them have one without any.
            bool_and(c.oid not in (select k.oid from locked k) and pg_catalog.pg_relation_size(c.oid) = 0) as is_empty,
+           -- Never analysed, or truncated since, and there are pages: nobody counted the rows of those.
+           bool_and(c.reltuples > 0
+                    or c.oid not in (select k.oid from locked k) and pg_catalog.pg_relation_size(c.oid) = 0) as rows_are_known,
            sum(pg_catalog.pg_stat_get_tuples_inserted(c.oid)) as inserts,
            sum(pg_catalog.pg_stat_get_tuples_updated(c.oid)) as updates,
            sum(pg_catalog.pg_stat_get_tuples_hot_updated(c.oid)) as hot_updates,
@@ -47,6 +50,7 @@ select n.nspname::text as schema,
        coalesce(t.pages, 0)::bigint as pages,
        coalesce(t.size_bytes, 0)::bigint as size_bytes,
        coalesce(t.is_empty, true) as is_empty,
+       coalesce(t.rows_are_known, true) as rows_are_known,
        coalesce(t.inserts, 0)::bigint as inserts,
        coalesce(t.updates, 0)::bigint as updates,
        coalesce(t.hot_updates, 0)::bigint as hot_updates,

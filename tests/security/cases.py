@@ -28,6 +28,8 @@ def _system(code: str, name: str, value: str, effect: str = "weakened") -> Case:
 UNKNOWN = "unknown"
 SYSTEM_SETTINGS = [
     _system("fsync", "fsync", "off"),
+    _system("fsync", "wal_sync_method", "open_datasync", UNKNOWN),
+    _system("standby", "max_slot_wal_keep_size", "'1GB'"),
     _system("full_page_writes", "full_page_writes", "off"),
     _system("synchronous_commit", "synchronous_commit", "off"),
     _system("restart_after_crash", "restart_after_crash", "off"),
@@ -407,6 +409,9 @@ OBJECTS = [
         "ALTER TABLE entry REPLICA IDENTITY USING INDEX entry_replica",
     ),
     Case("unlogged", "ALTER TABLE spare SET UNLOGGED", "ALTER TABLE spare SET LOGGED"),
+    Case(
+        "autovacuum", "ALTER TABLE spare SET (autovacuum_enabled = off)", "ALTER TABLE spare RESET (autovacuum_enabled)"
+    ),
     Case("owner", "ALTER TABLE open_table OWNER TO keeper", "ALTER TABLE open_table OWNER TO trimtab", UNKNOWN),
     Case("role_superuser", "ALTER ROLE app SUPERUSER", "ALTER ROLE app NOSUPERUSER"),
     Case("role_bypass_rls", "ALTER ROLE app BYPASSRLS", "ALTER ROLE app NOBYPASSRLS"),

@@ -28,6 +28,8 @@ from trimtab.model.strategy import Strategy
 from trimtab.signing.keys import public_key_from
 from trimtab.signing.locked import fingerprint
 from trimtab.signing.signature import flaw_in
+from trimtab.spec.approvers import pin_of
+from trimtab.spec.moments import text_of
 from trimtab.spec.specification import Specification
 
 PURPOSE, FORMAT = "trimtab.approval/v1", "trimtab.approval/v1"
@@ -153,10 +155,19 @@ def signature_flaw(approval: Approval) -> str | None:
     return flaw or (None if approval.statement.get("format") == FORMAT else "another format")
 
 
-def is_pinned(approval: Approval, specification: Specification) -> bool:
-    """True when the specification names who approved, with the key in it. Raises KeyFileError."""
-    pin = f"{approval.statement.get('approver')}={fingerprint(public_key_from(approval.public_key))}"
-    return pin in (specification.approvals.approvers or ())
+def unpinned_flaw(approval: Approval, specification: Specification, unix: float) -> str | None:
+    """Return why, at that moment, the specification does not take who approved for an approver, None when it does.
+
+    Raises KeyFileError.
+    """
+    name = approval.statement.get("approver")
+    who = f"{name}={fingerprint(public_key_from(approval.public_key))}"
+    pins = [pin for pin in map(pin_of, specification.approvals.approvers or ()) if pin.who == who]
+    if not pins:
+        return f"the specification names no approver {name} with that key"
+    if not any(pin.holds(unix) for pin in pins):
+        return f"the key of {name} has expired, by the specification at {text_of(pins[0].not_after_unix or 0)}"
+    return None
 
 
 def message_of(statement: Mapping[str, object]) -> bytes:
@@ -172,8 +183,9 @@ def _flaw(approval: Approval, moment: Moment, own: frozenset[str], used: Mapping
     name = str(said.get("approver"))
     if signature_flaw(approval) == _NO_KEY:
         return "approval.invalid", f"the approval of {name} carries no usable key"
-    if not is_pinned(approval, moment.specification):
-        return "approval.unknown_approver", f"the specification names no approver {name} with that key"
+    unpinned = unpinned_flaw(approval, moment.specification, max(moment.now_ns, moment.latest_ns) / 1e9)
+    if unpinned is not None:
+        return "approval.unknown_approver", unpinned
     flaw = signature_flaw(approval)
     if flaw is not None:
         return "approval.invalid", f"the approval of {name} is not what was signed: {flaw}"

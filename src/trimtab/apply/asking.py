@@ -100,16 +100,12 @@ def drifted_requests(found: Sequence[ApprovalRequest]) -> frozenset[str]:
 
     `found` is oldest first. What is as it was again has been something else in between: it is asked for anew.
     """
-    gone = set[str]()
-    for position, request in enumerate(found):
-        of_same = (
-            later
-            for later in found[position + 1 :]
-            if (later.strategy.id, later.spec_digest) == (request.strategy.id, request.spec_digest)
-            and later.database == request.database
-        )
-        if any(_has_drifted(request, later) for later in of_same):
+    gone, since = set[str](), dict[tuple[str, str], list[ApprovalRequest]]()
+    for request in reversed(found):
+        later = since.setdefault((request.strategy.id, request.spec_digest), [])
+        if any(each.database == request.database and _has_drifted(request, each) for each in later):
             gone.add(request.id)
+        later.append(request)
     return frozenset(gone)
 
 

@@ -43,15 +43,16 @@ def approvals(name: str | None, *, config: Path | None, as_json: bool) -> None:
     from trimtab.lifecycle.approving import find, request_document, waiting
 
     ledger_path = ledger_of(load(config), is_written=False)
+    specification = _configured(config)
     if name is not None:
-        found = find(ledger_path, name)
+        found = find(ledger_path, name, specification)
         if as_json:
             print_json(request_document(found.request))
         else:
             _show(found.request, config, is_on_stderr=False)
             _say(f"{found.state}; approved by {', '.join(found.approved_by) or 'nobody'}")
         return
-    listed = waiting(ledger_path)
+    listed = waiting(ledger_path, specification)
     if as_json:
         print_json({"schema": "trimtab.approvals/v1", "waiting": [_document(each) for each in listed]})
         return
@@ -232,6 +233,16 @@ def _specification(request: ApprovalRequest, config: Path | None) -> Specificati
     return None
 
 
+def _configured(config: Path | None) -> Specification | None:
+    """Return the specification that is configured here; None where it cannot be read."""
+    from trimtab.lifecycle.governing import named
+
+    with suppress(TrimtabError):
+        loaded = load(config)
+        return named(loaded.defaults.spec, ledger_of(loaded, is_written=False))
+    return None
+
+
 def _warn_of_own_key(path: Path, request: ApprovalRequest) -> None:
     """Whose account it is that proposed can read that account's keys: "nobody approves their own" is by name alone."""
     with suppress(OSError, KeyError):
@@ -254,11 +265,12 @@ def _warn_of_clock(ledger_path: Path, said: Mapping[str, object]) -> None:
 
 def _warn_of_unnamed(approval: Approval, request: ApprovalRequest, config: Path | None) -> None:
     """A signature that holds can be anybody's: whose counts the specification says, where it is at hand."""
-    from trimtab.apply.approvals import is_pinned
+    from trimtab.apply.approvals import unpinned_flaw
 
     specification = _specification(request, config)
-    if specification is not None and not is_pinned(approval, specification):
-        say(f"warning: it does not count: {specification.id} names no {approval.statement['approver']} with that key")
+    flaw = None if specification is None else unpinned_flaw(approval, specification, time.time())
+    if flaw is not None:
+        say(f"warning: it does not count: {flaw}")
 
 
 def _told(said: object, *, as_json: bool, what: str) -> None:

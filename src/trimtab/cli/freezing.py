@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
+from trimtab.cli.commands import ledger_of, load, print_json, stderr_console, stdout_console
 from trimtab.cli.text import printable, tell, utc_time
 from trimtab.errors import UsageError
 
@@ -48,9 +48,9 @@ def frozen_documents(frozen: Sequence[Freeze]) -> list[dict[str, object]]:
     return [{**freeze_document(each), "since": utc_time(each.at_ns)} for each in frozen]
 
 
-def show_frozen(frozen: Sequence[Freeze]) -> None:
+def show_frozen(frozen: Sequence[Freeze], *, is_on_stderr: bool = False) -> None:
     """Print a line for each freeze."""
-    console = stdout_console()
+    console = stderr_console() if is_on_stderr else stdout_console()
     for each in frozen:
         reverts = "; what was applied may be taken back" if each.allows_reverts else ""
         text = f"FROZEN   {each.told()}, since {utc_time(each.at_ns)} UTC{reverts}"

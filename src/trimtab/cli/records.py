@@ -31,13 +31,18 @@ def status(*, config: Path | None, as_json: bool) -> int:
     """Print what stands applied, what is open and whether the chain verifies. Return the exit code: a broken chain has
     one, and the document is printed all the same.
     """
-    with _ledger(config) as ledger:
-        verification = ledger.verify()
-        entries = tuple(ledger.entries()) if verification.verified else ()
-        standing, open_now = applied_changes(entries), pending(entries)
-        open_acts = open_backend_intents(entries)
-        head, path, name = ledger.head if verification.verified else "", ledger.path, ledger.name
-    frozen = KillSwitch(path.parent).frozen()
+    frozen = KillSwitch(ledger_of(load(config), is_written=False).parent).frozen()
+    try:
+        with _ledger(config) as ledger:
+            verification = ledger.verify()
+            entries = tuple(ledger.entries()) if verification.verified else ()
+            standing, open_now = applied_changes(entries), pending(entries)
+            open_acts = open_backend_intents(entries)
+            head, name = ledger.head if verification.verified else "", ledger.name
+    except LedgerError:
+        # What is frozen stands in files beside it, and holds whatever became of the ledger.
+        show_frozen(frozen, is_on_stderr=as_json)
+        raise
     windows = _windows(config)
     document: dict[str, object] = {
         "schema": "trimtab.status/v1",

@@ -46,11 +46,26 @@ def sign(file: Path, key: Path, out: Path, *, as_json: bool) -> None:
 
 
 def trust(
-    name: str | None, file: Path | None, purpose: str, *, remove: bool, config: Path | None, as_json: bool
+    name: str | None,
+    file: Path | None,
+    purpose: str,
+    *,
+    until: str | None,
+    remove: bool,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
     """Believe a key, believe it no more, or list those that are believed."""
     from trimtab.lifecycle import trust as keys
     from trimtab.signing.keys import public_key
+    from trimtab.spec.moments import text_of, unix_of
+
+    try:
+        not_after = None if until is None else unix_of(until)
+    except ValueError as error:
+        raise _usage(f"--until {error}") from None
+    if until is not None and file is None:
+        raise _usage("--until belongs to a key that is to be trusted")
 
     state = ledger_of(load(config)).parent
     use = cast("Purpose", purpose)
@@ -60,15 +75,24 @@ def trust(
         if name is None or not keys.distrust(state, use, name):
             raise _usage(f"no key of that name is trusted here for {purpose}")
     elif name is not None and file is not None:
-        keys.trust(state, use, name, public_key(file))
+        keys.trust(state, use, name, public_key(file), not_after_unix=not_after)
     known = keys.trusted(state, use)
     if as_json:
-        listed = [{"name": each, "key_id": key.id} for each, key in known.items()]
+        listed = [
+            {
+                "name": each,
+                "key_id": one.key.id,
+                "not_after": None if one.not_after_unix is None else text_of(one.not_after_unix),
+                "holds": one.flaw is None,
+            }
+            for each, one in known.items()
+        ]
         print_json({"schema": "trimtab.spec.trust/v1", "for": purpose, "keys": listed})
         return
     console = stdout_console()
-    for each, key in known.items():
-        show_line(console, f"{each}: key {key.id}, for {purpose}")
+    for each, one in known.items():
+        ends = "" if one.not_after_unix is None else f", until {text_of(one.not_after_unix)}"
+        show_line(console, f"{each}: key {one.key.id}, for {purpose}{ends if one.flaw is None else f', {one.flaw}'}")
     if not known:
         show_line(console, f"no key is trusted here for {purpose}")
 

@@ -60,6 +60,9 @@ def trust(
     file: Annotated[Path | None, typer.Argument(help="The public key.")] = None,
     *,
     purpose: Purpose = For.WAIVERS,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="MOMENT", help="Believe it until then, as 2027-12-31T18:00:00Z.")
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Believe the key of that name no more.")] = False,
     config: Config = None,
     json: Json = False,
@@ -67,7 +70,7 @@ def trust(
     """Believe a public key on this machine, or list those that are believed."""
     from trimtab.cli import spec_signing
 
-    spec_signing.trust(name, file, purpose.value, remove=remove, config=config, as_json=json)
+    spec_signing.trust(name, file, purpose.value, until=until, remove=remove, config=config, as_json=json)
 
 
 @spec_signing_app.command(

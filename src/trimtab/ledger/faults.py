@@ -80,6 +80,15 @@ def unwritable(path: Path | str, found: str) -> LedgerError:
     )
 
 
+def unreachable(name: str, found: str) -> LedgerError:
+    """Return the error for a ledger whose server does not answer; without it no change is made."""
+    return LedgerError(
+        f"the ledger {name} cannot be reached: {found}",
+        code="ledger.unwritable",
+        next_step="Start its server, or mend the way to it, then try again.",
+    )
+
+
 def newer(name: str, version: int, known: int) -> LedgerError:
     """Return the error for a ledger that a later version wrote."""
     return LedgerError(

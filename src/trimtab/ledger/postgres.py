@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from trimtab.db.schema_engine import BUSY, driven, has_table, made_fit, schema_engine, sqlstate_of, take_turn, turn
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
-from trimtab.ledger.faults import corrupt, moved, newer, unwritable
+from trimtab.ledger.faults import corrupt, moved, newer, unreachable, unwritable
 from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION
 from trimtab.ledger.store import MOVED, Dialect, Store, Values
 
@@ -175,7 +175,7 @@ def _faults(name: str) -> Iterator[None]:
     try:
         yield
     except SourceError as error:
-        raise unwritable(name, str(error)) from None
+        raise unreachable(name, str(error)) from None
     except (DBAPIError, psycopg.Error) as error:
         fault = error.orig if isinstance(error, DBAPIError) else error
         sqlstate = sqlstate_of(fault)
@@ -189,4 +189,6 @@ def _faults(name: str) -> Iterator[None]:
             raise moved(name) from None
         if sqlstate[:2] in _CORRUPT:
             raise corrupt(name, f"its server refused what was to be written ({sqlstate})") from None
-        raise unwritable(name, f"its server says {sqlstate}" if sqlstate else "the connection was lost") from None
+        if not sqlstate:
+            raise unreachable(name, "the connection was lost") from None
+        raise unwritable(name, f"its server says {sqlstate}") from None

@@ -13,8 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.apply.approvals import FORMAT, PURPOSE, approvals_of, expiry_ns, message_of, signature_flaw, spent_by
-from trimtab.apply.asking import actor, request_body, request_digest, request_from, requests
+from trimtab.apply.approvals import (
+    FORMAT,
+    PURPOSE,
+    approvals_of,
+    expiry_ns,
+    message_of,
+    signature_flaw,
+    spent_by,
+    unpinned_flaw,
+)
+from trimtab.apply.asking import actor, drifted_requests, request_body, request_digest, request_from, requests
 from trimtab.durable import read_plain_file
 from trimtab.errors import RefusedError, UnapprovedError, UsageError
 from trimtab.ledger.entry import Entry, Kind
@@ -23,7 +32,8 @@ from trimtab.ledger.pending import intents
 from trimtab.lifecycle.governing import named
 from trimtab.model.approval import Approval, ApprovalRequest
 from trimtab.model.change import change_digest
-from trimtab.signing.keys import SigningKey
+from trimtab.signing.keys import SigningKey, public_key_from
+from trimtab.signing.locked import fingerprint
 from trimtab.signing.signature import sign
 from trimtab.spec.specification import Specification
 
@@ -36,6 +46,9 @@ _MOST_BYTES = 1 << 20
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A request, and who has approved it: by signatures that hold, have not expired, and were not used in vain.
+
+    Nobody's own counts, nor what says another thing than a request of this ledger, nor one key twice. Whose keys count
+    is known where the specification is at hand.
 
     `state` is "waiting", "approved", "rejected" or "applied". `is_begun`: it has been applied, or is being applied.
     """
@@ -51,28 +64,37 @@ class Waiting:
         return self.state in ("waiting", "approved")
 
 
-def waiting(ledger_path: Path) -> tuple[Waiting, ...]:
-    """Return the newest request of every strategy on every database, oldest first, with how it stands."""
+def waiting(ledger_path: Path, specification: Specification | None = None) -> tuple[Waiting, ...]:
+    """Return the newest request of every strategy on every database, oldest first, with how it stands.
+
+    `specification` is that by which is counted, where it is a request's.
+    """
     with Ledger.open(ledger_path) as ledger:
-        return waiting_in(tuple(ledger.entries()), time.time_ns())
+        return waiting_in(tuple(ledger.entries()), time.time_ns(), specification)
 
 
-def waiting_in(entries: tuple[Entry, ...], now_ns: int) -> tuple[Waiting, ...]:
+def waiting_in(
+    entries: tuple[Entry, ...], now_ns: int, specification: Specification | None = None
+) -> tuple[Waiting, ...]:
     """Return the same, from the entries of a ledger, as it stands at that moment."""
     newest: dict[tuple[str, str], ApprovalRequest] = {}
-    for request in requests(entries):
+    known = requests(entries)
+    gone = drifted_requests(known)
+    digests = {each.id: request_digest(each) for each in known if each.id not in gone}
+    for request in known:
         key = (request.strategy.id, json.dumps(dict(request.database), sort_keys=True))
         newest.pop(key, None)
         newest[key] = request
-    return tuple(_stands(request, entries, now_ns) for request in newest.values())
+    return tuple(_stands(request, entries, now_ns, digests, specification) for request in newest.values())
 
 
-def find(ledger_path: Path, name: str) -> Waiting:
+def find(ledger_path: Path, name: str, specification: Specification | None = None) -> Waiting:
     """Return the request of that id, or the newest of that strategy.
 
     Raises UsageError `approval.unknown`, LedgerError `ledger.layout` for one that was altered.
     """
-    found = [each for each in waiting(ledger_path) if name in (each.request.id, each.request.strategy.id)]
+    known = waiting(ledger_path, specification)
+    found = [each for each in known if name in (each.request.id, each.request.strategy.id)]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -213,7 +235,14 @@ def reject(ledger_path: Path, name: str, reason: str, *, by: Callable[[], str] =
     return find(ledger_path, found.request.id)
 
 
-def _stands(request: ApprovalRequest, entries: tuple[Entry, ...], now_ns: int) -> Waiting:
+def _stands(
+    request: ApprovalRequest,
+    entries: tuple[Entry, ...],
+    now_ns: int,
+    digests: Mapping[str, str],
+    specification: Specification | None,
+) -> Waiting:
+    """Return how a request stands. `digests` are those of the requests that can be approved still, by id."""
     later = entries_after(request, entries)
     made = [
         intent
@@ -226,10 +255,18 @@ def _stands(request: ApprovalRequest, entries: tuple[Entry, ...], now_ns: int) -
     spent = {nonce for intent in failed for nonce in spent_by(intent.intended)}
     given = [each for each in approvals_of(later, request.strategy.id) if signature_flaw(each) is None]
     latest_ns = max(now_ns, entries[-1].at_ns)
-    good = [
-        each for each in given if each.statement.get("nonce") not in spent and latest_ns < expiry_ns(each.statement)
-    ]
-    names = tuple(dict.fromkeys(str(each.statement.get("approver")) for each in good))
+    by = specification if specification is not None and specification.digest == request.spec_digest else None
+    counted: dict[str, str] = {}
+    for each in given:
+        said = each.statement
+        name, key = str(said.get("approver")), fingerprint(public_key_from(each.public_key))
+        is_of_request = digests.get(str(said.get("request_id"))) == said.get("request_digest")
+        is_own = name in (request.proposed_by, said.get("proposed_by"))
+        is_over = said.get("nonce") in spent or latest_ns >= expiry_ns(said)
+        is_named = by is None or unpinned_flaw(each, by, latest_ns / 1e9) is None
+        if is_of_request and is_named and not (is_own or is_over or key in counted.values()):
+            counted.setdefault(name, key)
+    names = tuple(counted)
     rejected = any(e.kind is Kind.APPROVAL_REJECTED and e.body.get("request_id") == request.id for e in later)
     state = "waiting"
     if any(intent.is_done for intent in made):

@@ -6,7 +6,7 @@ A bundle that is bad in any way leaves the last good one where it is. What is in
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from trimtab.durable import read_plain_file
 from trimtab.errors import SpecError
 from trimtab.lifecycle.trust import (
+    Trusted,
     envelope_of,
     payload_of,
     read_signed,
@@ -21,7 +22,6 @@ from trimtab.lifecycle.trust import (
     trusted,
     write_document,
 )
-from trimtab.signing.keys import PublicKey
 from trimtab.spec.bundle import Bundle, Mark, read_bundle, refuse_files, refuse_moment, refuse_rollback
 from trimtab.spec.load import Link, lineage
 from trimtab.spec.reading import MAX_BYTES
@@ -57,7 +57,7 @@ def _verified(state: Path, manifest: Path, text: bytes) -> tuple[Bundle, Mapping
     keys = trusted(state, "bundles")
     if not keys:
         raise signature_error(str(manifest), "no key is trusted here for bundles")
-    payload = _signed_by_any(envelope, keys.values(), manifest)
+    payload = _signed_by_any(envelope, keys, manifest)
     bundle = read_bundle(payload, str(manifest))
     contents = {name: _content(bundle, manifest.parent / name) for name in bundle.files}
     refuse_files(bundle, contents)
@@ -140,13 +140,17 @@ def _held(state: Path, bundle_id: str, mark: Mark) -> Bundle:
     return bundle
 
 
-def _signed_by_any(envelope: dict[str, object], keys: Iterable[PublicKey], manifest: Path) -> bytes:
+def _signed_by_any(envelope: dict[str, object], keys: Mapping[str, Trusted], manifest: Path) -> bytes:
     refused: SpecError | None = None
-    for key in keys:
+    for name, known in keys.items():
         try:
-            return payload_of(envelope, "bundles", [key], name=str(manifest))
+            payload = payload_of(envelope, "bundles", [known.key], name=str(manifest))
         except SpecError as error:
             refused = refused or error
+            continue
+        if known.flaw is None:
+            return payload
+        refused = signature_error(str(manifest), f"the key of {name}, who signed it, {known.flaw}")
     assert refused is not None
     raise refused
 

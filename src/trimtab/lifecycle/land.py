@@ -88,8 +88,11 @@ class Landing:
         preserved = self.enforcer.preservation
         if preserved is None:
             return None
-        found = tuple(Undeclared(each.code, each.effect.value, each.section, each.path) for each in preserved.found)
-        return SecurityKept(preserved.compared, found, tuple(preserved.notes))
+        # What still is so is found again by each later look.
+        found = dict.fromkeys(
+            Undeclared(each.code, each.effect.value, each.section, each.path) for each in preserved.found
+        )
+        return SecurityKept(preserved.compared, tuple(found), tuple(preserved.notes))
 
     def take_back_unsettled(self) -> None:
         """Revert what the ledger says was applied and not settled; what cannot be now stays there for `resume`."""

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from trimtab.durable import read_plain_file, write_durably
 from trimtab.errors import KeyFileError, SpecError
 from trimtab.signing.envelope import EnvelopeFlawError, opened, sealed
-from trimtab.signing.keys import PublicKey, SigningKey, public_key, write_public_key
+from trimtab.signing.keys import PublicKey, SigningKey, damaged, public_key_and_more, write_public_key
+from trimtab.spec.moments import text_of, unix_of
 
 Purpose: TypeAlias = Literal["waivers", "bundles"]
 TYPES: dict[Purpose, str] = {
@@ -23,11 +26,27 @@ TYPES: dict[Purpose, str] = {
 }
 MAX_SIGNED_BYTES = 1 << 20
 _DIRECTORY = "trusted-keys"
+_NOT_AFTER = "not_after"
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,39}")
 
 
-def trust(state: Path, purpose: Purpose, name: str, key: PublicKey) -> Path:
-    """Believe the key under that name; return its file. Raises KeyFileError `key.name`, `key.unusable`."""
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """A key that is believed, before `not_after_unix` where that is told."""
+
+    key: PublicKey
+    not_after_unix: int | None
+
+    @property
+    def flaw(self) -> str | None:
+        """Why it is believed no more, None while it is."""
+        if self.not_after_unix is None or time.time() < self.not_after_unix:
+            return None
+        return f"expired at {text_of(self.not_after_unix)}"
+
+
+def trust(state: Path, purpose: Purpose, name: str, key: PublicKey, *, not_after_unix: int | None = None) -> Path:
+    """Believe the key under that name, until then; return its file. Raises KeyFileError `key.name`, `key.unusable`."""
     if _NAME.fullmatch(name) is None:
         raise KeyFileError(
             f"the name {name!r} was refused: a name is of small letters, digits, dots and dashes",
@@ -35,7 +54,7 @@ def trust(state: Path, purpose: Purpose, name: str, key: PublicKey) -> Path:
             next_step="Name the key after who holds it, as in dba.ann.",
         )
     for other, known in trusted(state, purpose).items():
-        if known.id == key.id:
+        if known.key.id == key.id:
             raise KeyFileError(
                 f"the key {key.id} was refused: it is trusted here already, as {other}",
                 code="key.name",
@@ -43,7 +62,8 @@ def trust(state: Path, purpose: Purpose, name: str, key: PublicKey) -> Path:
             )
     path = _directory(state, purpose) / f"{name}.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_public_key(key, path)  # never in place of another: who is to be believed instead is removed first
+    until = {} if not_after_unix is None else {_NOT_AFTER: text_of(not_after_unix)}
+    write_public_key(key, path, until)  # never in place of another: who is to be believed instead is removed first
     return path
 
 
@@ -59,10 +79,18 @@ def distrust(state: Path, purpose: Purpose, name: str) -> bool:
     return True
 
 
-def trusted(state: Path, purpose: Purpose) -> dict[str, PublicKey]:
-    """Return the keys that are believed, by name. Raises KeyFileError for one that is damaged."""
+def trusted(state: Path, purpose: Purpose) -> dict[str, Trusted]:
+    """Return the keys that were trusted, by name, expired ones too. Raises KeyFileError for one that is damaged."""
     directory = _directory(state, purpose)
-    return {path.stem: public_key(path) for path in sorted(directory.glob("*.json"))} if directory.is_dir() else {}
+    return {path.stem: _trusted(path) for path in sorted(directory.glob("*.json"))} if directory.is_dir() else {}
+
+
+def _trusted(path: Path) -> Trusted:
+    key, more = public_key_and_more(path)
+    try:
+        return Trusted(key, unix_of(more[_NOT_AFTER]) if _NOT_AFTER in more else None)
+    except ValueError:
+        raise damaged(path, f"its {_NOT_AFTER} is no moment") from None
 
 
 def signed(payload: bytes, purpose: Purpose, key: SigningKey, earlier: Sequence[object] = ()) -> bytes:
@@ -84,6 +112,13 @@ def payload_of(envelope: dict[str, object], purpose: Purpose, known: Sequence[Pu
     if payload is None:
         raise signature_error(name, "nobody is named who must have signed it")
     return payload
+
+
+def is_signed_by(envelope: dict[str, object], key: PublicKey) -> bool:
+    """Return whether there is a signature by the name of that key; if it holds `payload_of` says."""
+    signatures = envelope.get("signatures")
+    named = [each.get("keyid") for each in signatures if isinstance(each, dict)] if isinstance(signatures, list) else []
+    return any(isinstance(each, str) and each.startswith(f"{key.id}:") for each in named)
 
 
 def read_envelope(path: Path) -> dict[str, object]:

@@ -18,6 +18,7 @@ from trimtab.errors import SpecError
 from trimtab.lifecycle.trust import (
     MAX_SIGNED_BYTES,
     envelope_of,
+    is_signed_by,
     payload_of,
     read_signed,
     signature_error,
@@ -45,10 +46,14 @@ def _verified(state: Path, path: Path, text: bytes) -> tuple[Waiver, str]:
     # Who must have signed stands in what is signed: read it first, believe it after.
     claimed = read_waiver(_payload(envelope, path), str(path))
     keys = trusted(state, "waivers")
-    missing = [name for name in claimed.approvers if name not in keys]
-    if missing:
-        raise signature_error(str(path), f"no key of {missing[0]}, who must sign it, is trusted here for waivers")
-    payload = payload_of(envelope, "waivers", [keys[name] for name in claimed.approvers], name=str(path))
+    for name in claimed.approvers:
+        if name not in keys:
+            raise signature_error(str(path), f"no key of {name}, who must sign it, is trusted here for waivers")
+        if (flaw := keys[name].flaw) is not None:
+            raise signature_error(str(path), f"the key of {name}, who must sign it, {flaw}")
+        if not is_signed_by(envelope, keys[name].key):
+            raise signature_error(str(path), f"{name}, who must sign it, has not, with the key that is trusted here")
+    payload = payload_of(envelope, "waivers", [keys[name].key for name in claimed.approvers], name=str(path))
     return read_waiver(payload, str(path)), hashlib.sha256(payload).hexdigest()
 
 

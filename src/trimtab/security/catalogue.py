@@ -42,7 +42,7 @@ def _numbers(text: str) -> tuple[str, ...]:
 _BLOCKED = _items(
     True,
     """
-fsync | fsync: what is committed is on disk | 6.4
+fsync | fsync, wal_sync_method: what is committed is on disk | 6.4
 full_page_writes | full_page_writes: a torn page can be mended | 6.4
 data_checksums | data checksums: a damaged page is noticed | | 1.4.3
 synchronous_commit | synchronous_commit: commit waits for the disk, or for a standby | 6.6
@@ -60,7 +60,7 @@ alter_system | allow_alter_system | 6.4
 replication_role | session_replication_role: triggers and foreign keys fire | 6.5
 event_triggers | event_triggers: event triggers fire | 6.5
 function_checks | check_function_bodies | 6.6
-autovacuum | autovacuum and track_counts: wraparound stays far | 6.4
+autovacuum | autovacuum and track_counts, of a table too: wraparound stays far | 6.4
 row_security | row_security | 6.6, 4.7
 search_path | search_path: which objects a name means | 6.6
 tls | ssl: connections can be encrypted | 6.8 | 5.8 6.8

@@ -22,6 +22,7 @@ _RELATION: dict[str, tuple[str, Attribute, Attribute]] = {
     "check_option": ("posture.view_check_option", "none", ""),
     "persistence": ("posture.unlogged", "u", "p"),
     "replica_identity": ("posture.replica_identity", "n", ""),
+    "autovacuum": ("posture.autovacuum", False, True),
     "owner": ("posture.owner", "", ""),
     "definition": ("posture.view_definition", "", ""),
     "kind": ("posture.relation", "", ""),

@@ -166,6 +166,7 @@ _LIBRARIES = members(gained=_U, lost=_W)
 _RULES: dict[str, tuple[str, Judge]] = {
     # durability
     "fsync": ("posture.fsync", _ON),
+    "wal_sync_method": ("posture.fsync", unknown),
     "full_page_writes": ("posture.full_page_writes", _ON),
     "data_checksums": ("posture.data_checksums", _ON),
     "synchronous_commit": (
@@ -187,7 +188,9 @@ _RULES: dict[str, tuple[str, Judge]] = {
     "hot_standby": ("posture.standby", _ON),
     "hot_standby_feedback": ("posture.setting", neutral),
     "max_wal_senders": ("posture.standby", number(more=_N, less=_W)),
-    "max_slot_wal_keep_size": ("posture.setting", neutral),
+    "max_slot_wal_keep_size": ("posture.standby", number(more=_N, less=_W, off=-1)),
+    "wal_keep_size": ("posture.standby", number(more=_N, less=_W)),
+    "wal_keep_segments": ("posture.standby", number(more=_N, less=_W)),
     "restart_after_crash": ("posture.restart_after_crash", _ON),
     "data_sync_retry": ("posture.data_sync_retry", _OFF),
     # integrity

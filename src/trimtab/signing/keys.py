@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from trimtab.durable import open_plain_file, read_plain_file, write_durably
@@ -28,7 +29,10 @@ SECRET_FORMAT, PUBLIC_FORMAT = "trimtab.secret-key/v1", "trimtab.public-key/v1"
 _SEED_BYTES = 32
 _ED25519_BYTES, _ML_DSA_BYTES = 32, 1952
 _MOST_BYTES = 1 << 16
-_REPLACEABLE = "If nobody has read it, run `chmod 600 {path}`; else remove it, and a new one is made."
+_REPLACEABLE = (
+    "If nobody has read it, run `chmod 600 {path}`; else put another in its place: a ledger's by `trimtab ledger key "
+    "--rotate`, after that chmod; any other is made anew where it is missing."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +138,22 @@ def private_bytes(path: Path, *, most: int, advice: str) -> bytes:
 
 def public_key(path: Path) -> PublicKey:
     """Return the public key of a file. Raises KeyFileError `key.damaged`, `key.unusable`."""
+    return public_key_and_more(path)[0]
+
+
+def public_key_and_more(path: Path) -> tuple[PublicKey, Mapping[str, object]]:
+    """Return the public key of a file, and all that stands there. Raises as `public_key`."""
     try:
         held = _document(path, read_plain_file(path, _MOST_BYTES + 1), PUBLIC_FORMAT)
     except OSError as error:
         raise _unusable(path, str(error.strerror)) from None
-    return _public(path, held)
+    return _public(path, held), held
 
 
 def public_key_from(held: Mapping[str, object]) -> PublicKey:
     """Return the public key that `PublicKey.to_dict` wrote. Raises KeyFileError `key.damaged`."""
     if held.get("format") != PUBLIC_FORMAT:
-        raise _damaged(Path("in the document"), f"it is not of the format {PUBLIC_FORMAT}")
+        raise damaged(Path("in the document"), f"it is not of the format {PUBLIC_FORMAT}")
     return _public(Path("in the document"), held)
 
 
@@ -154,7 +163,7 @@ def _public(path: Path, held: Mapping[str, object]) -> PublicKey:
         _bytes(path, held, "ml_dsa_65", _ML_DSA_BYTES),
     )
     if held.get("key_id") != key.id:
-        raise _damaged(path, "its id is not that of its keys")
+        raise damaged(path, "its id is not that of its keys")
     return key
 
 
@@ -163,11 +172,11 @@ def public_keys(paths: Iterable[Path]) -> tuple[PublicKey, ...]:
     return tuple(public_key(path) for path in paths)
 
 
-def write_public_key(key: PublicKey, path: Path) -> None:
-    """Write the public key to a new file. Raises KeyFileError `key.unusable`, also when the file is there."""
+def write_public_key(key: PublicKey, path: Path, more: Mapping[str, object] = MappingProxyType({})) -> None:
+    """Write the public key to a new file, with more. Raises KeyFileError `key.unusable`, also where a file is."""
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(key.to_dict(), indent=2) + "\n")
+            file.write(json.dumps({**key.to_dict(), **more}, indent=2) + "\n")
     except OSError as error:
         raise _unusable(path, str(error.strerror)) from None
 
@@ -195,7 +204,7 @@ def _document(path: Path, raw: bytes, wanted: str) -> dict[str, object]:
     except (ValueError, RecursionError):
         held = None
     if not isinstance(held, dict) or held.get("format") != wanted:
-        raise _damaged(path, f"it is not of the format {wanted}")
+        raise damaged(path, f"it is not of the format {wanted}")
     return held
 
 
@@ -205,11 +214,12 @@ def _bytes(path: Path, held: Mapping[str, object], name: str, length: int) -> by
     except ValueError:
         value = b""
     if len(value) != length:
-        raise _damaged(path, f"{name} is not {length} bytes in base64")
+        raise damaged(path, f"{name} is not {length} bytes in base64")
     return value
 
 
-def _damaged(path: Path, found: str) -> KeyFileError:
+def damaged(path: Path, found: str) -> KeyFileError:
+    """Return the error for a key file that does not hold what it should."""
     return KeyFileError(
         f"the key file {path} was refused: {found}",
         code="key.damaged",

@@ -29,12 +29,15 @@ def _unique(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+ID_FORM = r"^[A-Z][A-Z0-9_]{2,63}$"
+
+
 class Metadata(BaseModel):
     """Who the document is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    id: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{2,63}$")]
+    id: Annotated[str, Field(pattern=ID_FORM)]
     revision: Annotated[int, Field(ge=1, le=2**31)]
     description: Annotated[str, Field(max_length=2_000)]
 

@@ -6,13 +6,14 @@ attribute names; where the document writes a size with its unit, the field has a
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from trimtab.spec import narrowing as narrow
+from trimtab.spec.approvers import FORM as PIN_FORM
+from trimtab.spec.approvers import pin_of
 from trimtab.spec.patterns import check_pattern, simplify
 from trimtab.spec.quantity import LARGEST, parse_size_bytes
 from trimtab.spec.settings import SettingLimits, check_setting_names
@@ -69,15 +70,19 @@ def _size(value: object) -> object:
 
 
 def _approvers(value: object) -> object:
-    """Each is NAME=DIGEST, the digest that of both public keys of that person; one key is one person's."""
+    """Each is a pin of `approvers.py`; one key is one person's."""
     if value == UNPINNED:
         return None
-    if not isinstance(value, list) or not all(isinstance(one, str) and _APPROVER.fullmatch(one) for one in value):
-        raise ValueError('must be "unpinned", or a list of NAME=DIGEST as `trimtab approver-key` prints them')
-    digests = [one.partition("=")[2] for one in value]
-    if len(set(digests)) < len(digests):
+    wanted = 'must be "unpinned", or a list of NAME=DIGEST as `trimtab approver-key` prints them'
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(wanted)
+    try:
+        pins = [pin_of(one) for one in value]
+    except ValueError:
+        raise ValueError(f'{wanted}, each with " until 2027-12-31T18:00:00Z" where its key ends') from None
+    if len({pin.digest for pin in pins}) < len(pins):
         raise ValueError("one key is there twice: nobody may stand for two")
-    return tuple(sorted(value))
+    return tuple(sorted(map(str, pins)))
 
 
 def _windows(value: object) -> object:
@@ -98,7 +103,6 @@ def _setting_limits(value: SettingLimits) -> SettingLimits:
 
 
 _SIZE_SCHEMA = {"type": "string", "pattern": r"^(unlimited|[0-9]+(\.[0-9]+)? *(B|kB|MB|GB|TB))$"}
-_APPROVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}=[0-9a-f]{64}")
 SizeBytes: TypeAlias = Annotated[int, BeforeValidator(_size), Field(ge=0), WithJsonSchema(_SIZE_SCHEMA)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Patterns: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_from_list), AfterValidator(_patterns)]
@@ -107,7 +111,9 @@ Prefix: TypeAlias = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,29}$"), na
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _WINDOWS_SCHEMA = {"anyOf": [{"const": ALWAYS_WORD}, _TEXTS, {"type": "array", "items": _TEXTS}]}
 OpenWindows: TypeAlias = Annotated[Windows, BeforeValidator(_windows), WithJsonSchema(_WINDOWS_SCHEMA), narrow.WINDOWS]
-_APPROVERS_SCHEMA = {"anyOf": [{"const": UNPINNED}, _TEXTS]}
+_APPROVERS_SCHEMA = {
+    "anyOf": [{"const": UNPINNED}, {"type": "array", "items": {"type": "string", "pattern": f"^{PIN_FORM}$"}}]
+}
 Approvers: TypeAlias = Annotated[
     tuple[str, ...] | None, BeforeValidator(_approvers), WithJsonSchema(_APPROVERS_SCHEMA), narrow.APPROVERS
 ]

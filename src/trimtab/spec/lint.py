@@ -14,9 +14,10 @@ from trimtab.spec.expression_text import facts_named
 from trimtab.spec.fact_names import FACTS, KNOWN_SUFFIX, declared_types, enumerations
 from trimtab.spec.inherit import each_field
 from trimtab.spec.load import Link, known_ids
-from trimtab.spec.narrowing import ALLOW_LIST
+from trimtab.spec.narrowing import ALLOW_LIST, ALLOW_PATTERNS, APPROVERS, SETTING_LIMITS
 from trimtab.spec.rules import SpecRule
 
+_OF_WHAT_IS_ALLOWED = (ALLOW_LIST, ALLOW_PATTERNS, APPROVERS, SETTING_LIMITS)
 _COMPARED = re.compile(r"([a-z_]+(?:\.[a-z_]+)+) *(?:==|!=) *(['\"])((?:(?!\2).)*)\2")
 _LISTED = re.compile(r"([a-z_]+(?:\.[a-z_]+)+) +in +\[([^\]]*)\]")
 _TEXT = re.compile(r"(['\"])((?:(?!\1).)*)\1")
@@ -58,10 +59,10 @@ def _emptied(link: Link, before: Sequence[Link]) -> Iterator[Finding]:
     """Lists of what is allowed of which each parent leaves something, and all of them together nothing."""
     above = [known.effective.limits for known in _above(link, before)]
     for section, field, path, narrowing in each_field():
-        if narrowing is not ALLOW_LIST or not above or field in link.stated.limits.get(section, {}):
+        if narrowing not in _OF_WHAT_IS_ALLOWED or not above or field in link.stated.limits.get(section, {}):
             continue
         left, *inherited = (getattr(getattr(limits, section), field) for limits in (link.effective.limits, *above))
-        if not left and all(inherited):
+        if left is not None and not left and all(inherited):
             message = f"nothing is left of {path}: what one parent allows another does not"
             yield Finding("nothing_left", link.stated.source.line(("extends",)), message)
 

@@ -9,7 +9,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, WithJsonSchema
 
 DAY_SECONDS = 86_400
-_FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_PATTERN = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z"
+_FORM = re.compile(_PATTERN)
 
 
 def unix_of(value: object) -> int:
@@ -24,4 +25,6 @@ def text_of(unix: int) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Moment: TypeAlias = Annotated[int, BeforeValidator(unix_of), WithJsonSchema({"type": "string"})]
+Moment: TypeAlias = Annotated[
+    int, BeforeValidator(unix_of), WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN}$"})
+]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from trimtab.spec.approvers import common
 from trimtab.spec.patterns import intersect, simplify
 from trimtab.spec.settings import SettingLimits, meet_settings
 from trimtab.spec.windows import Windows, both
@@ -71,7 +72,7 @@ def _open_in_both(left: object, right: object) -> object:
 def _pinned_in_both(left: object, right: object) -> object:
     if left is None or right is None:
         return right if left is None else left
-    return _common(left, right)
+    return common(cast(tuple[str, ...], left), cast(tuple[str, ...], right))
 
 
 def _the_same(left: object, right: object) -> object:
@@ -100,4 +101,4 @@ FIXED = Narrowing(_the_same, "may only be the same: less would show less, more w
 PREFIX = Narrowing(_longer_prefix, "may only be made longer")
 SETTING_LIMITS = Narrowing(_settings, "may only leave settings out or narrow their values")
 WINDOWS = Narrowing(_open_in_both, "must be open as well as the parent's", adds=True)
-APPROVERS = Narrowing(_pinned_in_both, "may only name those whom the parent names, if it names any")
+APPROVERS = Narrowing(_pinned_in_both, "may only name those whom the parent names, if it names any, and end sooner")

@@ -6,16 +6,25 @@ What it returns loads as it is and allows what its parent allows.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+from trimtab.errors import SpecError
+from trimtab.spec.document import ID_FORM
 from trimtab.spec.load import known_ids, load_spec
 
 
 def new_document(spec_id: str, extends: str, *, directory: Path) -> str:
     """Return the text of a document. `directory` is where it will be: a parent that is a file is named from there.
 
-    Raises SpecError when the parent cannot be used.
+    Raises SpecError `spec.invalid` for an id that is none or is shipped, and when the parent cannot be used.
     """
+    if re.fullmatch(ID_FORM, spec_id) is None or "\n" in spec_id or spec_id in known_ids():
+        raise SpecError(
+            f"the id {spec_id!r} was refused: it is 3 to 64 capitals, digits and underscores, and not a shipped one",
+            code="spec.invalid",
+            next_step="Write one such as SHOP_RULES.",
+        )
     parent = load_spec(extends)
     name = extends if extends in known_ids() else os.path.relpath(extends, directory)
     return f"""\

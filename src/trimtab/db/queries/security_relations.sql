@@ -2,7 +2,7 @@
    rests on. Of a view's text only a digest leaves the server. */
 with recursive users as materialized (
     select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.relrowsecurity,
-           c.relforcerowsecurity, c.relreplident, c.reloptions, c.relnatts
+           c.relforcerowsecurity, c.relreplident, c.reloptions, c.relnatts, c.reltoastrelid
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and c.oid >= 16384
        and n.nspname !~ '^pg_toast'
@@ -25,6 +25,11 @@ select array[u.nspname::text, u.relname::text] as key,
        u.relrowsecurity as row_security,
        u.relforcerowsecurity as force_row_security,
        case when u.relkind in ('r', 'p') then u.relreplident::text end as replica_identity,
+       case when u.relkind in ('r', 'm')
+            then not exists (select from pg_catalog.pg_class t
+                                   cross join pg_catalog.pg_options_to_table(t.reloptions) o
+                              where t.oid in (u.oid, u.reltoastrelid) and o.option_name = 'autovacuum_enabled'
+                                and not o.option_value::boolean) end as autovacuum,
        case when u.relkind in ('v', 'm')
             then coalesce((select o.option_value::boolean from pg_catalog.pg_options_to_table(u.reloptions) o
                             where o.option_name = 'security_barrier'), false) end as security_barrier,

@@ -256,6 +256,40 @@ def test_an_approval_with_a_key_that_is_not_pinned_counts_for_nothing(desk: Desk
     assert desk.refused(CREATE_INDEX) == "approval.unknown_approver"
 
 
+def test_a_key_that_has_expired_by_the_specification_counts_for_nothing(desk: Desk) -> None:
+    ends = {"past": "2026-01-01T00:00:00Z", "future": "2999-01-01T00:00:00Z"}
+    for when, code in (("past", "approval.unknown_approver"), ("future", "")):
+        rules = specification(approvers=(f"{pin('ann', ANN)} until {ends[when]}",))
+        enforcer = replace(desk.enforcer, specification=rules)
+        desk.refused(CREATE_INDEX, enforcer=enforcer)
+        desk.approve(CREATE_INDEX)
+        if code:
+            assert desk.refused(CREATE_INDEX, enforcer=enforcer) == code
+            continue
+        enforcer.apply(strategy(CREATE_INDEX))
+        assert desk.shop.standing() == [CREATE_INDEX]
+
+
+def test_what_counts_is_told_as_it_will_be_counted(desk: Desk) -> None:
+    def told(specification: Specification | None = None) -> tuple[tuple[str, ...], str]:
+        found = find(desk.shop.ledger_path, strategy(DROP_INDEX).id, specification)
+        return found.approved_by, found.state
+
+    desk.refused(DROP_INDEX)
+    desk.approve(DROP_INDEX, key=EVE)
+    assert told() == (("ann",), "waiting")
+    assert told(desk.enforcer.specification) == ((), "waiting")
+    desk.approve(DROP_INDEX)
+    desk.approve(DROP_INDEX, name="bob", key=ANN)
+    desk.approve(DROP_INDEX, name="bob", key=BOB, change=_set("request_digest", "0" * 64))
+    desk.approve(DROP_INDEX, name="bob", key=BOB, change=_set("proposed_by", "bob"))
+    assert told(desk.enforcer.specification) == (("ann",), "waiting")
+    assert desk.refused(DROP_INDEX)
+    desk.approve(DROP_INDEX, name="bob", key=BOB)
+    assert told(desk.enforcer.specification) == (("ann", "bob"), "approved")
+    desk.enforcer.apply(strategy(DROP_INDEX))
+
+
 def test_a_forged_or_altered_approval_counts_for_nothing(desk: Desk) -> None:
     desk.refused(CREATE_INDEX)
     good = signed(statement(desk.request(CREATE_INDEX), "ann", hours=1.0, now_ns=desk.now_ns), ANN)

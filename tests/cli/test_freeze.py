@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .market import Market
@@ -20,6 +22,17 @@ def test_a_freeze_is_told_stops_a_run_before_its_work_and_ends(program: Program,
     assert program.run("thaw").stdout == "nothing is frozen\n"
     kinds = [each["kind"] for each in program.run("status", "--json").document["frozen"]]
     assert kinds == []
+
+
+def test_a_freeze_is_told_while_the_ledger_cannot_be_reached(program: Program) -> None:
+    program.run("freeze", "--reason", "incident 4712")
+    named = {"format": "trimtab.ledger.store/v1", "conninfo": "host=127.0.0.1 port=1 dbname=fleet"}
+    program.ledger_path.with_suffix(".store").write_text(json.dumps(named))
+    told = program.run("status")
+    assert (told.code, "FROZEN" in told.stdout, "incident 4712" in told.stdout) == (7, True, True)
+    assert "cannot be reached" in told.stderr
+    asked = program.run("status", "--json")
+    assert (asked.reason, "incident 4712" in asked.stderr) == ("ledger.unwritable", True)
 
 
 def test_a_reason_that_holds_a_password_is_refused_and_printed_nowhere(program: Program) -> None:

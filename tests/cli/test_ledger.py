@@ -161,6 +161,29 @@ def test_that_it_only_grew_is_proven_between_two_checkpoints(kept: Program) -> N
     assert "only grew since it had 7 entries" in ended.stdout
 
 
+def test_what_is_another_ledger_has_not_grown_since(kept: Program) -> None:
+    kept.succeed("ledger", "checkpoint", "--out", "early.note")
+    for path in kept.ledger_path.parent.glob("ledger*"):
+        if path.suffix != ".key":
+            path.unlink()
+    with Ledger.open(kept.ledger_path) as ledger:
+        change_a_database(ledger, 4)
+        ledger.set_key()
+    ended = kept.run("ledger", "prove", "--since", "early.note", "--out", "grew.json")
+    assert (ended.code, ended.reason) == (7, "ledger.corrupt")
+    assert not (kept.directory / "grew.json").exists()
+
+
+def test_a_checkpoint_of_less_than_there_is_says_so(kept: Program) -> None:
+    kept.succeed("ledger", "checkpoint", "--out", "now.note")
+    kept.ledger_path.with_suffix(".key").unlink()
+    with Ledger.open(kept.ledger_path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+    ended = kept.succeed("ledger", "checkpoint", "--out", "later.note")
+    assert (kept.directory / "later.note").read_bytes() == (kept.directory / "now.note").read_bytes()
+    assert "1 entries came after it" in ended.stderr
+
+
 def test_a_change_is_exported_as_an_in_toto_statement_with_two_signatures(kept: Program) -> None:
     kept.succeed("ledger", "export", "--change", "s-1", "--out", "change.json")
     envelope = json.loads((kept.directory / "change.json").read_text("utf-8"))

@@ -248,6 +248,11 @@ def test_moving_there_and_back_changes_no_byte(signed: Written, new_database: Ne
     assert append(path) == signed.size + 7
 
 
+def test_a_password_is_refused_before_anything_is_moved(signed: Written, new_database: NewDatabase) -> None:
+    assert code_of(lambda: migrate(signed.path, f"{new_database()} password=secret")) == "ledger.store"
+    assert append(signed.path) == signed.size + 1
+
+
 def test_a_program_that_still_has_the_old_store_open_adds_nothing_to_it(
     signed: Written, new_database: NewDatabase
 ) -> None:

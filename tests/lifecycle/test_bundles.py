@@ -13,6 +13,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import bundles
 from trimtab.lifecycle.governing import governing
 from trimtab.lifecycle.standing_rules import install_bundle
+from trimtab.lifecycle.trust import distrust, trust, trusted
 from trimtab.validate.validate import validate
 
 from .signed import ANN, EVE, NOW, SPECIFICATION, believe, bundle
@@ -75,6 +76,20 @@ def test_a_mark_that_is_lost_lets_nothing_older_in(state: Path, tmp_path: Path) 
 def test_who_is_not_trusted_for_bundles_signs_none(state: Path, tmp_path: Path) -> None:
     _refused("spec.signature", state, bundle(tmp_path / "e", EVE, revision=6))
     _refused("spec.signature", state, bundle(tmp_path / "w", ANN, revision=6, purpose="waivers"))
+
+
+def test_who_signs_with_an_expired_key_signs_none(state: Path, tmp_path: Path) -> None:
+    for name in trusted(state, "bundles"):
+        distrust(state, "bundles", name)
+    trust(state, "bundles", "org", ANN.public, not_after_unix=4_000_000_000)
+    assert _keys(state) == 4
+    distrust(state, "bundles", "org")
+    trust(state, "bundles", "org", ANN.public, not_after_unix=NOW)
+    with pytest.raises(SpecError, match="the key of org, who signed it, expired at") as refused:
+        governing(REFERENCE, state / "ledger.db")
+    assert refused.value.code == "spec.signature"
+    with pytest.raises(SpecError, match="expired at"):
+        bundles.install(state, bundle(tmp_path / "next", revision=6), NOW)
 
 
 def test_every_file_must_be_the_one_that_was_signed(state: Path, tmp_path: Path) -> None:

@@ -167,6 +167,31 @@ def test_who_is_not_trusted_any_more_has_waived_nothing(state: Path, tmp_path: P
         governing(None, state / "ledger.db")
 
 
+def test_an_expired_key_signs_nothing_and_what_it_has_signed_holds_no_more(state: Path, tmp_path: Path) -> None:
+    waivers.install(state, waiver(tmp_path / "w", ANN), SHIPPED, NOW)
+    for not_after, words in (
+        (4_000_000_000, ""),
+        (NOW, "the key of dba.ann, who must sign it, expired at 2026-01-01T00:"),
+    ):
+        distrust(state, "waivers", "dba.ann")
+        trust(state, "waivers", "dba.ann", ANN.public, not_after_unix=not_after)
+        if not words:
+            assert [each.id for each in governing(None, state / "ledger.db").waivers] == ["W_WIDE"]
+            continue
+        with pytest.raises(SpecError, match=words) as refused:
+            governing(None, state / "ledger.db")
+        assert refused.value.code == "spec.signature"
+    (state / "trusted-keys" / "waivers" / "dba.ann.json").write_text("{}")
+    with pytest.raises(KeyFileError):
+        governing(None, state / "ledger.db")
+
+
+def test_who_has_not_signed_is_named(state: Path, tmp_path: Path) -> None:
+    both = waiver(tmp_path / "w", ANN, approvers="[dba.ann, owner.bob]")
+    with pytest.raises(SpecError, match=r"owner\.bob, who must sign it, has not"):
+        waivers.install(state, both, SHIPPED, NOW)
+
+
 def test_one_key_is_not_two_people(state: Path) -> None:
     with pytest.raises(KeyFileError) as refused:
         trust(state, "waivers", "dba.carl", ANN.public)

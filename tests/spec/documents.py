@@ -29,7 +29,11 @@ _sizes = st.sampled_from(["0B", "8kB", "1MB", "100MB", "1GB", "20GB"])
 _patterns = st.lists(st.sampled_from(["public", "pub*", "shop", "s*", "*"]), max_size=3)
 _table_patterns = st.lists(st.sampled_from(["public.orders", "public.*", "shop.o*", "s.*", "s.orders"]), max_size=3)
 _needed = st.sampled_from(["none", "one", "two"])
-_approvers = [f"{name}={digit * 64}" for name, digit in (("ann", "a"), ("bob", "b"), ("eve", "c"))]
+_approvers = [
+    f"{name}={digit * 64}{ends}"
+    for name, digit in (("ann", "a"), ("bob", "b"), ("eve", "c"))
+    for ends in ("", " until 2027-01-01T00:00:00Z", " until 2027-06-01T00:00:00Z")
+]
 _windows = st.one_of(
     st.just("always"),
     st.lists(
@@ -154,7 +158,9 @@ SECTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "low": _needed,
         "medium": _needed,
         "high": _needed,
-        "approvers": st.one_of(st.just("unpinned"), st.lists(st.sampled_from(_approvers), unique=True)),
+        "approvers": st.one_of(
+            st.just("unpinned"), st.lists(st.sampled_from(_approvers), unique_by=lambda pin: pin[:68])
+        ),
         "max_age_hours": _floats(1, 24),
     },
     "rates": {

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trimtab.errors import SpecError
 from trimtab.spec.lint import lint
 from trimtab.spec.load import get_spec, known_ids, lineage, load_spec
 from trimtab.spec.new import new_document
@@ -45,6 +46,36 @@ def test_a_new_document_is_clean_and_loads(tmp_path: Path) -> None:
 
 def test_a_parent_without_a_digest_is_told(tmp_path: Path) -> None:
     assert found(tmp_path, f"extends: [{BASE}]\nspec: {{}}\n") == [("unpinned_parent", 4)]
+
+
+@pytest.mark.parametrize(
+    ("id_", "is_one"), [("SHOP_RULES", True), ("shop-x", False), ("X", False), ("A\nB: 1", False), (BASE, False)]
+)
+def test_a_new_document_has_an_id_that_loads(tmp_path: Path, id_: str, is_one: bool) -> None:
+    if is_one:
+        assert new_document(id_, BASE, directory=tmp_path)
+        return
+    with pytest.raises(SpecError) as refused:
+        new_document(id_, BASE, directory=tmp_path)
+    assert refused.value.code == "spec.invalid"
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        ("indexes: {{allowed_methods: [{}]}}", "btree", "brin"),
+        ("objects: {{allowed_schemas: [{}]}}", "shop", "public"),
+        ("settings: {{allowed: {{{}}}}}", "work_mem: {min: 4MB, max: 8MB}", "random_page_cost: {min: 1.1, max: 2.0}"),
+        ("approvals: {{approvers: [ann={}]}}", "a" * 64, "b" * 64),
+    ],
+)
+def test_parents_that_leave_nothing_of_what_is_allowed_are_told(tmp_path: Path, limits: tuple[str, str, str]) -> None:
+    pins = []
+    for name, value in zip(("ONE", "OTHER"), limits[1:], strict=True):
+        stated = "spec: {" + limits[0].format(value) + "}\n"
+        (tmp_path / f"{name}.yaml").write_text(HEAD.replace("MINE", name) + f"extends: [{BASE}]\n{stated}")
+        pins.append(f'"{name}.yaml@sha256:{load_spec(tmp_path / f"{name}.yaml").digest}"')
+    assert found(tmp_path, f"extends: [{', '.join(pins)}]\nspec: {{}}\n") == [("nothing_left", 4)]
 
 
 def test_parents_that_leave_nothing_of_a_list_are_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The specification registry in Python, by the names of the contract."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,13 @@ def test_get_spec_returns_the_effective_specification() -> None:
     assert trimtab.get_spec("DB_GOVERNANCE_SPEC_V2").chain[0] == "DATABASE_OPTIMIZATION_SPEC_V4@1"
     with pytest.raises(SpecError):
         trimtab.get_spec("NO_SUCH_SPEC")
+
+
+@pytest.mark.parametrize("name", [None, 5, "", b"x"])
+def test_what_names_no_specification_gets_none(name: Any) -> None:
+    with pytest.raises(SpecError) as refused:
+        trimtab.get_spec(name)
+    assert refused.value.code == "spec.unknown_id"
 
 
 def test_a_strategy_is_compliant_or_says_why_not() -> None:

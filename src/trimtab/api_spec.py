@@ -75,7 +75,8 @@ def get_spec(spec_id: str | Path = BASE_SPEC, *, ledger_path: Path | None = None
         return named(spec_id, ledger_path or default_ledger_path())
     from trimtab.spec.load import load_spec
 
-    return load_spec(spec_id)
+    # None stands for no reference at all elsewhere; who asks for one by a name that is missing gets no other.
+    return load_spec(repr(spec_id) if spec_id is None else spec_id)
 
 
 def validate_optimization_strategy(

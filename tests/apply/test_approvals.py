@@ -290,6 +290,22 @@ def test_what_counts_is_told_as_it_will_be_counted(desk: Desk) -> None:
     desk.enforcer.apply(strategy(DROP_INDEX))
 
 
+def test_what_somebody_else_asks_for_again_keeps_its_approvals_and_they_are_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.refused(DROP_INDEX)
+    first = desk.request(DROP_INDEX).id
+    desk.approve(DROP_INDEX)
+    monkeypatch.setenv("TRIMTAB_ACTOR", "robot")
+    desk.refused(DROP_INDEX)
+    waits = find(desk.shop.ledger_path, strategy(DROP_INDEX).id)
+    assert (waits.request.id != first, waits.approved_by) == (True, ("ann",))
+    desk.approve(DROP_INDEX, name="bob", key=BOB)
+    assert find(desk.shop.ledger_path, strategy(DROP_INDEX).id).state == "approved"
+    desk.enforcer.apply(strategy(DROP_INDEX))
+    assert find(desk.shop.ledger_path, strategy(DROP_INDEX).id).state == "applied"
+
+
 def test_a_forged_or_altered_approval_counts_for_nothing(desk: Desk) -> None:
     desk.refused(CREATE_INDEX)
     good = signed(statement(desk.request(CREATE_INDEX), "ann", hours=1.0, now_ns=desk.now_ns), ANN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,12 +80,12 @@ def waiting_in(
     newest: dict[tuple[str, str], ApprovalRequest] = {}
     known = requests(entries)
     gone = drifted_requests(known)
-    digests = {each.id: request_digest(each) for each in known if each.id not in gone}
+    asked = [each for each in known if each.id not in gone]
     for request in known:
         key = (request.strategy.id, json.dumps(dict(request.database), sort_keys=True))
         newest.pop(key, None)
         newest[key] = request
-    return tuple(_stands(request, entries, now_ns, digests, specification) for request in newest.values())
+    return tuple(_stands(request, entries, now_ns, asked, specification) for request in newest.values())
 
 
 def find(ledger_path: Path, name: str, specification: Specification | None = None) -> Waiting:
@@ -239,10 +239,10 @@ def _stands(
     request: ApprovalRequest,
     entries: tuple[Entry, ...],
     now_ns: int,
-    digests: Mapping[str, str],
+    asked: Sequence[ApprovalRequest],
     specification: Specification | None,
 ) -> Waiting:
-    """Return how a request stands. `digests` are those of the requests that can be approved still, by id."""
+    """Return how a request stands. `asked` are the requests whose facts have not drifted, this one and others."""
     later = entries_after(request, entries)
     made = [
         intent
@@ -252,8 +252,16 @@ def _stands(
         and intent.is_on(request.database)
     ]
     failed = [intent for intent in made if intent.result is not None and not intent.is_done]
-    spent = {nonce for intent in failed for nonce in spent_by(intent.intended)}
-    given = [each for each in approvals_of(later, request.strategy.id) if signature_flaw(each) is None]
+    spent = {nonce for entry in entries[: len(entries) - len(later)] for nonce in spent_by(entry)}
+    spent |= {nonce for intent in failed for nonce in spent_by(intent.intended)}
+    given = [each for each in approvals_of(entries, request.strategy.id) if signature_flaw(each) is None]
+    same = [each for each in asked if each.strategy.id == request.strategy.id]
+    digests = {
+        each.id: request_digest(each)
+        for each in same
+        if (each.spec_digest, each.database) == (request.spec_digest, request.database)
+    }
+    own = {each.proposed_by for each in same}
     latest_ns = max(now_ns, entries[-1].at_ns)
     by = specification if specification is not None and specification.digest == request.spec_digest else None
     counted: dict[str, str] = {}
@@ -261,7 +269,7 @@ def _stands(
         said = each.statement
         name, key = str(said.get("approver")), fingerprint(public_key_from(each.public_key))
         is_of_request = digests.get(str(said.get("request_id"))) == said.get("request_digest")
-        is_own = name in (request.proposed_by, said.get("proposed_by"))
+        is_own = name in own or name == said.get("proposed_by")
         is_over = said.get("nonce") in spent or latest_ns >= expiry_ns(said)
         is_named = by is None or unpinned_flaw(each, by, latest_ns / 1e9) is None
         if is_of_request and is_named and not (is_own or is_over or key in counted.values()):

@@ -54,6 +54,8 @@ def lineage(reference: str | Path | None = None) -> tuple[Link, ...]:
     """Return all documents that a specification is made of, each after its parents, itself last. Raises SpecError."""
     found: list[Link] = []
     reference = DEFAULT_ID if reference is None else reference
+    if not isinstance(reference, str | Path):
+        raise _unknown_id(repr(reference))
     if isinstance(reference, str) and reference not in known_ids() and not _is_path(reference):
         raise _unknown_id(reference)
     if isinstance(reference, str) and reference in known_ids():

@@ -24,6 +24,13 @@ def test_a_freeze_is_told_stops_a_run_before_its_work_and_ends(program: Program,
     assert kinds == []
 
 
+def test_of_a_freeze_that_nobody_can_read_no_moment_is_told(program: Program) -> None:
+    program.run("freeze")
+    (program.ledger_path.parent / "freezes" / "junk").touch()
+    told = program.run("status").stdout
+    assert (told.count("FROZEN"), told.count(", since "), "1970" in told) == (2, 1, False)
+
+
 def test_a_freeze_is_told_while_the_ledger_cannot_be_reached(program: Program) -> None:
     program.run("freeze", "--reason", "incident 4712")
     named = {"format": "trimtab.ledger.store/v1", "conninfo": "host=127.0.0.1 port=1 dbname=fleet"}

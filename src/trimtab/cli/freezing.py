@@ -53,7 +53,10 @@ def show_frozen(frozen: Sequence[Freeze], *, is_on_stderr: bool = False) -> None
     console = stderr_console() if is_on_stderr else stdout_console()
     for each in frozen:
         reverts = "; what was applied may be taken back" if each.allows_reverts else ""
-        text = f"FROZEN   {each.told()}, since {utc_time(each.at_ns)} UTC{reverts}"
+        since = (
+            f", since {utc_time(each.at_ns)} UTC" if each.at_ns else ""
+        )  # of a file that cannot be read nobody knows
+        text = f"FROZEN   {each.told()}{since}{reverts}"
         console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -181,7 +181,7 @@ def test_a_checkpoint_of_less_than_there_is_says_so(kept: Program) -> None:
         ledger.append(Kind.RUN_STARTED, {})
     ended = kept.succeed("ledger", "checkpoint", "--out", "later.note")
     assert (kept.directory / "later.note").read_bytes() == (kept.directory / "now.note").read_bytes()
-    assert "1 entries came after it" in ended.stderr
+    assert "without the last 1: the key" in ended.stderr
 
 
 def test_a_change_is_exported_as_an_in_toto_statement_with_two_signatures(kept: Program) -> None:

@@ -225,12 +225,8 @@ def _show(request: ApprovalRequest, config: Path | None, *, is_on_stderr: bool) 
 
 def _specification(request: ApprovalRequest, config: Path | None) -> Specification | None:
     """Return the specification that is configured here, where it is the request's: it says how many must agree."""
-    from trimtab.lifecycle.approving import specification_of
-
-    with suppress(TrimtabError):
-        loaded = load(config)
-        return specification_of(request, loaded.defaults.spec, ledger_of(loaded))
-    return None
+    found = _configured(config)
+    return found if found is not None and found.digest == request.spec_digest else None
 
 
 def _configured(config: Path | None) -> Specification | None:

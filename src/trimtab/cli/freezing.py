@@ -53,9 +53,8 @@ def show_frozen(frozen: Sequence[Freeze], *, is_on_stderr: bool = False) -> None
     console = stderr_console() if is_on_stderr else stdout_console()
     for each in frozen:
         reverts = "; what was applied may be taken back" if each.allows_reverts else ""
-        since = (
-            f", since {utc_time(each.at_ns)} UTC" if each.at_ns else ""
-        )  # of a file that cannot be read nobody knows
+        # Of a file that cannot be read nobody knows.
+        since = f", since {utc_time(each.at_ns)} UTC" if each.at_ns else ""
         text = f"FROZEN   {each.told()}{since}{reverts}"
         console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 

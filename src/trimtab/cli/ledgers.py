@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trimtab.cli.commands import ledger_of, load, print_json, stderr_console, stdout_console
-from trimtab.cli.text import tell
+from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
+from trimtab.cli.text import say, tell
 from trimtab.durable import read_plain_file
 from trimtab.errors import ConfigError, LedgerError, UsageError
 from trimtab.ledger.chain import BrokenRowError
@@ -103,13 +103,7 @@ def checkpoint(*, out: Path | None, config: Path | None, as_json: bool) -> None:
         last = ledger.last()
         signed = _signed(ledger, at_least=1)
     if last is not None and last.seq > signed.size:
-        stderr_console().print(
-            f"this is an earlier checkpoint: {last.seq - signed.size} entries came after it, and the key that signs is "
-            "not here",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        say(f"this is an earlier checkpoint, without the last {last.seq - signed.size}: the key that signs is not here")
     if out is not None:
         _write([signed.note.encode()], out)
     if as_json:

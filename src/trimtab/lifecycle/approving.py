@@ -79,13 +79,11 @@ def waiting_in(
     """Return the same, from the entries of a ledger, as it stands at that moment."""
     newest: dict[tuple[str, str], ApprovalRequest] = {}
     known = requests(entries)
-    gone = drifted_requests(known)
-    asked = [each for each in known if each.id not in gone]
     for request in known:
         key = (request.strategy.id, json.dumps(dict(request.database), sort_keys=True))
         newest.pop(key, None)
         newest[key] = request
-    return tuple(_stands(request, entries, now_ns, asked, specification) for request in newest.values())
+    return tuple(_stands(request, entries, now_ns, known, specification) for request in newest.values())
 
 
 def find(ledger_path: Path, name: str, specification: Specification | None = None) -> Waiting:
@@ -242,7 +240,7 @@ def _stands(
     asked: Sequence[ApprovalRequest],
     specification: Specification | None,
 ) -> Waiting:
-    """Return how a request stands. `asked` are the requests whose facts have not drifted, this one and others."""
+    """Return how a request stands. `asked` are all of the ledger, this one among them."""
     later = entries_after(request, entries)
     made = [
         intent
@@ -256,10 +254,11 @@ def _stands(
     spent |= {nonce for intent in failed for nonce in spent_by(intent.intended)}
     given = [each for each in approvals_of(entries, request.strategy.id) if signature_flaw(each) is None]
     same = [each for each in asked if each.strategy.id == request.strategy.id]
+    gone = drifted_requests(same)
     digests = {
         each.id: request_digest(each)
         for each in same
-        if (each.spec_digest, each.database) == (request.spec_digest, request.database)
+        if each.id not in gone and (each.spec_digest, each.database) == (request.spec_digest, request.database)
     }
     own = {each.proposed_by for each in same}
     latest_ns = max(now_ns, entries[-1].at_ns)

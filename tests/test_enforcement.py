@@ -21,6 +21,7 @@ ROOT = Path(trimtab.__file__).parent
 # `resume` and `revert`. And where one is opened on what is nobody's source: a lab, the demo's, or where we keep things.
 SOURCE_SESSIONS = {("lifecycle/loop.py", "_enforcer"), ("lifecycle/recover.py", "recovering")}
 OTHER_SESSIONS = {"trial/lab.py", "demo/shop.py", "ledger/postgres.py", "history/postgres.py"}
+_GUARDED = ("psycopg", "trimtab.db.connection")
 _DRIVERS = ("psycopg2", "psycopg_", "asyncpg", "pg8000", "pgdb", "sqlalchemy.create_", "sqlalchemy.engine")
 # What else there is: an engine for files of SQLite, one that is handed connections of `db/connection.py`, and
 # two that say of what class such a connection is.
@@ -90,10 +91,15 @@ def _doors(tree: ast.AST) -> set[str]:
     """Return what could open a connection of all that the module imports or speaks of, called there or not."""
     imported = _imported(tree)
     named = [_meant(node, imported) for node in ast.walk(tree) if isinstance(node, (ast.Attribute, ast.Name))]
+    # Under a computed name a module or class could give any of its doors.
+    asked = [call.args[0] for _, call in _calls(tree) if _meant(call.func, imported) == "getattr" and call.args]
+    computed = [f"{name}.*" for name in (_meant(node, imported) for node in asked) if name.startswith(_GUARDED)]
     return {
         name
-        for name in (*imported.values(), *named)
-        if name.startswith(_DRIVERS) or (name.split(".")[0] in ("psycopg", "trimtab") and _OPENS.search(name))
+        for name in (*imported.values(), *named, *computed)
+        if name in computed
+        or name.startswith(_DRIVERS)
+        or (name.split(".")[0] in ("psycopg", "trimtab") and _OPENS.search(name))
     }
 
 
@@ -215,6 +221,8 @@ def test_nobody_opens_a_connection_past_the_door() -> None:
         "from psycopg.pq import PGconn as Raw",
         "from psycopg import pq\npq.PGconn.connect_start(b'')",
         "from psycopg import *",
+        "import psycopg\no = getattr(psycopg, 'con' + 'nect')",
+        "from trimtab.db import connection as m\no = getattr(m, 'connect')",
         "import psycopg2",
         "from psycopg_pool import ConnectionPool",
         "import asyncpg as a",

@@ -78,6 +78,7 @@ def test_what_an_agent_proposes_is_applied_when_people_have_signed_it(
     assert "CREATE INDEX CONCURRENTLY" in signed.stderr
     assert "DROP INDEX CONCURRENTLY" in signed.stderr
     assert " interval by " in signed.stderr
+    assert "whose keys count was not looked at" in program.succeed("approvals").stderr  # no trimtab.toml is here
     applied = program.succeed("apply", name, *run, "--json", environ=AGENT).document
     assert applied["outcome"] == "kept"
     assert market.definitions() != before

@@ -57,6 +57,16 @@ def test_what_lint_finds_is_an_exit_code_when_asked_for(shop: Path, program: Pro
     assert (refused.code, "[spec.widens]" in refused.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("rows", ["1e400", "-1.0", "null", "often"])
+def test_a_table_of_a_test_has_a_number_of_rows_or_an_unknown_one(shop: Path, program: Program, rows: str) -> None:
+    path = program.directory / "shop.test.yaml"
+    path.write_text(path.read_text().replace("rows: 1000000.0", f"rows: {rows}"))
+    refused = program.run("spec", "test", path)
+    assert (refused.code, "[spec.test]" in refused.stderr) == (2, True)
+    path.write_text(path.read_text().replace(f"rows: {rows}", "rows: unknown"))
+    assert program.run("spec", "test", path).code in (0, 5)
+
+
 def test_what_effective_prints_means_the_same(shop: Path, program: Program) -> None:
     printed = program.run("spec", "effective", shop).stdout
     (program.directory / "flat.yaml").write_text(printed)

@@ -17,7 +17,7 @@ from trimtab.errors import ApplyError, TrimtabError, UsageError
 from trimtab.paths import approver_key_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from trimtab.lifecycle.approving import Waiting
     from trimtab.model.approval import Approval, ApprovalRequest
@@ -51,6 +51,7 @@ def approvals(name: str | None, *, config: Path | None, as_json: bool) -> None:
         else:
             _show(found.request, config, is_on_stderr=False)
             _say(f"{found.state}; approved by {', '.join(found.approved_by) or 'nobody'}")
+            _tell_unchecked([found], specification)
         return
     listed = waiting(ledger_path, specification)
     if as_json:
@@ -60,6 +61,7 @@ def approvals(name: str | None, *, config: Path | None, as_json: bool) -> None:
         request = each.request
         told = f"{request.strategy.id}  {request.id}  {each.state:<8} {len(each.approved_by)} of {request.needed}  "
         _say(f"{told}{request.risk:<6} {request.database.get('database', '')}  {request.strategy.title}")
+    _tell_unchecked(listed, specification)
     if not listed:
         _say("nothing waits. next: trimtab optimize DSN --propose")
 
@@ -227,6 +229,15 @@ def _specification(request: ApprovalRequest, config: Path | None) -> Specificati
     """Return the specification that is configured here, where it is the request's: it says how many must agree."""
     found = _configured(config)
     return found if found is not None and found.digest == request.spec_digest else None
+
+
+def _tell_unchecked(shown: Sequence[Waiting], specification: Specification | None) -> None:
+    """Say where nobody looked whose key it is: of what waits under a specification that is not at hand."""
+    digest = None if specification is None else specification.digest
+    unchecked = [each for each in shown if each.is_open and each.approved_by and each.request.spec_digest != digest]
+    if unchecked:
+        told = ", ".join(each.request.id for each in unchecked)
+        say(f"whose keys count was not looked at for {told}: trimtab.toml names another specification, or none")
 
 
 def _configured(config: Path | None) -> Specification | None:

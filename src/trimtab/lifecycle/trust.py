@@ -58,7 +58,8 @@ def trust(state: Path, purpose: Purpose, name: str, key: PublicKey, *, not_after
             raise KeyFileError(
                 f"the key {key.id} was refused: it is trusted here already, as {other}",
                 code="key.name",
-                next_step="Whoever is to sign beside another needs a key of their own.",
+                next_step=f"Whoever is to sign beside another needs a key of their own. To have {other} end at another "
+                "moment, remove that one first (`--remove`).",
             )
     path = _directory(state, purpose) / f"{name}.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

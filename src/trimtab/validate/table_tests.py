@@ -55,7 +55,7 @@ class _Index(_Part):
 class _Table(_Part):
     columns: _Names
     indexes: dict[str, _Index] = {}
-    rows: float | Literal["unknown"] = 1000.0
+    rows: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["unknown"] = 1000.0
     size: SizeBytes = 1 << 20
     writes: int = 0
     owned: bool = True

@@ -123,10 +123,10 @@ def test_a_freeze_shows_on_a_page_that_is_open(browser: Any, staffed: Place) -> 
         page.locator("#live:text-is('live')").wait_for()
         switch.freeze(Freeze("shop", "incident", "ann", time.time_ns()))
         try:
-            page.get_by_text("database shop, by ann: incident").wait_for(timeout=15_000)
+            page.get_by_text("database shop, by ann: incident").wait_for(timeout=30_000)
         finally:
             switch.thaw("shop")
-        page.get_by_text("Nothing is frozen.").wait_for(timeout=15_000)
+        page.get_by_text("Nothing is frozen.").wait_for(timeout=30_000)
         page.close()
 
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trimtab.spec.moments import text_of, unix_of
+from trimtab.spec.moments import PATTERN, text_of, unix_of
 
-FORM = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}=[0-9a-f]{64}( until \d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)?"
-_PIN = re.compile(FORM)
 _UNTIL = " until "
+FORM = rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,63}}=[0-9a-f]{{64}}({_UNTIL}{PATTERN})?"
+_PIN = re.compile(FORM)
 
 
 @dataclass(frozen=True, slots=True)

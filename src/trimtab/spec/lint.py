@@ -62,7 +62,7 @@ def _emptied(link: Link, before: Sequence[Link]) -> Iterator[Finding]:
         if narrowing not in _OF_WHAT_IS_ALLOWED or not above or field in link.stated.limits.get(section, {}):
             continue
         left, *inherited = (getattr(getattr(limits, section), field) for limits in (link.effective.limits, *above))
-        if left is not None and not left and all(inherited):
+        if not left and all(inherited):
             message = f"nothing is left of {path}: what one parent allows another does not"
             yield Finding("nothing_left", link.stated.source.line(("extends",)), message)
 

@@ -9,8 +9,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, WithJsonSchema
 
 DAY_SECONDS = 86_400
-_PATTERN = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z"
-_FORM = re.compile(_PATTERN)
+PATTERN = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z"
+_FORM = re.compile(PATTERN)
 
 
 def unix_of(value: object) -> int:
@@ -26,5 +26,5 @@ def text_of(unix: int) -> str:
 
 
 Moment: TypeAlias = Annotated[
-    int, BeforeValidator(unix_of), WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN}$"})
+    int, BeforeValidator(unix_of), WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$"})
 ]

@@ -253,8 +253,8 @@ class _Reading:
             together.setdefault((want.predicate, want.picked_by or want.keys), []).append(place)
         is_too_long = False
 
-        def ask(connection: Connection, places: Sequence[int]) -> list[TupleRow] | None:
-            """Return what is told of these; None where the server refuses it."""
+        def ask(connection: Connection, places: Sequence[int]) -> list[TupleRow]:
+            """Return what is told of these; nothing where the server refuses it, or where it would take too long."""
             nonlocal is_too_long
             if is_too_long:
                 return []
@@ -273,7 +273,7 @@ class _Reading:
                 if connection.closed:
                     raise
                 is_too_long = is_too_long or error.sqlstate == "57014"
-                return None
+                return []
 
         def key_share(places: Sequence[int]) -> float:
             return min(ROWS / (some[places[0]].rows / self.source.block_share * share), 1.0)
@@ -282,7 +282,7 @@ class _Reading:
         while left:
             told = list(zip(left, self._side_by_side(ask, left), strict=True))
             for places, rows in told:
-                for place, _, value in rows or ():
+                for place, _, value in rows:
                     if (more := _counts(value)) is not None:
                         picked = PickedKeys(key_share(places), share, more.occurrences)
                         found[place] = replace(some[place], width=more.width, picked=picked)

@@ -162,12 +162,12 @@ def unpinned_flaw(approval: Approval, specification: Specification, unix: float)
     """
     name = approval.statement.get("approver")
     who = f"{name}={fingerprint(public_key_from(approval.public_key))}"
-    pins = [pin for pin in map(pin_of, specification.approvals.approvers or ()) if pin.who == who]
-    if not pins:
+    pin = next((pin for pin in map(pin_of, specification.approvals.approvers or ()) if pin.who == who), None)
+    if pin is None:
         return f"the specification names no approver {name} with that key"
-    if not any(pin.holds(unix) for pin in pins):
-        return f"the key of {name} has expired, by the specification at {text_of(pins[0].not_after_unix or 0)}"
-    return None
+    if pin.not_after_unix is None or unix < pin.not_after_unix:
+        return None
+    return f"the key of {name} has expired, by the specification at {text_of(pin.not_after_unix)}"
 
 
 def message_of(statement: Mapping[str, object]) -> bytes:

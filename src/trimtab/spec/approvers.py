@@ -25,10 +25,6 @@ class Pin:
         """The digest of the keys."""
         return self.who.partition("=")[2]
 
-    def holds(self, unix: float) -> bool:
-        """Return whether the key counts at that moment."""
-        return self.not_after_unix is None or unix < self.not_after_unix
-
     def __str__(self) -> str:
         """Return it as documents write it."""
         return self.who if self.not_after_unix is None else f"{self.who}{_UNTIL}{text_of(self.not_after_unix)}"

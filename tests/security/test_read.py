@@ -11,9 +11,10 @@ from psycopg.pq import TransactionStatus
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection
+from trimtab.db.definitions import is_plain
 from trimtab.embedded.server import Server
 from trimtab.security.difference import Effect, compare
-from trimtab.security.read import definition_digest, is_plain, read_security
+from trimtab.security.read import definition_digest, read_security
 from trimtab.security.rules import RULES
 from trimtab.security.sections import SECTIONS
 from trimtab.security.snapshot import snapshot_from_dict, snapshot_to_dict

@@ -13,6 +13,7 @@ from trimtab.errors import ApplyError, ForbiddenError, RefusedError
 from trimtab.model.applied import Applied
 from trimtab.model.catalog import ServerIdentity, Snapshot
 from trimtab.model.change import (
+    ERASED,
     Change,
     CreateIndex,
     CreateStatistics,
@@ -145,6 +146,16 @@ def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot
         return LeftAlone.SUBJECT_GONE
     target = state_of(connection, inverse)
     if isinstance(change, DropIndex):
+        if isinstance(inverse, CreateIndex) and inverse.tail == ERASED:
+            if target is not ChangeState.ABSENT:
+                return LeftAlone.REPLACED
+            raise ApplyError(
+                f"the dropped index {change.schema}.{change.name} was not put back: its definition, which is kept "
+                "beside the ledger, was erased or lost",
+                code="apply.definition",
+                next_step="Create it by hand, under that name, and run it again; or restore what is kept beside the "
+                "ledger (docs/ledger.md).",
+            )
         if target in (ChangeState.FOREIGN, ChangeState.HALF):
             raise ApplyError(
                 f"the dropped index {change.schema}.{change.name} was not put back: another one, or an invalid one, "

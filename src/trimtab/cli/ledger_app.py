@@ -104,6 +104,19 @@ def migrate(
     ledgers.migrate(to, config=config, as_json=json)
 
 
+@ledger_app.command(epilog="Example: trimtab ledger erase s-3f9c2a10bd   (once nothing of it stands)")
+def erase(
+    strategy: Annotated[str, typer.Argument(help="A strategy (s-...) of which nothing stands applied.")],
+    *,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Erase the constants of partial and expression indexes of one strategy, kept beside the ledger; for good."""
+    from trimtab.cli import ledgers
+
+    ledgers.erase(strategy, config=config, as_json=json)
+
+
 @ledger_app.command(epilog="Example: trimtab ledger key --out ledger.pub   (give it to those who verify)")
 def key(
     *,

@@ -19,7 +19,7 @@ from trimtab.ledger.export import entry_document, export_lines
 from trimtab.ledger.faults import unknown_entry
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.offline import Verdict, verified_file
-from trimtab.ledger.pending import intents
+from trimtab.ledger.pending import applied_changes, intents
 from trimtab.ledger.proof import ProofFlawError, proof_document, require_beginning
 from trimtab.ledger.statement import change_statement
 from trimtab.ledger.verification import Verification
@@ -170,6 +170,33 @@ def migrate(to: str, *, config: Path | None, as_json: bool) -> None:
     stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def erase(strategy_id: str, *, config: Path | None, as_json: bool) -> None:
+    """Erase the definitions that are kept beside the ledger for what it says of one strategy."""
+    with _ledger(config) as ledger:
+        entries = tuple(ledger.entries())
+        seqs = [entry.seq for entry in entries if entry.body.get("strategy_id") == strategy_id]
+        if not seqs:
+            raise _unknown(strategy_id)
+        is_open = any(each.result is None for each in intents(entries) if each.intended.seq in seqs)
+        if is_open or applied_changes(entries, strategy_id=strategy_id):
+            raise LedgerError(
+                f"nothing of {strategy_id} was erased: "
+                + (
+                    "what was intended has no answer yet"
+                    if is_open
+                    else "it stands applied, and could not be taken back"
+                ),
+                code="ledger.stands",
+                next_step="Run `trimtab resume` first." if is_open else f"Run `trimtab revert {strategy_id}` first.",
+            )
+        erased = ledger.erase(seqs)
+    if as_json:
+        print_json({"schema": "trimtab.ledger.erase/v1", "strategy_id": strategy_id, "erased": erased})
+        return
+    text = f"erased {erased} definitions of {strategy_id}; its {len(seqs)} entries verify as before"
+    stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def _ledger(config: Path | None, *, is_written: bool = True) -> Ledger:
     return Ledger.open(ledger_of(load(config), is_written=is_written))
 
@@ -248,12 +275,16 @@ def _entries_of(ledger: Ledger, change: str) -> list[int]:
     chosen = [each for each in known if each.id in named or each.intended.body.get("reverts") in named]
     entries: list[Entry] = [entry for each in chosen for entry in (each.intended, each.result) if entry is not None]
     if not entries:
-        raise UsageError(
-            f"{change} is not in the ledger as a change that was intended",
-            code="ledger.unknown",
-            next_step="`trimtab status` and `trimtab show` name the strategies (s-...) that were applied.",
-        )
+        raise _unknown(change)
     return sorted(entry.seq for entry in entries)
+
+
+def _unknown(change: str) -> UsageError:
+    return UsageError(
+        f"{change} is not in the ledger as a change that was intended",
+        code="ledger.unknown",
+        next_step="`trimtab status` and `trimtab show` name the strategies (s-...) that were applied.",
+    )
 
 
 def _require(verification: Verification, name: str) -> None:

@@ -9,9 +9,9 @@ key cannot be used.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from trimtab.ledger.seen import Seen, SeenFiles
 from trimtab.ledger.signer import KeyFiles, key_body, key_set
 from trimtab.ledger.sqlite import open_sqlite
 from trimtab.ledger.verification import Evidence, Verification, check
+from trimtab.ledger.withheld import MARK, digests_in, opened, withheld
 from trimtab.signing.note import NoteFlawError
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ class Ledger:
     ) -> Entry:
         """Write an entry after the last one and return it, durable. Its time is never before the last entry's.
 
+        What an index is defined by where that holds constants is kept beside the entry, which has a digest of it; here,
+        and wherever entries are read, it is in its place (`withheld.py`).
+
         `require` is judged in the same transaction: what it raises is raised, and then nothing is written.
 
         An intent is refused while the key in force is here and cannot be used. A key that fails only then, between the
@@ -141,10 +145,14 @@ class Ledger:
         canonical = canonical_body(body)
         written = parse_body(canonical)
         refuse_secrets(written)
+        if b'"tail":' in canonical:
+            written, openings = withheld(written)
+            canonical = canonical_body(written)
+            self._store.keep(openings)
         with self._store.writing() as (connection, head):
             key, flaw = self._key_for(connection, head, kind)
             if flaw is not None:
-                canonical = canonical_body({**body, "unsigned": flaw})
+                canonical = canonical_body({**written, "unsigned": flaw})
                 written = parse_body(canonical)
             tip, made = self._next(connection, head, kind, canonical, written, run_id, require)
             is_due = kind in _RESULTS or tip.entry.seq % EVERY_ENTRIES == 0
@@ -156,7 +164,7 @@ class Ledger:
         self._tip = tip
         self._remember(tip.entry)
         self._is_appended, self._is_signed = checkpoint is None, self._is_signed or checkpoint is not None
-        return tip.entry
+        return self._opened(tip.entry, canonical)
 
     def checkpoint(self) -> Checkpoint | None:
         """Sign the ledger as it is now, unless that is done; return the last checkpoint, None without any.
@@ -263,6 +271,16 @@ class Ledger:
         """
         key = self._keys.own()
         return () if key is None else (key.public,)
+
+    def erase(self, seqs: Iterable[int]) -> int:
+        """Erase what these entries withhold, and return how much there was; `ERASED` is read in its place from then on.
+
+        The entries stay as they are, and verify as before. Raises LedgerError.
+        """
+        with self._store.reading() as connection:
+            found = [row for seq in seqs if (row := self._store.row(connection, seq)) is not None]
+        digests = {digest for row in found for digest in digests_in(read_entry(row).body)}
+        return sum([self._store.erase(digest) for digest in sorted(digests)])
 
     def verify(self, keys: Sequence[PublicKey] = (), pinned: Sequence[Checkpoint] = ()) -> Verification:
         """Return whether all is as it was written, signed and seen here before, and the first thing that is not.
@@ -436,6 +454,11 @@ class Ledger:
 
     def _believed_row(self, row: Row) -> Entry:
         try:
-            return read_entry(row)
+            entry = read_entry(row)
         except BrokenRowError as error:
             raise self._store.corrupt(f"entry {row.seq} is not as it was written ({error})") from None
+        return self._opened(entry, row.body or b"")
+
+    def _opened(self, entry: Entry, canonical: bytes) -> Entry:
+        """Return the entry with what it withholds in its place."""
+        return replace(entry, body=opened(entry.body, self._store.opening)) if MARK.encode() in canonical else entry

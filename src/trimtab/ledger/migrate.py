@@ -6,6 +6,7 @@ first, so that no program that still has it open adds to it; a move that died ha
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from trimtab.ledger.place import name_server, refuse_password, server_of
 from trimtab.ledger.postgres import open_postgres
 from trimtab.ledger.sqlite import open_sqlite
 from trimtab.ledger.verification import Evidence, Verification, check
+from trimtab.ledger.withheld import DIRECTORY_SUFFIX
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _PAGE_ROWS = 500
 _ASIDE = ".moved"
+_BESIDE = ("-wal", "-shm", DIRECTORY_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,9 @@ def migrate(path: Path, conninfo: str | None) -> Moved:
     with closing(open_postgres(current) if current is not None else open_sqlite(path)) as source:
         aside = path.with_name(path.name + _ASIDE)
         target_path = aside if conninfo is None else path
-        if conninfo is None and aside.exists():
-            aside.unlink()  # a copy that died before it was switched to
+        if conninfo is None:  # a copy that died before it was switched to
+            aside.unlink(missing_ok=True)
+            shutil.rmtree(aside.with_name(aside.name + DIRECTORY_SUFFIX), ignore_errors=True)
         with closing(open_sqlite(target_path) if conninfo is None else open_postgres(conninfo)) as target:
             found = _copied(source, target, before)
             names = source.name, str(path) if conninfo is None else target.name
@@ -91,6 +95,10 @@ def _copied(source: Store, target: Store, before: Verification) -> Verification:
             tree = tree_of(leaf_hash(row_bytes(row)) for row in target.rows())
             known = dict(target.checkpoints())
             target.unfence(connection)  # from here on even readers are kept away, ours too
+            openings = dict(source.openings())
+            target.keep(openings)
+            for digest in {digest for digest, _ in target.openings()} - openings.keys():
+                target.erase(digest)  # which was erased here since it was copied there
             for rows in _pages(row for row in source.rows() if row.seq > here.entries):
                 target.insert_copied(connection, rows, tree)
             for size, note in source.checkpoints():
@@ -114,12 +122,14 @@ def _is_beginning(source: Store, held: Connection, here: Verification) -> bool:
 
 def _put_in_place(path: Path, copy: Path) -> None:
     """The file of before, which was moved away from once, is kept under the next free name."""
-    if path.exists():
-        kept = next(name for n in range(1, 10_000) if not (name := path.with_name(f"{path.name}.before-{n}")).exists())
-        for suffix in ("", "-wal", "-shm"):
-            old = path.with_name(path.name + suffix)
-            if old.exists():
-                old.rename(kept.with_name(kept.name + suffix))
+    kept = next(name for n in range(1, 10_000) if not (name := path.with_name(f"{path.name}.before-{n}")).exists())
+    for suffix in (*_BESIDE, ""):
+        old = path.with_name(path.name + suffix)
+        if old.exists():
+            old.rename(kept.with_name(kept.name + suffix))
+    openings = copy.with_name(copy.name + DIRECTORY_SUFFIX)
+    if openings.exists():
+        openings.rename(path.with_name(path.name + DIRECTORY_SUFFIX))
     copy.rename(path)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Engine, Select
 from sqlalchemy import Dialect as SqlDialect
 from sqlalchemy.exc import DBAPIError
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import psycopg
 
 SCHEMA = "trimtab_ledger"
+WITHHELD = "trimtab_withheld"
+"""The schema, beside that of the ledger, of what entries withhold."""
 LOCK_CLASS = 0x54724C64  # "TrLd" in ASCII: the first key of the writer's lock
 _LOCK_TIMEOUT_MS = 30_000
 _DURABLE = (
@@ -35,7 +37,13 @@ _DURABLE = (
 _CORRUPT = frozenset({"23", "P0", "22", "XX"})
 """Classes of SQLSTATE that say that what is there, or was to be, is not what belongs there."""
 
+_WITHHELD_DDL = (
+    f"CREATE SCHEMA IF NOT EXISTS {WITHHELD}",
+    f"CREATE TABLE {WITHHELD}.openings (sha256 text PRIMARY KEY, opening bytea NOT NULL)",
+)
+_LAST_WITHOUT_WITHHELD = 4
 _DDL = (
+    *_WITHHELD_DDL,
     f"CREATE TABLE {SCHEMA}.version (version integer NOT NULL)",
     f"INSERT INTO {SCHEMA}.version VALUES ({SCHEMA_VERSION})",  # noqa: S608  # both are constants
     f"CREATE FUNCTION {SCHEMA}.keep() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS"
@@ -96,7 +104,7 @@ def open_postgres(conninfo: str) -> Store:
         except BaseException:
             engine.dispose()
             raise
-    return Store(engine, dialect)
+    return Store(engine, dialect, _OpeningTable(engine))
 
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:
@@ -158,10 +166,48 @@ def _prepare(connection: Connection, name: str) -> None:
             METADATA.create_all(connection, checkfirst=False)
             for statement in _DDL:
                 connection.exec_driver_sql(statement)
-    version = connection.exec_driver_sql(f"SELECT version FROM {SCHEMA}.version").scalar_one()  # noqa: S608
+    version = _version(connection)
+    if version == _LAST_WITHOUT_WITHHELD:
+        connection.commit()
+        take_turn(connection, LOCK_CLASS)
+        if _version(connection) == version:
+            for statement in (*_WITHHELD_DDL, f"UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION}"):  # noqa: S608
+                connection.exec_driver_sql(statement)
+        connection.commit()
+        version = _version(connection)
     if version != SCHEMA_VERSION:
         raise newer(name, version, SCHEMA_VERSION)
     connection.commit()
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.exec_driver_sql(f"SELECT version FROM {SCHEMA}.version").scalar_one())  # noqa: S608
+
+
+class _OpeningTable:
+    """What entries withhold, in a table beside those of the ledger, of which rows may be deleted."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def put(self, digest: str, opening: bytes) -> None:
+        self._run(f"INSERT INTO {WITHHELD}.openings VALUES (%s, %s) ON CONFLICT DO NOTHING", digest, opening)  # noqa: S608
+
+    def get(self, digest: str) -> bytes | None:
+        found = self._run(f"SELECT opening FROM {WITHHELD}.openings WHERE sha256 = %s", digest)  # noqa: S608
+        return bytes(found[0][0]) if found else None
+
+    def digests(self) -> list[str]:
+        return [str(row[0]) for row in self._run(f"SELECT sha256 FROM {WITHHELD}.openings ORDER BY sha256")]  # noqa: S608
+
+    def erase(self, digest: str) -> bool:
+        return bool(self._run(f"DELETE FROM {WITHHELD}.openings WHERE sha256 = %s RETURNING sha256", digest))  # noqa: S608
+
+    def _run(self, statement: str, *values: object) -> Sequence[Any]:
+        """Run a statement that is a transaction of its own, committed when this returns."""
+        with self._engine.connect() as connection:
+            found = connection.exec_driver_sql(statement, values)
+            return found.all() if found.returns_rows else ()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from trimtab.ledger.faults import corrupt, ledger_faults, newer, unwritable
 from trimtab.ledger.merkle import GrowingTree
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_INDEX, METADATA, SCHEMA_VERSION, TREE
 from trimtab.ledger.store import MOVED, Dialect, Store
+from trimtab.ledger.withheld import DIRECTORY_SUFFIX, OpeningFiles
 from trimtab.sqlite_file import begin_writing, file_engine, pragma, use_wal
 
 APPLICATION_ID = 0x5472696D  # "Trim", which file(1) and we recognise the file by
@@ -74,7 +75,7 @@ def open_sqlite(path: Path) -> Store:
     with ledger_faults(path):
         _create_file(path)
         engine = file_engine(path, _PRAGMAS)
-        store = Store(engine, dialect)
+        store = Store(engine, dialect, OpeningFiles(path.with_name(path.name + DIRECTORY_SUFFIX)))
         try:
             with engine.connect() as connection:
                 _prepare(connection, path, store)

@@ -15,6 +15,7 @@ from trimtab.errors import LedgerError
 from trimtab.ledger.checkpoint import Checkpoint
 from trimtab.ledger.entry import canonical_body
 from trimtab.ledger.proof import ProofFlawError, included, require_included, signed_checkpoint_of
+from trimtab.ledger.withheld import digests_in
 from trimtab.model.change import change_from_dict
 from trimtab.signing.envelope import EnvelopeFlawError, opened, sealed
 from trimtab.signing.keys import PublicKey, SigningKey
@@ -86,19 +87,19 @@ def _subjects(entries: Sequence[Mapping[str, object]]) -> list[dict[str, object]
     found: list[dict[str, object]] = []
     for intent in _intents(entries):
         change, name = intent.get("change"), str(intent.get("intent_id"))
-        if (
-            not isinstance(change, dict)
-            or hashlib.sha256(canonical_body(change)).hexdigest() != intent["change_digest"]
-        ):
+        is_whole = isinstance(change, dict) and not digests_in(change)
+        if not isinstance(change, dict) or (is_whole and _digest(change) != intent.get("change_digest")):
             raise ProofFlawError("an intent does not name the digest of its change")
-        sql = _sql(change)
-        for what, digest in (
-            ("change", intent.get("change_digest")),
-            ("sql", hashlib.sha256(sql.encode()).hexdigest()),
-            ("specification", intent.get("spec_digest")),
-        ):
-            found.append({"name": f"{what}:{name}", "digest": {"sha256": str(digest)}})
+        subjects = {"change": intent.get("change_digest")}
+        if is_whole:  # else the digest is as the entry states it: only its text could tell that of its SQL
+            subjects["sql"] = hashlib.sha256(_sql(change).encode()).hexdigest()
+        subjects["specification"] = intent.get("spec_digest")
+        found += [{"name": f"{what}:{name}", "digest": {"sha256": str(digest)}} for what, digest in subjects.items()]
     return found
+
+
+def _digest(change: Mapping[str, object]) -> str:
+    return hashlib.sha256(canonical_body(change)).hexdigest()
 
 
 def _intents(entries: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:

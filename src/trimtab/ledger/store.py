@@ -6,7 +6,7 @@ what its faults are called. Every commit is durable when it returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,6 +17,7 @@ from trimtab.ledger.chain import BrokenRowError, Row, row_bytes
 from trimtab.ledger.entry import Entry
 from trimtab.ledger.merkle import GrowingTree, NodeAt, leaf_hash, nodes_of, root
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_ONLY, TREE
+from trimtab.ledger.withheld import Openings
 
 Values: TypeAlias = dict[str, Any]
 """The values of a row, by column."""
@@ -74,9 +75,10 @@ class Dialect:
 class Store:
     """An open store. Safe to use from several threads; several processes may have the same one open."""
 
-    def __init__(self, engine: Engine, dialect: Dialect) -> None:
+    def __init__(self, engine: Engine, dialect: Dialect, openings: Openings) -> None:
         self._engine = engine
         self._dialect = dialect
+        self._openings = openings
         self._head_query = dialect.entries.add_columns(_LAST_KEY).order_by(ENTRIES.c.seq.desc()).limit(1)
         self._row_query = dialect.entries.where(ENTRIES.c.seq == bindparam("seq"))
 
@@ -102,6 +104,31 @@ class Store:
         with self._dialect.faults(), self._engine.connect() as connection:
             yield connection, self._head(self._dialect.begin(connection, self._head_query))
             connection.commit()
+
+    def keep(self, openings: Mapping[str, bytes]) -> None:
+        """Keep the openings of what an entry is to withhold, durably, before the entry is written."""
+        with self._dialect.faults():
+            for digest, opening in openings.items():
+                self._openings.put(digest, opening)
+
+    def opening(self, digest: str) -> bytes | None:
+        """Return the opening of that digest, or None when it is not there."""
+        with self._dialect.faults():
+            return self._openings.get(digest)
+
+    def openings(self) -> Iterator[tuple[str, bytes]]:
+        """Yield all openings that are kept, with their digests."""
+        with self._dialect.faults():
+            kept = self._openings.digests()
+        for digest in kept:
+            opening = self.opening(digest)
+            if opening is not None:
+                yield digest, opening
+
+    def erase(self, digest: str) -> bool:
+        """Erase an opening; return whether it was there."""
+        with self._dialect.faults():
+            return self._openings.erase(digest)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -36,6 +36,10 @@ def qualified(schema: str, name: str) -> str:
     return f"{quote_identifier(schema)}.{quote_identifier(name)}"
 
 
+ERASED = "/* its definition is not here any more */"
+"""What stands in the place of an index's `tail` that was kept apart and is gone; no server takes it for one."""
+
+
 @dataclass(frozen=True, slots=True)
 class CreateIndex:
     """Create an index. `tail` is the definition from USING on; the column tuples say the same for readers."""

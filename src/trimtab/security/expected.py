@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias, assert_never
 
+from trimtab.db.definitions import is_plain
 from trimtab.model.change import (
     Change,
     CreateIndex,
@@ -27,7 +28,7 @@ from trimtab.model.change import (
 )
 from trimtab.security.catalogue import item
 from trimtab.security.difference import Difference, Effect
-from trimtab.security.read import definition_digest, is_plain, quoted
+from trimtab.security.read import definition_digest, quoted
 from trimtab.security.snapshot import Row
 
 

@@ -6,7 +6,6 @@ What the role may not read is recorded as unreadable, section by section; everyt
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
@@ -15,7 +14,7 @@ from psycopg import errors, pq
 
 from trimtab.db import queries
 from trimtab.db.connection import Connection, source_error
-from trimtab.db.definitions import DefinedKey, Definition, read_definition
+from trimtab.db.definitions import read_plain_definition
 from trimtab.security.sections import SECTIONS, Section
 from trimtab.security.snapshot import Attribute, Row, SecuritySnapshot
 
@@ -145,11 +144,6 @@ def _attribute(name: str, value: object) -> Attribute:
     return str(value)
 
 
-def is_plain(tail: str) -> bool:
-    """True when a definition names columns alone: then it reads the same whatever the search path is."""
-    return not _has_expression(tail) and (_simple(tail) or read_definition(tail)) is not None
-
-
 @lru_cache(maxsize=1 << 15)
 def definition_digest(tail: str) -> str:
     """Return the digest of an index's definition from USING on.
@@ -157,35 +151,9 @@ def definition_digest(tail: str) -> str:
     One over columns alone has the same however it is written. One with an expression or a predicate, or that the
     parser cannot read, has that of its text.
     """
-    found = None if _has_expression(tail) else _simple(tail) or read_definition(tail)
+    found = read_plain_definition(tail)
     if found is None:
         said = tail
     else:
         said = repr((found.method, found.keys, found.include_columns, found.predicate, sorted(found.options)))
     return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _has_expression(tail: str) -> bool:
-    """Brackets in brackets, or a predicate: what a name in quotes makes look so is taken for it, which is harmless."""
-    return " WHERE " in tail or _NESTED.search(tail) is not None
-
-
-_NESTED = re.compile(r"\([^)]*\(")
-_NAMES = r"[a-z_][a-z0-9_]*(?:, [a-z_][a-z0-9_]*)*"
-_SIMPLE = re.compile(rf"USING (?P<method>[a-z_]+) \((?P<keys>{_NAMES})\)(?: INCLUDE \((?P<included>{_NAMES})\))?")
-
-
-def _simple(tail: str) -> Definition | None:
-    """Read what a server shows of an index over columns alone, as most are, in a hundredth of the parser's time."""
-    match = _SIMPLE.fullmatch(tail)
-    if match is None:
-        return None
-    keys, included = match["keys"].split(", "), (match["included"] or "").split(", ")
-    return Definition(
-        method=match["method"],
-        keys=tuple(DefinedKey(column=key) for key in keys),
-        include_columns=tuple(column for column in included if column),
-        predicate="",
-        options=(),
-        columns=frozenset(keys),
-    )

@@ -1,0 +1,302 @@
+"""Claims about what entries withhold: no byte of the ledger has it, who reads entries here has it, it can be erased."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.errors import LedgerError
+from trimtab.ledger.entry import Entry, Json, Kind
+from trimtab.ledger.export import entry_document, export_lines
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.migrate import migrate
+from trimtab.ledger.pending import applied_changes
+from trimtab.ledger.place import name_server, server_of
+from trimtab.ledger.proof import ProofFlawError
+from trimtab.ledger.schema import SCHEMA_VERSION
+from trimtab.ledger.statement import change_statement, stated
+from trimtab.ledger.withheld import MARK, digests_in, opened, withheld
+from trimtab.model.change import ERASED, Change, CreateIndex, DropIndex, change_digest, change_from_dict, change_to_dict
+from trimtab.signing.keys import SigningKey
+
+from .written import DATABASE, change_a_database
+
+SECRET = "Canary-4711-Predicate"
+TAIL = f"USING btree (day) WHERE (status = '{SECRET}'::text)"
+CREATE = CreateIndex("public", "orders", "orders_day_part", TAIL, ("day",))
+DROP = DropIndex("public", "orders", "orders_day_part", TAIL, ("day",))
+PLAIN = CreateIndex("public", "orders", "orders_day", 'USING btree ("day" DESC)', ("day",))
+
+
+def intend(ledger: Ledger, change: Change = CREATE, inverse: Change = DROP, strategy: str = "s-1") -> Entry:
+    """Write that a change was proposed, intended and done; return the intent."""
+    proposed = {"strategy_id": strategy, "changes": [change_to_dict(change)], "title": "an index"}
+    ledger.append(Kind.STRATEGY_PROPOSED, proposed, run_id="r-1")
+    intent = ledger.append(
+        Kind.APPLY_INTENDED,
+        {
+            "intent_id": f"i-{strategy}",
+            "strategy_id": strategy,
+            "database": DATABASE,
+            "session": {},
+            "change": change_to_dict(change),
+            "inverse": change_to_dict(inverse),
+            "change_digest": change_digest(change),
+            "spec_digest": "5" * 64,
+        },
+        run_id="r-1",
+    )
+    ledger.append(Kind.APPLY_DONE, {"intent_id": f"i-{strategy}", "seconds": 0.1, "object_oid": 7}, run_id="r-1")
+    return intent
+
+
+def bytes_of(path: Path) -> bytes:
+    """Return all that the store keeps of the ledger itself."""
+    conninfo = server_of(path)
+    if conninfo is None:
+        return b"".join(each.read_bytes() for each in path.parent.glob("ledger.db*") if each.is_file())
+    with closing(psycopg.connect(conninfo)) as session:
+        tables = ("entries", "tree", "checkpoints")
+        return b"".join(
+            str(session.execute(f"SELECT t::text FROM trimtab_ledger.{table} t".encode()).fetchall()).encode()
+            for table in tables
+        )
+
+
+def openings_of(path: Path) -> list[bytes]:
+    conninfo = server_of(path)
+    if conninfo is None:
+        return [each.read_bytes() for each in path.with_name("ledger.db.withheld").glob("*")]
+    with closing(psycopg.connect(conninfo)) as session:
+        return [row[0] for row in session.execute("SELECT opening FROM trimtab_withheld.openings").fetchall()]
+
+
+def spoil(path: Path, content: bytes | None) -> None:
+    """Put something else in the place of every opening, or nothing."""
+    conninfo = server_of(path)
+    if conninfo is None:
+        for each in path.with_name("ledger.db.withheld").glob("*"):
+            each.unlink() if content is None else each.write_bytes(content)
+        return
+    with closing(psycopg.connect(conninfo, autocommit=True)) as session:
+        if content is None:
+            session.execute("DROP TABLE trimtab_withheld.openings")
+            session.execute("CREATE TABLE trimtab_withheld.openings (sha256 text PRIMARY KEY, opening bytea NOT NULL)")
+        else:
+            session.execute("UPDATE trimtab_withheld.openings SET opening = %s", (content,))
+
+
+def test_no_byte_of_the_ledger_holds_it_and_whoever_reads_entries_has_it(place: Path) -> None:
+    with Ledger.open(place) as ledger:
+        intent = intend(ledger)
+        assert change_from_dict(intent.mapping("change")) == CREATE
+        [standing] = applied_changes(ledger.entries())
+        assert (standing.change, standing.inverse) == (CREATE, DROP)
+        [proposed] = ledger.entries(Kind.STRATEGY_PROPOSED)
+        assert proposed.body["changes"] == [change_to_dict(CREATE)]
+        assert ledger.verify().verified
+        lines = b"".join(export_lines("origin", ledger.head, ledger.rows(), ledger.notes()))
+    assert SECRET.encode() not in lines + bytes_of(place)
+    assert len([each for each in openings_of(place) if SECRET.encode() in each]) == 2, "one of each entry"
+    with Ledger.open(place) as again:
+        [standing] = applied_changes(again.entries())
+        assert standing.inverse == DROP
+
+
+def test_what_names_columns_alone_stands_in_the_entry(place: Path) -> None:
+    with Ledger.open(place) as ledger:
+        intend(ledger, PLAIN, PLAIN.inverse(None))  # type: ignore[arg-type]
+        assert MARK not in str([json.loads(row.body or b"") for row in ledger.rows()])
+    assert openings_of(place) == []
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "USING btree (lower(name))",
+        "USING btree (day) WHERE (amount > 10)",
+        "USING btree (day) where(amount>10)",
+        "USING btree (day) WHERE true",
+        "USING btree (((data ->> 'kind'::text)))",
+        "USING gist (a gist_trgm_ops (siglen='64'))",
+        "USING btree (a) /* a comment */",
+        "no definition at all 'x'",
+        "",
+    ],
+)
+def test_whatever_is_not_known_to_be_columns_alone_is_withheld(tail: str) -> None:
+    body: dict[str, Json] = {"change": {"kind": "create_index", "tail": tail}}
+    told, openings = withheld(body)
+    assert len(openings) == 1
+    assert digests_in(told) == list(openings)
+    assert opened(told, openings.get) == body
+
+
+@pytest.mark.parametrize(
+    "tail",
+    ["USING btree (day, note)", 'USING btree ("Day" DESC) INCLUDE (b)', "USING brin (a) WITH (pages_per_range='32')"],
+)
+def test_columns_with_their_options_are_not(tail: str) -> None:
+    body: dict[str, Json] = {"changes": [{"kind": "drop_index", "tail": tail}]}
+    assert withheld(body) == (body, {})
+
+
+TEXTS = st.sampled_from(["USING btree (a)", TAIL, "USING btree ((a + 1))", "x"])
+BODIES = st.recursive(
+    st.none() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+        | st.fixed_dictionaries(
+            {"kind": st.sampled_from(["create_index", "drop_index", "set_setting"]), "tail": TEXTS, "more": inner}
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=2), BODIES, max_size=3))
+def test_what_is_opened_is_what_was_withheld_however_it_is_nested(body: dict[str, Json]) -> None:
+    told, openings = withheld(body)
+    assert opened(told, openings.get) == body
+    assert set(digests_in(told)) == openings.keys()
+    assert not any(digest in str(body) for digest in openings)
+
+
+def test_equal_definitions_of_two_entries_have_digests_that_differ(ledger: Ledger) -> None:
+    for strategy in ("s-1", "s-2"):
+        intend(ledger, strategy=strategy)
+    digests = [digest for row in ledger.rows() for digest in set(digests_in(json.loads(row.body or b"")))]
+    assert len(digests) == len(set(digests)) == 4
+
+
+@pytest.mark.parametrize("content", [None, b"", b"x" * 32 + b"USING btree (password)"])
+def test_an_opening_that_is_gone_or_is_another_is_believed_by_nobody(place: Path, content: bytes | None) -> None:
+    with Ledger.open(place) as ledger:
+        intend(ledger)
+        spoil(place, content)
+        [standing] = applied_changes(ledger.entries())
+        assert isinstance(standing.change, CreateIndex)
+        assert standing.change.tail == ERASED
+        assert ledger.verify().verified
+
+
+def test_what_is_erased_is_gone_and_the_ledger_verifies_as_before(place: Path) -> None:
+    with Ledger.open(place) as ledger:
+        key, _ = ledger.set_key()
+        intend(ledger)
+        intend(ledger, DROP, CREATE, strategy="s-2")
+        before = ledger.verify([key])
+        of_one = [entry.seq for entry in ledger.entries() if entry.body.get("strategy_id") == "s-1"]
+        assert ledger.erase(of_one) == 2
+        assert ledger.erase(of_one) == 0
+        assert ledger.verify([key]) == before
+        first, second = applied_changes(ledger.entries())
+        assert (getattr(first.change, "tail", ""), second.change) == (ERASED, DROP)
+    assert len(openings_of(place)) == 2
+
+
+def test_a_statement_of_a_change_verifies_without_what_is_withheld(place: Path) -> None:
+    with Ledger.open(place) as ledger:
+        key, _ = ledger.set_key()
+        intent = intend(ledger)
+        signed = ledger.checkpoint()
+        row = ledger.row(intent.seq)
+        assert signed is not None
+        assert row is not None
+        document = entry_document(row)
+        proof = ledger.inclusion(intent.seq, signed.size)
+        envelope = change_statement([(document, proof)], signed, ledger.signing_key())
+    assert SECRET not in json.dumps(document)
+    assert stated(envelope, [key]).change_digests == (change_digest(CREATE),)
+    edited = json.loads(json.dumps(document).replace("orders_day_part", "orders_day_past"))
+    with pytest.raises(ProofFlawError):
+        stated(change_statement([(edited, proof)], signed, ledger_key(place)), [key])
+
+
+def ledger_key(place: Path) -> SigningKey:
+    with Ledger.open(place) as ledger:
+        return ledger.signing_key()
+
+
+@pytest.mark.server
+def test_moving_takes_it_along_and_what_was_erased_does_not_come_back(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+        intend(ledger, strategy="s-2")
+
+    def changes() -> list[Change]:
+        with Ledger.open(path) as ledger:
+            return [applied.change for applied in applied_changes(ledger.entries())]
+
+    migrate(path, database)
+    assert changes() == [CREATE, CREATE]
+    with Ledger.open(path) as ledger:
+        assert ledger.erase(entry.seq for entry in ledger.entries() if entry.body.get("strategy_id") == "s-1") == 2
+    migrate(path, None)
+    assert [getattr(change, "tail", "") for change in changes()] == [ERASED, TAIL]
+    with Ledger.open(path) as ledger:
+        ledger.erase(range(1, 100))
+    migrate(path, database)
+    assert [getattr(change, "tail", "") for change in changes()] == [ERASED, ERASED]
+    assert SECRET.encode() not in bytes_of(path)
+
+
+@pytest.mark.server
+def test_another_machine_of_the_fleet_has_it_too(tmp_path: Path, new_database: Callable[[], str]) -> None:
+    database, paths = new_database(), [tmp_path / name / "ledger.db" for name in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        name_server(path, database)
+    with Ledger.open(paths[0]) as first, Ledger.open(paths[1]) as second:
+        intend(first)
+        [standing] = applied_changes(second.entries())
+        assert standing.change == CREATE
+
+
+def test_where_it_cannot_be_kept_no_entry_is_written(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        change_a_database(ledger)
+        head = ledger.head
+        (tmp_path / "ledger.db.withheld").write_text("in the way")
+        with pytest.raises(LedgerError) as refused:
+            intend(ledger)
+        assert refused.value.code == "ledger.unwritable"
+        assert ledger.head == head
+
+
+def test_the_files_are_their_owners_alone(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        intend(ledger)
+    directory = tmp_path / "ledger.db.withheld"
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert {each.stat().st_mode & 0o777 for each in directory.iterdir()} == {0o600}
+
+
+def test_a_store_of_before_is_taken_over_and_what_stands_in_its_entries_stays(place: Path) -> None:
+    with Ledger.open(place) as ledger:
+        change_a_database(ledger)
+    conninfo = server_of(place)
+    if conninfo is None:
+        with closing(sqlite3.connect(place)) as raw:
+            raw.execute("PRAGMA user_version = 4")
+    else:
+        with closing(psycopg.connect(conninfo, autocommit=True)) as session:
+            session.execute("DROP SCHEMA trimtab_withheld CASCADE")
+            session.execute("UPDATE trimtab_ledger.version SET version = 4")
+    with Ledger.open(place) as ledger:
+        intend(ledger)
+        assert ledger.verify().verified
+        assert [applied.change for applied in applied_changes(ledger.entries())] == [CREATE]
+    assert SCHEMA_VERSION == 5

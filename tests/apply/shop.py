@@ -83,6 +83,13 @@ CREATE_INDEX = CreateIndex(
     "public", "orders", "trimtab_orders_day_1a2b", 'USING btree ("day", "city" DESC) INCLUDE ("zip")', ("day", "city"),
     ("zip",),
 )  # fmt: skip
+CREATE_PARTIAL_INDEX = CreateIndex(
+    "public",
+    "orders",
+    "trimtab_orders_part_1a2b",
+    "USING btree (day) WHERE (city = 'Canary-Predicate'::text)",
+    ("day",),
+)
 DROP_INDEX = DropIndex("public", "orders", "orders_city", "USING btree (city)", ("city",))
 CREATE_STATISTICS = CreateStatistics(
     "public", "orders", "trimtab_orders_city_zip", ("zip", "city"), ("dependencies", "ndistinct")
@@ -146,7 +153,12 @@ class Shop:
         changes = (CREATE_INDEX, DROP_INDEX, CREATE_STATISTICS, self.set_setting("64MB"), SET_TARGET, SET_DISTINCT)
         within = SetSetting("function", FUNCTION, "work_mem", "64MB")
         of_role = SetSetting("role_in_database", role_in_database("keeper", self.database), "work_mem", "64MB")
-        return {**{change.kind: change for change in changes}, "for_a_function": within, "for_a_role_here": of_role}
+        more: dict[str, Change] = {
+            "create_partial_index": CREATE_PARTIAL_INDEX,
+            "for_a_function": within,
+            "for_a_role_here": of_role,
+        }
+        return {change.kind: change for change in changes} | more
 
     def picture(self) -> list[str]:
         """Everything that a change can alter."""

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.server
 
 KINDS = (
     "create_index",
+    "create_partial_index",
     "drop_index",
     "create_statistics",
     "set_setting",

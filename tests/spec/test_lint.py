@@ -10,6 +10,7 @@ from trimtab.spec.lint import lint
 from trimtab.spec.load import get_spec, known_ids, lineage, load_spec
 from trimtab.spec.new import new_document
 
+NOW = 1_800_000_000  # 2027
 BASE = "DATABASE_OPTIMIZATION_SPEC_V4"
 HEAD = """apiVersion: trimtab.dev/v1
 kind: OptimizationSpec
@@ -20,7 +21,7 @@ metadata: {id: MINE, revision: 1, description: x}
 def found(tmp_path: Path, text: str) -> list[tuple[str, int | None]]:
     path = tmp_path / "mine.yaml"
     path.write_text(HEAD + text)
-    return [(finding.code, finding.line) for finding in lint(lineage(path))]
+    return [(finding.code, finding.line) for finding in lint(lineage(path), now_unix=NOW)]
 
 
 def rule(text: str, when: str = "true") -> str:
@@ -31,7 +32,7 @@ def rule(text: str, when: str = "true") -> str:
 
 @pytest.mark.parametrize("spec_id", known_ids())
 def test_the_shipped_ones_are_clean(spec_id: str) -> None:
-    assert lint(lineage(spec_id)) == ()
+    assert lint(lineage(spec_id), now_unix=NOW) == ()
 
 
 def test_a_new_document_is_clean_and_loads(tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_a_new_document_is_clean_and_loads(tmp_path: Path) -> None:
     second = tmp_path / "below" / "second.yaml"
     second.parent.mkdir()
     second.write_text(new_document("SECOND", str(first), directory=second.parent))
-    assert lint(lineage(first)) == lint(lineage(second)) == ()
+    assert lint(lineage(first), now_unix=NOW) == lint(lineage(second), now_unix=NOW) == ()
     assert lineage(second)[-1].effective.chain[-2:] == ("FIRST@1", "SECOND@1")
 
 
@@ -100,9 +101,9 @@ def test_a_root_by_which_nothing_is_measured_on_the_source_is_told(tmp_path: Pat
     root = yaml.safe_dump(get_spec(BASE).document()).replace(f"id: {BASE}", "id: ROOT")
     path = tmp_path / "root.yaml"
     path.write_text(root)
-    assert lint(lineage(path)) == ()
+    assert lint(lineage(path), now_unix=NOW) == ()
     path.write_text(root.replace("measure: reads", "measure: plans"))
-    [finding] = lint(lineage(path))
+    [finding] = lint(lineage(path), now_unix=NOW)
     assert (finding.code, path.read_text().splitlines()[(finding.line or 0) - 1].strip()) == (
         "unmeasured", "measure: plans"
     )  # fmt: skip
@@ -133,3 +134,11 @@ def test_a_rule_that_cannot_be_meant_is_told(tmp_path: Path, assertion: str, whe
 )
 def test_a_rule_that_may_be_meant_is_let_be(tmp_path: Path, assertion: str, when: str) -> None:
     assert found(tmp_path, rule(assertion, when)) == []
+
+
+def test_an_approver_whose_time_is_over_is_told(tmp_path: Path) -> None:
+    ends = {"a": "", "b": " until 2026-01-01T00:00:00Z", "c": " until 2030-01-01T00:00:00Z"}
+    pins = [f"{name}nn={name * 64}{until}" for name, until in ends.items()]
+    listed = "".join(f"\n      - {pin}" for pin in pins)
+    text = f"spec:\n  approvals:\n    high: one\n    approvers:{listed}\n"
+    assert found(tmp_path, text) == [("ended_approver", 9)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def lint(reference: str, *, is_strict: bool, as_json: bool) -> int:
     from trimtab.spec.load import lineage
 
     links = lineage(_located(reference))
-    findings = findings_of(links)
+    findings = findings_of(links, now_unix=time.time())
     specification = links[-1].effective
     if as_json:
         print_json(

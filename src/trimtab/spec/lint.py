@@ -1,5 +1,5 @@
 """What is allowed in a document and most likely not meant: fields without effect, idle rules, loose parents, parents
-that leave nothing of a list, changes that nobody would measure.
+that leave nothing of a list, changes that nobody would measure, approvers whose time is over.
 
 Only what loads is looked at; what does not load is an error, and told by `load`. A finding refuses nothing.
 """
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from trimtab.spec.approvers import pin_of
 from trimtab.spec.expression_text import facts_named
 from trimtab.spec.fact_names import FACTS, KNOWN_SUFFIX, declared_types, enumerations
 from trimtab.spec.inherit import each_field
@@ -32,11 +33,11 @@ class Finding:
     message: str
 
 
-def lint(links: Sequence[Link]) -> tuple[Finding, ...]:
-    """Return what is worth a second look in the last document of a chain, by line."""
+def lint(links: Sequence[Link], *, now_unix: float) -> tuple[Finding, ...]:
+    """Return what is worth a second look in the last document of a chain, by line. `now_unix` is the clock, seconds."""
     link = links[-1]
     found = [*_parents(link), *_emptied(link, links[:-1]), *_idle_fields(link, links[:-1])]
-    found += [*_idle_rules(link), *_unmeasured(link)]
+    found += [*_idle_rules(link), *_unmeasured(link), *_ended(link, now_unix)]
     return tuple(sorted(found, key=lambda finding: (finding.line or 0, finding.code, finding.message)))
 
 
@@ -91,6 +92,14 @@ def _unmeasured(link: Link) -> Iterator[Finding]:
             "settle.watch_seconds: 0)"
         )
         yield Finding("unmeasured", link.stated.source.line(("spec", "settle", "measure")), message)
+
+
+def _ended(link: Link, now_unix: float) -> Iterator[Finding]:
+    stated = link.stated.limits.get("approvals", {}).get("approvers")
+    for number, pin in enumerate(map(pin_of, stated if isinstance(stated, tuple) else ())):
+        if pin.not_after_unix is not None and pin.not_after_unix <= now_unix:
+            line = link.stated.source.line(("spec", "approvals", "approvers", number))
+            yield Finding("ended_approver", line, f"{pin.who.partition('=')[0]} approves nothing any more: {pin}")
 
 
 def _idle_rules(link: Link) -> Iterator[Finding]:

@@ -140,5 +140,6 @@ def test_an_approver_whose_time_is_over_is_told(tmp_path: Path) -> None:
     ends = {"a": "", "b": " until 2026-01-01T00:00:00Z", "c": " until 2030-01-01T00:00:00Z"}
     pins = [f"{name}nn={name * 64}{until}" for name, until in ends.items()]
     listed = "".join(f"\n      - {pin}" for pin in pins)
-    text = f"spec:\n  approvals:\n    high: one\n    approvers:{listed}\n"
-    assert found(tmp_path, text) == [("ended_approver", 9)]
+    parent = f'extends: ["{BASE}@sha256:{get_spec(BASE).digest}"]'
+    text = f"{parent}\nspec:\n  approvals:\n    high: one\n    approvers:{listed}\n"
+    assert found(tmp_path, text) == [("ended_approver", 10)]

@@ -182,7 +182,8 @@ def test_equal_definitions_of_two_entries_have_digests_that_differ(ledger: Ledge
 def test_an_opening_that_is_gone_or_is_another_is_believed_by_nobody(place: Path, content: bytes | None) -> None:
     with Ledger.open(place) as ledger:
         intend(ledger)
-        spoil(place, content)
+    spoil(place, content)
+    with Ledger.open(place) as ledger:
         [standing] = applied_changes(ledger.entries())
         assert isinstance(standing.change, CreateIndex)
         assert standing.change.tail == ERASED

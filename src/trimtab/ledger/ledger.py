@@ -69,6 +69,7 @@ class Ledger:
         self._tip: _Tip | None = None
         self._origin = ""
         self._key_in_force: tuple[int, str] | None = None
+        self._openings: dict[str, bytes] = {}
 
     @classmethod
     def open(cls, path: Path, *, clock: Callable[[], int] = time.time_ns) -> Ledger:
@@ -280,6 +281,7 @@ class Ledger:
         with self._store.reading() as connection:
             found = [row for seq in seqs if (row := self._store.row(connection, seq)) is not None]
         digests = {digest for row in found for digest in digests_in(read_entry(row).body)}
+        self._openings.clear()
         return sum([self._store.erase(digest) for digest in sorted(digests)])
 
     def verify(self, keys: Sequence[PublicKey] = (), pinned: Sequence[Checkpoint] = ()) -> Verification:
@@ -461,4 +463,10 @@ class Ledger:
 
     def _opened(self, entry: Entry, canonical: bytes) -> Entry:
         """Return the entry with what it withholds in its place."""
-        return replace(entry, body=opened(entry.body, self._store.opening)) if MARK.encode() in canonical else entry
+        return replace(entry, body=opened(entry.body, self._opening)) if MARK.encode() in canonical else entry
+
+    def _opening(self, digest: str) -> bytes | None:
+        """What was read once is not asked for again: the same entries are read many times."""
+        if digest not in self._openings and (found := self._store.opening(digest)) is not None:
+            self._openings[digest] = found
+        return self._openings.get(digest)

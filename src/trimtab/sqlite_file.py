@@ -21,18 +21,20 @@ from sqlalchemy.util import LRUCache
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """The primary codes that say that another process holds what was wanted."""
 _BUSY_SECONDS = 30.0
+_ROOM_BYTES = 64 << 10
 _TRIES = 50
 
 
 def file_engine(path: Path, pragmas: Sequence[str]) -> Engine:
     """Return an engine over a file that is there; each of its sessions is given the pragmas, as "name = value".
 
-    On a disk that is mounted to be read every read has a session of its own: one that takes the file for one that does
-    not change would go on with the pages that it knows.
+    On a disk that is mounted to be read, or is full, every read has a session of its own: one that takes the file for
+    one that does not change would go on with the pages that it knows.
     """
     model = _model()
-    connected: Any = partial(_connect, path, pragmas)
-    pool = (QueuePool if _can_be_written_beside(path) else NullPool)(connected, dialect=model.dialect)
+    is_pooled = _can_be_written_beside(path)
+    connected: Any = partial(_connect, path, pragmas, is_pooled)
+    pool = (QueuePool if is_pooled else NullPool)(connected, dialect=model.dialect)
     return Engine(pool, model.dialect, model.url, hide_parameters=True, execution_options={"compiled_cache": _COMPILED})
 
 
@@ -53,9 +55,9 @@ def _model() -> Engine:
 def lies_still(path: Path) -> bool:
     """Return True when SQLite can make nothing beside the file, and nobody has its log open, or left something in it.
 
-    So it is on a disk that is mounted to be read. To read what is written by way of a log, SQLite needs one, and makes
-    it; here it cannot. It can read the file as one that does not change, and that is so as long as nobody writes to it
-    from where the disk can be written: who reads has to see whether its `stamp` is the same afterwards.
+    So it is on a disk that is mounted to be read, or is full. To read what is written by way of a log, SQLite makes
+    one; here it cannot. It can read the file as one that does not change, and that is so as long as nobody
+    writes to it from where the disk can be written: who reads has to see whether its `stamp` is the same afterwards.
     """
     if _can_be_written_beside(path):
         return False
@@ -76,7 +78,18 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _can_be_written_beside(path: Path) -> bool:
-    return os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    is_allowed = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    return is_allowed and _has_room(path.parent)
+
+
+def _has_room(directory: Path) -> bool:
+    """Return True unless the disk is known to be so full that SQLite could not even make the index of its log."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return True
+    left = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    return disk.f_blocks == 0 or left * disk.f_frsize >= _ROOM_BYTES
 
 
 def begin_writing(connection: Connection) -> None:
@@ -116,23 +129,24 @@ def primary_code(fault: BaseException | None) -> int:
     return code & 0xFF if isinstance(code, int) else sqlite3.SQLITE_ERROR
 
 
-def _connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
-    if _can_be_written_beside(path):
-        return _opened(path, pragmas)
+def _connect(path: Path, pragmas: Sequence[str], is_pooled: bool) -> sqlite3.Connection:
+    if is_pooled:
+        return _opened(path, pragmas, is_still=False)
     tries = _TRIES
     while True:
         tries -= 1
         try:
-            return _opened(path, (*pragmas, "schema_version"))  # which opens the log, and keeps it from being removed
+            # Which opens the log, and keeps it from being removed.
+            return _opened(path, (*pragmas, "schema_version"), is_still=lies_still(path))
         except sqlite3.OperationalError as error:  # whoever made the log removed it after it was looked for
             if tries == 0 or primary_code(error) != sqlite3.SQLITE_CANTOPEN:
                 raise
         time.sleep(0.01)
 
 
-def _opened(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
+def _opened(path: Path, pragmas: Sequence[str], *, is_still: bool) -> sqlite3.Connection:
     # isolation_level None: the driver begins nothing by itself. mode=rw: SQLite creates nothing by itself.
-    uri = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if lies_still(path) else 'mode=rw'}"
+    uri = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if is_still else 'mode=rw'}"
     connection = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     try:
         for each in ("trusted_schema = OFF", *pragmas):

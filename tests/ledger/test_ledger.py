@@ -286,6 +286,26 @@ with Ledger.open(Path(sys.argv[1])) as ledger:
         assert ledger.verify().entries == int(after)
 
 
+def test_on_a_full_disk_it_can_be_read_and_is_written_again_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, room = tmp_path / "ledger.db", os.statvfs(tmp_path)
+    Ledger.open(path).close()
+    with Ledger.open(path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+    full = os.statvfs_result((*room[:3], 0, 0, *room[5:]))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", lambda _path: full)
+        with Ledger.open(path) as ledger:
+            assert ledger.verify().verified
+            with pytest.raises(LedgerError) as refused:
+                ledger.append(Kind.RUN_FINISHED, {})
+            assert refused.value.code == "ledger.unwritable"
+        assert not list(tmp_path.glob("*-shm"))
+    with Ledger.open(path) as ledger:
+        assert ledger.append(Kind.RUN_FINISHED, {}).seq == 2
+
+
 def test_an_empty_file_and_a_half_created_one_become_a_ledger(tmp_path: Path) -> None:
     empty = tmp_path / "empty.db"
     empty.touch(0o600)

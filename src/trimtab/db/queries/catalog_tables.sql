@@ -29,17 +29,18 @@ with recursive leaf (root, oid, kind) as (
            sum(coalesce(case when c.oid in (select k.oid from locked k)
                              then c.relpages::bigint * pg_catalog.current_setting('block_size')::int
                              else pg_catalog.pg_table_size(c.oid) end, 0)) as size_bytes,
-           -- The rows' own pages: values that are stored beside them have one without any.
-           bool_and(c.oid not in (select k.oid from locked k) and pg_catalog.pg_relation_size(c.oid) = 0) as is_empty,
+           bool_and(p.is_empty) as is_empty,
            -- Never analysed, or truncated since, and there are pages: nobody counted the rows of those.
-           bool_and(c.reltuples > 0
-                    or c.oid not in (select k.oid from locked k) and pg_catalog.pg_relation_size(c.oid) = 0) as rows_are_known,
+           bool_and(c.reltuples > 0 or p.is_empty) as rows_are_known,
            sum(pg_catalog.pg_stat_get_tuples_inserted(c.oid)) as inserts,
            sum(pg_catalog.pg_stat_get_tuples_updated(c.oid)) as updates,
            sum(pg_catalog.pg_stat_get_tuples_hot_updated(c.oid)) as hot_updates,
            sum(pg_catalog.pg_stat_get_tuples_deleted(c.oid)) as deletes
       from leaf l
       join pg_catalog.pg_class c on c.oid = l.oid and c.relkind <> 'p'
+      -- The rows' own pages: values that are stored beside them have one without any.
+     cross join lateral (select c.oid not in (select k.oid from locked k)
+                                and pg_catalog.pg_relation_size(c.oid) = 0 as is_empty) p
      group by l.root
 )
 select n.nspname::text as schema,

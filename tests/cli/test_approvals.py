@@ -87,6 +87,14 @@ def test_what_an_agent_proposes_is_applied_when_people_have_signed_it(
     program.succeed("revert", name, market.dsn, "--spec", specification)
     assert market.definitions() == before
 
+    # What is proposed again waits again: the approval of then has been used.
+    program.succeed("optimize", *run, "--propose", environ=AGENT)
+    states = {each["strategy_id"]: each["state"] for each in program.succeed("approvals", "--json").document["waiting"]}
+    assert states[name] == "waiting"
+    assert program.run("apply", name, *run, environ=AGENT).reason in ("approval.needed", "approval.used")
+    program.succeed("approve", name, "--as", "ann", environ=ANN)
+    assert program.succeed("apply", name, *run, "--json", environ=AGENT).document["outcome"] == "kept"
+
 
 def test_a_request_is_approved_where_the_key_is_and_the_approval_is_brought_back(
     program: Program, market: Market, workload: Path, tmp_path: Path

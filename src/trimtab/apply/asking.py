@@ -1,7 +1,7 @@
 """Leaves a strategy waiting for people: writes to the ledger what they are shown, and their approval is held to.
 
 What they sign is made of it by `lifecycle.approving`; what is verified later is made anew from the facts of then. An
-equal request that waits already is not written twice.
+equal request that waits already is not written twice; of what was applied since it is a new one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import replace
 from trimtab.apply.approved_facts import digest_of, facts_of, moved, table_bytes, table_rows
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.ledger import Ledger
-from trimtab.ledger.pending import applied_changes
+from trimtab.ledger.pending import applied_changes, intents
 from trimtab.model.agent import Agent, agent_from, agent_to_dict
 from trimtab.model.approval import ApprovalRequest
 from trimtab.model.catalog import Snapshot
@@ -54,7 +54,7 @@ def ask(
     agent: Agent | None = None,
     asked: ApprovalRequest | None = None,
 ) -> ApprovalRequest:
-    """Write that the strategy waits, and return the request; one that says the same is returned as it is.
+    """Write that the strategy waits, and return the request; one that says the same and was not applied is returned.
 
     `agent` is who proposes it in a person's place. `asked` is the request that was to be carried out, where there was
     one: who proposed that still does, and not who wanted it applied.
@@ -62,7 +62,8 @@ def ask(
     if asked is not None:
         agent = asked.agent
     risk = risk_of(strategy, {(table.schema, table.name): table for table in snapshot.tables})
-    facts = facts_of(strategy, snapshot, applied_changes(ledger.entries(), database=database))
+    entries = tuple(ledger.entries())
+    facts = facts_of(strategy, snapshot, applied_changes(entries, database=database))
     request = ApprovalRequest(
         id="q-" + uuid.uuid4().hex[:10],
         strategy=strategy,
@@ -83,9 +84,13 @@ def ask(
         facts=facts,
         table_rows=table_rows(strategy, snapshot),
     )
-    asked_before = requests(ledger.entries(Kind.APPROVAL_REQUESTED))
-    gone = drifted_requests(asked_before)
-    for known in asked_before:
+    gone = drifted_requests(requests(entries))
+    carried_out = [
+        each.intended.seq
+        for each in intents(entries)
+        if each.is_done and each.is_on(database) and each.intended.text("strategy_id") == strategy.id
+    ]
+    for known in requests(entries[max(carried_out, default=0) :]):
         same = ("spec_digest", "needed", "proposed_by", "database", "verdict", "agent")
         is_same = known.strategy.id == strategy.id and _is_as_measured(known) == _is_as_measured(request)
         is_same = is_same and known.id not in gone and not _has_drifted(known, request)

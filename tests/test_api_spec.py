@@ -1,5 +1,6 @@
 """The specification registry in Python, by the names of the contract."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import trimtab
 from tests.validate.catalogue import create, facts, setting, statistics, strategy
 from trimtab.errors import SpecError, UsageError
+from trimtab.model.strategy import Strategy
 
 
 def test_get_spec_returns_the_effective_specification() -> None:
@@ -89,3 +91,19 @@ def test_facts_can_be_those_of_a_database() -> None:
         assert there.compliant, there.violations
         gone = trimtab.validate_optimization_strategy(strategy(create("nowhere")), dsn=dsn)
         assert "objects.unknown_column" in {violation.rule for violation in gone.violations}
+
+
+@pytest.mark.parametrize("given", [None, 5, "x", [], {}, object(), Strategy(("x",), "p", "t", "r", ())])  # type: ignore
+@pytest.mark.parametrize(
+    "asked",
+    [
+        trimtab.validate_optimization_strategy,
+        trimtab.validate_index_strategy_compliance,
+        trimtab.validate_query_plan_compliance,
+    ],
+)
+def test_what_is_no_strategy_is_refused_and_is_no_traceback(asked: Callable[..., object], given: object) -> None:
+    with pytest.raises(UsageError) as refused:
+        asked(given, facts=facts())
+    assert refused.value.code in ("usage.strategy", "usage.strategy_kind")
+    assert refused.value.next_step

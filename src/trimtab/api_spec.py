@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from trimtab.errors import UsageError
 from trimtab.model.change import Change
@@ -100,6 +100,7 @@ def validate_optimization_strategy(
         )
     from trimtab.validate.validate import validate
 
+    require_strategy(strategy)
     return compliance_of(validate(strategy, get_spec(spec_id), _facts(facts, dsn, spec_id)))
 
 
@@ -107,6 +108,7 @@ def validate_index_strategy_compliance(
     strategy: Strategy, spec_id: str | Path = BASE_SPEC, *, facts: Facts | None = None, dsn: str | None = None
 ) -> Compliance:
     """Return what the specification says of a strategy of index changes. Raises UsageError `usage.strategy_kind`."""
+    require_strategy(strategy)
     refuse_other_kinds(strategy.changes, INDEX_KINDS, "an index strategy")
     return validate_optimization_strategy(strategy, spec_id, facts=facts, dsn=dsn)
 
@@ -127,8 +129,20 @@ def validate_query_plan_compliance(
     else:
         changes = tuple(plan) if isinstance(plan, Sequence) else (plan,)
         strategy = Strategy(changes, "plan", "hold a plan", "", ())
+    require_strategy(strategy)
     refuse_other_kinds(strategy.changes, PLAN_KINDS, "what holds a plan")
     return validate_optimization_strategy(strategy, spec_id, facts=facts, dsn=dsn)
+
+
+def require_strategy(strategy: object) -> None:
+    """Refuse what is no strategy of changes: UsageError `usage.strategy`."""
+    changes = strategy.changes if isinstance(strategy, Strategy) else None
+    if changes is None or not all(isinstance(change, get_args(Change)) for change in changes):
+        raise UsageError(
+            f"the strategy was refused: it is {type(strategy).__name__}, and not a Strategy made of changes",
+            code="usage.strategy",
+            next_step="Give a trimtab.model.strategy.Strategy; its `changes` are values of trimtab.model.change.",
+        )
 
 
 def refuse_other_kinds(changes: Sequence[Change], kinds: frozenset[str], what: str) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from trimtab.errors import ApplyError, RefusedError
 from trimtab.ledger.pending import applied_changes
+from trimtab.lifecycle.recover import resume
 from trimtab.model.applied import Applied
 from trimtab.model.change import ERASED, CreateIndex, DropIndex
 
-from .shop import Shop, strategy
+from .shop import CREATE_INDEX, SET_TARGET, Shop, quick_specification, strategy
+from .victims import Victims
 
 pytestmark = pytest.mark.server
 
@@ -96,6 +100,50 @@ def test_a_dropped_index_whose_definition_is_gone_is_refused_until_somebody_make
     assert shop.enforcer().revert(standing(shop)).left_alone is not None
     assert shop.picture() == before
     assert shop.standing() == []
+
+
+def test_what_was_erased_counts_as_any_index_of_its_table(shop: Shop) -> None:
+    specification = quick_specification()
+    rates = specification.limits.rates.model_copy(update={"max_repeats": 1})
+    limits = specification.limits.model_copy(update={"rates": rates})
+    once = replace(specification, limits=limits)
+    shop.enforcer(specification=once).apply(strategy(CREATE))
+    shop.enforcer(specification=once).revert(standing(shop))
+    lose(shop)
+    for change in (CREATE, CREATE_INDEX):
+        with pytest.raises(RefusedError) as refused:
+            shop.enforcer(specification=once).apply(strategy(change))
+        assert refused.value.code == "apply.oscillation"
+    shop.enforcer(specification=once).apply(strategy(SET_TARGET))
+
+
+@pytest.mark.parametrize("is_left", ["valid", "invalid"])
+def test_what_a_dead_run_has_built_is_found_by_its_name_though_its_definition_is_gone(
+    shop: Shop, victims: Victims, is_left: str
+) -> None:
+    before = shop.picture()
+    if is_left == "valid":
+        victims.run_until_killed(shop, CREATE, killed_at="before apply_done")
+    else:
+        victims.kill_in_the_act(shop, CREATE, blocked_by=("UPDATE orders SET note = 'y' WHERE id = 1",))
+    assert shop.picture() != before
+    lose(shop)
+    resume(shop.dsn, shop.ledger_path, None)
+    assert (shop.picture(), shop.standing(), shop.open_intents()) == (before, [], 0)
+
+
+def test_an_invalid_index_is_nobodys_replacement(shop: Shop) -> None:
+    """A dropped index was being put back when all died: what is left of that is not taken for the index."""
+    shop.run(*TWICE)
+    shop.enforcer().apply(strategy(drop_of(shop, "orders_part")))
+    lose(shop)
+    # As a build that broke off leaves it.
+    with psycopg.connect(shop.dsn, autocommit=True) as session, pytest.raises(psycopg.Error):
+        session.execute("CREATE UNIQUE INDEX CONCURRENTLY orders_part ON orders ((1))")
+    with pytest.raises(ApplyError) as refused:
+        shop.enforcer().revert(standing(shop))
+    assert refused.value.code == "apply.replaced"
+    assert len(shop.standing()) == 1
 
 
 def test_a_strategy_whose_definition_is_gone_is_not_applied(shop: Shop) -> None:

@@ -329,3 +329,16 @@ def test_a_checkpoint_that_was_kept_elsewhere_is_held_against_the_ledger(tmp_pat
         assert ledger.verify([true.key], [kept]).verified
         assert not ledger.verify([true.key], [foreign]).verified
         assert read_checkpoint(kept.note) == kept
+
+
+@pytest.mark.parametrize("which", ["size = (SELECT max(size) FROM checkpoints)", "true"])
+def test_a_checkpoint_that_was_seen_here_is_missed(place: Path, which: str) -> None:
+    with Ledger.open(place) as ledger:
+        ledger.set_key()
+        for number in range(3):
+            change_a_database(ledger, number)
+    past_the_triggers(place, f"DELETE FROM checkpoints WHERE {which}")
+    with Ledger.open(place) as ledger:
+        found = ledger.verify()
+    assert not found.verified
+    assert found.reason.endswith("which was seen here before, is missing")

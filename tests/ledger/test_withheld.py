@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.embedded.server import Server
 from trimtab.errors import LedgerError
 from trimtab.ledger.entry import Entry, Json, Kind
 from trimtab.ledger.export import entry_document, export_lines
@@ -21,6 +23,7 @@ from trimtab.ledger.migrate import migrate
 from trimtab.ledger.pending import applied_changes
 from trimtab.ledger.place import name_server, server_of
 from trimtab.ledger.proof import ProofFlawError
+from trimtab.ledger.required import Required
 from trimtab.ledger.schema import SCHEMA_VERSION
 from trimtab.ledger.statement import change_statement, stated
 from trimtab.ledger.withheld import MARK, digests_in, opened, withheld
@@ -88,8 +91,7 @@ def spoil(path: Path, content: bytes | None) -> None:
         return
     with closing(psycopg.connect(conninfo, autocommit=True)) as session:
         if content is None:
-            session.execute("DROP TABLE trimtab_withheld.openings")
-            session.execute("CREATE TABLE trimtab_withheld.openings (sha256 text PRIMARY KEY, opening bytea NOT NULL)")
+            session.execute("DROP SCHEMA trimtab_withheld CASCADE")
         else:
             session.execute("UPDATE trimtab_withheld.openings SET opening = %s", (content,))
 
@@ -178,7 +180,7 @@ def test_equal_definitions_of_two_entries_have_digests_that_differ(ledger: Ledge
     assert len(digests) == len(set(digests)) == 4
 
 
-@pytest.mark.parametrize("content", [None, b"", b"x" * 32 + b"USING btree (password)"])
+@pytest.mark.parametrize("content", [None, b"x", b"x" * 32 + b"USING btree (password)"])
 def test_an_opening_that_is_gone_or_is_another_is_believed_by_nobody(place: Path, content: bytes | None) -> None:
     with Ledger.open(place) as ledger:
         intend(ledger)
@@ -187,7 +189,11 @@ def test_an_opening_that_is_gone_or_is_another_is_believed_by_nobody(place: Path
         [standing] = applied_changes(ledger.entries())
         assert isinstance(standing.change, CreateIndex)
         assert standing.change.tail == ERASED
-        assert ledger.verify().verified
+        found = ledger.verify()
+        assert (found.verified, found.lost) == (True, 2)
+        intend(ledger, strategy="s-2")  # and it goes on
+        assert [applied.change for applied in applied_changes(ledger.entries())][1:] == [CREATE]
+        assert ledger.verify().lost == 2
 
 
 def test_what_is_erased_is_gone_and_the_ledger_verifies_as_before(place: Path) -> None:
@@ -196,13 +202,14 @@ def test_what_is_erased_is_gone_and_the_ledger_verifies_as_before(place: Path) -
         intend(ledger)
         intend(ledger, DROP, CREATE, strategy="s-2")
         before = ledger.verify([key])
+        assert before.lost == 0
         of_one = [entry.seq for entry in ledger.entries() if entry.body.get("strategy_id") == "s-1"]
         assert ledger.erase(of_one) == 2
         assert ledger.erase(of_one) == 0
         assert ledger.verify([key]) == before
         first, second = applied_changes(ledger.entries())
         assert (getattr(first.change, "tail", ""), second.change) == (ERASED, DROP)
-    assert len(openings_of(place)) == 2
+    assert sorted(map(bool, openings_of(place))) == [False, False, True, True]
 
 
 def test_a_statement_of_a_change_verifies_without_what_is_withheld(place: Path) -> None:
@@ -247,11 +254,19 @@ def test_moving_takes_it_along_and_what_was_erased_does_not_come_back(
         assert ledger.erase(entry.seq for entry in ledger.entries() if entry.body.get("strategy_id") == "s-1") == 2
     migrate(path, None)
     assert [getattr(change, "tail", "") for change in changes()] == [ERASED, TAIL]
+    # What is lost here, and not erased, is still there.
+    spoil(path, None)
+    assert [getattr(change, "tail", "") for change in changes()] == [ERASED, ERASED]
+    migrate(path, database)
+    assert [getattr(change, "tail", "") for change in changes()] == [ERASED, TAIL]
+    migrate(path, None)
     with Ledger.open(path) as ledger:
         ledger.erase(range(1, 100))
     migrate(path, database)
     assert [getattr(change, "tail", "") for change in changes()] == [ERASED, ERASED]
     assert SECRET.encode() not in bytes_of(path)
+    assert not any(openings_of(path))
+    assert not any(each.stat().st_size for each in path.parent.glob("ledger.db.withheld/*"))
 
 
 @pytest.mark.server
@@ -264,6 +279,59 @@ def test_another_machine_of_the_fleet_has_it_too(tmp_path: Path, new_database: C
         intend(first)
         [standing] = applied_changes(second.entries())
         assert standing.change == CREATE
+
+
+@pytest.mark.server
+def test_a_role_that_may_not_read_the_openings_reads_the_ledger(
+    tmp_path: Path, new_database: Callable[[], str], server: Server
+) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    name_server(path, database)
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    with closing(psycopg.connect(database, autocommit=True)) as session:
+        for statement in (
+            "DO $$ BEGIN CREATE ROLE other_machine LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+            "GRANT USAGE ON SCHEMA trimtab_ledger TO other_machine",
+            "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA trimtab_ledger TO other_machine",
+        ):
+            session.execute(statement.encode())
+    other = tmp_path / "other" / "ledger.db"
+    other.parent.mkdir()
+    name_server(other, psycopg.conninfo.make_conninfo(database, user="other_machine"))
+    with Ledger.open(other) as ledger:
+        [standing] = applied_changes(ledger.entries())
+        assert getattr(standing.change, "tail", "") == ERASED
+        found = ledger.verify()
+        assert (found.verified, found.lost) == (True, 2)
+        ledger.append(Kind.RUN_STARTED, {})
+        with pytest.raises(LedgerError) as refused:
+            intend(ledger, strategy="s-2")
+        assert refused.value.code == "ledger.unwritable"
+
+
+@pytest.mark.parametrize("content", ["directory", "pipe", "unreadable"])
+def test_an_opening_that_cannot_be_read_hides_itself_alone(tmp_path: Path, content: str) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        intend(ledger)
+    for each in (tmp_path / "ledger.db.withheld").iterdir():
+        each.unlink()
+        os.mkfifo(each) if content == "pipe" else each.mkdir() if content == "directory" else each.symlink_to(each)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        [standing] = applied_changes(ledger.entries())
+        assert getattr(standing.change, "tail", "") == ERASED
+        assert ledger.verify().lost == 2
+
+
+def test_what_is_refused_leaves_no_opening(place: Path) -> None:
+    def judge(_newer: Iterator[Entry]) -> None:
+        raise LedgerError("too many", code="apply.rate")
+
+    with Ledger.open(place) as ledger:
+        change_a_database(ledger)
+        with pytest.raises(LedgerError):
+            ledger.append(Kind.APPLY_INTENDED, {"change": change_to_dict(CREATE)}, require=Required(judge, after=0))
+    assert openings_of(place) == []
 
 
 def test_where_it_cannot_be_kept_no_entry_is_written(tmp_path: Path) -> None:
@@ -297,7 +365,31 @@ def test_a_store_of_before_is_taken_over_and_what_stands_in_its_entries_stays(pl
             session.execute("DROP SCHEMA trimtab_withheld CASCADE")
             session.execute("UPDATE trimtab_ledger.version SET version = 4")
     with Ledger.open(place) as ledger:
-        intend(ledger)
+        intend(ledger, PLAIN, PLAIN)
+    assert version_of(place) == 4, "it is as it was, as long as nothing is withheld"
+    with Ledger.open(place) as ledger:
+        intend(ledger, strategy="s-2")
         assert ledger.verify().verified
-        assert [applied.change for applied in applied_changes(ledger.entries())] == [CREATE]
-    assert SCHEMA_VERSION == 5
+        assert [applied.change for applied in applied_changes(ledger.entries())] == [PLAIN, CREATE]
+    assert version_of(place) == SCHEMA_VERSION == 5
+
+
+def version_of(place: Path) -> int:
+    conninfo = server_of(place)
+    if conninfo is None:
+        with closing(sqlite3.connect(place)) as raw:
+            return int(raw.execute("PRAGMA user_version").fetchone()[0])
+    with closing(psycopg.connect(conninfo)) as session:
+        [version] = session.execute("SELECT version FROM trimtab_ledger.version").fetchall()
+        return int(version[0])
+
+
+def test_what_entries_of_before_hold_themselves_is_counted(
+    file_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("trimtab.ledger.ledger.withheld", lambda body: (body, {}))
+        intend(file_ledger)
+    intend(file_ledger, strategy="s-2")
+    assert file_ledger.told_openly(range(1, 100)) == 2
+    assert file_ledger.erase(range(1, 100)) == 2

@@ -309,6 +309,29 @@ def test_a_mark_that_cannot_be_read_lets_nothing_in_and_everything_out(
     assert waivers.installed(state) == ()
 
 
+@pytest.mark.parametrize("content", [None, "", '{"revision": 1}'])
+def test_without_its_mark_none_holds_and_by_the_ledger_none_comes_back_that_was_removed(
+    state: Path, tmp_path: Path, content: str | None
+) -> None:
+    path, mark = state / "ledger.db", state / "waiver-marks" / "W_WIDE.json"
+    first, second = _revision(tmp_path, 1), _revision(tmp_path, 2)
+    waive(path, second, None, NOW)
+    kept = mark.read_bytes()
+    mark.unlink() if content is None else mark.write_text(content)
+    assert waivers.installed(state) == ()
+    mark.write_bytes(kept)
+    assert [each.revision for each in waivers.installed(state)] == [2]
+    assert waivers.remove(state, "W_WIDE")
+    with Ledger.open(path, clock=lambda: NOW * 10**9) as ledger:  # as `unwaive` does, by this clock
+        ledger.append(Kind.WAIVER_NOTED, {"note": "removed", "by": "me", "waiver_id": "W_WIDE"})
+    mark.unlink()
+    for each in (first, second):
+        with pytest.raises(SpecError) as refused:
+            waive(path, each, None, NOW)
+        assert refused.value.code == "waiver.rollback"
+    assert waive(path, _revision(tmp_path, 3), None, NOW).revision == 3
+
+
 def test_what_the_ledger_could_not_tell_of_does_not_hold_and_can_be_taken_again(state: Path, tmp_path: Path) -> None:
     path = state / "ledger.db"
     path.write_text("no ledger")

@@ -10,7 +10,8 @@ import pytest
 from trimtab.config import Config, load_config
 from trimtab.errors import ConfigError, SpecError
 from trimtab.lifecycle.trust import read_signed
-from trimtab.spec.load import DEFAULT_ID, get_spec, known_ids, load_spec
+from trimtab.spec.load import DEFAULT_ID, get_spec, known_ids, lineage, load_spec
+from trimtab.spec.reading import Document, read_document
 
 BASE = """apiVersion: trimtab.dev/v1
 kind: OptimizationSpec
@@ -185,10 +186,55 @@ def test_a_rule_that_is_none_is_refused_with_its_line(tmp_path: Path, text: str)
     assert refused.value.code == "spec.rule"
 
 
-def test_a_rule_does_not_take_the_name_of_a_field(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="as those of fields do") as refused:
-        load_spec(_child(tmp_path, "CHILD", DEFAULT_ID, (RULE % '"true"').replace("shop.r", "indexes.max_size")))
+@pytest.mark.parametrize("taken", ["indexes.max_size", "specification.expired", "specification.anything"])
+def test_a_rule_does_not_take_the_name_of_a_field_or_of_a_rule_of_trimtabs_own(tmp_path: Path, taken: str) -> None:
+    with pytest.raises(SpecError, match="as those of fields, or of Trimtab's own rules, do") as refused:
+        load_spec(_child(tmp_path, "CHILD", DEFAULT_ID, (RULE % '"true"').replace("shop.r", taken)))
     assert refused.value.code == "spec.rule"
+
+
+def test_many_parents_of_many_parents_are_each_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = "apiVersion: trimtab.dev/v1\nkind: OptimizationSpec\n"
+    for level in range(7):
+        above = [f"l{level + 1}_{n}.yaml" for n in range(8)] if level < 6 else [DEFAULT_ID]
+        for number in range(8 if level else 1):
+            text = f"metadata: {{id: L{level}_{number}, revision: 1, description: x}}\nextends: {above}\nspec: {{}}\n"
+            (tmp_path / f"l{level}_{number}.yaml").write_text(head + text)
+    read: list[str] = []
+
+    def counted(text: bytes, name: str) -> Document:
+        read.append(name)
+        return read_document(text, name)
+
+    monkeypatch.setattr("trimtab.spec.load.read_document", counted)
+    links = lineage(tmp_path / "l0_0.yaml")
+    assert len(read) == len(links) == len(set(read))
+    assert links[-1].effective.id == "L0_0"
+    assert links[-1].effective.limits == load_spec(DEFAULT_ID).limits
+
+
+def test_a_chain_is_not_longer_for_a_document_that_is_known_already(tmp_path: Path) -> None:
+    """The long way down is refused, also where the short one was gone before."""
+    head = "apiVersion: trimtab.dev/v1\nkind: OptimizationSpec\n"
+
+    def write(name: str, *parents: str) -> Path:
+        path = tmp_path / f"{name}.yaml"
+        text = f"metadata: {{id: ID_{name.upper()}, revision: 1, description: x}}\nextends: [{', '.join(parents)}]\n"
+        path.write_text(f"{head}{text}spec: {{}}\n")
+        return path
+
+    write("e", DEFAULT_ID)
+    for name, parent in zip("dcba", "edcb", strict=True):
+        write(name, f"{parent}.yaml")
+    write("y", "a.yaml")
+    for top, is_fine in ((write("fine", "a.yaml", "y.yaml"), True), (write("x", "a.yaml", "w.yaml"), False)):
+        if is_fine:
+            assert lineage(top)[-1].effective.id == "ID_FINE"
+        else:
+            write("w", "y.yaml")
+            with pytest.raises(SpecError) as refused:
+                lineage(top)
+            assert refused.value.code == "spec.cycle"
 
 
 def test_rules_are_part_of_the_digest_and_of_the_document(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def foreseen(strategy: Strategy, inverses: Sequence[Change], done: Sequence[Chan
 
 
 def _differs(before: int, now: int, factor: float, few: int) -> bool:
-    return max(before, now) > min(before, now) * factor + few
+    return max(before, now) > min(before, now) * factor and abs(now - before) > few
 
 
 def _touched(strategy: Strategy) -> set[tuple[str, str]]:

@@ -16,6 +16,7 @@ from trimtab.ledger.moment import seconds_ahead, span_told
 from trimtab.ledger.pending import Intent, applied_from, intents
 from trimtab.ledger.required import Required
 from trimtab.model.change import (
+    ERASED,
     Change,
     CreateIndex,
     CreateStatistics,
@@ -125,7 +126,7 @@ def _ahead_told(today: Sequence[Intent], now_ns: int) -> str:
 def _refuse_repeats(changes: Sequence[Change], made: Sequence[Change], limits: Rates) -> None:
     before = [object_of(change) for change in made]
     for change in changes:
-        times = before.count(object_of(change))
+        times = sum(_may_be_same(object_of(change), other) for other in before)
         if times >= limits.max_repeats:
             raise RefusedError(
                 f"{change.kind} was refused: the same object was made, dropped or set {times} times within "
@@ -134,6 +135,11 @@ def _refuse_repeats(changes: Sequence[Change], made: Sequence[Change], limits: R
                 next_step="Somebody undoes what Trimtab does: find out who, and exclude the table "
                 "(objects.denied_tables) or let the change be.",
             )
+
+
+def _may_be_same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """True for one object; an index whose definition was erased may be any of its table."""
+    return one == other or (other[-1] == ERASED and one[:-1] == other[:-1])
 
 
 def object_of(change: Change) -> tuple[str, ...]:

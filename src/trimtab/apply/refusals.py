@@ -146,9 +146,10 @@ def reason_to_leave(connection: Connection, applied: Applied, snapshot: Snapshot
         return LeftAlone.SUBJECT_GONE
     target = state_of(connection, inverse)
     if isinstance(change, DropIndex):
-        if isinstance(inverse, CreateIndex) and inverse.tail == ERASED:
-            if target is not ChangeState.ABSENT:
-                return LeftAlone.REPLACED
+        is_erased = isinstance(inverse, CreateIndex) and inverse.tail == ERASED
+        if is_erased and target is ChangeState.DONE:
+            return LeftAlone.REPLACED
+        if is_erased and target is ChangeState.ABSENT:
             raise ApplyError(
                 f"the dropped index {change.schema}.{change.name} was not put back: its definition, which is kept "
                 "beside the ledger, was erased or lost",

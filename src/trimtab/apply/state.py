@@ -16,6 +16,7 @@ from trimtab.apply.stored_statistics import read_statistics
 from trimtab.db import queries
 from trimtab.db.connection import Connection, source_error
 from trimtab.model.change import (
+    ERASED,
     Change,
     CreateIndex,
     CreateStatistics,
@@ -205,10 +206,13 @@ def _index(connection: Connection, change: CreateIndex | DropIndex) -> _FoundInd
 def is_same_tail(wanted: str, found: object) -> bool:
     """Return True when both define the same index.
 
-    The server writes a definition in its own words (no needless quotes, no defaults), so plain ones are read.
+    The server writes a definition in its own words (no needless quotes, no defaults), so plain ones are read. Where the
+    definition was erased, or lost, nothing tells them apart: then the name has to do.
     """
     if not isinstance(found, str):
         return False
+    if wanted == ERASED:
+        return True
     shape = shape_of_tail(wanted)
     return wanted == found or (shape is not None and shape == shape_of_tail(found))
 

@@ -23,6 +23,7 @@ from trimtab.ledger.pending import applied_changes, intents
 from trimtab.ledger.proof import ProofFlawError, proof_document, require_beginning
 from trimtab.ledger.statement import change_statement
 from trimtab.ledger.verification import Verification
+from trimtab.lifecycle.approving import waiting_in
 from trimtab.signing.keys import public_keys, write_public_key
 from trimtab.signing.note import MOST_BYTES, NoteFlawError
 
@@ -177,24 +178,32 @@ def erase(strategy_id: str, *, config: Path | None, as_json: bool) -> None:
         seqs = [entry.seq for entry in entries if entry.body.get("strategy_id") == strategy_id]
         if not seqs:
             raise _unknown(strategy_id)
-        is_open = any(each.result is None for each in intents(entries) if each.intended.seq in seqs)
-        if is_open or applied_changes(entries, strategy_id=strategy_id):
-            raise LedgerError(
-                f"nothing of {strategy_id} was erased: "
-                + (
-                    "what was intended has no answer yet"
-                    if is_open
-                    else "it stands applied, and could not be taken back"
-                ),
-                code="ledger.stands",
-                next_step="Run `trimtab resume` first." if is_open else f"Run `trimtab revert {strategy_id}` first.",
-            )
-        erased = ledger.erase(seqs)
+        _refuse_needed(entries, strategy_id, set(seqs))
+        erased, plain = ledger.erase(seqs), ledger.told_openly(seqs)
     if as_json:
-        print_json({"schema": "trimtab.ledger.erase/v1", "strategy_id": strategy_id, "erased": erased})
+        document = {"strategy_id": strategy_id, "erased": erased, "in_entries": plain}
+        print_json({"schema": "trimtab.ledger.erase/v1", **document})
         return
     text = f"erased {erased} definitions of {strategy_id}; its {len(seqs)} entries verify as before"
     stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
+    if plain:
+        say(f"{plain} of them, of an earlier version, hold the definition themselves: nothing is taken out of an entry")
+
+
+def _refuse_needed(entries: tuple[Entry, ...], strategy_id: str, seqs: set[int]) -> None:
+    """Refuse to erase what could not be taken back, or applied, then."""
+    found, next_step = "", ""
+    if any(each.is_open for each in waiting_in(entries, time.time_ns()) if each.request.strategy.id == strategy_id):
+        found, next_step = "it waits to be applied", f"Run `trimtab reject {strategy_id}` first."
+    if applied_changes(entries, strategy_id=strategy_id):
+        found, next_step = (
+            "it stands applied, and could not be taken back",
+            f"Run `trimtab revert {strategy_id}` first.",
+        )
+    if any(each.result is None for each in intents(entries) if each.intended.seq in seqs):
+        found, next_step = "what was intended has no answer yet", "Run `trimtab resume` first."
+    if found:
+        raise LedgerError(f"nothing of {strategy_id} was erased: {found}", code="ledger.stands", next_step=next_step)
 
 
 def _ledger(config: Path | None, *, is_written: bool = True) -> Ledger:

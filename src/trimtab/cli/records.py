@@ -67,6 +67,7 @@ def status(*, config: Path | None, as_json: bool) -> int:
             "signed_entries": verification.signed_entries,
             "first_ahead": verification.first_ahead,
             "ahead_seconds": round(verification.ahead_seconds, 3),
+            "lost": verification.lost,
         },
     }
     if as_json:
@@ -91,6 +92,9 @@ def status(*, config: Path | None, as_json: bool) -> int:
         signed = f"{verification.signed_entries} signed" if verification.signed_entries else "not signed"
         text = f"ledger: {verification.entries} entries, {state}, {signed}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
+        if verification.lost_told:
+            text = f"LOST: {verification.lost_told}: a dropped index among them cannot be put back"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
         if verification.ahead_told:
             text = f"CLOCK: {verification.ahead_told}: daily rates count them, and approvals, waivers and bundles end"
             console.print(f"{text} by the last one's time", highlight=False, markup=False, soft_wrap=True)

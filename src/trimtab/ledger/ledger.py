@@ -29,7 +29,7 @@ from trimtab.ledger.seen import Seen, SeenFiles
 from trimtab.ledger.signer import KeyFiles, key_body, key_set
 from trimtab.ledger.sqlite import open_sqlite
 from trimtab.ledger.verification import Evidence, Verification, check
-from trimtab.ledger.withheld import MARK, digests_in, opened, withheld
+from trimtab.ledger.withheld import MARK, digests_in, digests_in_row, is_lost, opened, withheld
 from trimtab.signing.note import NoteFlawError
 
 if TYPE_CHECKING:
@@ -146,10 +146,10 @@ class Ledger:
         canonical = canonical_body(body)
         written = parse_body(canonical)
         refuse_secrets(written)
+        openings: Mapping[str, bytes] = {}
         if b'"tail":' in canonical:
             written, openings = withheld(written)
             canonical = canonical_body(written)
-            self._store.keep(openings)
         with self._store.writing() as (connection, head):
             key, flaw = self._key_for(connection, head, kind)
             if flaw is not None:
@@ -161,6 +161,8 @@ class Ledger:
                 with suppress(KeyFileError):  # the entry stands without; a later checkpoint covers it
                     key = self._key_here(connection, head)
             checkpoint = self._signed(connection, tip, key) if is_due and key is not None else None
+            if openings:
+                self._store.keep(connection, openings)
             self._insert(connection, tip, canonical, made, checkpoint)
         self._tip = tip
         self._remember(tip.entry)
@@ -284,6 +286,12 @@ class Ledger:
         self._openings.clear()
         return sum([self._store.erase(digest) for digest in sorted(digests)])
 
+    def told_openly(self, seqs: Iterable[int]) -> int:
+        """Return how many of these entries hold themselves what is withheld since, being of an earlier version."""
+        with self._store.reading() as connection:
+            found = [row for seq in seqs if (row := self._store.row(connection, seq)) is not None]
+        return sum(bool(withheld(read_entry(row).body)[1]) for row in found)
+
     def verify(self, keys: Sequence[PublicKey] = (), pinned: Sequence[Checkpoint] = ()) -> Verification:
         """Return whether all is as it was written, signed and seen here before, and the first thing that is not.
 
@@ -292,11 +300,13 @@ class Ledger:
         """
         seen, kept = self._seen.head(), self._seen.checkpoint()
         own, count = self.signers(), 0
+        withheld_here: set[str] = set()
 
         def counted(until: int) -> Iterator[Row]:
             nonlocal count
             for row in self._store.rows(until=until):
                 count += 1
+                withheld_here.update(digests_in_row(row.body or b""))
                 yield row
 
         try:
@@ -316,10 +326,14 @@ class Ledger:
             if error.code != "ledger.corrupt":
                 raise
             return Verification(count, False, count + 1, "the file is damaged at this entry or soon after", "")
+        if found.verified and kept is not None and all(size != kept.size for size, _ in notes):
+            reason = f"the checkpoint of {kept.size} entries, which was seen here before, is missing"
+            return Verification(count, False, kept.size, reason, "", found.origin)
         if found.verified and found.entries:
             with suppress(OSError, LedgerError):
                 self._seen.note(Seen(found.entries, found.head))
-        return found
+        lost = sum(is_lost(digest, self._store.opening(digest)) for digest in withheld_here)
+        return replace(found, lost=lost) if lost else found
 
     def _next(
         self,
@@ -467,6 +481,6 @@ class Ledger:
 
     def _opening(self, digest: str) -> bytes | None:
         """What was read once is not asked for again: the same entries are read many times."""
-        if digest not in self._openings and (found := self._store.opening(digest)) is not None:
+        if digest not in self._openings and (found := self._store.opening(digest)):
             self._openings[digest] = found
         return self._openings.get(digest)

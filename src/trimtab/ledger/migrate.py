@@ -95,10 +95,10 @@ def _copied(source: Store, target: Store, before: Verification) -> Verification:
             tree = tree_of(leaf_hash(row_bytes(row)) for row in target.rows())
             known = dict(target.checkpoints())
             target.unfence(connection)  # from here on even readers are kept away, ours too
-            openings = dict(source.openings())
-            target.keep(openings)
-            for digest in {digest for digest, _ in target.openings()} - openings.keys():
-                target.erase(digest)  # which was erased here since it was copied there
+            for digest, opening in source.openings():
+                target.keep(connection, {digest: opening})
+                if not opening:
+                    target.erase(digest)  # here, since it was copied there
             for rows in _pages(row for row in source.rows() if row.seq > here.entries):
                 target.insert_copied(connection, rows, tree)
             for size, note in source.checkpoints():

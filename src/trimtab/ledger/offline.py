@@ -65,6 +65,7 @@ class Verdict:
             "witnesses": None if found is None else found.witnesses,
             "first_ahead": None if found is None else found.first_ahead,
             "ahead_seconds": None if found is None else round(found.ahead_seconds, 3),
+            "lost": None if found is None else found.lost,
             "shown": self.shown,
         }
 
@@ -87,6 +88,9 @@ class Verdict:
             lines.append(
                 "seen: nothing of it was seen here before; compare with a checkpoint kept elsewhere (--checkpoint)"
             )
+        if found.lost_told:
+            lines.append(f"lost: {found.lost_told}")
+            lines.append("  next: restore what is kept beside the ledger (docs/ledger.md) from a backup")
         if found.ahead_told:
             lines.append(f"clock: {found.ahead_told}")
             lines.append("  next: set this clock right, or find who wrote them with a clock that was ahead")

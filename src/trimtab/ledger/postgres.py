@@ -19,7 +19,7 @@ from trimtab.db.schema_engine import BUSY, driven, has_table, made_fit, schema_e
 from trimtab.errors import LedgerError, SourceError
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, moved, newer, unreachable, unwritable
-from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION
+from trimtab.ledger.schema import ENTRIES, METADATA, SCHEMA_VERSION, WITHOUT_WITHHELD
 from trimtab.ledger.store import MOVED, Dialect, Store, Values
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ _DURABLE = (
 )
 _CORRUPT = frozenset({"23", "P0", "22", "XX"})
 """Classes of SQLSTATE that say that what is there, or was to be, is not what belongs there."""
+_CLOSED = frozenset({"42P01", "3F000", "42501"})
+"""What SQLSTATEs say of a table that is gone with its schema or without, or that the role may not read."""
 
 _WITHHELD_DDL = (
     f"CREATE SCHEMA IF NOT EXISTS {WITHHELD}",
-    f"CREATE TABLE {WITHHELD}.openings (sha256 text PRIMARY KEY, opening bytea NOT NULL)",
+    f"CREATE TABLE IF NOT EXISTS {WITHHELD}.openings (sha256 text PRIMARY KEY, opening bytea NOT NULL)",
 )
-_LAST_WITHOUT_WITHHELD = 4
 _DDL = (
     *_WITHHELD_DDL,
     f"CREATE TABLE {SCHEMA}.version (version integer NOT NULL)",
@@ -72,11 +73,16 @@ _NODES = (
 _CHECKPOINT = f"INSERT INTO {SCHEMA}.checkpoints (size, note) VALUES (%(size)s, %(note)s)"  # noqa: S608
 _UNSIGNED, _SIGNED = f"{_ENTRY} {_NODES}", f"{_ENTRY}, nodes AS ({_NODES}) {_CHECKPOINT}"
 
+_FENCED = ("entries", "checkpoints")
+_UNFENCE = tuple(f"DROP TRIGGER IF EXISTS gone ON {SCHEMA}.{table}" for table in _FENCED)
 FENCE = (
     f"CREATE OR REPLACE FUNCTION {SCHEMA}.gone() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS"
     f" $$ BEGIN RAISE EXCEPTION '{MOVED}'; END $$",
-    f"DROP TRIGGER IF EXISTS gone ON {SCHEMA}.entries",
-    f"CREATE TRIGGER gone BEFORE INSERT ON {SCHEMA}.entries FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.gone()",
+    *_UNFENCE,
+    *(
+        f"CREATE TRIGGER gone BEFORE INSERT ON {SCHEMA}.{table} FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.gone()"
+        for table in _FENCED
+    ),
 )
 
 
@@ -93,7 +99,7 @@ def open_postgres(conninfo: str) -> Store:
         row=_row,
         corrupt=partial(corrupt, name),
         fence=FENCE,
-        unfence=FENCE[1],
+        unfence=_UNFENCE,
         insert=_insert,
     )
     with _faults(name):
@@ -167,15 +173,7 @@ def _prepare(connection: Connection, name: str) -> None:
             for statement in _DDL:
                 connection.exec_driver_sql(statement)
     version = _version(connection)
-    if version == _LAST_WITHOUT_WITHHELD:
-        connection.commit()
-        take_turn(connection, LOCK_CLASS)
-        if _version(connection) == version:
-            for statement in (*_WITHHELD_DDL, f"UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION}"):  # noqa: S608
-                connection.exec_driver_sql(statement)
-        connection.commit()
-        version = _version(connection)
-    if version != SCHEMA_VERSION:
+    if version not in (WITHOUT_WITHHELD, SCHEMA_VERSION):
         raise newer(name, version, SCHEMA_VERSION)
     connection.commit()
 
@@ -185,23 +183,37 @@ def _version(connection: Connection) -> int:
 
 
 class _OpeningTable:
-    """What entries withhold, in a table beside those of the ledger, of which rows may be deleted."""
+    """What entries withhold, in a table beside those of the ledger, of which rows may be changed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def put(self, digest: str, opening: bytes) -> None:
-        self._run(f"INSERT INTO {WITHHELD}.openings VALUES (%s, %s) ON CONFLICT DO NOTHING", digest, opening)  # noqa: S608
+    def begin(self, connection: Connection) -> None:
+        if not has_table(connection, WITHHELD, "openings"):
+            for statement in _WITHHELD_DDL:
+                connection.exec_driver_sql(statement)
+        if _version(connection) != SCHEMA_VERSION:
+            connection.exec_driver_sql(f"UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION}")  # noqa: S608
+
+    def put(self, connection: Connection, digest: str, opening: bytes) -> None:
+        statement = f"INSERT INTO {WITHHELD}.openings VALUES (%s, %s) ON CONFLICT DO NOTHING"  # noqa: S608
+        connection.exec_driver_sql(statement, (digest, opening))
 
     def get(self, digest: str) -> bytes | None:
-        found = self._run(f"SELECT opening FROM {WITHHELD}.openings WHERE sha256 = %s", digest)  # noqa: S608
+        try:
+            found = self._run(f"SELECT opening FROM {WITHHELD}.openings WHERE sha256 = %s", digest)  # noqa: S608
+        except DBAPIError as error:
+            if sqlstate_of(error.orig) not in _CLOSED:
+                raise
+            return None
         return bytes(found[0][0]) if found else None
 
     def digests(self) -> list[str]:
         return [str(row[0]) for row in self._run(f"SELECT sha256 FROM {WITHHELD}.openings ORDER BY sha256")]  # noqa: S608
 
     def erase(self, digest: str) -> bool:
-        return bool(self._run(f"DELETE FROM {WITHHELD}.openings WHERE sha256 = %s RETURNING sha256", digest))  # noqa: S608
+        statement = f"UPDATE {WITHHELD}.openings SET opening = '' WHERE sha256 = %s RETURNING sha256"  # noqa: S608
+        return bool(self._run(statement, digest))
 
     def _run(self, statement: str, *values: object) -> Sequence[Any]:
         """Run a statement that is a transaction of its own, committed when this returns."""

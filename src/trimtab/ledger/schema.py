@@ -9,7 +9,10 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 SCHEMA_VERSION = 5
-"""With 4 came the tree, with 5 what entries withhold: an earlier Trimtab would take the digest for the text."""
+WITHOUT_WITHHELD = 4
+"""With 4 came the tree. 5 is what has entries that withhold something: an earlier Trimtab would take the digest for the
+text. So one of 4 stays one until then.
+"""
 
 METADATA = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")

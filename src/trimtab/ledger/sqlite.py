@@ -19,7 +19,7 @@ from trimtab.durable import sync_directory
 from trimtab.ledger.chain import Row
 from trimtab.ledger.faults import corrupt, ledger_faults, newer, unwritable
 from trimtab.ledger.merkle import GrowingTree
-from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_INDEX, METADATA, SCHEMA_VERSION, TREE
+from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_INDEX, METADATA, SCHEMA_VERSION, TREE, WITHOUT_WITHHELD
 from trimtab.ledger.store import MOVED, Dialect, Store
 from trimtab.ledger.withheld import DIRECTORY_SUFFIX, OpeningFiles
 from trimtab.sqlite_file import begin_writing, file_engine, pragma, use_wal
@@ -52,8 +52,10 @@ _TREE_TRIGGERS = (
     " WHEN EXISTS (SELECT 1 FROM checkpoints WHERE size = NEW.size)"
     " BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
 )
-FENCE = (
-    f"CREATE TRIGGER IF NOT EXISTS entries_gone BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, '{MOVED}'); END",
+_FENCED = ("entries", "checkpoints")
+FENCE = tuple(
+    f"CREATE TRIGGER IF NOT EXISTS {table}_gone BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, '{MOVED}'); END"
+    for table in _FENCED
 )
 # Bytes, not values: a text that is not UTF-8 or a number of the wrong type must be named, not choke the driver.
 _BYTES = [cast(column, LargeBinary).label(column.name) for column in ENTRIES.columns if column.name != "seq"]
@@ -70,12 +72,12 @@ def open_sqlite(path: Path) -> Store:
         row=lambda found: Row(*found),
         corrupt=partial(corrupt, path),
         fence=FENCE,
-        unfence="DROP TRIGGER IF EXISTS entries_gone",
+        unfence=tuple(f"DROP TRIGGER IF EXISTS {table}_gone" for table in _FENCED),
     )
     with ledger_faults(path):
         _create_file(path)
         engine = file_engine(path, _PRAGMAS)
-        store = Store(engine, dialect, OpeningFiles(path.with_name(path.name + DIRECTORY_SUFFIX)))
+        store = Store(engine, dialect, OpeningFiles(path.with_name(path.name + DIRECTORY_SUFFIX), _begin_withholding))
         try:
             with engine.connect() as connection:
                 _prepare(connection, path, store)
@@ -88,6 +90,10 @@ def open_sqlite(path: Path) -> Store:
 def _begin(connection: Connection, query: Select[Any]) -> Sequence[Any] | None:
     begin_writing(connection)
     return connection.execute(query).one_or_none()
+
+
+def _begin_withholding(connection: Connection) -> None:
+    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _create_file(path: Path) -> None:
@@ -108,9 +114,9 @@ def _prepare(connection: Connection, path: Path, store: Store) -> None:
     if pragma(connection, "application_id") != APPLICATION_ID:
         raise corrupt(path, "it is another program's database")
     version = pragma(connection, "user_version")
-    if _EARLIEST_VERSION <= version < SCHEMA_VERSION:
+    if _EARLIEST_VERSION <= version < WITHOUT_WITHHELD:
         _upgrade(connection, store)
-    elif version != SCHEMA_VERSION:
+    elif version not in (WITHOUT_WITHHELD, SCHEMA_VERSION):
         raise newer(str(path), version, SCHEMA_VERSION)
 
 

@@ -58,7 +58,7 @@ class Dialect:
     is given. `faults` turns what the store says into LedgerError. `entries` selects rows, before anything is believed,
     and `row` makes a Row of one, of bytes. `insert` writes an entry, the nodes that it completes, and the size and note
     of a checkpoint, None for none; it may commit them at once.
-    `fence` are the statements after which no entry can be added any more, `unfence` is what ends that.
+    `fence` are the statements after which no entry, and no checkpoint, can be added any more, `unfence` what ends that.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Dialect:
     row: Callable[[Sequence[Any]], Row]
     corrupt: Callable[[str], Exception]
     fence: tuple[str, ...]
-    unfence: str
+    unfence: tuple[str, ...]
     insert: Callable[[Connection, Values, Sequence[Values], tuple[int, str] | None], None] = insert_each
 
 
@@ -79,6 +79,7 @@ class Store:
         self._engine = engine
         self._dialect = dialect
         self._openings = openings
+        self._is_withholding = False
         self._head_query = dialect.entries.add_columns(_LAST_KEY).order_by(ENTRIES.c.seq.desc()).limit(1)
         self._row_query = dialect.entries.where(ENTRIES.c.seq == bindparam("seq"))
 
@@ -105,19 +106,21 @@ class Store:
             yield connection, self._head(self._dialect.begin(connection, self._head_query))
             connection.commit()
 
-    def keep(self, openings: Mapping[str, bytes]) -> None:
-        """Keep the openings of what an entry is to withhold, durably, before the entry is written."""
-        with self._dialect.faults():
-            for digest, opening in openings.items():
-                self._openings.put(digest, opening)
+    def keep(self, connection: Connection, openings: Mapping[str, bytes]) -> None:
+        """Keep the openings of what an entry withholds, within `writing`; they are durable when the entry is."""
+        if not self._is_withholding:
+            self._openings.begin(connection)
+            self._is_withholding = True
+        for digest, opening in openings.items():
+            self._openings.put(connection, digest, opening)
 
     def opening(self, digest: str) -> bytes | None:
-        """Return the opening of that digest, or None when it is not there."""
+        """Return the opening of that digest, None when it is not there or cannot be read, b"" when it was erased."""
         with self._dialect.faults():
             return self._openings.get(digest)
 
     def openings(self) -> Iterator[tuple[str, bytes]]:
-        """Yield all openings that are kept, with their digests."""
+        """Yield all openings that are kept, and b"" for what was erased, with their digests."""
         with self._dialect.faults():
             kept = self._openings.digests()
         for digest in kept:
@@ -126,9 +129,9 @@ class Store:
                 yield digest, opening
 
     def erase(self, digest: str) -> bool:
-        """Erase an opening; return whether it was there."""
+        """Erase an opening, for good: that it was erased stays. Return whether it was there."""
         with self._dialect.faults():
-            return self._openings.erase(digest)
+            return bool(self._openings.get(digest)) and self._openings.erase(digest)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -184,7 +187,8 @@ class Store:
 
     def unfence(self, connection: Connection) -> None:
         """Let entries be added again, within `writing`."""
-        connection.exec_driver_sql(self._dialect.unfence)
+        for statement in self._dialect.unfence:
+            connection.exec_driver_sql(statement)
 
     def insert_checkpoint(self, connection: Connection, size: int, note: str) -> None:
         """Write the note of a checkpoint, within `writing`."""

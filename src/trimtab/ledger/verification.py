@@ -58,7 +58,8 @@ class Verification:
     `signer` its key's id; what comes after it is chained and not signed yet. `checkpoints` counts all that there are.
     `witnesses` counts what was kept apart from it and agrees: what was seen here before, and the checkpoints given.
     `first_ahead` is the number of the first entry that bears a later time than this machine's clock, None when there is
-    none, and `ahead_seconds` by how much the last one does.
+    none, and `ahead_seconds` by how much the last one does. `lost` counts what entries withhold and is not beside the
+    ledger, or not as it was, though nobody erased it: the entries themselves lack nothing.
     """
 
     entries: int
@@ -74,6 +75,14 @@ class Verification:
     witnesses: int = 0
     first_ahead: int | None = None
     ahead_seconds: float = 0.0
+    lost: int = 0
+
+    @property
+    def lost_told(self) -> str:
+        """Return in words that something is lost, "" when nothing is."""
+        if not self.lost:
+            return ""
+        return f"{self.lost} definitions of indexes are not beside the ledger any more, or not as they were"
 
     @property
     def ahead_told(self) -> str:

@@ -12,12 +12,15 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from trimtab.db.definitions import is_plain
 from trimtab.durable import read_plain_file, sync_directory, write_durably
-from trimtab.ledger.entry import Json
+from trimtab.ledger.entry import Json, parse_body
 from trimtab.model.change import ERASED, CreateIndex, DropIndex
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 MARK = "withheld_sha256"
 """The key of what stands in the place of a text: {MARK: the digest of its opening}."""
@@ -29,38 +32,48 @@ _MOST_BYTES = 1 << 24
 
 
 class Openings(Protocol):
-    """The openings that are kept beside a ledger, by their digests."""
+    """The openings that are kept beside a ledger, by their digests. In the place of one that was erased stands b""."""
 
-    def put(self, digest: str, opening: bytes) -> None:
-        """Keep it; it is on disk when this returns."""
+    def begin(self, connection: Connection) -> None:
+        """Make the place of openings where there is none yet, and say in the ledger that it has them."""
+
+    def put(self, connection: Connection, digest: str, opening: bytes) -> None:
+        """Keep it; it is durable when the transaction of the connection is."""
 
     def get(self, digest: str) -> bytes | None:
-        """Return it, or None when it is not there."""
+        """Return it, or None when it is not there or cannot be read."""
 
     def digests(self) -> list[str]:
         """Return the digests of all."""
 
     def erase(self, digest: str) -> bool:
-        """Erase it, and return whether it was there."""
+        """Put b"" in its place, durably."""
 
 
 class OpeningFiles:
-    """Openings in the files of a directory, which is made when there is the first. Raises OSError."""
+    """Openings in the files of a directory, which is made when there is the first. Raises OSError.
 
-    def __init__(self, directory: Path) -> None:
+    `begin` is what is done to the ledger before.
+    """
+
+    def __init__(self, directory: Path, begin: Callable[[Connection], None]) -> None:
         self._directory = directory
+        self.begin = begin
 
-    def put(self, digest: str, opening: bytes) -> None:
-        """Keep it, readable by its owner alone."""
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        sync_directory(self._directory.parent)
+    def put(self, connection: Connection, digest: str, opening: bytes) -> None:
+        """Keep it, readable by its owner alone; it is there before the entry is."""
+        try:
+            self._directory.mkdir(mode=0o700)
+            sync_directory(self._directory.parent)
+        except FileExistsError:
+            pass
         write_durably(self._directory / digest, opening)
 
     def get(self, digest: str) -> bytes | None:
         """Return it, or None."""
         try:
             return read_plain_file(self._directory / digest, _MOST_BYTES)
-        except FileNotFoundError:
+        except OSError:
             return None
 
     def digests(self) -> list[str]:
@@ -68,12 +81,8 @@ class OpeningFiles:
         return sorted(path.name for path in self._directory.glob("*") if _DIGEST.fullmatch(path.name))
 
     def erase(self, digest: str) -> bool:
-        """Remove its file."""
-        try:
-            (self._directory / digest).unlink()
-        except FileNotFoundError:
-            return False
-        sync_directory(self._directory)
+        """Put an empty file in its place."""
+        write_durably(self._directory / digest, b"")
         return True
 
 
@@ -112,13 +121,28 @@ def digests_in(body: Mapping[str, Json]) -> list[str]:
     return found
 
 
+def digests_in_row(body: bytes) -> list[str]:
+    """Return the digests of what a body withholds, as it is kept; none for what is no body."""
+    if MARK.encode() not in body:
+        return []
+    try:
+        return digests_in(parse_body(body))
+    except ValueError:
+        return []
+
+
+def is_lost(digest: str, opening: bytes | None) -> bool:
+    """True when an opening is not there, or is not the one of the digest; one that was erased is not lost."""
+    return opening is None or (opening != b"" and hashlib.sha256(opening).hexdigest() != digest)
+
+
 def _digest(tail: Json) -> str | None:
     digest = tail.get(MARK) if isinstance(tail, dict) else None
     return digest if isinstance(digest, str) and _DIGEST.fullmatch(digest) else None
 
 
 def _text(digest: str, opening: bytes | None) -> str:
-    if opening is None or hashlib.sha256(opening).hexdigest() != digest:
+    if not opening or is_lost(digest, opening):
         return ERASED
     return opening[_SALT_BYTES:].decode()
 

@@ -31,7 +31,7 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.pending import intents
 from trimtab.lifecycle.governing import named
 from trimtab.model.approval import Approval, ApprovalRequest
-from trimtab.model.change import change_digest
+from trimtab.model.change import ERASED, change_digest
 from trimtab.signing.keys import SigningKey, public_key_from
 from trimtab.signing.locked import fingerprint
 from trimtab.signing.signature import sign
@@ -108,8 +108,15 @@ def find(ledger_path: Path, name: str, specification: Specification | None = Non
 def _refuse_altered(ledger_path: Path, name: str) -> None:
     with Ledger.open(ledger_path) as ledger:
         for entry in ledger.entries(Kind.APPROVAL_REQUESTED):
-            if name in (entry.body.get("request_id"), entry.body.get("strategy_id")):
-                raise entry.layout_error("changes")
+            if name not in (entry.body.get("request_id"), entry.body.get("strategy_id")):
+                continue
+            if ERASED in str(entry.body.get("changes")):
+                raise UsageError(
+                    f"{name} waits for nothing any more: the definition of an index of it was erased, or lost",
+                    code="approval.erased",
+                    next_step="Have it proposed again, or restore what is kept beside the ledger (docs/ledger.md).",
+                )
+            raise entry.layout_error("changes")
 
 
 def specification_of(request: ApprovalRequest, reference: str | Path | None, ledger_path: Path) -> Specification | None:

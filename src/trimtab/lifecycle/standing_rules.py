@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from trimtab.apply.asking import actor
@@ -17,20 +18,21 @@ from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle import bundles, waivers
 from trimtab.lifecycle.governing import governing
 from trimtab.spec.bundle import Bundle, Mark
-from trimtab.spec.waiver import Waiver
+from trimtab.spec.waiver import Waiver, WaiverMark
 
 
 def waive(ledger_path: Path, path: Path, spec: str | Path | None, now_unix: int) -> Waiver:
     """Take a signed waiver into force, for a specification that has the rule. Raises SpecError, LedgerError."""
     try:
-        waiver = waivers.install(
-            ledger_path.parent, path, governing(spec, ledger_path), now_unix, latest_unix(ledger_path)
-        )
+        governs, latest = governing(spec, ledger_path), latest_unix(ledger_path)
+        waiver = waivers.install(ledger_path.parent, path, governs, now_unix, latest, _waived(ledger_path))
     except SpecError as error:
         _note(ledger_path, Kind.WAIVER_NOTED, {"note": "refused", "by": actor(), "code": error.code}, now_unix)
         raise
     try:
-        told = {"note": "in_force", "by": actor(), "waiver": waiver.document()}
+        mark = waivers.mark_of(ledger_path.parent, waiver.id)
+        told: dict[str, object] = {"note": "in_force", "by": actor(), "waiver": waiver.document()}
+        told |= {} if mark is None else {"digest": mark.digest}
         _note(ledger_path, Kind.WAIVER_NOTED, told, now_unix)
     except TrimtabError:  # what the ledger cannot tell of does not hold
         waivers.withdraw(ledger_path.parent, waiver.id)
@@ -77,6 +79,20 @@ def _accepted(ledger_path: Path) -> dict[str, Mark]:
             bundle_id, revision = entry.text("bundle_id"), entry.number("revision") or 0
             if bundle_id not in found or revision > found[bundle_id].revision:
                 found[bundle_id] = Mark(revision, entry.text("digest"))
+    return found
+
+
+def _waived(ledger_path: Path) -> dict[str, WaiverMark]:
+    """Return the newest waiver of each id that the ledger tells was taken into force, and whether it was removed."""
+    found: dict[str, WaiverMark] = {}
+    with closing(Ledger.open(ledger_path)) as ledger:
+        for entry in ledger.entries(Kind.WAIVER_NOTED):
+            note, waiver_id = entry.body.get("note"), entry.body.get("waiver_id")
+            if note == "in_force" and isinstance(digest := entry.body.get("digest"), str):
+                told = entry.mapping("waiver")
+                found[str(told["id"])] = WaiverMark(int(str(told["revision"])), digest, is_removed=False)
+            elif note == "removed" and isinstance(waiver_id, str) and waiver_id in found:
+                found[waiver_id] = replace(found[waiver_id], is_removed=True)
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -58,9 +59,15 @@ def _verified(state: Path, path: Path, text: bytes) -> tuple[Waiver, str]:
 
 
 def install(
-    state: Path, path: Path, specification: Specification, now_unix: int, latest_unix: int | None = None
+    state: Path,
+    path: Path,
+    specification: Specification,
+    now_unix: int,
+    latest_unix: int | None = None,
+    noted: Mapping[str, WaiverMark] | None = None,
 ) -> Waiver:
-    """Take a waiver into force. `latest_unix` is the time of the ledger's last entry.
+    """Take a waiver into force. `latest_unix` is the time of the ledger's last entry, and `noted` what it tells was in
+    force of each id: a mark that was lost lets nothing in that is older, or was removed.
 
     Raises as `verified`, and SpecError `waiver.rule`, `waiver.expired`, `waiver.rollback`, `waiver.mark`.
     """
@@ -78,7 +85,8 @@ def install(
             code="waiver.expired",
             next_step="Have a new one signed, if the reason still stands.",
         )
-    refuse_rollback(waiver, digest, _mark(state, waiver.id))
+    refuse_rollback(waiver, digest, mark_of(state, waiver.id))
+    refuse_rollback(waiver, digest, (noted or {}).get(waiver.id))
     # The mark is first: whatever dies then, nothing older is taken any more, and this one can be taken again.
     _write_mark(state, waiver.id, WaiverMark(waiver.revision, digest, is_removed=False))
     write_document(state / _DIRECTORY / f"{waiver.id}.json", text)
@@ -90,7 +98,7 @@ def remove(state: Path, waiver_id: str) -> bool:
     is_there = any(path.stem == waiver_id for path in (state / _DIRECTORY).glob("*.json"))
     if is_there:
         with suppress(SpecError):  # a mark that cannot be read lets nothing in either
-            mark = _mark(state, waiver_id)
+            mark = mark_of(state, waiver_id)
             if mark is not None:
                 _write_mark(state, waiver_id, replace(mark, is_removed=True))
         withdraw(state, waiver_id)
@@ -112,17 +120,17 @@ def installed(state: Path) -> tuple[Waiver, ...]:
 
 
 def _is_marked(state: Path, waiver: Waiver, digest: str) -> bool:
-    """True for what may be in force by its mark; one that is not there, or cannot be read, speaks against nothing."""
-    with suppress(SpecError):
-        mark = _mark(state, waiver.id)
-        try:
-            refuse_rollback(waiver, digest, mark)
-        except SpecError:
-            return False
-    return True
+    """True for what is in force by its mark; without one that can be read nothing is."""
+    try:
+        mark = mark_of(state, waiver.id)
+        refuse_rollback(waiver, digest, mark)
+    except SpecError:
+        return False
+    return mark is not None
 
 
-def _mark(state: Path, waiver_id: str) -> WaiverMark | None:
+def mark_of(state: Path, waiver_id: str) -> WaiverMark | None:
+    """Return the mark of what was in force of that id, None before the first. Raises SpecError `waiver.mark`."""
     path = _mark_file(state, waiver_id)
     try:
         held = json.loads(read_plain_file(path, MAX_SIGNED_BYTES))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -378,15 +378,19 @@ def fill(change: Change) -> str | None:
 
 def change_to_dict(change: Change) -> dict[str, object]:
     """Return the change as the ledger and the JSON faces write it."""
-    fields = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(change).items()}
-    return {"kind": change.kind, **fields}
+    return {"kind": change.kind, **{name: list(v) if isinstance(v, tuple) else v for name, v in asdict(change).items()}}
 
 
 def change_from_dict(raw: Mapping[str, object]) -> Change:
     """Return the change that `change_to_dict` wrote. Raises KeyError or TypeError when it did not."""
     cls = _KINDS[str(raw["kind"])]
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k != "kind"}
-    return cls(**fields)  # type: ignore[arg-type]
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k != "kind"}
+    known = {each.name: each.default is MISSING for each in fields(cls)}
+    if others := given.keys() - known.keys():
+        raise TypeError(f"a change of the kind {cls.kind} has no field {min(others)!r}")
+    if missing := [name for name, is_needed in known.items() if is_needed and name not in given]:
+        raise TypeError(f"a change of the kind {cls.kind} needs its field {missing[0]!r}")
+    return cls(**given)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=1 << 16)

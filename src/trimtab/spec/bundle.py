@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trimtab.errors import SpecError
-from trimtab.spec.document import Metadata
+from trimtab.spec.document import Metadata, faults_told
 from trimtab.spec.moments import Moment, text_of
 from trimtab.spec.reading import read_document
 
@@ -67,10 +67,8 @@ def read_bundle(text: bytes, name: str) -> Bundle:
     try:
         read = Manifest.model_validate(document.value)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        path = ".".join(str(step) for step in fault["loc"])
-        reason = fault.get("ctx", {}).get("error", fault["msg"])
-        raise _refused(name, f"line {document.line(fault['loc'])}, {path}: {reason}", "bundle.invalid") from None
+        told = faults_told(document, error.errors(include_url=False), Manifest)
+        raise _refused(name, told, "bundle.invalid") from None
     if read.not_before >= read.expires_at:
         raise _refused(name, "it expires before it holds", "bundle.invalid")
     digest = hashlib.sha256(text).hexdigest()

@@ -19,6 +19,8 @@ from trimtab.spec.limits import Limits, Section
 from trimtab.spec.reading import Document
 from trimtab.spec.rules import SpecRule, SpecRules
 
+_OF_ITSELF = "specification"
+"""With this begin rules of Trimtab itself that are about no field."""
 _MAX_FAULTS = 8
 _Stated = dict[str, dict[str, object]]
 
@@ -117,8 +119,10 @@ def _refuse_rules(document: Document, rules: tuple[SpecRule, ...]) -> None:
     faults = []
     for position, rule in enumerate(rules):
         line = document.line(("rules", position))
-        if rule.id.partition(".")[0] in Limits.model_fields:
-            faults.append(f"line {line}, rules.{rule.id}: its id begins as those of fields do")
+        if rule.id.partition(".")[0] in (*Limits.model_fields, _OF_ITSELF):
+            faults.append(
+                f"line {line}, rules.{rule.id}: its id begins as those of fields, or of Trimtab's own rules, do"
+            )
         for name, expression in (("when", rule.when), ("assert", rule.assertion)):
             try:
                 check(expression)
@@ -132,33 +136,37 @@ def _refuse_rules(document: Document, rules: tuple[SpecRule, ...]) -> None:
         )
 
 
-def _refusal(document: Document, faults: list[ErrorDetails]) -> SpecError:
+def faults_told(document: Document, faults: list[ErrorDetails], model: type[BaseModel]) -> str:
+    """Return what is wrong with a document of this model, in its own words, by line. Values are not repeated."""
     faults = sorted(faults, key=lambda fault: document.line(fault["loc"]) or 0)
-    lines = [_sentence(document, fault) for fault in faults[:_MAX_FAULTS]]
+    lines = [_sentence(document, fault, model) for fault in faults[:_MAX_FAULTS]]
     if len(faults) > _MAX_FAULTS:
         lines.append(f"and {len(faults) - _MAX_FAULTS} more")
+    return "; ".join(lines)
+
+
+def _refusal(document: Document, faults: list[ErrorDetails]) -> SpecError:
     is_unknown = any(fault["type"] == "extra_forbidden" for fault in faults)
     is_rule = all(fault["loc"][:1] == ("rules",) for fault in faults)
     return SpecError(
-        f"{document.name} was refused: " + "; ".join(lines),
+        f"{document.name} was refused: {faults_told(document, faults, envelope_model())}",
         code="spec.unknown_field" if is_unknown else "spec.rule" if is_rule else "spec.invalid",
         next_step="Correct it; docs/specification.md describes every field.",
     )
 
 
-def _sentence(document: Document, fault: ErrorDetails) -> str:
+def _sentence(document: Document, fault: ErrorDetails, model: type[BaseModel]) -> str:
     path = ".".join(part if (part := str(step)).isprintable() else ascii(part) for step in fault["loc"])
     line = document.line(fault["loc"])
     where = f"line {line}, {path}" if line is not None else path
-    return f"{where}: {_reason(fault)}"
+    return f"{where}: {_reason(fault, model)}"
 
 
-def _reason(fault: ErrorDetails) -> str:
-    """Say what is wrong in words of the document, not of Python. Values are not repeated."""
+def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
     context = fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            close = difflib.get_close_matches(str(fault["loc"][-1]), _known_names(fault["loc"][:-1]), n=1)
+            close = difflib.get_close_matches(str(fault["loc"][-1]), _known_names(fault["loc"][:-1], model), n=1)
             return "unknown field" + (f"; did you mean {close[0]}?" if close else "")
         case "missing":
             return "is missing"
@@ -184,10 +192,10 @@ def _reason(fault: ErrorDetails) -> str:
             return fault["msg"].replace("Input should", "must").replace("Value should", "must")
 
 
-def _known_names(path: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] | None = envelope_model()
+def _known_names(path: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    found: type[BaseModel] | None = model
     for part in path:
-        info = model.model_fields.get(str(part)) if model is not None else None
+        info = found.model_fields.get(str(part)) if found is not None else None
         inner = info.annotation if info is not None else None
-        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-    return [info.alias or name for name, info in model.model_fields.items()] if model is not None else []
+        found = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return [info.alias or name for name, info in found.model_fields.items()] if found is not None else []

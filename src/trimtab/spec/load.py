@@ -39,7 +39,7 @@ def known_ids() -> tuple[str, ...]:
 
 def get_spec(spec_id: str) -> Specification:
     """Return the shipped specification of that id. Raises SpecError `spec.unknown_id`, naming those that there are."""
-    return _resolve(_shipped(spec_id), (), [])
+    return _Chain().resolve(_shipped(spec_id), ()).effective
 
 
 def load_spec(reference: str | Path | None = None) -> Specification:
@@ -52,17 +52,15 @@ def load_spec(reference: str | Path | None = None) -> Specification:
 
 def lineage(reference: str | Path | None = None) -> tuple[Link, ...]:
     """Return all documents that a specification is made of, each after its parents, itself last. Raises SpecError."""
-    found: list[Link] = []
     reference = DEFAULT_ID if reference is None else reference
     if not isinstance(reference, str | Path):
         raise _unknown_id(repr(reference))
     if isinstance(reference, str) and reference not in known_ids() and not _is_path(reference):
         raise _unknown_id(reference)
-    if isinstance(reference, str) and reference in known_ids():
-        _resolve(_shipped(reference), (), found)
-    else:
-        _resolve(_from_file(Path(reference)), (), found)
-    return tuple(found)
+    chain = _Chain()
+    is_shipped = isinstance(reference, str) and reference in known_ids()
+    chain.resolve(_shipped(str(reference)) if is_shipped else _from_file(Path(reference)), ())
+    return tuple(chain.links.values())
 
 
 def _is_path(reference: str) -> bool:
@@ -72,54 +70,83 @@ def _is_path(reference: str) -> bool:
         return False
 
 
-def _resolve(found: tuple[Stated, Path | None], below: tuple[str, ...], links: list[Link]) -> Specification:
-    stated, path = found
-    # A file is known by its path, a shipped document by its id: two files may have been given one id by mistake.
-    identity = str(path) if path is not None else stated.metadata.id
-    if identity in below:
-        others = len(below) - below.index(identity) - 1
-        raise SpecError(
-            f"{stated.source.name} was refused: it extends itself{f' through {others} other(s)' if others else ''}",
-            code="spec.cycle",
-            next_step="Remove one of the extends lines, so that the chain ends.",
+class _Chain:
+    """The documents that one is made of, each read and worked out once, however many of the others extend it.
+
+    `links` are those, each after its parents, by what they are known by: of a file its path, of a shipped document its
+    id, since two files may have been given one id by mistake.
+    """
+
+    def __init__(self) -> None:
+        self.links: dict[str, Link] = {}
+        self._heights: dict[str, int] = {}
+
+    def resolve(self, found: tuple[Stated, Path | None], below: tuple[str, ...]) -> Link:
+        """Return a document with what it means; `below` are those that extend it, the last one directly."""
+        stated, path = found
+        identity = _identity(stated, path)
+        if identity in below:
+            others = len(below) - below.index(identity) - 1
+            raise SpecError(
+                f"{stated.source.name} was refused: it extends itself{f' through {others} other(s)' if others else ''}",
+                code="spec.cycle",
+                next_step="Remove one of the extends lines, so that the chain ends.",
+            )
+        self._refuse_too_deep(stated, len(below) + 1)
+        parents = [self._pinned(stated, name, path, (*below, identity)) for name in stated.parents]
+        self._heights[identity] = 1 + max((self._heights[name] for name, _ in parents), default=0)
+        above = [parent.effective for _, parent in parents]
+        metadata = stated.metadata
+        specification = Specification(
+            id=metadata.id,
+            revision=metadata.revision,
+            description=metadata.description,
+            chain=(*dict.fromkeys(link for one in above for link in one.chain), f"{metadata.id}@{metadata.revision}"),
+            limits=effective(stated, tuple(parent.limits for parent in above)),
+            rules=effective_rules(stated, tuple(parent.rules for parent in above)),
         )
-    if len(below) >= MAX_DEPTH:
-        raise SpecError(
-            f"{stated.source.name} was refused: more than {MAX_DEPTH} documents extend one another",
-            code="spec.cycle",
-            next_step="Join some of the documents.",
-        )
-    parents = [_pinned(stated, name, path, (*below, identity), links) for name in stated.parents]
-    limits = effective(stated, tuple(parent.limits for parent in parents))
-    rules = effective_rules(stated, tuple(parent.rules for parent in parents))
-    chain = dict.fromkeys(link for parent in parents for link in parent.chain)
-    metadata = stated.metadata
-    specification = Specification(
-        id=metadata.id,
-        revision=metadata.revision,
-        description=metadata.description,
-        chain=(*chain, f"{metadata.id}@{metadata.revision}"),
-        limits=limits,
-        rules=rules,
-    )
-    if all(link.effective.chain != specification.chain or link.path != path for link in links):
-        links.append(Link(stated, path, specification))
-    return specification
+        return self.links.setdefault(identity, Link(stated, path, specification))
+
+    def _pinned(self, stated: Stated, name: str, child: Path | None, below: tuple[str, ...]) -> tuple[str, Link]:
+        """Return a parent, which must be the very one that the document was written for where it says so."""
+        reference, _, pin = name.partition("@sha256:")
+        place = _place_of(reference, child)
+        parent = self.links.get(place)
+        if parent is None:
+            parent = self.resolve(_parent(reference, child), below)
+        else:
+            self._refuse_too_deep(stated, len(below) + self._heights[place])
+        if pin and pin != parent.effective.digest:
+            raise SpecError(
+                f"{stated.source.name} was refused: it extends {reference} of the digest {pin[:12]}, "
+                f"and the one that is here has {parent.effective.digest[:12]}",
+                code="spec.pin",
+                next_step="See what changed with `trimtab spec diff`; then write the new digest, which `trimtab spec "
+                "effective` shows.",
+            )
+        return place, parent
+
+    def _refuse_too_deep(self, stated: Stated, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise SpecError(
+                f"{stated.source.name} was refused: more than {MAX_DEPTH} documents extend one another",
+                code="spec.cycle",
+                next_step="Join some of the documents.",
+            )
 
 
-def _pinned(stated: Stated, name: str, child: Path | None, below: tuple[str, ...], links: list[Link]) -> Specification:
-    """Return the parent, which must be the very one that the document was written for where it says so."""
-    reference, _, pin = name.partition("@sha256:")
-    parent = _resolve(_parent(reference, child), below, links)
-    if pin and pin != parent.digest:
-        raise SpecError(
-            f"{stated.source.name} was refused: it extends {reference} of the digest {pin[:12]}, "
-            f"and the one that is here has {parent.digest[:12]}",
-            code="spec.pin",
-            next_step="See what changed with `trimtab spec diff`; then write the new digest, which `trimtab spec "
-            "effective` shows.",
-        )
-    return parent
+def _identity(stated: Stated, path: Path | None) -> str:
+    return str(path) if path is not None else stated.metadata.id
+
+
+def _place_of(name: str, child: Path | None) -> str:
+    """Return what the parent of that name is known by."""
+    if child is None or not name.endswith((".yaml", ".yml")):
+        return name
+    try:
+        return str((child.parent / name).resolve())
+    except (OSError, ValueError):  # no file has that name, which reading it says
+        return name
 
 
 def _parent(name: str, child: Path | None) -> tuple[Stated, Path | None]:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from trimtab.errors import SpecError
-from trimtab.spec.document import Metadata
+from trimtab.spec.document import Metadata, faults_told
 from trimtab.spec.limits import Patterns, TablePatterns
 from trimtab.spec.moments import DAY_SECONDS, Moment, text_of
 from trimtab.spec.patterns import first_match
@@ -116,10 +116,7 @@ def read_waiver(text: bytes, name: str) -> Waiver:
     try:
         read = WaiverDocument.model_validate(document.value)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        path = ".".join(str(step) for step in fault["loc"])
-        reason = fault.get("ctx", {}).get("error", fault["msg"])
-        raise _invalid(name, f"line {document.line(fault['loc'])}, {path}: {reason}") from None
+        raise _invalid(name, faults_told(document, error.errors(include_url=False), WaiverDocument)) from None
     if not 0 < read.not_after - read.not_before <= MAX_DAYS * DAY_SECONDS:
         raise _invalid(name, f"it does not end after it begins, and within {MAX_DAYS} days of that")
     if len(set(read.approvers)) != len(read.approvers):

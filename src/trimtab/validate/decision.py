@@ -95,6 +95,8 @@ def recorded(document: Mapping[str, object]) -> tuple[Decision, bytes]:
     try:
         if document["format"] != FORMAT:
             raise ValueError(FORMAT)
+        if others := document.keys() - _FIELDS:
+            raise _malformed(f"it has a field {min(others)!r}, which no decision has")
         decision = Decision(
             strategy_from_dict(_map(document["strategy"])),
             replace(
@@ -143,8 +145,9 @@ def strategy_to_dict(strategy: Strategy) -> dict[str, object]:
 def strategy_from_dict(raw: Mapping[str, object]) -> Strategy:
     """Return the strategy of a document; all but the changes may be left out. Raises SpecError `spec.decision`."""
     try:
+        changes = tuple(change_from_dict(_map(change)) for change in _list(raw["changes"]))
         return Strategy(
-            changes=tuple(change_from_dict(_map(change)) for change in _list(raw["changes"])),
+            changes=changes,
             proposer=str(raw.get("proposer", "document")),
             title=str(raw.get("title", "")),
             reason=str(raw.get("reason", "")),
@@ -152,8 +155,10 @@ def strategy_from_dict(raw: Mapping[str, object]) -> Strategy:
             size_bytes=int(cast(int, raw.get("size_bytes", 0))),
             evidence=cast(Mapping[str, float | int | str], _map(raw.get("evidence", {}))),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _malformed(f"it holds no strategy ({type(error).__name__}: {str(error)[:80]})") from None
+    except KeyError as error:
+        raise _malformed(f"it holds no strategy: {error} is missing, or no kind of change") from None
+    except (TypeError, ValueError) as error:
+        raise _malformed(f"it holds no strategy: {str(error)[:120]}") from None
 
 
 def facts_to_dict(facts: Facts) -> dict[str, object]:
@@ -190,6 +195,9 @@ def facts_from_dict(raw: Mapping[str, object]) -> Facts:
     )
 
 
+_FIELDS = frozenset(
+    {"format", "strategy", "specification", "waivers", "expires_unix", "facts", "facts_digest", "verdict"}
+)
 _LATER = frozenset({"latest_unix"})
 """Facts that records of earlier versions do not have: those were decided on what is meant where they are missing."""
 _TABLE, _SETTING = TypeAdapter(Table), TypeAdapter(Setting)

@@ -26,6 +26,7 @@ from trimtab.model.change import (
     quote_identifier,
 )
 from trimtab.model.strategy import Decision, Prediction, Strategy, Trial, Verdict
+from trimtab.spec.document import faults_told
 from trimtab.spec.limits import SizeBytes
 from trimtab.spec.reading import Document
 from trimtab.spec.specification import Specification
@@ -155,11 +156,8 @@ def read_test(document: Document) -> TableTest:
     try:
         read = _TestDocument.model_validate(document.value)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        path = ".".join(str(step) for step in fault["loc"])
-        line = document.line(fault["loc"])
         raise SpecError(
-            f"{document.name} was refused: line {line}, {path}: {fault['msg']}",
+            f"{document.name} was refused: {faults_told(document, error.errors(include_url=False), _TestDocument)}",
             code="spec.test",
             next_step="Correct it; docs/specification.md describes tests of specifications.",
         ) from None

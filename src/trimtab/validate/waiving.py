@@ -27,7 +27,8 @@ def can_be_waived(rule_id: str, specification: Specification) -> bool:
     What is enforced while a change is tried, made or watched, such as its time-outs, its windows and its approvals, is
     asked of no change beforehand, so that a waiver would do nothing.
     """
-    return rule_id in _fields() or any(rule.id == rule_id for rule in specification.rules)
+    is_own = any(rule.id == rule_id for rule in specification.rules)
+    return rule_id in _fields() or (is_own and not rule_id.startswith("specification."))
 
 
 def waived_by(case: Case, violations: Sequence[Violation]) -> tuple[tuple[Violation, ...], tuple[Waived, ...]]:

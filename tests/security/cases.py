@@ -30,6 +30,7 @@ SYSTEM_SETTINGS = [
     _system("fsync", "fsync", "off"),
     _system("fsync", "wal_sync_method", "open_datasync", UNKNOWN),
     _system("standby", "max_slot_wal_keep_size", "'1GB'"),
+    _system("standby", "idle_replication_slot_timeout", "'1min'"),
     _system("full_page_writes", "full_page_writes", "off"),
     _system("synchronous_commit", "synchronous_commit", "off"),
     _system("restart_after_crash", "restart_after_crash", "off"),
@@ -436,7 +437,25 @@ OBJECTS = [
         "SET password_encryption = md5 ;; ALTER ROLE app PASSWORD 'x'",
         "RESET password_encryption ;; ALTER ROLE app PASSWORD 'pgo-canary-7f3a'",
     ),
+    Case(
+        "password_hash",
+        "SET scram_iterations = 1 ;; ALTER ROLE app PASSWORD 'x'",
+        "RESET scram_iterations ;; ALTER ROLE app PASSWORD 'pgo-canary-7f3a'",
+    ),
     Case("grant", "GRANT UPDATE ON open_table TO app", "REVOKE UPDATE ON open_table FROM app"),
+    Case("grant", "GRANT SELECT ON pg_authid TO app", "REVOKE SELECT ON pg_authid FROM app"),
+    Case("grant", "GRANT SELECT ON pg_statistic TO app", "REVOKE SELECT ON pg_statistic FROM app"),
+    Case(
+        "grant_column",
+        "GRANT SELECT (subconninfo) ON pg_subscription TO app",
+        "REVOKE SELECT (subconninfo) ON pg_subscription FROM app",
+    ),
+    Case(
+        "view_barrier",
+        "ALTER VIEW pg_catalog.pg_stats SET (security_barrier = false)",
+        "ALTER VIEW pg_catalog.pg_stats SET (security_barrier = true)",
+    ),
+    Case("owner", "ALTER VIEW pg_shadow OWNER TO app", "ALTER VIEW pg_shadow OWNER TO CURRENT_USER", UNKNOWN),
     Case(
         "grant_option",
         "GRANT SELECT ON open_table TO app WITH GRANT OPTION",
@@ -488,6 +507,11 @@ OBJECTS = [
         "publication_operations",
         "ALTER PUBLICATION feed SET (publish = 'insert, update')",
         "ALTER PUBLICATION feed SET (publish = 'insert')",
+    ),
+    Case(
+        "publication_filter",
+        "ALTER PUBLICATION feed SET (publish_generated_columns = stored)",
+        "ALTER PUBLICATION feed SET (publish_generated_columns = none)",
     ),
     Case(
         "publication_filter",

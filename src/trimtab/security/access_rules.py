@@ -81,13 +81,20 @@ def password(change: RowChange, _both: Both) -> Iterator[Difference]:
     """A password that is hashed worse than before, or that is new or gone; the hash itself is never read."""
     if change.after is None:
         yield change.whole("posture.password_hash", _N)
-    elif change.before is None:
-        yield change.whole("posture.password_hash", _N if _rank(change.after.get("hash")) >= 2 else _W)
-    else:
-        old, new = _rank(change.before.get("hash")), _rank(change.after.get("hash"))
+        return
+    new = _rank(change.after.get("hash"))
+    if change.before is None:
+        yield change.whole("posture.password_hash", _N if new >= 2 else _W)
+        return
+    old = _rank(change.before.get("hash"))
+    if old != new:
         # One that had none can now be logged in to with one: whether that is more depends on pg_hba.conf.
         effect = _U if 3 in (old, new) and new >= 2 else _W if new < old else _S
         yield change.of("hash", "posture.password_hash", effect)
+        return
+    for name, before, after in change.attributes():
+        is_known = isinstance(before, int) and isinstance(after, int)
+        yield change.of(name, "posture.password_hash", _fewer(after, before) if is_known else _U)
 
 
 def grant(change: RowChange, both: Both) -> Iterator[Difference]:
@@ -174,7 +181,8 @@ def _object(change: RowChange, both: Both) -> tuple[bool, bool]:
             return _function(change, both, name)
         case _:
             return False, False
-    return both.is_new(section, key), both.is_gone(section, key)
+    was, is_there = both.before.row(section, key) is not None, both.after.row(section, key) is not None
+    return is_there and not was, was and not is_there  # the system's own tables are in neither
 
 
 def _function(change: RowChange, both: Both, name: str) -> tuple[bool, bool]:

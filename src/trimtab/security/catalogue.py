@@ -59,7 +59,7 @@ system_tables | allow_system_table_mods, allow_in_place_tablespaces | 6.5
 alter_system | allow_alter_system | 6.4
 replication_role | session_replication_role: triggers and foreign keys fire | 6.5
 event_triggers | event_triggers: event triggers fire | 6.5
-function_checks | check_function_bodies | 6.6
+function_checks | check_function_bodies, and what PL/pgSQL checks | 6.6
 autovacuum | autovacuum and track_counts, of a table too: wraparound stays far | 6.4
 row_security | row_security | 6.6, 4.7
 search_path | search_path: which objects a name means | 6.6
@@ -219,7 +219,7 @@ publication | a publication, as a whole | |
 publication_all_tables | a publication FOR ALL TABLES | |
 publication_tables | the tables of a publication | |
 publication_operations | the operations of a publication | |
-publication_filter | the columns and rows that a publication gives away | |
+publication_filter | the columns, generated ones too, and rows that a publication gives away | |
 subscription | a subscription, as a whole | |
 subscription_password | password_required of a subscription | |
 subscription_rights | run_as_owner of a subscription | |

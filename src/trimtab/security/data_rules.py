@@ -47,7 +47,7 @@ def relation(change: RowChange, both: Both) -> Iterator[Difference]:
         if change.after.get("persistence") == "u":
             yield change.of("persistence", "posture.unlogged", _U)
         runs_as_owner = kind == "m" or (kind == "v" and not change.after.get("security_invoker"))
-        is_shared = runs_as_owner and _is_granted(change.key, both)
+        is_shared = runs_as_owner and _is_granted(change.key, both) and not change.key.startswith(_SYSTEM)
         yield change.whole("posture.view_as_owner" if is_shared else "posture.relation", _U if is_shared else _N)
         return
     for name, _, new in change.attributes():
@@ -59,6 +59,10 @@ def relation(change: RowChange, both: Both) -> Iterator[Difference]:
         elif name in _RELATION:
             code, weakened, strengthened = _RELATION[name]
             yield change.of(name, code, _W if new == weakened else _S if new == strengthened else _U)
+
+
+_SYSTEM = ('"pg_catalog".', '"information_schema".')
+"""Schemas of which a view comes with the server, or with a baseline that was taken before they were looked at."""
 
 
 def _is_granted(key: str, both: Both) -> bool:

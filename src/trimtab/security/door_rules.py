@@ -71,6 +71,8 @@ def publication(change: RowChange, both: Both) -> Iterator[Difference]:
         match name:
             case "all_tables":
                 yield change.of(name, "posture.publication_all_tables", _W if new else _U)
+            case "generated_columns":
+                yield change.of(name, "posture.publication_filter", _W if new else _U)
             case "tables" | "operations":
                 for member, is_new in change.members(name):
                     # A table that came or went with a publication of all tables is told of as a table.

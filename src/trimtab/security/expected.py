@@ -27,7 +27,7 @@ from trimtab.model.change import (
     touched_table,
 )
 from trimtab.security.catalogue import item
-from trimtab.security.difference import Difference, Effect
+from trimtab.security.difference import Difference
 from trimtab.security.read import definition_digest, quoted
 from trimtab.security.snapshot import Row
 
@@ -108,7 +108,7 @@ def undeclared(differences: Sequence[Difference], change: Change) -> tuple[Diffe
 def _may_stand(found: Difference, declared: Sequence[Expected], own: set[tuple[str, str]]) -> bool:
     if any(each.covers(found) for each in declared):
         return not (item(found.code).is_blocked and found.effect.counts_as_weakened)
-    if (found.section, found.key) in own and found.effect is not Effect.STRENGTHENED:
+    if (found.section, found.key) in own:
         return False
     return not found.effect.counts_as_weakened
 

@@ -189,6 +189,7 @@ _RULES: dict[str, tuple[str, Judge]] = {
     "hot_standby_feedback": ("posture.setting", neutral),
     "max_wal_senders": ("posture.standby", number(more=_N, less=_W)),
     "max_slot_wal_keep_size": ("posture.standby", number(more=_N, less=_W, off=-1)),
+    "idle_replication_slot_timeout": ("posture.standby", number(more=_N, less=_W, off=0)),
     "wal_keep_size": ("posture.standby", number(more=_N, less=_W)),
     "wal_keep_segments": ("posture.standby", number(more=_N, less=_W)),
     "restart_after_crash": ("posture.restart_after_crash", _ON),
@@ -204,6 +205,8 @@ _RULES: dict[str, tuple[str, Judge]] = {
     "session_replication_role": ("posture.replication_role", ordered("replica", "local|origin")),
     "event_triggers": ("posture.event_triggers", _ON),
     "check_function_bodies": ("posture.function_checks", _ON),
+    "plpgsql.check_asserts": ("posture.function_checks", _ON),
+    "plpgsql.variable_conflict": ("posture.function_checks", unknown),
     "autovacuum": ("posture.autovacuum", _ON),
     "track_counts": ("posture.autovacuum", _ON),
     # access

@@ -9,8 +9,8 @@ from trimtab.spec.patterns import first_match
 # Each group answers "what would be lost?". A trailing * stands for any ending.
 _DURABILITY = (
     "archive_*", "basic_archive.*", "checkpoint_*", "commit_delay", "commit_siblings", "data_checksums",
-    "data_sync_retry", "fsync",
-    "full_page_writes", "hot_standby*", "max_slot_wal_keep_size", "max_standby_*", "max_wal_senders",
+    "data_sync_retry", "fsync", "full_page_writes", "hot_standby*", "idle_replication_slot_timeout",
+    "max_slot_wal_keep_size", "max_standby_*", "max_wal_senders",
     "primary_*", "recovery_*", "restore_command", "summarize_wal", "sync_replication_slots",
     "synchronized_standby_slots", "synchronous_commit", "synchronous_standby_names", "wal_*",
 )  # fmt: skip
@@ -18,6 +18,7 @@ _INTEGRITY = (
     "allow_alter_system", "allow_in_place_tablespaces", "allow_system_table_mods",
     "autovacuum*", "check_function_bodies", "event_triggers",
     "ignore_checksum_failure", "ignore_invalid_pages", "ignore_system_indexes", "lo_compat_privileges",
+    "plpgsql.check_asserts", "plpgsql.variable_conflict",
     "session_replication_role", "vacuum_failsafe_age", "vacuum_multixact_*", "zero_damaged_pages",
 )  # fmt: skip
 _ACCESS = (

@@ -1,10 +1,10 @@
-/* trimtab: tables, views, materialized views, sequences and foreign tables of users: owner, row security, what a view
-   rests on. Of a view's text only a digest leaves the server. */
+/* trimtab: tables, views, materialized views, sequences and foreign tables of users, and the system's own views, which
+   hide rows of its tables: owner, row security, what a view rests on. Of a view's text only a digest leaves the server. */
 with recursive users as materialized (
     select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.relrowsecurity,
            c.relforcerowsecurity, c.relreplident, c.reloptions, c.relnatts, c.reltoastrelid
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and c.oid >= 16384
+     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and (c.oid >= 16384 or c.relkind = 'v')
        and n.nspname !~ '^pg_toast'
 ), reads(view, relation) as (
     select distinct w.ev_class, d.refobjid

@@ -168,7 +168,7 @@ def test_a_right_password_appears_nowhere(
     for text in (ended.stdout, ended.stderr, program.succeed("history").stdout, program.succeed("status").stdout):
         assert SECRET not in text
         assert CANARY not in text
-    for path in program.ledger_path.parent.iterdir():
+    for path in filter(Path.is_file, program.ledger_path.parent.rglob("*")):
         assert SECRET.encode() not in path.read_bytes()
         assert CANARY.encode() not in path.read_bytes()
     program.assert_nothing_left()

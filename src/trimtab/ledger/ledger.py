@@ -280,17 +280,19 @@ class Ledger:
 
         The entries stay as they are, and verify as before. Raises LedgerError.
         """
-        with self._store.reading() as connection:
-            found = [row for seq in seqs if (row := self._store.row(connection, seq)) is not None]
-        digests = {digest for row in found for digest in digests_in(read_entry(row).body)}
+        digests = {digest for body in self._as_kept(seqs) for digest in digests_in(body)}
         self._openings.clear()
         return sum([self._store.erase(digest) for digest in sorted(digests)])
 
     def told_openly(self, seqs: Iterable[int]) -> int:
         """Return how many of these entries hold themselves what is withheld since, being of an earlier version."""
+        return sum(bool(withheld(body)[1]) for body in self._as_kept(seqs))
+
+    def _as_kept(self, seqs: Iterable[int]) -> list[Mapping[str, Json]]:
+        """Return the bodies of these entries without what they withhold."""
         with self._store.reading() as connection:
             found = [row for seq in seqs if (row := self._store.row(connection, seq)) is not None]
-        return sum(bool(withheld(read_entry(row).body)[1]) for row in found)
+        return [read_entry(row).body for row in found]
 
     def verify(self, keys: Sequence[PublicKey] = (), pinned: Sequence[Checkpoint] = ()) -> Verification:
         """Return whether all is as it was written, signed and seen here before, and the first thing that is not.

@@ -94,7 +94,9 @@ def password(change: RowChange, _both: Both) -> Iterator[Difference]:
         return
     for name, before, after in change.attributes():
         is_known = isinstance(before, int) and isinstance(after, int)
-        yield change.of(name, "posture.password_hash", _fewer(after, before) if is_known else _U)
+        # A baseline of before this was read says nothing of it.
+        unknown = _U if name in change.before else _N
+        yield change.of(name, "posture.password_hash", _fewer(after, before) if is_known else unknown)
 
 
 def grant(change: RowChange, both: Both) -> Iterator[Difference]:

@@ -72,7 +72,8 @@ def publication(change: RowChange, both: Both) -> Iterator[Difference]:
             case "all_tables":
                 yield change.of(name, "posture.publication_all_tables", _W if new else _U)
             case "generated_columns":
-                yield change.of(name, "posture.publication_filter", _W if new else _U)
+                is_told = name in change.before  # a baseline of before this was read says nothing of it
+                yield change.of(name, "posture.publication_filter", _W if new else _U if is_told else _N)
             case "tables" | "operations":
                 for member, is_new in change.members(name):
                     # A table that came or went with a publication of all tables is told of as a table.

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 
 from trimtab.errors import SpecError
 from trimtab.spec.load import get_spec, known_ids
-from trimtab.validate.decision import Decision, facts_digest, read_json, record, recorded, verdict_bytes
+from trimtab.validate.decision import (
+    Decision,
+    facts_digest,
+    read_json,
+    record,
+    recorded,
+    strategy_from_dict,
+    strategy_to_dict,
+    verdict_bytes,
+)
 from trimtab.validate.facts import Evidence
 
 from .catalogue import create, drop, facts, strategy
@@ -137,3 +147,13 @@ def test_facts_have_a_digest_and_altered_facts_are_no_record() -> None:
     with pytest.raises(SpecError) as refused:
         recorded(document)
     assert refused.value.code == "spec.decision"
+
+
+@pytest.mark.parametrize(("field", "value"), [("key_columns", 5), ("table", 5), ("name", None), ("tail", [1])])
+def test_a_change_with_a_field_of_another_type_is_refused(field: str, value: object) -> None:
+    document: dict[str, Any] = strategy_to_dict(strategy(create("status", "total")))
+    document["changes"][0][field] = value
+    with pytest.raises(SpecError) as refused:
+        strategy_from_dict(document)
+    assert refused.value.code == "spec.decision"
+    assert field in str(refused.value)

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from trimtab.errors import SpecError
 from trimtab.model.catalog import Setting, Table
-from trimtab.model.change import change_from_dict, change_to_dict
+from trimtab.model.change import Change, change_from_dict, change_to_dict
 from trimtab.model.strategy import Strategy, Verdict, Violation
 from trimtab.spec.moments import text_of
 from trimtab.spec.specification import Specification, specification_of
@@ -145,7 +145,7 @@ def strategy_to_dict(strategy: Strategy) -> dict[str, object]:
 def strategy_from_dict(raw: Mapping[str, object]) -> Strategy:
     """Return the strategy of a document; all but the changes may be left out. Raises SpecError `spec.decision`."""
     try:
-        changes = tuple(change_from_dict(_map(change)) for change in _list(raw["changes"]))
+        changes = tuple(_change(_map(change)) for change in _list(raw["changes"]))
         return Strategy(
             changes=changes,
             proposer=str(raw.get("proposer", "document")),
@@ -159,6 +159,16 @@ def strategy_from_dict(raw: Mapping[str, object]) -> Strategy:
         raise _malformed(f"it holds no strategy: {error} is missing, or no kind of change") from None
     except (TypeError, ValueError) as error:
         raise _malformed(f"it holds no strategy: {str(error)[:120]}") from None
+
+
+def _change(raw: Mapping[str, object]) -> Change:
+    change = change_from_dict(raw)
+    try:
+        TypeAdapter(type(change)).validate_python(asdict(change))
+    except ValidationError as error:
+        field = ".".join(str(step) for step in error.errors(include_url=False)[0]["loc"][:1])
+        raise ValueError(f"the field {field!r} of a change of the kind {change.kind} is of another type") from None
+    return change
 
 
 def facts_to_dict(facts: Facts) -> dict[str, object]:

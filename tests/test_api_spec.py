@@ -107,3 +107,12 @@ def test_what_is_no_strategy_is_refused_and_is_no_traceback(asked: Callable[...,
         asked(given, facts=facts())
     assert refused.value.code in ("usage.strategy", "usage.strategy_kind")
     assert refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    "given", [{"facts": 5}, {"facts": "x"}, {"facts": {}}, {"dsn": 5}, {"dsn": "x", "facts": facts()}]
+)
+def test_facts_and_dsn_are_asked_for_their_types(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as refused:
+        trimtab.validate_optimization_strategy(strategy(create("status", "total")), **given)
+    assert refused.value.code == "usage.arguments"

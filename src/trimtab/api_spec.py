@@ -90,7 +90,7 @@ def validate_optimization_strategy(
     """Return what the specification says of the strategy, on the facts given, or on those of the database at `dsn`.
 
     Every rule is always asked: "complete" is the only depth. Raises SpecError, SourceError, UsageError
-    `usage.validation_depth`.
+    `usage.validation_depth`, `usage.arguments`.
     """
     if validation_depth != "complete":
         raise UsageError(
@@ -136,10 +136,14 @@ def validate_query_plan_compliance(
 
 def require_strategy(strategy: object) -> None:
     """Refuse what is no strategy of changes: UsageError `usage.strategy`."""
-    changes = strategy.changes if isinstance(strategy, Strategy) else None
-    if changes is None or not all(isinstance(change, get_args(Change)) for change in changes):
+    others = [strategy]
+    if isinstance(strategy, Strategy) and isinstance(strategy.changes, tuple):
+        others = [change for change in strategy.changes if not isinstance(change, get_args(Change))]
+    elif isinstance(strategy, Strategy):
+        others = [strategy.changes]
+    if others:
         raise UsageError(
-            f"the strategy was refused: it is {type(strategy).__name__}, and not a Strategy made of changes",
+            f"the strategy was refused: {type(others[0]).__name__} is found where a Strategy made of changes must be",
             code="usage.strategy",
             next_step="Give a trimtab.model.strategy.Strategy; its `changes` are values of trimtab.model.change.",
         )
@@ -158,6 +162,7 @@ def refuse_other_kinds(changes: Sequence[Change], kinds: frozenset[str], what: s
 
 
 def _facts(facts: Facts | None, dsn: str | None, spec_id: str | Path) -> Facts:
+    _refuse_arguments(facts, dsn)
     if facts is not None:
         return facts
     if dsn is not None:
@@ -180,6 +185,24 @@ def _facts(facts: Facts | None, dsn: str | None, spec_id: str | Path) -> Facts:
         settable_scopes=frozenset(),
         forbidden_tablespace=None,
     )
+
+
+def _refuse_arguments(facts: object, dsn: object) -> None:
+    from trimtab.validate.facts import Facts as Known
+
+    found = None
+    if facts is not None and dsn is not None:
+        found = "there are both, facts and a dsn"
+    elif not isinstance(facts, Known | None):
+        found = f"facts are Facts, and not {type(facts).__name__}"
+    elif not isinstance(dsn, str | None):
+        found = f"a dsn is a text, and not {type(dsn).__name__}"
+    if found is not None:
+        raise UsageError(
+            f"the arguments were refused: {found}",
+            code="usage.arguments",
+            next_step="Give dsn=, or facts= as trimtab.validate.facts.facts_from returns them, or neither.",
+        )
 
 
 def compliance_of(verdict: Verdict) -> Compliance:

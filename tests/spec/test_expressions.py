@@ -44,6 +44,13 @@ def test_what_is_no_truth_value_is_refused(text: str) -> None:
         check(text)
 
 
+def test_what_does_not_compile_is_told_by_its_place() -> None:
+    with pytest.raises(UncompilableError, match=r"^at character 4, it ends where more must follow$"):
+        check("1 +")
+    with pytest.raises(UncompilableError, match=r"^at character 3, extraneous input 'b'$"):
+        check("a b")
+
+
 def test_one_id_is_one_rule() -> None:
     assert united(((rule("true"),), (rule("true"),))) == (rule("true"),)
     with pytest.raises(RedefinedError):

@@ -72,7 +72,7 @@ _new_sizes = {f"size_bytes.{index.name}": MIB for index in ORDERS.indexes[1:]}
 
 strategies: st.SearchStrategy[Strategy] = st.builds(
     lambda made, size: Strategy(tuple(made), "test", "title", "reason", (), size, _new_sizes),
-    st.lists(changes, max_size=3),
+    st.lists(changes, min_size=1, max_size=3),
     st.sampled_from([-MIB, 0, 8192, MIB, 100 * MIB, 1024 * MIB, 30 * 1024 * MIB]),
 )
 

@@ -157,3 +157,90 @@ def test_a_change_with_a_field_of_another_type_is_refused(field: str, value: obj
         strategy_from_dict(document)
     assert refused.value.code == "spec.decision"
     assert field in str(refused.value)
+
+
+def _asked(document: object) -> str:
+    with pytest.raises(SpecError) as refused:
+        strategy_from_dict(read_json(json.dumps(document).encode()))
+    assert refused.value.code == "spec.decision"
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"foo": 1}, "foo: unknown field"),
+        ({"titel": "x"}, "titel: unknown field"),
+        ({"size_bytes": "x"}, "size_bytes: must be a whole number"),
+        ({"size_bytes": [1]}, "size_bytes: must be a whole number"),
+        ({"proposer": 5}, "proposer: must be a text"),
+        ({"query_ids": "q"}, "query_ids: must be a list"),
+        ({"query_ids": [1]}, "query_ids.0: must be a text"),
+        ({"evidence": {"a": [1]}}, "evidence.a: must be a number or a text"),
+        ({"evidence": {"a": True}}, "evidence.a: must be a number or a text"),
+        ({"evidence": 5}, "evidence: must be a map of fields"),
+        ({"changes": []}, "changes: must hold 1 or more"),
+        ({"changes": 5}, "changes: must be a list"),
+        ({"changes": [5]}, "changes.0: must be a map of fields"),
+        ({"changes": [{"kind": "drop_table"}]}, "changes.0: is of no kind that there is"),
+        ({"changes": [{}]}, "changes.0: has no kind"),
+        (
+            {"changes": [{"kind": "leave_index"}]},
+            "changes.0: a change of the kind leave_index needs its field 'schema'",
+        ),
+    ],
+)
+def test_a_strategy_of_a_document_is_refused_in_words_of_the_document(more: dict[str, Any], told: str) -> None:
+    assert told in _asked({**strategy_to_dict(strategy(create("status", "total"))), **more})
+
+
+def test_fields_that_are_there_twice_and_numbers_that_are_none_are_refused() -> None:
+    for text, told in (
+        (b'{"changes": [], "changes": []}', "there twice"),
+        (b'{"size_bytes": NaN}', "no number in JSON"),
+    ):
+        with pytest.raises(SpecError, match=told):
+            read_json(text)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("facts", None, "facts: must be a map of fields"),
+        ("facts", {}, "facts.accepted: is missing"),
+        ("waivers", [5], "waivers.0: must be a map of fields"),
+        ("waivers", [{}], "waivers.0.id: is missing"),
+        ("expires_unix", "x", "expires_unix: must be a whole number"),
+        ("facts_digest", "x", "its facts are not those of its facts_digest"),
+        ("surprise", 1, "surprise: unknown field"),
+        ("format", 7, "format: must be 'trimtab.decision/v1'"),
+    ],
+)
+def test_a_record_is_refused_in_words_of_the_document(place: str, value: object, told: str) -> None:
+    document = record(Decision(strategy(create("status", "total")), SPECS[0], facts()))
+    with pytest.raises(SpecError) as refused:
+        recorded({**document, place: value})
+    assert refused.value.code == "spec.decision"
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "told"),
+    [
+        ("tables", 5, "facts.tables: must be a list"),
+        ("tables", [{}], "facts.tables.0.schema: is missing"),
+        ("is_standby", "perhaps", "facts.is_standby: must be"),
+        ("done", [{"kind": "x"}], "facts.done.0: is of no kind that there is"),
+        ("accepted", [{"changes": 1}], "facts.accepted.0.changes: must be a list"),
+        ("surprise", 1, "facts.surprise: unknown field"),
+        ("scoped_settings", [["a"]], "facts.scoped_settings.0.1: is missing"),
+    ],
+)
+def test_facts_are_refused_in_words_of_the_document(fact: str, value: object, told: str) -> None:
+    document = record(Decision(strategy(create("status", "total")), SPECS[0], facts()))
+    assert isinstance(document["facts"], dict)
+    document["facts"][fact] = value
+    with pytest.raises(SpecError) as refused:
+        recorded(document)
+    assert refused.value.code == "spec.decision"
+    assert told in str(refused.value)

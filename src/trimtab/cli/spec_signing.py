@@ -197,9 +197,7 @@ def _bundle(made: Bundle) -> dict[str, object]:
 
 def _to_sign(file: Path) -> tuple[bytes, Purpose, list[object]]:
     """Return what is to be signed, what for, and the signatures that are there already."""
-    import base64
-
-    from trimtab.lifecycle.trust import TYPES, read_envelope
+    from trimtab.lifecycle.trust import TYPES, claimed, read_envelope
 
     text = read_file(file)
     earlier: list[object] = []
@@ -207,12 +205,9 @@ def _to_sign(file: Path) -> tuple[bytes, Purpose, list[object]]:
         envelope = read_envelope(file)
         given = envelope.get("signatures")
         earlier = list(given) if isinstance(given, list) else []
-        try:
-            text = base64.b64decode(str(envelope.get("payload")), validate=True)
-        except ValueError:
-            text = b""
         purposes = {kind: purpose for purpose, kind in TYPES.items()}
         purpose = purposes.get(str(envelope.get("payloadType")))
+        text = claimed(envelope, str(file))
         return _checked(text, file, purpose), purpose or "waivers", earlier
     purpose = "bundles" if b"kind: SpecBundle" in text else "waivers"
     return _checked(text, file, purpose), purpose, earlier

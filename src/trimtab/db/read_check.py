@@ -54,6 +54,8 @@ _SECRET_RELATIONS = frozenset(
 _OF_ROLES, _SETTINGS_OF_ROLES = frozenset({"pg_roles", "pg_user"}), frozenset({"rolconfig", "useconfig"})
 # Their values are those of the tables', of those with secrets too.
 _STATISTICS = frozenset({"pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data"})
+_LARGE_OBJECTS = "pg_largeobject"
+"""Whoever reads all tables reads in it what only their owners may open."""
 # What others run, with what they write into it: passwords too. To trimtab_explain the server shows all of it.
 _OTHERS_TEXTS = frozenset(
     {"pg_stat_activity", "pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_stat_statements"}
@@ -139,6 +141,8 @@ def why_not_read_by_form(nodes: Nodes) -> Danger | None:
         return Danger("sql.not_a_read", "it reads where the server keeps secrets")
     if names & _STATISTICS or any(f.get("schemaname") == "pg_toast" for name, f in nodes if name == "RangeVar"):
         return Danger("sql.not_a_read", "it reads where values of any table may stand")
+    if _LARGE_OBJECTS in names:
+        return Danger("sql.not_a_read", "it reads large objects, without asking whose they are")
     if _names_settings_of_roles(nodes):
         return Danger("sql.not_a_read", "it reads settings of roles, in which secrets may stand: name other columns")
     if names & _OTHERS_TEXTS:

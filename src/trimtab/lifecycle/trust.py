@@ -5,6 +5,7 @@ Who can write there decides what is believed: the directory is this user's alone
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -148,6 +149,15 @@ def envelope_of(text: bytes, name: str) -> dict[str, object]:
     if not isinstance(held, dict):
         raise signature_error(name, "it is no signed document")
     return held
+
+
+def claimed(envelope: dict[str, object], name: str) -> bytes:
+    """Return what the document says was signed; that it was, `payload_of` finds. Raises SpecError `spec.signature`."""
+    held = envelope.get("payload")
+    try:
+        return base64.b64decode(held if isinstance(held, str) else "?", validate=True)
+    except ValueError:
+        raise signature_error(name, "it is no signed document") from None
 
 
 def signature_error(name: str, found: str) -> SpecError:

@@ -6,7 +6,6 @@ is one that is older than what was in force, or was removed: of each id a mark s
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from trimtab.durable import read_plain_file
 from trimtab.errors import SpecError
 from trimtab.lifecycle.trust import (
     MAX_SIGNED_BYTES,
+    claimed,
     envelope_of,
     is_signed_by,
     payload_of,
@@ -45,16 +45,16 @@ def _verified(state: Path, path: Path, text: bytes) -> tuple[Waiver, str]:
     """Return the waiver of the bytes that were read at the path, and the SHA-256 of what was signed."""
     envelope = envelope_of(text, str(path))
     # Who must have signed stands in what is signed: read it first, believe it after.
-    claimed = read_waiver(_payload(envelope, path), str(path))
+    waiver = read_waiver(claimed(envelope, str(path)), str(path))
     keys = trusted(state, "waivers")
-    for name in claimed.approvers:
+    for name in waiver.approvers:
         if name not in keys:
             raise signature_error(str(path), f"no key of {name}, who must sign it, is trusted here for waivers")
         if (flaw := keys[name].flaw) is not None:
             raise signature_error(str(path), f"the key of {name}, who must sign it, {flaw}")
         if not is_signed_by(envelope, keys[name].key):
             raise signature_error(str(path), f"{name}, who must sign it, has not, with the key that is trusted here")
-    payload = payload_of(envelope, "waivers", [keys[name].key for name in claimed.approvers], name=str(path))
+    payload = payload_of(envelope, "waivers", [keys[name].key for name in waiver.approvers], name=str(path))
     return read_waiver(payload, str(path)), hashlib.sha256(payload).hexdigest()
 
 
@@ -151,10 +151,3 @@ def _write_mark(state: Path, waiver_id: str, mark: WaiverMark) -> None:
 
 def _mark_file(state: Path, waiver_id: str) -> Path:
     return state / _MARKS / f"{waiver_id}.json"
-
-
-def _payload(envelope: dict[str, object], path: Path) -> bytes:
-    try:
-        return base64.b64decode(str(envelope.get("payload")), validate=True)
-    except ValueError:
-        raise signature_error(str(path), "it is no signed document") from None

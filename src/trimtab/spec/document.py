@@ -136,10 +136,15 @@ def _refuse_rules(document: Document, rules: tuple[SpecRule, ...]) -> None:
         )
 
 
-def faults_told(document: Document, faults: list[ErrorDetails], model: type[BaseModel]) -> str:
-    """Return what is wrong with a document of this model, in its own words, by line. Values are not repeated."""
+def faults_told(
+    document: Document, faults: list[ErrorDetails], model: type[BaseModel], under: tuple[str | int, ...] = ()
+) -> str:
+    """Return what is wrong with a document of this model, in its own words, by line. Values are not repeated.
+
+    `under` is the path of what was read where that is a part of something else.
+    """
     faults = sorted(faults, key=lambda fault: document.line(fault["loc"]) or 0)
-    lines = [_sentence(document, fault, model) for fault in faults[:_MAX_FAULTS]]
+    lines = [_sentence(document, fault, model, under) for fault in faults[:_MAX_FAULTS]]
     if len(faults) > _MAX_FAULTS:
         lines.append(f"and {len(faults) - _MAX_FAULTS} more")
     return "; ".join(lines)
@@ -155,11 +160,25 @@ def _refusal(document: Document, faults: list[ErrorDetails]) -> SpecError:
     )
 
 
-def _sentence(document: Document, fault: ErrorDetails, model: type[BaseModel]) -> str:
-    path = ".".join(part if (part := str(step)).isprintable() else ascii(part) for step in fault["loc"])
-    line = document.line(fault["loc"])
+def _sentence(document: Document, fault: ErrorDetails, model: type[BaseModel], under: tuple[str | int, ...]) -> str:
+    # So the library ends the path of a key that is not as keys of its map are.
+    is_key = fault["loc"][-1:] == ("[key]",)
+    steps = fault["loc"][:-1] if is_key else fault["loc"]
+    path = ".".join(part if (part := str(step)).isprintable() else ascii(part) for step in (*under, *steps))
+    line = document.line(steps)
     where = f"line {line}, {path}" if line is not None else path
-    return f"{where}: {_reason(fault, model)}"
+    return f"{where}: {'the name ' if is_key else ''}{_reason(fault, model)}"
+
+
+_MUST_BE = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text",
+    **dict.fromkeys(("tuple_type", "list_type", "frozen_set_type"), "must be a list"),
+    **dict.fromkeys(("model_type", "mapping_type", "dict_type", "model_attributes_type"), "must be a map of fields"),
+    "missing": "is missing",
+}
 
 
 def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
@@ -168,28 +187,17 @@ def _reason(fault: ErrorDetails, model: type[BaseModel]) -> str:
         case "extra_forbidden":
             close = difflib.get_close_matches(str(fault["loc"][-1]), _known_names(fault["loc"][:-1], model), n=1)
             return "unknown field" + (f"; did you mean {close[0]}?" if close else "")
-        case "missing":
-            return "is missing"
         case "value_error":
             return str(context.get("error", fault["msg"]))
-        case "int_type":
-            return "must be a whole number"
-        case "float_type":
-            return "must be a number"
-        case "bool_type":
-            return "must be true or false"
-        case "string_type":
-            return "must be a text"
-        case "tuple_type":
-            return "must be a list"
-        case "model_type" | "mapping_type" | "dict_type" | "model_attributes_type":
-            return "must be a map of fields"
+        case "too_short":
+            return f"must hold {context['min_length']} or more"
         case "literal_error":
             return f"must be {context['expected']}"
         case "string_pattern_mismatch":
             return f"must match {context['pattern']}"
-        case _:
-            return fault["msg"].replace("Input should", "must").replace("Value should", "must")
+        case kind:
+            other = fault["msg"].replace("Input should", "must").replace("Value should", "must")
+            return _MUST_BE.get(kind, other)
 
 
 def _known_names(path: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:

@@ -6,6 +6,7 @@ is not exactly `False` is an error, which its caller must treat as a refusal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _NOT_APPLICABLE, _KEPT, _BROKEN = 2, 1, 0
 _TOGETHER = 25
+_PLACE = re.compile(r"<input>:1:(\d+): (?:Syntax error: )?")
 
 
 class Answer(Enum):
@@ -118,7 +120,11 @@ def _compile(expression: str) -> cel.Expression:
     try:
         return _environment().compile(expression)
     except Exception as error:
-        raise UncompilableError(_one_line(str(error))) from None
+        told = _one_line(str(error))
+        place = _PLACE.match(told)
+        what = told if place is None else told[place.end() :].partition(" expecting ")[0]
+        what = what.replace("mismatched input '<EOF>'", "it ends where more must follow")
+        raise UncompilableError(what if place is None else f"at character {place[1]}, {what}") from None
 
 
 @lru_cache(maxsize=1)

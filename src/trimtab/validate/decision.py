@@ -10,25 +10,28 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any, cast, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_type_hints
 
 import rfc8785
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from trimtab.errors import SpecError
 from trimtab.model.catalog import Setting, Table
 from trimtab.model.change import Change, change_from_dict, change_to_dict
 from trimtab.model.strategy import Strategy, Verdict, Violation
+from trimtab.spec.document import faults_told
 from trimtab.spec.moments import text_of
+from trimtab.spec.reading import Document
 from trimtab.spec.specification import Specification, specification_of
 from trimtab.spec.waiver import Waiver
 from trimtab.validate.facts import Facts
 from trimtab.validate.validate import validate
 
 FORMAT = "trimtab.decision/v1"
-_OWN_FORM = frozenset(
-    {"tables", "settings", "scoped_settings", "settable_scopes", "relation_names", "accepted", "done"}
-)
+
+
+_T = TypeVar("_T")
+_Map: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +95,23 @@ def recorded(document: Mapping[str, object]) -> tuple[Decision, bytes]:
 
     Raises SpecError `spec.decision` for what is no record.
     """
+    held = _read(_RECORD, document)
+    decision = Decision(
+        _strategy(held.strategy, "strategy"),
+        replace(
+            specification_of(held.specification),
+            waivers=_read(_WAIVERS, held.waivers, "waivers"),
+            expires_unix=held.expires_unix,
+        ),
+        facts_from_dict(held.facts),
+    )
     try:
-        if document["format"] != FORMAT:
-            raise ValueError(FORMAT)
-        if others := document.keys() - _FIELDS:
-            raise _malformed(f"it has a field {min(others)!r}, which no decision has")
-        decision = Decision(
-            strategy_from_dict(_map(document["strategy"])),
-            replace(
-                specification_of(_map(document["specification"])),
-                waivers=_WAIVERS.validate_python(document["waivers"]),
-                expires_unix=_EXPIRES.validate_python(document["expires_unix"]),
-            ),
-            facts_from_dict(_map(document["facts"])),
-        )
-        if document["facts_digest"] != _digest(_map(document["facts"])):
-            raise ValueError("facts_digest")
-        return decision, rfc8785.dumps(cast(Any, document["verdict"]))
-    except (KeyError, TypeError, ValueError, ValidationError, rfc8785.CanonicalizationError) as error:
-        raise _malformed(f"it is no document of the format {FORMAT} ({type(error).__name__})") from None
+        digest, verdict = _digest(held.facts), rfc8785.dumps(cast(Any, held.verdict))
+    except (ValueError, RecursionError):
+        raise _malformed("it holds a value that RFC 8785 has no form for") from None
+    if held.facts_digest != digest:
+        raise _malformed("its facts are not those of its facts_digest")
+    return decision, verdict
 
 
 def facts_digest(facts: Facts) -> str:
@@ -121,7 +122,7 @@ def facts_digest(facts: Facts) -> str:
 def read_json(text: bytes) -> dict[str, object]:
     """Return the map that the text holds. Raises SpecError `spec.decision`."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise _malformed("it is not JSON") from None
     if not isinstance(value, dict):
@@ -144,31 +145,28 @@ def strategy_to_dict(strategy: Strategy) -> dict[str, object]:
 
 def strategy_from_dict(raw: Mapping[str, object]) -> Strategy:
     """Return the strategy of a document; all but the changes may be left out. Raises SpecError `spec.decision`."""
+    return _strategy(raw)
+
+
+def _strategy(raw: object, *path: str | int) -> Strategy:
+    held = _read(_STRATEGY, raw, *path)
+    changes = tuple(_change(change, *path, "changes", place) for place, change in enumerate(held.changes))
+    return Strategy(
+        changes, held.proposer, held.title, held.reason, tuple(held.query_ids), held.size_bytes, held.evidence
+    )
+
+
+def _change(raw: _Map, *path: str | int) -> Change:
     try:
-        changes = tuple(_change(_map(change)) for change in _list(raw["changes"]))
-        return Strategy(
-            changes=changes,
-            proposer=str(raw.get("proposer", "document")),
-            title=str(raw.get("title", "")),
-            reason=str(raw.get("reason", "")),
-            query_ids=tuple(str(query_id) for query_id in _list(raw.get("query_ids", []))),
-            size_bytes=int(cast(int, raw.get("size_bytes", 0))),
-            evidence=cast(Mapping[str, float | int | str], _map(raw.get("evidence", {}))),
-        )
-    except KeyError as error:
-        raise _malformed(f"it holds no strategy: {error} is missing, or no kind of change") from None
+        change = change_from_dict(raw)
+    except KeyError:
+        found = "has no kind" if "kind" not in raw else "is of no kind that there is"
     except (TypeError, ValueError) as error:
-        raise _malformed(f"it holds no strategy: {str(error)[:120]}") from None
-
-
-def _change(raw: Mapping[str, object]) -> Change:
-    change = change_from_dict(raw)
-    try:
-        TypeAdapter(type(change)).validate_python(asdict(change))
-    except ValidationError as error:
-        field = ".".join(str(step) for step in error.errors(include_url=False)[0]["loc"][:1])
-        raise ValueError(f"the field {field!r} of a change of the kind {change.kind} is of another type") from None
-    return change
+        found = str(error)
+    else:
+        _read(TypeAdapter(type(change)), asdict(change), *path)
+        return change
+    raise _malformed(f"{'.'.join(map(str, path))}: {found}") from None
 
 
 def facts_to_dict(facts: Facts) -> dict[str, object]:
@@ -187,38 +185,79 @@ def facts_to_dict(facts: Facts) -> dict[str, object]:
 
 
 def facts_from_dict(raw: Mapping[str, object]) -> Facts:
-    """Return the facts of a document. Raises KeyError, TypeError or ValueError for what is none."""
-    tables = [_TABLE.validate_python(table) for table in _list(raw["tables"])]
-    settings = [_SETTING.validate_python(setting) for setting in _list(raw["settings"])]
-    plain = {name: adapter.validate_python(raw[name]) for name, adapter in _adapters().items() if name in raw}
-    for name in _adapters().keys() - plain.keys() - _LATER:
-        raise KeyError(name)
+    """Return the facts of a document. Raises SpecError `spec.decision`."""
+    if missing := sorted({*_adapters(), *_OWN_FORMS} - raw.keys() - _LATER):
+        raise _malformed(f"facts.{missing[0]}: is missing")
+    if others := sorted(raw.keys() - {*_adapters(), *_OWN_FORMS}):
+        raise _malformed(f"facts.{others[0]}: unknown field")
+    held = {
+        name: _read(adapter, raw[name], "facts", name)
+        for name, adapter in {**_adapters(), **_OWN_FORMS}.items()
+        if name in raw
+    }
     return Facts(
-        tables={(table.schema, table.name): table for table in tables},
-        settings={setting.name: setting for setting in settings},
-        scoped_settings={(str(a), str(b)): str(c) for a, b, c in map(_list, _list(raw["scoped_settings"]))},
-        settable_scopes=frozenset(map(str, _list(raw["settable_scopes"]))),
-        relation_names=frozenset((str(a), str(b)) for a, b in map(_list, _list(raw["relation_names"]))),
-        accepted=tuple(strategy_from_dict(_map(strategy)) for strategy in _list(raw["accepted"])),
-        done=tuple(change_from_dict(_map(change)) for change in _list(raw["done"])),
-        **plain,
+        **{
+            **held,
+            "tables": {(table.schema, table.name): table for table in held["tables"]},
+            "settings": {setting.name: setting for setting in held["settings"]},
+            "scoped_settings": {(scope, name): value for scope, name, value in held["scoped_settings"]},
+            "accepted": tuple(_strategy(one, "facts", "accepted", n) for n, one in enumerate(held["accepted"])),
+            "done": tuple(_change(one, "facts", "done", n) for n, one in enumerate(held["done"])),
+        }
     )
 
 
-_FIELDS = frozenset(
-    {"format", "strategy", "specification", "waivers", "expires_unix", "facts", "facts_digest", "verdict"}
-)
+def _number_or_text(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, float | int | str):
+        raise ValueError("must be a number or a text")
+    return value
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Record(_Document):
+    format: Literal["trimtab.decision/v1"]
+    strategy: _Map
+    specification: _Map
+    waivers: list[_Map]
+    expires_unix: int | None
+    facts: _Map
+    facts_digest: str
+    verdict: _Map
+
+
+class _Strategy(_Document):
+    changes: Annotated[list[_Map], Field(min_length=1)]
+    proposer: str = "document"
+    title: str = ""
+    reason: str = ""
+    query_ids: list[str] = []
+    size_bytes: int = 0
+    evidence: dict[str, Annotated[float | int | str, BeforeValidator(_number_or_text)]] = {}
+
+
+_RECORD, _STRATEGY = TypeAdapter(_Record), TypeAdapter(_Strategy)
 _LATER = frozenset({"latest_unix"})
 """Facts that records of earlier versions do not have: those were decided on what is meant where they are missing."""
-_TABLE, _SETTING = TypeAdapter(Table), TypeAdapter(Setting)
-_WAIVERS, _EXPIRES = TypeAdapter(tuple[Waiver, ...]), TypeAdapter(int | None)
+_TABLE, _SETTING, _WAIVERS = TypeAdapter(Table), TypeAdapter(Setting), TypeAdapter(tuple[Waiver, ...])
+_OWN_FORMS: dict[str, TypeAdapter[Any]] = {
+    "tables": TypeAdapter(list[Table]),
+    "settings": TypeAdapter(list[Setting]),
+    "scoped_settings": TypeAdapter(list[tuple[str, str, str]]),
+    "settable_scopes": TypeAdapter(frozenset[str]),
+    "relation_names": TypeAdapter(frozenset[tuple[str, str]]),
+    "accepted": TypeAdapter(list[_Map]),
+    "done": TypeAdapter(list[_Map]),
+}
 
 
 @lru_cache(maxsize=1)
 def _adapters() -> dict[str, TypeAdapter[Any]]:
     """Of the fields that need no form of their own; one that is added to the facts is one of these by itself."""
     hints = get_type_hints(Facts)
-    return {name: TypeAdapter(hint) for name, hint in hints.items() if name not in _OWN_FORM}
+    return {name: TypeAdapter(hint) for name, hint in hints.items() if name not in _OWN_FORMS}
 
 
 def _digest(facts: dict[str, object]) -> str:
@@ -237,16 +276,24 @@ def _violation(violation: Violation) -> dict[str, object]:
     }
 
 
-def _map(value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError("not a map")
-    return value
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> _Map:
+    held = dict(pairs)
+    if len(held) != len(pairs):
+        raise _malformed("a field of it is there twice")
+    return held
 
 
-def _list(value: object) -> Sequence[object]:
-    if not isinstance(value, list):
-        raise TypeError("not a list")
-    return value
+def _no_number(text: str) -> NoReturn:
+    raise _malformed(f"it holds {text}, which is no number in JSON")
+
+
+def _read(adapter: TypeAdapter[_T], value: object, *path: str | int) -> _T:
+    """Return the value as that type. Raises SpecError `spec.decision`, which tells where in the document it is."""
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise _malformed(faults_told(Document("", {}, {}), faults, BaseModel, path)) from None
 
 
 def _malformed(found: str) -> SpecError:

@@ -6,6 +6,7 @@ case does not say is as harmless as can be: a small table, a role without rights
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -38,6 +39,13 @@ _Names = Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(v) if isinst
 _TableName = Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")]
 
 
+def _rows(value: object) -> object:
+    is_count = isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value < math.inf
+    if not is_count and value != "unknown":
+        raise ValueError("must be a number of 0 or more, or unknown")
+    return value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -56,7 +64,7 @@ class _Index(_Part):
 class _Table(_Part):
     columns: _Names
     indexes: dict[str, _Index] = {}
-    rows: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["unknown"] = 1000.0
+    rows: Annotated[float | Literal["unknown"], BeforeValidator(_rows)] = 1000.0
     size: SizeBytes = 1 << 20
     writes: int = 0
     owned: bool = True

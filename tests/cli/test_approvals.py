@@ -123,6 +123,14 @@ def test_a_request_is_approved_where_the_key_is_and_the_approval_is_brought_back
         ledger.append(Kind.APPROVAL_GIVEN, {"strategy_id": name, **held})
     assert program.succeed("approvals", "--json").document["waiting"][0]["approved_by"] == []
     assert program.run("apply", name, *run, environ=AGENT).reason == "approval.invalid"
+    # What is no approval at all counts for nothing, and hides nothing.
+    with Ledger.open(program.ledger_path) as ledger:
+        ledger.append(Kind.APPROVAL_GIVEN, {"strategy_id": name})
+        ledger.append(Kind.APPROVAL_GIVEN, {"strategy_id": name, "statement": {}, "public_key": {}, "signatures": []})
+    assert program.succeed("approvals", "--json").document["waiting"][0]["approved_by"] == []
+    ended = program.run("apply", name, *run, environ=AGENT)
+    assert ended.reason == "approval.invalid"
+    assert "somebody without a name" in ended.stderr
     # Who signs in another's name with a key of their own is told that it counts for nothing.
     config = tmp_path / "trimtab.toml"
     config.write_text(f"[defaults]\nspec = '{specification}'\n", "utf-8")

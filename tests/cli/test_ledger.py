@@ -215,7 +215,9 @@ def test_a_cut_off_tail_is_told_by_status_too_and_nothing_is_added(kept: Program
         (("prove", "99"), "ledger.unknown"),
         (("prove", "--since", "nowhere"), "usage.checkpoint"),
         (("prove", "--since", "ledger.pub"), "usage.checkpoint"),
+        (("prove", "--since", "longer"), "ledger.truncated"),
         (("export", "--change", "s-unknown"), "ledger.unknown"),
+        (("migrate", "--to", ""), "usage.arguments"),
         (("export", "--out", "nowhere/file"), "usage.out"),
         (("export", "--out", "ledger.pub"), "usage.out"),
         (("verify", "nowhere"), "ledger.file"),
@@ -225,6 +227,9 @@ def test_a_cut_off_tail_is_told_by_status_too_and_nothing_is_added(kept: Program
     ],
 )
 def test_bad_input_has_a_code_and_no_traceback(kept: Program, arguments: tuple[str, ...], reason: str) -> None:
+    kept.succeed("ledger", "checkpoint", "--out", "here")
+    note = (kept.directory / "here").read_text("utf-8").split("\n")
+    (kept.directory / "longer").write_text("\n".join([note[0], "99", *note[2:]]), "utf-8")
     ended = kept.run("ledger", *arguments)
     assert ended.reason == reason
     assert "Traceback" not in ended.stderr

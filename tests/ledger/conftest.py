@@ -15,6 +15,7 @@ from tests.databases import own_databases
 from tests.places import own_places
 from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
+from trimtab.errors import LedgerError
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.place import name_server, server_of
 
@@ -71,6 +72,17 @@ def ledger(place: Path, clock: Clock) -> Iterator[Ledger]:
 def file_ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
     with Ledger.open(tmp_path / "ledger.db", clock=clock) as opened:
         yield opened
+
+
+def damage_at(path: Path) -> str:
+    """Return how it is told that a ledger is damaged, "" when it verifies; any other error is raised."""
+    try:
+        with Ledger.open(path) as ledger:
+            return ledger.verify().reason
+    except LedgerError as error:
+        if error.code != "ledger.corrupt":
+            raise
+        return error.code
 
 
 def past_the_triggers(path: Path, *statements: str) -> None:

@@ -21,7 +21,7 @@ from trimtab.ledger.entry import GENESIS, Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.schema import SCHEMA_VERSION
 
-from .conftest import Clock, past_the_triggers
+from .conftest import Clock, damage_at, past_the_triggers
 
 NOBODY = 65534
 
@@ -315,3 +315,22 @@ def test_an_empty_file_and_a_half_created_one_become_a_ledger(tmp_path: Path) ->
     for path in (empty, half):
         with Ledger.open(path) as ledger:
             assert ledger.append(Kind.RUN_STARTED, {}).seq == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [("tree", "('abc', 0, x'00')"), ("checkpoints", "('abc', 'x')"), ("tree", "(1.5, 0, x'00')")],
+)
+def test_numbers_that_are_none_are_found_and_are_no_fault_inside(tmp_path: Path, table: str, values: str) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        ledger.append(Kind.RECONCILED, {})
+        ledger.set_key()
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute(f"DROP TRIGGER {table}_follow")
+        raw.execute("PRAGMA ignore_check_constraints = ON")
+        if table == "checkpoints":  # whose number is the row's, which is a whole one
+            raw.execute("DROP TABLE checkpoints")
+            raw.execute("CREATE TABLE checkpoints (size, note)")
+        raw.execute(f"INSERT INTO {table} VALUES {values}")
+    assert damage_at(path)

@@ -26,7 +26,7 @@ from trimtab.ledger.place import name_server, server_of, store_file, use_server
 from trimtab.ledger.required import Required
 from trimtab.ledger.seen import SeenFiles
 
-from .conftest import past_the_triggers
+from .conftest import damage_at, past_the_triggers
 from .written import Written, change_a_database, written
 
 pytestmark = pytest.mark.server
@@ -320,3 +320,30 @@ def test_a_lost_store_file_is_noticed_before_anything_is_added(kept: Path) -> No
     assert code_of(lambda: append(kept)) == "ledger.truncated"
     with closing(sqlite3.connect(kept)) as raw:
         assert raw.execute("SELECT count(*) FROM entries").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE entries ALTER body TYPE bytea USING convert_to(body, 'UTF8')",
+        "ALTER TABLE checkpoints ALTER size TYPE text USING 'abc' || size",
+        "ALTER TABLE tree ALTER seq TYPE text USING 'abc' || seq",
+        "ALTER TABLE entries RENAME body TO text",
+        "DROP TABLE tree",
+        "DROP TABLE entries",
+        "DELETE FROM version",
+        "INSERT INTO version VALUES (5)",
+        "ALTER TABLE version ALTER version TYPE text USING 'abc'",
+    ],
+)
+def test_tables_that_are_others_than_were_made_are_found_and_are_no_fault_inside(kept: Path, statement: str) -> None:
+    conninfo = server_of(kept)
+    assert conninfo is not None
+    with Ledger.open(kept) as ledger:
+        ledger.set_key()
+        ledger.checkpoint()
+    with closing(psycopg.connect(conninfo, autocommit=True)) as session:
+        session.execute("SET session_replication_role = replica")
+        session.execute("SET search_path = trimtab_ledger")
+        session.execute(statement.encode())
+    assert damage_at(kept)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +35,7 @@ from trimtab.signing.keys import SigningKey
 
 from .written import DATABASE, change_a_database
 
+ABOUT: dict[str, Json] = {"strategy_id": "s-1", "by": "dba"}
 SECRET = "Canary-4711-Predicate"
 TAIL = f"USING btree (day) WHERE (status = '{SECRET}'::text)"
 CREATE = CreateIndex("public", "orders", "orders_day_part", TAIL, ("day",))
@@ -180,7 +184,7 @@ def test_equal_definitions_of_two_entries_have_digests_that_differ(ledger: Ledge
     assert len(digests) == len(set(digests)) == 4
 
 
-@pytest.mark.parametrize("content", [None, b"x", b"x" * 32 + b"USING btree (password)"])
+@pytest.mark.parametrize("content", [None, b"", b"x", b"x" * 32 + b"USING btree (password)"])
 def test_an_opening_that_is_gone_or_is_another_is_believed_by_nobody(place: Path, content: bytes | None) -> None:
     with Ledger.open(place) as ledger:
         intend(ledger)
@@ -194,6 +198,9 @@ def test_an_opening_that_is_gone_or_is_another_is_believed_by_nobody(place: Path
         intend(ledger, strategy="s-2")  # and it goes on
         assert [applied.change for applied in applied_changes(ledger.entries())][1:] == [CREATE]
         assert ledger.verify().lost == 2
+        of_one = [entry.seq for entry in ledger.entries() if entry.body.get("strategy_id") == "s-1"]
+        ledger.erase(of_one, ABOUT)
+        assert ledger.verify().lost == 0, "somebody answers for it now"
 
 
 def test_what_is_erased_is_gone_and_the_ledger_verifies_as_before(place: Path) -> None:
@@ -204,12 +211,17 @@ def test_what_is_erased_is_gone_and_the_ledger_verifies_as_before(place: Path) -
         before = ledger.verify([key])
         assert before.lost == 0
         of_one = [entry.seq for entry in ledger.entries() if entry.body.get("strategy_id") == "s-1"]
-        assert ledger.erase(of_one) == 2
-        assert ledger.erase(of_one) == 0
-        assert ledger.verify([key]) == before
+        assert ledger.erase(of_one, ABOUT) == 2
+        assert ledger.erase(of_one, ABOUT) == 0
+        [erased] = ledger.entries(Kind.DEFINITIONS_ERASED)
+        assert {**erased.body, MARK: None} == {**ABOUT, MARK: None}
+        assert erased.seq == before.entries + 1, "and it is told once"
+        ledger.checkpoint()
+        after = ledger.verify([key])
+        assert (after.verified, after.lost, after.signed_entries) == (True, 0, erased.seq)
         first, second = applied_changes(ledger.entries())
         assert (getattr(first.change, "tail", ""), second.change) == (ERASED, DROP)
-    assert sorted(map(bool, openings_of(place))) == [False, False, True, True]
+    assert len(openings_of(place)) == 2
 
 
 def test_a_statement_of_a_change_verifies_without_what_is_withheld(place: Path) -> None:
@@ -251,7 +263,7 @@ def test_moving_takes_it_along_and_what_was_erased_does_not_come_back(
     migrate(path, database)
     assert changes() == [CREATE, CREATE]
     with Ledger.open(path) as ledger:
-        assert ledger.erase(entry.seq for entry in ledger.entries() if entry.body.get("strategy_id") == "s-1") == 2
+        assert ledger.erase([e.seq for e in ledger.entries() if e.body.get("strategy_id") == "s-1"], ABOUT) == 2
     migrate(path, None)
     assert [getattr(change, "tail", "") for change in changes()] == [ERASED, TAIL]
     # What is lost here, and not erased, is still there.
@@ -261,12 +273,14 @@ def test_moving_takes_it_along_and_what_was_erased_does_not_come_back(
     assert [getattr(change, "tail", "") for change in changes()] == [ERASED, TAIL]
     migrate(path, None)
     with Ledger.open(path) as ledger:
-        ledger.erase(range(1, 100))
+        ledger.erase(range(1, 100), ABOUT)
     migrate(path, database)
     assert [getattr(change, "tail", "") for change in changes()] == [ERASED, ERASED]
     assert SECRET.encode() not in bytes_of(path)
-    assert not any(openings_of(path))
-    assert not any(each.stat().st_size for each in path.parent.glob("ledger.db.withheld/*"))
+    assert openings_of(path) == []
+    assert list(path.parent.glob("ledger.db.withheld/*")) == []
+    with Ledger.open(path) as ledger:
+        assert ledger.verify().lost == 0
 
 
 @pytest.mark.server
@@ -392,4 +406,93 @@ def test_what_entries_of_before_hold_themselves_is_counted(
         intend(file_ledger)
     intend(file_ledger, strategy="s-2")
     assert file_ledger.told_openly(range(1, 100)) == 2
-    assert file_ledger.erase(range(1, 100)) == 2
+    assert file_ledger.erase(range(1, 100), ABOUT) == 2
+
+
+def test_what_cannot_be_read_is_erased_or_refused_and_never_said_to_be(tmp_path: Path) -> None:
+    path, directory = tmp_path / "ledger.db", tmp_path / "ledger.db.withheld"
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+        directory.rename(tmp_path / "aside")
+        directory.write_text("in the way")
+        head = ledger.head
+        with pytest.raises(LedgerError) as refused:
+            ledger.erase(range(1, 100), ABOUT)
+        assert refused.value.code == "ledger.unwritable"
+        assert ledger.head == head, "nothing says that it was erased"
+        directory.unlink()
+        (tmp_path / "aside").rename(directory)
+        for each in directory.iterdir():
+            each.unlink()
+            each.symlink_to(each)
+        assert ledger.verify().lost == 2
+        assert ledger.erase(range(1, 100), ABOUT) == 2
+        assert ledger.verify().lost == 0
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["erase", "another"])
+def test_an_opening_whose_writer_died_before_its_entry_is_removed(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    ended = subprocess.run([sys.executable, "-c", DYING, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(openings_of(path)) == 3
+    with Ledger.open(path) as ledger:
+        assert len(list(ledger.entries(Kind.APPLY_INTENDED))) == 1
+        if way == "erase":
+            assert ledger.erase(range(1, 100), ABOUT) == 2
+        else:
+            intend(ledger, strategy="s-2")
+    assert len(openings_of(path)) == (0 if way == "erase" else 4)
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.store import Store
+Store.insert = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+change = {"kind": "drop_index", "tail": "USING btree (a) WHERE b = 'x'"}
+Ledger.open(Path(sys.argv[1])).append(Kind.APPLY_INTENDED, {"change": change})
+"""
+
+
+@pytest.mark.server
+def test_moving_takes_nothing_along_that_no_entry_has_and_leaves_nothing_unread(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    directory = tmp_path / "ledger.db.withheld"
+    (directory / ("0" * 64)).write_bytes(b"of nobody")
+    one = next(each for each in directory.iterdir() if each.name != "0" * 64)
+    kept = one.read_bytes()
+    one.unlink()
+    one.mkdir()  # which nobody can read as a file
+    with pytest.raises(LedgerError) as refused:
+        migrate(path, database)
+    assert refused.value.code == "ledger.openings"
+    assert server_of(path) is None
+    one.rmdir()
+    one.write_bytes(kept)
+    migrate(path, database)
+    assert len(openings_of(path)) == 2
+
+
+@pytest.mark.server
+def test_a_database_without_its_openings_can_be_moved_back(tmp_path: Path, new_database: Callable[[], str]) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    name_server(path, database)
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    spoil(path, None)
+    migrate(path, None)
+    with Ledger.open(path) as ledger:
+        found = ledger.verify()
+        assert (found.verified, found.lost) == (True, 2)
+        assert ledger.erase(range(1, 100), ABOUT) == 0
+        assert ledger.verify().lost == 0

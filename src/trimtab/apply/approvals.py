@@ -6,7 +6,8 @@ number that is used once. Whose signatures count is in the specification. What h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from trimtab.apply.approved_facts import (
@@ -17,7 +18,7 @@ from trimtab.apply.approved_facts import (
     table_bytes,
     table_rows,
 )
-from trimtab.errors import KeyFileError, UnapprovedError
+from trimtab.errors import KeyFileError, LedgerError, UnapprovedError
 from trimtab.ledger.entry import Entry, Kind
 from trimtab.ledger.moment import span_told
 from trimtab.model.applied import Applied
@@ -100,7 +101,7 @@ def refuse_unapproved(
     keys: set[str] = set()
     flaws: dict[str, tuple[str, str]] = {}
     for approval in approvals_of(known, moment.strategy.id):
-        name = str(approval.statement.get("approver"))
+        name = approver_of(approval)
         flaws.pop(name, None)  # what somebody has said since comes last
         found = _flaw(approval, moment, own, used)
         if found is not None:
@@ -124,13 +125,19 @@ def refuse_unapproved(
 
 def approvals_of(entries: Iterable[Entry], strategy_id: str) -> tuple[Approval, ...]:
     """Return the approvals of a strategy that were given after it was last rejected, oldest first."""
-    found: list[Approval] = []
+    since: list[Entry] = []
     for entry in entries:
-        if entry.kind is Kind.APPROVAL_REJECTED and entry.body.get("strategy_id") == strategy_id:
-            found = []
-        elif entry.kind is Kind.APPROVAL_GIVEN and entry.body.get("strategy_id") == strategy_id:
-            found.append(approval_from(entry))
-    return tuple(found)
+        if entry.body.get("strategy_id") == strategy_id:
+            since = [] if entry.kind is Kind.APPROVAL_REJECTED else [*since, entry]
+    return tuple(approvals_in(since))
+
+
+def approvals_in(entries: Iterable[Entry]) -> Iterator[Approval]:
+    """Yield the approvals that entries hold. What is none is left out: one that is made up must not stop the others."""
+    for entry in entries:
+        if entry.kind is Kind.APPROVAL_GIVEN:
+            with suppress(LedgerError):
+                yield approval_from(entry)
 
 
 def approval_from(entry: Entry) -> Approval:
@@ -143,6 +150,12 @@ def approval_from(entry: Entry) -> Approval:
         {name: str(value) for name, value in key.items()},
         tuple(each for each in signatures if isinstance(each, dict)),
     )
+
+
+def approver_of(approval: Approval) -> str:
+    """Return who says to have approved; whether it is so the signature tells."""
+    name = approval.statement.get("approver")
+    return name if isinstance(name, str) and name else "somebody without a name"
 
 
 def signature_flaw(approval: Approval) -> str | None:
@@ -160,7 +173,7 @@ def unpinned_flaw(approval: Approval, specification: Specification, unix: float)
 
     Raises KeyFileError.
     """
-    name = approval.statement.get("approver")
+    name = approver_of(approval)
     who = f"{name}={fingerprint(public_key_from(approval.public_key))}"
     pin = next((pin for pin in map(pin_of, specification.approvals.approvers or ()) if pin.who == who), None)
     if pin is None:
@@ -179,8 +192,7 @@ def message_of(statement: Mapping[str, object]) -> bytes:
 
 def _flaw(approval: Approval, moment: Moment, own: frozenset[str], used: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the code and the words of what is wrong with the approval, None when it counts."""
-    said = approval.statement
-    name = str(said.get("approver"))
+    said, name = approval.statement, approver_of(approval)
     if signature_flaw(approval) == _NO_KEY:
         return "approval.invalid", f"the approval of {name} carries no usable key"
     unpinned = unpinned_flaw(approval, moment.specification, max(moment.now_ns, moment.latest_ns) / 1e9)

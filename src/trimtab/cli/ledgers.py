@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimtab.apply.asking import actor
 from trimtab.cli.commands import ledger_of, load, print_json, stdout_console
 from trimtab.cli.text import say, tell
 from trimtab.durable import read_plain_file
@@ -66,6 +67,8 @@ def prove(seq: int | None, *, since: Path | None, out: Path | None, config: Path
         )
     earlier = None if since is None else _checkpoint(since)
     with _ledger(config) as ledger:
+        if earlier is not None:
+            _require_as_long(ledger, earlier)
         signed = _signed(ledger, at_least=max(seq or 1, earlier.size if earlier is not None else 1))
         document = proof_document(
             signed,
@@ -152,6 +155,12 @@ def migrate(to: str, *, config: Path | None, as_json: bool) -> None:
     from trimtab.ledger.migrate import migrate
     from trimtab.paths import ledger_path
 
+    if not to.strip():
+        raise UsageError(
+            "the ledger was not moved: no database was named",
+            code="usage.arguments",
+            next_step="Give --to a database, as in `--to service=trimtab`, or sqlite.",
+        )
     moved = migrate(ledger_path(load(config).defaults.state), None if to == "sqlite" else conninfo_for(to, None))
     if as_json:
         print_json(
@@ -179,7 +188,8 @@ def erase(strategy_id: str, *, config: Path | None, as_json: bool) -> None:
         if not seqs:
             raise _unknown(strategy_id)
         _refuse_needed(entries, strategy_id, set(seqs))
-        erased, plain = ledger.erase(seqs), ledger.told_openly(seqs)
+        erased = ledger.erase(seqs, {"strategy_id": strategy_id, "by": actor()})
+        plain = ledger.told_openly(seqs)
     if as_json:
         document = {"strategy_id": strategy_id, "erased": erased, "in_entries": plain}
         print_json({"schema": "trimtab.ledger.erase/v1", **document})
@@ -247,6 +257,18 @@ def _signed(ledger: Ledger, *, at_least: int) -> Checkpoint:
             next_step="Run `trimtab ledger key --out ledger.pub` once: from then on checkpoints are signed.",
         )
     return signed
+
+
+def _require_as_long(ledger: Ledger, earlier: Checkpoint) -> None:
+    last = ledger.last()
+    entries = 0 if last is None else last.seq
+    if entries < earlier.size:
+        raise LedgerError(
+            f"the ledger {ledger.name} has {entries} entries, and the checkpoint is of {earlier.size}: its end was cut "
+            "off",
+            code="ledger.truncated",
+            next_step="Keep both for an examination, and restore the ledger from a backup.",
+        )
 
 
 def _grown(ledger: Ledger, earlier: Checkpoint, signed: Checkpoint) -> list[bytes]:

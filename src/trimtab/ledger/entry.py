@@ -60,6 +60,7 @@ class Kind(StrEnum):
     RECONCILED = "reconciled"
     WAIVER_NOTED = "waiver_noted"
     BUNDLE_NOTED = "bundle_noted"
+    DEFINITIONS_ERASED = "definitions_erased"
     LEDGER_KEY_SET = "ledger_key_set"
 
 

@@ -80,6 +80,15 @@ def unwritable(path: Path | str, found: str) -> LedgerError:
     )
 
 
+def unreadable_opening(name: str, error: OSError) -> LedgerError:
+    """Return the error for what is kept beside a ledger, and cannot be read where it must be."""
+    return LedgerError(
+        f"a definition that is kept beside the ledger {name} cannot be read: {error.strerror}",
+        code="ledger.openings",
+        next_step="Give this user the right to read it: what is left behind could not be put back.",
+    )
+
+
 def unreachable(name: str, found: str) -> LedgerError:
     """Return the error for a ledger whose server does not answer; without it no change is made."""
     return LedgerError(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
 
 from trimtab.errors import KeyFileError, LedgerError
@@ -29,7 +29,7 @@ from trimtab.ledger.seen import Seen, SeenFiles
 from trimtab.ledger.signer import KeyFiles, key_body, key_set
 from trimtab.ledger.sqlite import open_sqlite
 from trimtab.ledger.verification import Evidence, Verification, check
-from trimtab.ledger.withheld import MARK, digests_in, digests_in_row, is_lost, opened, withheld
+from trimtab.ledger.withheld import MARK, Told, digests_in, is_lost, opened, withheld
 from trimtab.signing.note import NoteFlawError
 
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ class _Tip:
     entry: Entry
     whole: bytes
     tree: GrowingTree
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What a ledger ends with since an entry was written, and whether a checkpoint was signed with it."""
+
+    tip: _Tip
+    is_signed: bool
 
 
 class Ledger:
@@ -149,25 +157,42 @@ class Ledger:
         openings: Mapping[str, bytes] = {}
         if b'"tail":' in canonical:
             written, openings = withheld(written)
-            canonical = canonical_body(written)
         with self._store.writing() as (connection, head):
-            key, flaw = self._key_for(connection, head, kind)
-            if flaw is not None:
-                canonical = canonical_body({**written, "unsigned": flaw})
-                written = parse_body(canonical)
-            tip, made = self._next(connection, head, kind, canonical, written, run_id, require)
-            is_due = kind in _RESULTS or tip.entry.seq % EVERY_ENTRIES == 0
-            if is_due and key is None and flaw is None:
-                with suppress(KeyFileError):  # the entry stands without; a later checkpoint covers it
-                    key = self._key_here(connection, head)
-            checkpoint = self._signed(connection, tip, key) if is_due and key is not None else None
-            if openings:
-                self._store.keep(connection, openings)
-            self._insert(connection, tip, canonical, made, checkpoint)
-        self._tip = tip
-        self._remember(tip.entry)
-        self._is_appended, self._is_signed = checkpoint is None, self._is_signed or checkpoint is not None
-        return self._opened(tip.entry, canonical)
+            added = self._added(connection, head, kind, written, run_id, require, openings)
+        return self._opened(self._noted(added), added.tip.whole)
+
+    def _added(
+        self,
+        connection: Connection,
+        head: Head,
+        kind: Kind,
+        written: dict[str, Json],
+        run_id: str | None = None,
+        require: Required | None = None,
+        openings: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> _Added:
+        """Write an entry as the last of `writing`."""
+        key, flaw = self._key_for(connection, head, kind)
+        if flaw is not None:
+            written = {**written, "unsigned": flaw}
+        canonical = canonical_body(written)
+        tip, made = self._next(connection, head, kind, canonical, parse_body(canonical), run_id, require)
+        is_due = kind in _RESULTS or tip.entry.seq % EVERY_ENTRIES == 0
+        if is_due and key is None and flaw is None:
+            with suppress(KeyFileError):  # the entry stands without; a later checkpoint covers it
+                key = self._key_here(connection, head)
+        checkpoint = self._signed(connection, tip, key) if is_due and key is not None else None
+        if openings:
+            self._store.keep(connection, openings)
+        self._insert(connection, tip, canonical, made, checkpoint)
+        return _Added(tip, checkpoint is not None)
+
+    def _noted(self, added: _Added) -> Entry:
+        """Take note of an entry that is there now, and return it."""
+        self._tip = added.tip
+        self._remember(added.tip.entry)
+        self._is_appended, self._is_signed = not added.is_signed, self._is_signed or added.is_signed
+        return added.tip.entry
 
     def checkpoint(self) -> Checkpoint | None:
         """Sign the ledger as it is now, unless that is done; return the last checkpoint, None without any.
@@ -275,14 +300,28 @@ class Ledger:
         key = self._keys.own()
         return () if key is None else (key.public,)
 
-    def erase(self, seqs: Iterable[int]) -> int:
+    def erase(self, seqs: Iterable[int], about: Mapping[str, Json]) -> int:
         """Erase what these entries withhold, and return how much there was; `ERASED` is read in its place from then on.
 
-        The entries stay as they are, and verify as before. Raises LedgerError.
+        They stay as they are, and verify as before; one more tells, with `about`, what was erased, also of what was
+        lost before. Openings that no entry has, since a writer died before its entry, go too. Raises LedgerError.
         """
         digests = {digest for body in self._as_kept(seqs) for digest in digests_in(body)}
+        added: _Added | None = None
+        with self._store.writing() as (connection, head):
+            tip = self._last_tip(connection, head)
+            self._require_as_seen(connection, None if tip is None else tip.entry)
+            told = self._store.told(connection)
+            erased = self._store.remove(connection, digests)
+            self._store.remove_orphans(connection, told)
+            if new := digests - told.erased:
+                body: dict[str, Json] = {**about, MARK: list[Json](sorted(new))}
+                refuse_secrets(body)
+                added = self._added(connection, head, Kind.DEFINITIONS_ERASED, body)
+        if added is not None:
+            self._noted(added)
         self._openings.clear()
-        return sum([self._store.erase(digest) for digest in sorted(digests)])
+        return erased
 
     def told_openly(self, seqs: Iterable[int]) -> int:
         """Return how many of these entries hold themselves what is withheld since, being of an earlier version."""
@@ -302,13 +341,13 @@ class Ledger:
         """
         seen, kept = self._seen.head(), self._seen.checkpoint()
         own, count = self.signers(), 0
-        withheld_here: set[str] = set()
+        told = Told(set(), set())
 
         def counted(until: int) -> Iterator[Row]:
             nonlocal count
             for row in self._store.rows(until=until):
                 count += 1
-                withheld_here.update(digests_in_row(row.body or b""))
+                told.take(row)
                 yield row
 
         try:
@@ -334,7 +373,7 @@ class Ledger:
         if found.verified and found.entries:
             with suppress(OSError, LedgerError):
                 self._seen.note(Seen(found.entries, found.head))
-        lost = sum(is_lost(digest, self._store.opening(digest)) for digest in withheld_here)
+        lost = sum(is_lost(digest, self._store.opening(digest)) for digest in told.withheld - told.erased)
         return replace(found, lost=lost) if lost else found
 
     def _next(

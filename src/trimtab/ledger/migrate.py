@@ -95,10 +95,11 @@ def _copied(source: Store, target: Store, before: Verification) -> Verification:
             tree = tree_of(leaf_hash(row_bytes(row)) for row in target.rows())
             known = dict(target.checkpoints())
             target.unfence(connection)  # from here on even readers are kept away, ours too
+            told = source.told()
             for digest, opening in source.openings():
-                target.keep(connection, {digest: opening})
-                if not opening:
-                    target.erase(digest)  # here, since it was copied there
+                if digest in told.withheld - told.erased:
+                    target.keep(connection, {digest: opening})
+            target.remove(connection, told.erased)  # here, since they were copied there
             for rows in _pages(row for row in source.rows() if row.seq > here.entries):
                 target.insert_copied(connection, rows, tree)
             for size, note in source.checkpoints():

@@ -6,7 +6,9 @@ forks. Every commit is as durable as that server makes commits: what is synchron
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import errno
+import os
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -36,8 +38,10 @@ _DURABLE = (
 )
 _CORRUPT = frozenset({"23", "P0", "22", "XX"})
 """Classes of SQLSTATE that say that what is there, or was to be, is not what belongs there."""
-_CLOSED = frozenset({"42P01", "3F000", "42501"})
-"""What SQLSTATEs say of a table that is gone with its schema or without, or that the role may not read."""
+_GONE, _DENIED = frozenset({"42P01", "3F000"}), frozenset({"42501"})
+"""What SQLSTATEs say of a table that is gone with its schema or without, and of one that the role may not read."""
+_OTHERWISE = _GONE | {"42703", "42883", "42804"}
+"""What they say where a table, a column or its type is another one than was made."""
 
 _WITHHELD_DDL = (
     f"CREATE SCHEMA IF NOT EXISTS {WITHHELD}",
@@ -158,7 +162,7 @@ def _insert(connection: Connection, entry: Values, nodes: Sequence[Values], chec
 
 def _row(found: Sequence[Any]) -> Row:
     seq, at_ns, *texts = found
-    kind, run_id, body, prev_hash, digest = (None if text is None else text.encode() for text in texts)
+    kind, run_id, body, prev_hash, digest = (None if text is None else str(text).encode() for text in texts)
     return Row(seq, str(at_ns).encode(), kind, run_id, body, prev_hash, digest)
 
 
@@ -173,17 +177,23 @@ def _prepare(connection: Connection, name: str) -> None:
             for statement in _DDL:
                 connection.exec_driver_sql(statement)
     version = _version(connection)
+    if version is None:
+        raise corrupt(name, "its version is no number")
     if version not in (WITHOUT_WITHHELD, SCHEMA_VERSION):
         raise newer(name, version, SCHEMA_VERSION)
     connection.commit()
 
 
-def _version(connection: Connection) -> int:
-    return int(connection.exec_driver_sql(f"SELECT version FROM {SCHEMA}.version").scalar_one())  # noqa: S608
+def _version(connection: Connection) -> int | None:
+    """Return the version of the schema, None where that is not one number."""
+    found = connection.exec_driver_sql(f"SELECT version FROM {SCHEMA}.version").scalars().all()  # noqa: S608
+    return found[0] if len(found) == 1 and type(found[0]) is int else None
 
 
 class _OpeningTable:
     """What entries withhold, in a table beside those of the ledger, of which rows may be changed."""
+
+    leaves_orphans = False
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -203,23 +213,29 @@ class _OpeningTable:
         try:
             found = self._run(f"SELECT opening FROM {WITHHELD}.openings WHERE sha256 = %s", digest)  # noqa: S608
         except DBAPIError as error:
-            if sqlstate_of(error.orig) not in _CLOSED:
+            if sqlstate_of(error.orig) not in _DENIED:
                 raise
-            return None
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
         return bytes(found[0][0]) if found else None
 
     def digests(self) -> list[str]:
         return [str(row[0]) for row in self._run(f"SELECT sha256 FROM {WITHHELD}.openings ORDER BY sha256")]  # noqa: S608
 
-    def erase(self, digest: str) -> bool:
-        statement = f"UPDATE {WITHHELD}.openings SET opening = '' WHERE sha256 = %s RETURNING sha256"  # noqa: S608
-        return bool(self._run(statement, digest))
+    def remove(self, connection: Connection, digests: Collection[str]) -> int:
+        if not digests or not has_table(connection, WITHHELD, "openings"):
+            return 0
+        statement = f"DELETE FROM {WITHHELD}.openings WHERE sha256 = ANY(%s)"  # noqa: S608
+        return connection.exec_driver_sql(statement, (list(digests),)).rowcount
 
     def _run(self, statement: str, *values: object) -> Sequence[Any]:
-        """Run a statement that is a transaction of its own, committed when this returns."""
-        with self._engine.connect() as connection:
-            found = connection.exec_driver_sql(statement, values)
-            return found.all() if found.returns_rows else ()
+        """Return what a query says, which is a transaction of its own; nothing where its table is not there."""
+        try:
+            with self._engine.connect() as connection:
+                return connection.exec_driver_sql(statement, values).all()
+        except DBAPIError as error:
+            if sqlstate_of(error.orig) not in _GONE:
+                raise
+            return ()
 
 
 @contextmanager
@@ -247,6 +263,8 @@ def _faults(name: str) -> Iterator[None]:
             raise moved(name) from None
         if sqlstate[:2] in _CORRUPT:
             raise corrupt(name, f"its server refused what was to be written ({sqlstate})") from None
+        if sqlstate in _OTHERWISE:
+            raise corrupt(name, f"a table of it is not as it was made ({sqlstate})") from None
         if not sqlstate:
             raise unreachable(name, "the connection was lost") from None
         raise unwritable(name, f"its server says {sqlstate}") from None

@@ -6,8 +6,8 @@ what its faults are called. Every commit is durable when it returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, sele
 
 from trimtab.ledger.chain import BrokenRowError, Row, row_bytes
 from trimtab.ledger.entry import Entry
+from trimtab.ledger.faults import unreadable_opening
 from trimtab.ledger.merkle import GrowingTree, NodeAt, leaf_hash, nodes_of, root
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_ONLY, TREE
-from trimtab.ledger.withheld import Openings
+from trimtab.ledger.withheld import MARK, Openings, Told
 
 Values: TypeAlias = dict[str, Any]
 """The values of a row, by column."""
@@ -110,28 +111,42 @@ class Store:
         """Keep the openings of what an entry withholds, within `writing`; they are durable when the entry is."""
         if not self._is_withholding:
             self._openings.begin(connection)
+            if self._openings.leaves_orphans:
+                self.remove_orphans(connection, self.told(connection))
             self._is_withholding = True
         for digest, opening in openings.items():
             self._openings.put(connection, digest, opening)
 
     def opening(self, digest: str) -> bytes | None:
-        """Return the opening of that digest, None when it is not there or cannot be read, b"" when it was erased."""
-        with self._dialect.faults():
+        """Return the opening of that digest, None when it is not there or cannot be read."""
+        with self._dialect.faults(), suppress(OSError):
             return self._openings.get(digest)
+        return None
 
     def openings(self) -> Iterator[tuple[str, bytes]]:
-        """Yield all openings that are kept, and b"" for what was erased, with their digests."""
+        """Yield all openings that are kept, with their digests. Raises LedgerError for one that cannot be read."""
         with self._dialect.faults():
             kept = self._openings.digests()
         for digest in kept:
-            opening = self.opening(digest)
+            with self._dialect.faults():
+                try:
+                    opening = self._openings.get(digest)
+                except OSError as error:
+                    raise unreadable_opening(self.name, error) from None
             if opening is not None:
                 yield digest, opening
 
-    def erase(self, digest: str) -> bool:
-        """Erase an opening, for good: that it was erased stays. Return whether it was there."""
-        with self._dialect.faults():
-            return bool(self._openings.get(digest)) and self._openings.erase(digest)
+    def told(self, within: Connection | None = None) -> Told:
+        """Return what the entries say of openings."""
+        return Told.by(self.rows(holding=MARK, within=within))
+
+    def remove_orphans(self, connection: Connection, told: Told) -> None:
+        """Remove openings that no entry has, within `writing`: of writers that died before theirs."""
+        self.remove(connection, set(self._openings.digests()) - told.withheld)
+
+    def remove(self, connection: Connection, digests: Collection[str]) -> int:
+        """Remove openings for good, within `writing`, and return how many there were."""
+        return self._openings.remove(connection, digests)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -231,19 +246,28 @@ class Store:
     def last_checkpoint(self, connection: Connection) -> tuple[int, str] | None:
         """Return the size and the note of the last checkpoint, or None."""
         found = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.size.desc()).limit(1)).one_or_none()
-        return None if found is None else (int(found[0]), str(found[1]))
+        return None if found is None else self._checkpoint(found)
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """Return the size and the note of every checkpoint, smallest first."""
         with self.reading() as connection:
             found = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.size)).all()
-        return [(int(size), str(note)) for size, note in found]
+        return [self._checkpoint(each) for each in found]
+
+    def _checkpoint(self, found: Sequence[Any]) -> tuple[int, str]:
+        return self._whole(found[0], "the size of a checkpoint"), str(found[1])
+
+    def _whole(self, value: object, what: str) -> int:
+        if type(value) is not int:
+            raise self.corrupt(f"{what} is no whole number")
+        return value
 
     def ends(self) -> tuple[int, int]:
         """Return the highest number of an entry and of a node, of one moment; 0 when there is none."""
         with self.reading() as connection:
             found = connection.execute(_ENDS).one()
-        return int(found[0] or 0), int(found[1] or 0)
+        entries, nodes = (self._whole(0 if end is None else end, "the number of a row") for end in found)
+        return entries, nodes
 
     def nodes(self, until: int | None = None) -> Iterator[tuple[int, int, bytes | None]]:
         """Yield the nodes of the tree (seq, level, hash) in the order in which they were completed."""
@@ -257,6 +281,8 @@ class Store:
             if not found:
                 return
             for seq, level, digest in found:
+                for value in (seq, level):
+                    self._whole(value, "the number of a node")
                 yield seq, level, digest if _is_digest(digest) else None
             after = (found[-1][0], found[-1][1])
 
@@ -267,12 +293,13 @@ class Store:
         *,
         after: int | None = None,
         until: int | None = None,
+        holding: str | None = None,
         within: Connection | None = None,
     ) -> Iterator[Row]:
         """Yield the rows in order, page by page; no transaction stays open between two of them.
 
-        `after` leaves out those up to that number, `until` those beyond it. `within` is the connection of `writing`:
-        then they are those of its transaction.
+        `after` leaves out those up to that number, `until` those beyond it, and `holding` those whose body has not that
+        text. `within` is the connection of `writing`: then they are those of its transaction.
         """
         query = self._dialect.entries.order_by(ENTRIES.c.seq).limit(_PAGE_ROWS)
         if kind is not None:
@@ -281,6 +308,8 @@ class Store:
             query = query.where(ENTRIES.c.seq <= until)
         if run_id is not None:
             query = query.where(ENTRIES.c.run_id == run_id)
+        if holding is not None:
+            query = query.where(ENTRIES.c.body.contains(holding, autoescape=True))
         while True:
             page = query if after is None else query.where(ENTRIES.c.seq > after)
             with self.reading() if within is None else nullcontext(within) as connection:

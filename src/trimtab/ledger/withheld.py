@@ -2,28 +2,34 @@
 
 An entry has in its place the SHA-256 of a salt and the text; salt and text, its opening, are kept beside the ledger, by
 whatever keeps the ledger. So what carries a change out, or takes it back, has the text, and nobody who has the entries,
-an export or a proof does; it can be erased, and the ledger verifies as before.
+an export or a proof does; it can be erased, which an entry tells, and the ledger verifies as before.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from trimtab.db.definitions import is_plain
 from trimtab.durable import read_plain_file, sync_directory, write_durably
-from trimtab.ledger.entry import Json, parse_body
+from trimtab.ledger.entry import Json, Kind, parse_body
 from trimtab.model.change import ERASED, CreateIndex, DropIndex
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from trimtab.ledger.chain import Row
+
 MARK = "withheld_sha256"
-"""The key of what stands in the place of a text: {MARK: the digest of its opening}."""
+"""The key of what stands in the place of a text: {MARK: the digest of its opening}; and, in the entry that tells that
+some were erased, of the list of theirs."""
 DIRECTORY_SUFFIX = ".withheld"
 _KINDS = frozenset({CreateIndex.kind, DropIndex.kind})
 _SALT_BYTES = 32
@@ -32,7 +38,10 @@ _MOST_BYTES = 1 << 24
 
 
 class Openings(Protocol):
-    """The openings that are kept beside a ledger, by their digests. In the place of one that was erased stands b""."""
+    """The openings that are kept beside a ledger, by their digests."""
+
+    leaves_orphans: bool
+    """Whether a writer that dies can leave an opening that no entry has."""
 
     def begin(self, connection: Connection) -> None:
         """Make the place of openings where there is none yet, and say in the ledger that it has them."""
@@ -41,13 +50,13 @@ class Openings(Protocol):
         """Keep it; it is durable when the transaction of the connection is."""
 
     def get(self, digest: str) -> bytes | None:
-        """Return it, or None when it is not there or cannot be read."""
+        """Return it, or None when it is not there. Raises OSError when it cannot be read."""
 
     def digests(self) -> list[str]:
         """Return the digests of all."""
 
-    def erase(self, digest: str) -> bool:
-        """Put b"" in its place, durably."""
+    def remove(self, connection: Connection, digests: Collection[str]) -> int:
+        """Remove those that are there, and return how many they were."""
 
 
 class OpeningFiles:
@@ -55,6 +64,8 @@ class OpeningFiles:
 
     `begin` is what is done to the ledger before.
     """
+
+    leaves_orphans = True
 
     def __init__(self, directory: Path, begin: Callable[[Connection], None]) -> None:
         self._directory = directory
@@ -70,20 +81,29 @@ class OpeningFiles:
         write_durably(self._directory / digest, opening)
 
     def get(self, digest: str) -> bytes | None:
-        """Return it, or None."""
+        """Return it, or None when it is not there."""
         try:
             return read_plain_file(self._directory / digest, _MOST_BYTES)
-        except OSError:
+        except FileNotFoundError:
             return None
 
     def digests(self) -> list[str]:
         """Return the digests of all."""
-        return sorted(path.name for path in self._directory.glob("*") if _DIGEST.fullmatch(path.name))
+        try:
+            return sorted(name for name in os.listdir(self._directory) if _DIGEST.fullmatch(name))
+        except FileNotFoundError:
+            return []
 
-    def erase(self, digest: str) -> bool:
-        """Put an empty file in its place."""
-        write_durably(self._directory / digest, b"")
-        return True
+    def remove(self, connection: Connection, digests: Collection[str]) -> int:
+        """Remove those that are there, durably."""
+        removed = 0
+        for digest in digests:
+            with suppress(FileNotFoundError):
+                (self._directory / digest).unlink()
+                removed += 1
+        if removed:
+            sync_directory(self._directory)
+        return removed
 
 
 def withheld(body: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, bytes]]:
@@ -121,30 +141,48 @@ def digests_in(body: Mapping[str, Json]) -> list[str]:
     return found
 
 
-def digests_in_row(body: bytes) -> list[str]:
-    """Return the digests of what a body withholds, as it is kept; none for what is no body."""
-    if MARK.encode() not in body:
-        return []
-    try:
-        return digests_in(parse_body(body))
-    except ValueError:
-        return []
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What entries say of openings: the digests of those that they have, and of those that were erased."""
+
+    withheld: set[str]
+    erased: set[str]
+
+    @classmethod
+    def by(cls, rows: Iterable[Row]) -> Told:
+        """Return what these rows say."""
+        told = cls(set(), set())
+        for row in rows:
+            told.take(row)
+        return told
+
+    def take(self, row: Row) -> None:
+        """Take what one more row says; one that is no entry says nothing."""
+        if MARK.encode() not in (row.body or b""):
+            return
+        with suppress(ValueError):
+            body = parse_body(row.body or b"")
+            erased = body.get(MARK) if row.kind == Kind.DEFINITIONS_ERASED.value.encode() else None
+            self.erased.update(digest for digest in (erased if isinstance(erased, list) else []) if _is_digest(digest))
+            self.withheld.update(digests_in(body))
 
 
 def is_lost(digest: str, opening: bytes | None) -> bool:
-    """True when an opening is not there, or is not the one of the digest; one that was erased is not lost."""
-    return opening is None or (opening != b"" and hashlib.sha256(opening).hexdigest() != digest)
+    """True when an opening is not there, or is not the one of the digest."""
+    return opening is None or hashlib.sha256(opening).hexdigest() != digest
 
 
 def _digest(tail: Json) -> str | None:
     digest = tail.get(MARK) if isinstance(tail, dict) else None
-    return digest if isinstance(digest, str) and _DIGEST.fullmatch(digest) else None
+    return digest if _is_digest(digest) else None
+
+
+def _is_digest(value: Json) -> TypeGuard[str]:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _text(digest: str, opening: bytes | None) -> str:
-    if not opening or is_lost(digest, opening):
-        return ERASED
-    return opening[_SALT_BYTES:].decode()
+    return ERASED if opening is None or is_lost(digest, opening) else opening[_SALT_BYTES:].decode()
 
 
 def _mapped(mapping: dict[str, Json], told: Callable[[dict[str, Json]], dict[str, Json]]) -> dict[str, Json]:

@@ -17,6 +17,7 @@ from trimtab.apply.approvals import (
     FORMAT,
     PURPOSE,
     approvals_of,
+    approver_of,
     expiry_ns,
     message_of,
     signature_flaw,
@@ -149,7 +150,7 @@ def statement(request: ApprovalRequest, approver: str, *, hours: float, now_ns: 
     """Return what the approver signs. Raises RefusedError `approval.own`, UsageError `approval.hours`."""
     if not 0 < hours <= MAX_HOURS:
         raise UsageError(
-            f"an approval for {hours} hours was refused: it holds for at most {MAX_HOURS:.0f}",
+            f"an approval for {hours} hours was refused: it holds for more than 0 and at most {MAX_HOURS:.0f}",
             code="approval.hours",
             next_step="Give --hours between 0 and 24.",
         )
@@ -217,7 +218,7 @@ def record(ledger_path: Path, approval: Approval) -> None:
     flaw = signature_flaw(approval)
     if flaw is not None:
         raise UnapprovedError(
-            f"the approval by {approval.statement.get('approver')} was not added: it is not what was signed ({flaw})",
+            f"the approval by {approver_of(approval)} was not added: it is not what was signed ({flaw})",
             code="approval.invalid",
             next_step="Have it signed again, and bring the file back as it was written.",
         )
@@ -273,7 +274,7 @@ def _stands(
     counted: dict[str, str] = {}
     for each in given:
         said = each.statement
-        name, key = str(said.get("approver")), fingerprint(public_key_from(each.public_key))
+        name, key = approver_of(each), fingerprint(public_key_from(each.public_key))
         is_of_request = digests.get(str(said.get("request_id"))) == said.get("request_digest")
         is_own = name in own or name == said.get("proposed_by")
         is_over = said.get("nonce") in spent or latest_ns >= expiry_ns(said)

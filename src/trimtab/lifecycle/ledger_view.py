@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from trimtab.apply.approvals import approval_from, expiry_ns
-from trimtab.ledger.entry import GENESIS, Entry, Kind
+from trimtab.apply.approvals import approvals_in, expiry_ns
+from trimtab.ledger.entry import GENESIS, Entry
 from trimtab.ledger.history import RunSummary, StrategyLife, runs, strategies
 from trimtab.ledger.ledger import Ledger
 from trimtab.lifecycle.approving import Waiting, waiting_in
@@ -61,8 +61,7 @@ class LedgerView:
     @cached_property
     def good_until_ns(self) -> int | None:
         """When the next approval expires: then the same entries say something else. None where none will."""
-        given = (approval_from(entry) for entry in self.entries if entry.kind is Kind.APPROVAL_GIVEN)
-        expiries = [expiry_ns(approval.statement) for approval in given]
+        expiries = [expiry_ns(approval.statement) for approval in approvals_in(self.entries)]
         return min((each for each in expiries if each > self.read_ns), default=None)
 
     def board(self, limit: int) -> Board:

@@ -64,13 +64,15 @@ def test_they_are_made_shown_proven_taken_back_and_erased(
     assert (refused.code, refused.reason) == (7, "ledger.stands")
     program.succeed("revert", "--all", run[0])
     assert market.definitions() == before
-    head = program.succeed("ledger", "verify", "--json").document["head"]
+    entries = program.succeed("ledger", "verify", "--json").document["entries"]
     erased = [program.succeed("ledger", "erase", each, "--json").document["erased"] for each in held]
     assert all(count >= 3 for count in erased)
     for each in held:
         assert SECRET not in program.succeed("show", each).stdout
     verified = program.succeed("ledger", "verify", "--key", "ledger.pub", "--json").document
-    assert (verified["verified"], verified["head"]) == (True, head)
+    assert (verified["verified"], verified["lost"], verified["entries"]) == (True, 0, entries + len(held))
+    told = [entry.body for entry in program.entries() if entry.kind is Kind.DEFINITIONS_ERASED]
+    assert {each["strategy_id"] for each in told} == held.keys()
     assert program.run("ledger", "erase", "s-0000000000").reason == "ledger.unknown"
 
 

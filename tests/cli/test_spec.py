@@ -67,6 +67,14 @@ def test_a_table_of_a_test_has_a_number_of_rows_or_an_unknown_one(shop: Path, pr
     assert program.run("spec", "test", path).code in (0, 5)
 
 
+@pytest.mark.parametrize("name", ['""', '"a\\0b"'])
+def test_a_name_in_a_test_is_one(shop: Path, program: Program, name: str) -> None:
+    path = program.directory / "shop.test.yaml"
+    path.write_text(path.read_text().replace("columns: [", f"columns: [{name}, "))
+    refused = program.run("spec", "test", path)
+    assert (refused.code, "[spec.test]" in refused.stderr) == (2, True), refused.stderr
+
+
 def test_what_effective_prints_means_the_same(shop: Path, program: Program) -> None:
     printed = program.run("spec", "effective", shop).stdout
     (program.directory / "flat.yaml").write_text(printed)

@@ -198,6 +198,7 @@ def test_fields_that_are_there_twice_and_numbers_that_are_none_are_refused() -> 
     for text, told in (
         (b'{"changes": [], "changes": []}', "there twice"),
         (b'{"size_bytes": NaN}', "no number in JSON"),
+        (b'{"size_bytes": 9007199254740992}', "a whole number beyond 9007199254740991"),
     ):
         with pytest.raises(SpecError, match=told):
             read_json(text)

@@ -28,6 +28,7 @@ from trimtab.validate.facts import Facts
 from trimtab.validate.validate import validate
 
 FORMAT = "trimtab.decision/v1"
+_LARGEST = 2**53 - 1
 
 
 _T = TypeVar("_T")
@@ -122,7 +123,7 @@ def facts_digest(facts: Facts) -> str:
 def read_json(text: bytes) -> dict[str, object]:
     """Return the map that the text holds. Raises SpecError `spec.decision`."""
     try:
-        value = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number)
+        value = json.loads(text, object_pairs_hook=_each_once, parse_int=_whole, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise _malformed("it is not JSON") from None
     if not isinstance(value, dict):
@@ -281,6 +282,12 @@ def _each_once(pairs: Sequence[tuple[str, Any]]) -> _Map:
     if len(held) != len(pairs):
         raise _malformed("a field of it is there twice")
     return held
+
+
+def _whole(text: str) -> int:
+    if len(text) > len(str(-_LARGEST)) or abs(int(text)) > _LARGEST:
+        raise _malformed(f"it holds a whole number beyond {_LARGEST}, which RFC 8785 has no form for")
+    return int(text)
 
 
 def _no_number(text: str) -> NoReturn:

@@ -35,8 +35,9 @@ from trimtab.validate.facts import Evidence, Facts
 from trimtab.validate.validate import validate
 
 _OID, _PAGE = 16_384, 8192
-_Names = Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
-_TableName = Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")]
+_Name = Annotated[str, Field(pattern=r"^[^\x00]+$")]
+_Names = Annotated[tuple[_Name, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
+_TableName = Annotated[str, Field(pattern=r"^[^.\x00]+\.[^.\x00]+$")]
 
 
 def _rows(value: object) -> object:
@@ -63,7 +64,7 @@ class _Index(_Part):
 
 class _Table(_Part):
     columns: _Names
-    indexes: dict[str, _Index] = {}
+    indexes: dict[_Name, _Index] = {}
     rows: Annotated[float | Literal["unknown"], BeforeValidator(_rows)] = 1000.0
     size: SizeBytes = 1 << 20
     writes: int = 0
@@ -77,7 +78,7 @@ class _Change(_Part):
         "rebuild_index",
     ]  # fmt: skip
     table: _TableName | None = None
-    name: str = "trimtab_new"
+    name: _Name = "trimtab_new"
     columns: _Names = ()
     include: _Names = ()
     kinds: _Names = ("mcv",)

@@ -50,8 +50,11 @@ class Pool:
         fresh = [candidate for candidate in thought_of if candidate not in self.names]
         changes = [candidate.change(self._context.limits.name_prefix) for candidate in fresh]
         largest = min(self._context.limits.max_index_bytes, self._context.limits.budget_bytes)
-        whole = self._whole_sizes([candidate for candidate in fresh if candidate.predicate])
-        for candidate, change, size in zip(fresh, changes, self._context.what_if.size_bytes(changes), strict=True):
+        partial = [candidate for candidate in fresh if candidate.predicate]
+        over_all = [replace(candidate, predicate=()).change(self._context.limits.name_prefix) for candidate in partial]
+        sizes = self._context.what_if.size_bytes([*over_all, *changes])
+        whole = {one: size for one, size in zip(partial, sizes[: len(partial)], strict=True) if size is not None}
+        for candidate, change, size in zip(fresh, changes, sizes[len(partial) :], strict=True):
             if size is None:
                 self._left_out[candidate] = "what it asks for is an index that the server would refuse"
             elif size > largest:
@@ -123,12 +126,6 @@ class Pool:
 
     def _price(self, candidate: Candidate, table: Table, writes: Sequence[Write]) -> float:
         return write_ms(candidate, table, writes) * self._context.units_per_ms
-
-    def _whole_sizes(self, partial: Sequence[Candidate]) -> dict[Candidate, int]:
-        """Return how large the partial indexes would be over all rows."""
-        whole = [replace(candidate, predicate=()).change(self._context.limits.name_prefix) for candidate in partial]
-        sizes = zip(partial, self._context.what_if.size_bytes(whole), strict=True)
-        return {candidate: size for candidate, size in sizes if size is not None}
 
     @property
     def special(self) -> frozenset[str]:

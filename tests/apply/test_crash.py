@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from trimtab.apply.patience import Patience
 from trimtab.apply.reconcile import reconcile
+from trimtab.apply.state import ChangeState, state_of
 from trimtab.cli.commands import _tell_recovery
 from trimtab.db.connection import connect
 from trimtab.db.locks import hold_database
@@ -124,6 +126,19 @@ def test_killed_in_the_middle_of_an_apply(
 ) -> None:
     before = any_shop.picture()
     victims.kill_in_the_act(any_shop, change, blocked_by=blocked_by)
+    resume(any_shop.dsn, any_shop.ledger_path, None)
+    assert (any_shop.picture(), any_shop.standing()) == (before, [])
+    _assert_nothing_is_open(any_shop)
+
+
+@pytest.mark.parametrize("change", [CREATE_INDEX, DROP_INDEX])
+def test_a_half_that_a_killed_program_and_its_server_left_is_cleared(
+    any_shop: Shop, victims: Victims, change: Change
+) -> None:
+    before = any_shop.picture()
+    victims.kill_in_the_act(any_shop, change, blocked_by=WRITER, until_gone=True)
+    with closing(any_shop.connect()) as connection:
+        assert state_of(connection, change) is ChangeState.HALF
     resume(any_shop.dsn, any_shop.ledger_path, None)
     assert (any_shop.picture(), any_shop.standing()) == (before, [])
     _assert_nothing_is_open(any_shop)

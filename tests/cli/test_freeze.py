@@ -42,6 +42,21 @@ def test_a_freeze_is_told_while_the_ledger_cannot_be_reached(program: Program) -
     assert (asked.reason, "incident 4712" in asked.stderr) == ("ledger.unwritable", True)
 
 
+@pytest.mark.parametrize("given", ["", "host=here user=me", "postgresql://me@here/", "x" * 64])
+def test_what_names_no_database_freezes_nothing_and_says_so(program: Program, given: str) -> None:
+    refused = program.run("freeze", "--database", given)
+    assert (refused.code, refused.reason) == (2, "freeze.database")
+    assert program.run("status", "--json").document["frozen"] == []
+
+
+@pytest.mark.parametrize("given", ["mk", "host=here port=1 user=me dbname=mk", "postgresql://me:hunter22@here/mk"])
+def test_a_database_is_named_as_everywhere_by_its_name_or_a_dsn(program: Program, given: str) -> None:
+    told = program.run("freeze", "--database", given)
+    assert (told.code, "hunter22" in told.stdout + told.stderr) == (0, False)
+    assert [each["frozen_database"] for each in program.run("status", "--json").document["frozen"]] == ["mk"]
+    assert program.run("thaw", "--database", given).stdout == "thawed: mk\nnothing is frozen\n"
+
+
 def test_a_reason_that_holds_a_password_is_refused_and_printed_nowhere(program: Program) -> None:
     refused = program.run("freeze", "--reason", "see host=db password=hunter22")
     assert (refused.code, "hunter22" in refused.stdout + refused.stderr) == (2, False)

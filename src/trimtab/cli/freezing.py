@@ -60,18 +60,22 @@ def show_frozen(frozen: Sequence[Freeze], *, is_on_stderr: bool = False) -> None
 
 
 def _database_of(name: str | None, config: Config) -> str | None:
-    """Return the database's name on its server: that of the entry of trimtab.toml, else the name as given."""
-    entry = config.databases.get(name) if name is not None else None
-    if entry is None:
-        return name
+    """Return the database's name on its server: that of the entry of trimtab.toml, else that which was given.
+
+    As a name, or as psql takes one after -d: in a DSN.
+    """
+    if name is None:
+        return None
     from psycopg.conninfo import conninfo_to_dict
 
     from trimtab.db.dsn import conninfo_for
 
-    found = conninfo_to_dict(conninfo_for(entry.conninfo, None)).get("dbname")
+    entry = config.databases.get(name)
+    found = conninfo_to_dict(conninfo_for(name if entry is None else entry.conninfo, None)).get("dbname")
     if not found:
+        told = "what was given" if entry is None else f"the entry of {name} in trimtab.toml"
         raise UsageError(
-            f"{name} was refused: its entry in trimtab.toml does not name the database itself",
+            f"nothing was done: {told} does not name the database itself",
             code="freeze.database",
             next_step="Name the database as PostgreSQL calls it (`trimtab status` shows it), or freeze everything.",
         )

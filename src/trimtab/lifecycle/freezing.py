@@ -16,6 +16,8 @@ from trimtab.ledger.entry import Kind
 from trimtab.ledger.ledger import Ledger
 from trimtab.ledger.redaction import holds_password
 
+_MOST_NAME_BYTES = 63
+
 
 @dataclass(frozen=True, slots=True)
 class Switched:
@@ -29,16 +31,30 @@ class Switched:
 def freeze(
     ledger_path: Path, database: str | None, reason: str, *, allows_reverts: bool, now_ns: int, by: str | None = None
 ) -> Switched:
-    """Freeze one database, by its name on the server, or everything. Raises UsageError `usage.reason`, ConfigError.
+    """Freeze one database, by its name on the server, or everything.
+
+    Raises UsageError `usage.reason`, `freeze.database`, ConfigError.
 
     `by` is who freezes, else who runs this program.
     """
     refuse_reason(reason)
+    if database is not None:
+        _refuse_no_name(database)
     switch = KillSwitch(ledger_path.parent)
     set_now = Freeze(database, reason, by or actor(), now_ns, allows_reverts)
     switch.freeze(set_now)
     unrecorded = _recorded(ledger_path, Kind.CHANGES_FROZEN, set_now)
     return Switched((set_now,), switch.frozen(), unrecorded)
+
+
+def _refuse_no_name(database: str) -> None:
+    """Refuse what is the name of no database: who freezes by it believes to be safe."""
+    if not 0 < len(database.encode(errors="replace")) <= _MOST_NAME_BYTES or "\0" in database:
+        raise UsageError(
+            "nothing was frozen: what was given is no name of a database",
+            code="freeze.database",
+            next_step="Name the database as PostgreSQL calls it, or freeze everything, without --database.",
+        )
 
 
 def refuse_reason(reason: str) -> None:

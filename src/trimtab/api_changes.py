@@ -87,7 +87,8 @@ def change_detail(
     card = next((each for each in found if run_id in (None, each.run_id)), None)
     if card is None:
         raise UsageError(
-            f"{strategy_id} is not in the ledger" + (f" as a strategy of run {run_id}" if run_id is not None else ""),
+            f"{strategy_id or 'an empty name'} is not in the ledger"
+            + (f" as a strategy of run {run_id}" if run_id is not None else ""),
             code="show.unknown",
             next_step="`trimtab history` lists the runs (r-...); `trimtab show` of a run lists its strategies (s-...).",
         )

@@ -79,10 +79,10 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
 
 def _can_be_written_beside(path: Path) -> bool:
     is_allowed = os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-    return is_allowed and _has_room(path.parent)
+    return is_allowed and has_room(path.parent)
 
 
-def _has_room(directory: Path) -> bool:
+def has_room(directory: Path) -> bool:
     """Return True unless the disk is known to be so full that SQLite could not even make the index of its log."""
     try:
         disk = os.statvfs(directory)

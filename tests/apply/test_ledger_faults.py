@@ -102,6 +102,19 @@ def test_a_change_whose_result_found_no_room_is_taken_back_by_the_next_start(sho
     _require_all_recorded(shop)
 
 
+def test_a_change_whose_ledger_went_away_meanwhile_is_told_and_taken_back_once_it_is_there_again(shop: Shop) -> None:
+    before, aside = shop.picture(), shop.ledger_path.with_name("aside")
+    OneEntryMore.filled = lambda *_: shop.ledger_path.rename(aside)
+    with OneEntryMore.open(shop.ledger_path) as ledger, pytest.raises(LedgerError) as refused:
+        shop.enforcer(ledger=ledger).apply(strategy(CREATE_INDEX))
+    assert (refused.value.code, "resume" in refused.value.next_step) == ("ledger.unwritable", True)
+    assert shop.picture() != before
+    aside.rename(shop.ledger_path)
+    assert [each.is_done for each in resume(shop.dsn, shop.ledger_path, None).reconciled] == [True]
+    assert (shop.picture(), shop.standing()) == (before, [])
+    _require_all_recorded(shop)
+
+
 def test_a_run_that_broke_off_before_its_first_change_is_closed_and_that_is_told(shop: Shop) -> None:
     with Ledger.open(shop.ledger_path) as ledger:
         body = database_body(shop.enforcer(ledger=ledger).look().server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -334,3 +335,26 @@ def test_numbers_that_are_none_are_found_and_are_no_fault_inside(tmp_path: Path,
             raw.execute("CREATE TABLE checkpoints (size, note)")
         raw.execute(f"INSERT INTO {table} VALUES {values}")
     assert damage_at(path)
+
+
+@pytest.mark.parametrize("way", ["removed", "moved", "replaced", "with its directory"])
+def test_nothing_is_added_to_a_file_that_has_lost_its_name(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "state" / "ledger.db"
+    path.parent.mkdir()
+    with Ledger.open(path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+        copy = path.read_bytes()
+        if way == "with its directory":
+            shutil.rmtree(path.parent)
+        elif way == "moved":
+            path.rename(tmp_path / "elsewhere")
+        else:
+            path.unlink()
+        if way == "replaced":
+            path.write_bytes(copy)
+        with pytest.raises(LedgerError) as refused:
+            ledger.append(Kind.RUN_FINISHED, {})
+        assert refused.value.code == "ledger.unwritable"
+        with pytest.raises(LedgerError) as refused:
+            ledger.checkpoint()
+        assert refused.value.code == "ledger.unwritable"

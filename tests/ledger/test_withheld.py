@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ from trimtab.ledger.place import name_server, server_of
 from trimtab.ledger.proof import ProofFlawError
 from trimtab.ledger.required import Required
 from trimtab.ledger.schema import SCHEMA_VERSION
+from trimtab.ledger.sqlite import FENCE
 from trimtab.ledger.statement import change_statement, stated
 from trimtab.ledger.withheld import MARK, digests_in, opened, withheld
 from trimtab.model.change import ERASED, Change, CreateIndex, DropIndex, change_digest, change_from_dict, change_to_dict
@@ -431,13 +433,33 @@ def test_what_cannot_be_read_is_erased_or_refused_and_never_said_to_be(tmp_path:
     assert list(directory.iterdir()) == []
 
 
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from trimtab.ledger.entry import Kind
+from trimtab.ledger.ledger import Ledger
+from trimtab.ledger.store import Store
+ledger = Ledger.open(Path(sys.argv[1]))
+setattr(*{"unfinished": (Path, "replace"), "unnamed": (Store, "insert"), "named": (Store, "written")}[sys.argv[2]],
+        lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+change = {"kind": "drop_index", "tail": "USING btree (a) WHERE b = 'x'"}
+ledger.append(Kind.APPLY_INTENDED, {"change": change})
+"""
+
+
+def die(path: Path, where: str) -> None:
+    """Have a writer killed before its opening has a name, before an entry has it, or before it knows that one has."""
+    ended = subprocess.run([sys.executable, "-c", DYING, str(path), where], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("way", ["erase", "another"])
-def test_an_opening_whose_writer_died_before_its_entry_is_removed(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("where", ["unfinished", "unnamed"])
+def test_an_opening_whose_writer_died_before_its_entry_is_removed(tmp_path: Path, where: str, way: str) -> None:
     path = tmp_path / "ledger.db"
     with Ledger.open(path) as ledger:
         intend(ledger)
-    ended = subprocess.run([sys.executable, "-c", DYING, str(path)], check=False)
-    assert ended.returncode == -signal.SIGKILL
+    die(path, where)
     assert len(openings_of(path)) == 3
     with Ledger.open(path) as ledger:
         assert len(list(ledger.entries(Kind.APPLY_INTENDED))) == 1
@@ -448,16 +470,83 @@ def test_an_opening_whose_writer_died_before_its_entry_is_removed(tmp_path: Path
     assert len(openings_of(path)) == (0 if way == "erase" else 4)
 
 
-DYING = """
-import os, signal, sys
-from pathlib import Path
-from trimtab.ledger.entry import Kind
-from trimtab.ledger.ledger import Ledger
-from trimtab.ledger.store import Store
-Store.insert = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-change = {"kind": "drop_index", "tail": "USING btree (a) WHERE b = 'x'"}
-Ledger.open(Path(sys.argv[1])).append(Kind.APPLY_INTENDED, {"change": change})
-"""
+def test_an_opening_whose_writer_died_after_its_entry_stays_and_can_be_erased(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    die(path, "named")
+    with Ledger.open(path) as ledger:
+        assert ledger.verify().lost == 0
+        intend(ledger, strategy="s-2")
+        last = list(ledger.entries(Kind.APPLY_INTENDED))[1]
+        assert last.mapping("change")["tail"] == "USING btree (a) WHERE b = 'x'"
+    die(path, "named")
+    with Ledger.open(path) as ledger:
+        assert ledger.erase(range(1, 100), ABOUT) == 6
+        assert (ledger.verify().verified, ledger.verify().lost) == (True, 0)
+    assert openings_of(path) == []
+
+
+def test_an_older_ledger_that_is_put_back_takes_nothing_from_the_newer_one(tmp_path: Path) -> None:
+    path, older, newer = (tmp_path / name for name in ("ledger.db", "older", "newer"))
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    path.rename(older)
+    path.write_bytes(older.read_bytes())
+    with Ledger.open(path) as ledger:
+        intend(ledger, strategy="s-2")
+    path.rename(newer)
+    older.rename(path)
+    (tmp_path / "ledger.db.seen").unlink()
+    with Ledger.open(path) as ledger:
+        intend(ledger, strategy="s-3")
+        assert ledger.verify().lost == 0
+    newer.rename(path)
+    (tmp_path / "ledger.db.seen").unlink()
+    with Ledger.open(path) as ledger:
+        assert [applied.change for applied in applied_changes(ledger.entries())] == [CREATE, CREATE]
+        assert ledger.verify().lost == 0
+
+
+def test_a_directory_that_leads_nowhere_is_no_empty_one(tmp_path: Path) -> None:
+    path, directory = tmp_path / "ledger.db", tmp_path / "ledger.db.withheld"
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+        directory.rename(tmp_path / "aside")
+        directory.symlink_to(tmp_path / "elsewhere")
+        head = ledger.head
+        with pytest.raises(LedgerError) as refused:
+            ledger.erase(range(1, 100), ABOUT)
+        assert (refused.value.code, ledger.head) == ("ledger.unwritable", head)
+        assert str(directory) in str(refused.value)
+
+
+def test_nothing_is_erased_where_the_entry_that_tells_it_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+        with closing(sqlite3.connect(path)) as raw:
+            for statement in FENCE:
+                raw.execute(statement)
+        with pytest.raises(LedgerError) as refused:
+            ledger.erase(range(1, 100), ABOUT)
+        assert refused.value.code == "ledger.moved"
+        assert ledger.verify().lost == 0
+    assert len(openings_of(path)) == 2
+
+
+def test_what_was_erased_and_brought_back_goes_with_the_next(tmp_path: Path) -> None:
+    path, directory, aside = (tmp_path / name for name in ("ledger.db", "ledger.db.withheld", "aside"))
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+        intend(ledger, strategy="s-2")
+        shutil.copytree(directory, aside)
+        seqs = {s: [e.seq for e in ledger.entries() if e.body.get("strategy_id") == s] for s in ("s-1", "s-2")}
+        assert ledger.erase(seqs["s-1"], ABOUT) == 2
+        shutil.copytree(aside, directory, dirs_exist_ok=True)
+        assert len(openings_of(path)) == 4
+        assert ledger.erase(seqs["s-2"], ABOUT) == 2
+    assert openings_of(path) == []
 
 
 @pytest.mark.server
@@ -490,9 +579,119 @@ def test_a_database_without_its_openings_can_be_moved_back(tmp_path: Path, new_d
     with Ledger.open(path) as ledger:
         intend(ledger)
     spoil(path, None)
-    migrate(path, None)
+    moved = migrate(path, None)
+    assert (moved.withheld, moved.lost) == (2, 2)
     with Ledger.open(path) as ledger:
         found = ledger.verify()
         assert (found.verified, found.lost) == (True, 2)
         assert ledger.erase(range(1, 100), ABOUT) == 0
         assert ledger.verify().lost == 0
+
+
+@pytest.mark.server
+def test_what_the_server_keeps_from_being_removed_is_not_said_to_be_erased(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    name_server(path, database)
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    with closing(psycopg.connect(database, autocommit=True)) as session:
+        for statement in (
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "CREATE TRIGGER no BEFORE DELETE OR INSERT ON trimtab_withheld.openings FOR EACH ROW EXECUTE FUNCTION no()",
+        ):
+            session.execute(statement.encode())
+    with Ledger.open(path) as ledger:
+        head = ledger.head
+        with pytest.raises(LedgerError) as refused:
+            ledger.erase(range(1, 100), ABOUT)
+        assert (refused.value.code, ledger.head) == ("ledger.corrupt", head)
+        with pytest.raises(LedgerError) as refused:
+            intend(ledger, strategy="s-2")
+        assert (refused.value.code, ledger.head) == ("ledger.corrupt", head)
+        assert ledger.verify().lost == 0
+
+
+@pytest.mark.server
+def test_what_a_policy_hides_is_neither_erased_nor_left_behind_unsaid(
+    tmp_path: Path, new_database: Callable[[], str], server: Server
+) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    name_server(path, database)
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    with closing(psycopg.connect(database, autocommit=True)) as session:
+        for statement in (
+            "DO $$ BEGIN CREATE ROLE kept_off LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+            "GRANT USAGE ON SCHEMA trimtab_ledger, trimtab_withheld TO kept_off",
+            "GRANT SELECT, INSERT, TRIGGER ON ALL TABLES IN SCHEMA trimtab_ledger TO kept_off",
+            "GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA trimtab_withheld TO kept_off",
+            "ALTER TABLE trimtab_withheld.openings ENABLE ROW LEVEL SECURITY",
+        ):
+            session.execute(statement.encode())
+    other = tmp_path / "other" / "ledger.db"
+    other.parent.mkdir()
+    name_server(other, psycopg.conninfo.make_conninfo(database, user="kept_off"))
+    with Ledger.open(other) as ledger:
+        head = ledger.head
+        assert ledger.verify().lost == 2
+        with pytest.raises(LedgerError) as refused:
+            ledger.erase(range(1, 100), ABOUT)
+        assert (refused.value.code, ledger.head) == ("ledger.unwritable", head)
+    with pytest.raises(LedgerError) as refused:
+        migrate(other, None)
+    assert refused.value.code == "ledger.openings"
+    assert len(openings_of(path)) == 2
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE trimtab_ledger.entries ALTER seq TYPE text USING seq::text",
+        "ALTER TABLE trimtab_ledger.entries ALTER seq TYPE numeric",
+        "ALTER TABLE trimtab_ledger.entries ALTER body TYPE jsonb USING body::jsonb",
+        "ALTER TABLE trimtab_ledger.entries DROP run_id",
+        "ALTER TABLE trimtab_ledger.checkpoints ALTER size TYPE text",
+        "ALTER TABLE trimtab_ledger.tree ALTER level TYPE bigint",
+        "ALTER TABLE trimtab_withheld.openings ALTER opening TYPE text USING opening::text",
+        "ALTER TABLE trimtab_withheld.openings DROP opening",
+        "ALTER TABLE trimtab_ledger.version ALTER version TYPE text",
+        "DROP TABLE trimtab_ledger.version",
+        "DROP TABLE trimtab_ledger.tree",
+    ],
+)
+def test_tables_that_are_others_than_were_made_are_told(
+    tmp_path: Path, new_database: Callable[[], str], statement: str
+) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    name_server(path, database)
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    with closing(psycopg.connect(database, autocommit=True)) as session:
+        if "entries" in statement:
+            session.execute("DROP TRIGGER follow ON trimtab_ledger.entries")
+            session.execute("DROP INDEX trimtab_ledger.entries_keys")
+        session.execute(statement.encode())
+    with pytest.raises(LedgerError) as refused:
+        Ledger.open(path)
+    assert refused.value.code == "ledger.corrupt"
+    with pytest.raises(LedgerError) as refused:
+        migrate(path, None)
+    assert refused.value.code == "ledger.corrupt"
+
+
+@pytest.mark.server
+def test_an_opening_that_is_null_is_a_lost_one(tmp_path: Path, new_database: Callable[[], str]) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    name_server(path, database)
+    with Ledger.open(path) as ledger:
+        intend(ledger)
+    with closing(psycopg.connect(database, autocommit=True)) as session:
+        session.execute("ALTER TABLE trimtab_withheld.openings ALTER opening DROP NOT NULL")
+        session.execute("UPDATE trimtab_withheld.openings SET opening = NULL")
+    with Ledger.open(path) as ledger:
+        assert ledger.verify().lost == 2
+    moved = migrate(path, None)
+    assert (moved.withheld, moved.lost) == (2, 2)

@@ -172,12 +172,18 @@ def migrate(to: str, *, config: Path | None, as_json: bool) -> None:
                 "head": moved.found.head,
                 "root": moved.found.root,
                 "checkpoints": moved.found.checkpoints,
+                "withheld": moved.withheld,
+                "lost": moved.lost,
             }
         )
         return
     text = f"moved {moved.found.entries} entries and {moved.found.checkpoints} checkpoints: "
     text += f"the ledger is now {moved.target}, verified, head {moved.found.head[:16]}, root {moved.found.root[:16]}"
     stdout_console().print(text, highlight=False, markup=False, soft_wrap=True)
+    if moved.lost:
+        say(
+            f"of {moved.withheld} definitions that are kept beside it {moved.lost} are not there: they were lost before"
+        )
 
 
 def erase(strategy_id: str, *, config: Path | None, as_json: bool) -> None:
@@ -312,7 +318,7 @@ def _entries_of(ledger: Ledger, change: str) -> list[int]:
 
 def _unknown(change: str) -> UsageError:
     return UsageError(
-        f"{change} is not in the ledger as a change that was intended",
+        f"{change or 'an empty name'} is not in the ledger as a change that was intended",
         code="ledger.unknown",
         next_step="`trimtab status` and `trimtab show` name the strategies (s-...) that were applied.",
     )

@@ -175,7 +175,8 @@ def show(subject: str, *, run: str | None, config: Path | None, as_json: bool) -
         entries = tuple(entry for entry in known if entry.run_id == subject)
     if not entries:
         raise UsageError(
-            f"{subject} is not in the ledger" + (f" as a strategy of run {run}" if run is not None else ""),
+            f"{subject or 'an empty name'} is not in the ledger"
+            + (f" as a strategy of run {run}" if run is not None else ""),
             code="show.unknown",
             next_step="`trimtab history` lists the runs (r-...); `trimtab show` of a run lists its strategies (s-...).",
         )

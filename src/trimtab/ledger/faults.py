@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from trimtab.errors import LedgerError, UsageError
-from trimtab.sqlite_file import BUSY, lies_still, primary_code, stamp
+from trimtab.sqlite_file import BUSY, has_room, lies_still, primary_code, stamp
 
 _UNWRITABLE = frozenset(
     {
@@ -80,6 +80,16 @@ def unwritable(path: Path | str, found: str) -> LedgerError:
     )
 
 
+def gone(path: Path) -> LedgerError:
+    """Return the error for a ledger whose file was removed, moved or replaced while it was open."""
+    return LedgerError(
+        f"the ledger {path} was removed, or another file put in its place, while it was open: nothing is added to it",
+        code="ledger.unwritable",
+        next_step="Put back the file that was there, with what lies beside it, and run `trimtab resume`: a change that"
+        " was being made may stand.",
+    )
+
+
 def unreadable_opening(name: str, error: OSError) -> LedgerError:
     """Return the error for what is kept beside a ledger, and cannot be read where it must be."""
     return LedgerError(
@@ -145,7 +155,9 @@ def unknown_entry(seq: int, entries: int) -> UsageError:
 
 def _ledger_error(path: Path, fault: BaseException | None) -> LedgerError:
     if isinstance(fault, OSError):
-        return unwritable(path, fault.strerror or type(fault).__name__)
+        found = fault.strerror or type(fault).__name__
+        beside = fault.filename if isinstance(fault.filename, str) and fault.filename != str(path) else None
+        return unwritable(path, found if beside is None else f"{beside}: {found}")
     code = primary_code(fault)
     if "the ledger was moved" in str(fault):
         return moved(str(path))
@@ -156,5 +168,5 @@ def _ledger_error(path: Path, fault: BaseException | None) -> LedgerError:
             next_step="Wait for the other run to end, then try again.",
         )
     if code in _UNWRITABLE:
-        return unwritable(path, str(fault))
+        return unwritable(path, str(fault) if has_room(path.parent) else "there is no room on its disk")
     return corrupt(path, str(fault))

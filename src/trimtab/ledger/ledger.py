@@ -159,6 +159,7 @@ class Ledger:
             written, openings = withheld(written)
         with self._store.writing() as (connection, head):
             added = self._added(connection, head, kind, written, run_id, require, openings)
+        self._store.written(openings)
         return self._opened(self._noted(added), added.tip.whole)
 
     def _added(
@@ -304,7 +305,8 @@ class Ledger:
         """Erase what these entries withhold, and return how much there was; `ERASED` is read in its place from then on.
 
         They stay as they are, and verify as before; one more tells, with `about`, what was erased, also of what was
-        lost before. Openings that no entry has, since a writer died before its entry, go too. Raises LedgerError.
+        lost before. What an earlier one has erased, and somebody has brought back, goes too, and openings that no entry
+        has, since a writer died before its entry. Raises LedgerError.
         """
         digests = {digest for body in self._as_kept(seqs) for digest in digests_in(body)}
         added: _Added | None = None
@@ -312,12 +314,20 @@ class Ledger:
             tip = self._last_tip(connection, head)
             self._require_as_seen(connection, None if tip is None else tip.entry)
             told = self._store.told(connection)
-            erased = self._store.remove(connection, digests)
-            self._store.remove_orphans(connection, told)
+
+            def removed() -> int:
+                self._store.settle(connection)
+                self._store.remove(connection, told.erased - digests)
+                return self._store.remove(connection, digests)
+
+            # What is gone at once goes when it is known that the entry can be written; else both are there together.
+            erased = 0 if self._store.removes_at_once else removed()
             if new := digests - told.erased:
                 body: dict[str, Json] = {**about, MARK: list[Json](sorted(new))}
                 refuse_secrets(body)
                 added = self._added(connection, head, Kind.DEFINITIONS_ERASED, body)
+            if self._store.removes_at_once:
+                erased = removed()
         if added is not None:
             self._noted(added)
         self._openings.clear()

@@ -22,7 +22,7 @@ from trimtab.ledger.place import name_server, refuse_password, server_of
 from trimtab.ledger.postgres import open_postgres
 from trimtab.ledger.sqlite import open_sqlite
 from trimtab.ledger.verification import Evidence, Verification, check
-from trimtab.ledger.withheld import DIRECTORY_SUFFIX
+from trimtab.ledger.withheld import DIRECTORY_SUFFIX, is_lost
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,11 +37,16 @@ _BESIDE = ("-wal", "-shm", DIRECTORY_SUFFIX)
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was moved: from where to where, and what the ledger is there."""
+    """What was moved: from where to where, and what the ledger is there.
+
+    `lost` is how many of the `withheld` definitions, of those that nobody erased, were lost before and so are there.
+    """
 
     source: str
     target: str
     found: Verification
+    withheld: int
+    lost: int
 
 
 def migrate(path: Path, conninfo: str | None) -> Moved:
@@ -74,11 +79,14 @@ def migrate(path: Path, conninfo: str | None) -> Moved:
             shutil.rmtree(aside.with_name(aside.name + DIRECTORY_SUFFIX), ignore_errors=True)
         with closing(open_sqlite(target_path) if conninfo is None else open_postgres(conninfo)) as target:
             found = _copied(source, target, before)
+            told = target.told()
+            kept = told.withheld - told.erased
+            lost = sum(is_lost(digest, target.opening(digest)) for digest in kept)
             names = source.name, str(path) if conninfo is None else target.name
         if conninfo is None:
             _put_in_place(path, aside)
         name_server(path, conninfo)
-    return Moved(*names, found)
+    return Moved(*names, found, len(kept), lost)
 
 
 def _copied(source: Store, target: Store, before: Verification) -> Verification:
@@ -96,15 +104,20 @@ def _copied(source: Store, target: Store, before: Verification) -> Verification:
             known = dict(target.checkpoints())
             target.unfence(connection)  # from here on even readers are kept away, ours too
             told = source.told()
-            for digest, opening in source.openings():
-                if digest in told.withheld - told.erased:
-                    target.keep(connection, {digest: opening})
+            kept = {
+                digest: opening
+                for digest, opening in source.openings().items()
+                if digest in told.withheld - told.erased and not is_lost(digest, opening)
+            }
+            if kept:
+                target.keep(connection, kept)
             target.remove(connection, told.erased)  # here, since they were copied there
             for rows in _pages(row for row in source.rows() if row.seq > here.entries):
                 target.insert_copied(connection, rows, tree)
             for size, note in source.checkpoints():
                 if known.get(size) != note:
                     target.insert_checkpoint(connection, size, note)
+        target.written(kept)
         found, now = _found(target), _found(source)
         if found != now or found.entries < before.entries:
             raise target.corrupt("what was copied into it is not what was to be copied")

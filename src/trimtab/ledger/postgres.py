@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,12 @@ _GONE, _DENIED = frozenset({"42P01", "3F000"}), frozenset({"42501"})
 _OTHERWISE = _GONE | {"42703", "42883", "42804"}
 """What they say where a table, a column or its type is another one than was made."""
 
+_COLUMNS = (
+    "select n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)"
+    " from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid"
+    " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+    " where n.nspname = any(%s) and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped"
+)
 _WITHHELD_DDL = (
     f"CREATE SCHEMA IF NOT EXISTS {WITHHELD}",
     f"CREATE TABLE IF NOT EXISTS {WITHHELD}.openings (sha256 text PRIMARY KEY, opening bytea NOT NULL)",
@@ -114,7 +120,7 @@ def open_postgres(conninfo: str) -> Store:
         except BaseException:
             engine.dispose()
             raise
-    return Store(engine, dialect, _OpeningTable(engine))
+    return Store(engine, dialect, _OpeningTable(engine, name))
 
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:
@@ -172,16 +178,39 @@ def _prepare(connection: Connection, name: str) -> None:
     if not has_table(connection, SCHEMA, "version"):
         take_turn(connection, LOCK_CLASS)
         if not has_table(connection, SCHEMA, "version"):
+            if has_table(connection, SCHEMA, ENTRIES.name):
+                raise corrupt(name, "its table of the version is not there")
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             METADATA.create_all(connection, checkfirst=False)
             for statement in _DDL:
                 connection.exec_driver_sql(statement)
+    _require_columns(connection, name)
     version = _version(connection)
     if version is None:
         raise corrupt(name, "its version is no number")
     if version not in (WITHOUT_WITHHELD, SCHEMA_VERSION):
         raise newer(name, version, SCHEMA_VERSION)
     connection.commit()
+
+
+def _require_columns(connection: Connection, name: str) -> None:
+    """Refuse tables whose columns are of other types than they were made with: what is read of them is no entry."""
+    made = {
+        (SCHEMA, table.name, column.name): column.type.compile(connection.dialect).lower()
+        for table in METADATA.tables.values()
+        for column in table.columns
+    }
+    made |= {(SCHEMA, "version", "version"): "integer"}
+    beside = {(WITHHELD, "openings", "sha256"): "text", (WITHHELD, "openings", "opening"): "bytea"}
+    found = {tuple(row[:3]): row[3] for row in connection.exec_driver_sql(_COLUMNS, ([SCHEMA, WITHHELD],))}
+    if any(key[:2] == (WITHHELD, "openings") for key in found):
+        made |= beside
+    for (schema, table, column), kind in made.items():
+        is_there = found.get((schema, table, column))
+        if is_there != kind:
+            raise corrupt(
+                name, f"the column {column} of its table {table} is {is_there or 'not there'}, and was {kind}"
+            )
 
 
 def _version(connection: Connection) -> int | None:
@@ -193,10 +222,11 @@ def _version(connection: Connection) -> int | None:
 class _OpeningTable:
     """What entries withhold, in a table beside those of the ledger, of which rows may be changed."""
 
-    leaves_orphans = False
+    removes_at_once = False
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
+        self._name = name
 
     def begin(self, connection: Connection) -> None:
         if not has_table(connection, WITHHELD, "openings"):
@@ -208,15 +238,18 @@ class _OpeningTable:
     def put(self, connection: Connection, digest: str, opening: bytes) -> None:
         statement = f"INSERT INTO {WITHHELD}.openings VALUES (%s, %s) ON CONFLICT DO NOTHING"  # noqa: S608
         connection.exec_driver_sql(statement, (digest, opening))
+        if self._count(connection, [digest]) != 1:  # a rule or a trigger of somebody's
+            raise corrupt(self._name, "what it withholds is not kept by its server")
+
+    def written(self, digests: Collection[str]) -> None:
+        pass  # both are there by one commit
+
+    def settle(self, withheld: Callable[[], Collection[str]]) -> None:
+        pass
 
     def get(self, digest: str) -> bytes | None:
-        try:
-            found = self._run(f"SELECT opening FROM {WITHHELD}.openings WHERE sha256 = %s", digest)  # noqa: S608
-        except DBAPIError as error:
-            if sqlstate_of(error.orig) not in _DENIED:
-                raise
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
-        return bytes(found[0][0]) if found else None
+        found = self._run(f"SELECT opening FROM {WITHHELD}.openings WHERE sha256 = %s", digest)  # noqa: S608
+        return found[0][0] if found and isinstance(found[0][0], bytes) else None
 
     def digests(self) -> list[str]:
         return [str(row[0]) for row in self._run(f"SELECT sha256 FROM {WITHHELD}.openings ORDER BY sha256")]  # noqa: S608
@@ -224,8 +257,16 @@ class _OpeningTable:
     def remove(self, connection: Connection, digests: Collection[str]) -> int:
         if not digests or not has_table(connection, WITHHELD, "openings"):
             return 0
+        removed = self._count(connection, digests)
         statement = f"DELETE FROM {WITHHELD}.openings WHERE sha256 = ANY(%s)"  # noqa: S608
-        return connection.exec_driver_sql(statement, (list(digests),)).rowcount
+        connection.exec_driver_sql(statement, (list(digests),))
+        if left := self._count(connection, digests):
+            raise corrupt(self._name, f"{left} definitions that were removed are still there")
+        return removed
+
+    def _count(self, connection: Connection, digests: Collection[str]) -> int:
+        query = f"SELECT count(*) FROM {WITHHELD}.openings WHERE sha256 = ANY(%s)"  # noqa: S608
+        return int(connection.exec_driver_sql(query, (list(digests),)).scalar_one())
 
     def _run(self, statement: str, *values: object) -> Sequence[Any]:
         """Return what a query says, which is a transaction of its own; nothing where its table is not there."""
@@ -233,7 +274,10 @@ class _OpeningTable:
             with self._engine.connect() as connection:
                 return connection.exec_driver_sql(statement, values).all()
         except DBAPIError as error:
-            if sqlstate_of(error.orig) not in _GONE:
+            sqlstate = sqlstate_of(error.orig)
+            if sqlstate in _DENIED:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+            if sqlstate not in _GONE:
                 raise
             return ()
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, LargeBinary, Select, cast
 
 from trimtab.durable import sync_directory
 from trimtab.ledger.chain import Row
-from trimtab.ledger.faults import corrupt, ledger_faults, newer, unwritable
+from trimtab.ledger.faults import corrupt, gone, ledger_faults, newer, unwritable
 from trimtab.ledger.merkle import GrowingTree
 from trimtab.ledger.schema import CHECKPOINTS, ENTRIES, KEYS_INDEX, METADATA, SCHEMA_VERSION, TREE, WITHOUT_WITHHELD
 from trimtab.ledger.store import MOVED, Dialect, Store
@@ -64,18 +64,18 @@ _SELECT = ENTRIES.select().with_only_columns(ENTRIES.c.seq, *_BYTES)
 
 def open_sqlite(path: Path) -> Store:
     """Open the file, or create it with mode 0600. Raises LedgerError corrupt, newer, unwritable or busy."""
-    dialect = Dialect(
-        name=str(path),
-        faults=partial(ledger_faults, path),
-        begin=_begin,
-        entries=_SELECT,
-        row=lambda found: Row(*found),
-        corrupt=partial(corrupt, path),
-        fence=FENCE,
-        unfence=tuple(f"DROP TRIGGER IF EXISTS {table}_gone" for table in _FENCED),
-    )
     with ledger_faults(path):
         _create_file(path)
+        dialect = Dialect(
+            name=str(path),
+            faults=partial(ledger_faults, path),
+            begin=partial(_begin, path, _file_at(path)),
+            entries=_SELECT,
+            row=lambda found: Row(*found),
+            corrupt=partial(corrupt, path),
+            fence=FENCE,
+            unfence=tuple(f"DROP TRIGGER IF EXISTS {table}_gone" for table in _FENCED),
+        )
         engine = file_engine(path, _PRAGMAS)
         store = Store(engine, dialect, OpeningFiles(path.with_name(path.name + DIRECTORY_SUFFIX), _begin_withholding))
         try:
@@ -87,9 +87,24 @@ def open_sqlite(path: Path) -> Store:
     return store
 
 
-def _begin(connection: Connection, query: Select[Any]) -> Sequence[Any] | None:
+def _begin(
+    path: Path, opened: tuple[int, int] | None, connection: Connection, query: Select[Any]
+) -> Sequence[Any] | None:
     begin_writing(connection)
+    if (
+        _file_at(path) != opened
+    ):  # SQLite goes on with a file that has no name any more, and nobody would find the entry
+        raise gone(path)
     return connection.execute(query).one_or_none()
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Return which file has that name, None for none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin_withholding(connection: Connection) -> None:

@@ -111,11 +111,18 @@ class Store:
         """Keep the openings of what an entry withholds, within `writing`; they are durable when the entry is."""
         if not self._is_withholding:
             self._openings.begin(connection)
-            if self._openings.leaves_orphans:
-                self.remove_orphans(connection, self.told(connection))
+            self.settle(connection)
             self._is_withholding = True
         for digest, opening in openings.items():
             self._openings.put(connection, digest, opening)
+
+    def written(self, openings: Collection[str]) -> None:
+        """Take note that what was kept has its entry now, after `writing`."""
+        self._openings.written(openings)
+
+    def settle(self, connection: Connection) -> None:
+        """Remove openings of writers that died before their entry, within `writing`."""
+        self._openings.settle(lambda: self.told(connection).withheld)
 
     def opening(self, digest: str) -> bytes | None:
         """Return the opening of that digest, None when it is not there or cannot be read."""
@@ -123,26 +130,23 @@ class Store:
             return self._openings.get(digest)
         return None
 
-    def openings(self) -> Iterator[tuple[str, bytes]]:
-        """Yield all openings that are kept, with their digests. Raises LedgerError for one that cannot be read."""
+    def openings(self) -> dict[str, bytes]:
+        """Return all openings that are kept, by their digests. Raises LedgerError for one that cannot be read."""
         with self._dialect.faults():
-            kept = self._openings.digests()
-        for digest in kept:
-            with self._dialect.faults():
-                try:
-                    opening = self._openings.get(digest)
-                except OSError as error:
-                    raise unreadable_opening(self.name, error) from None
-            if opening is not None:
-                yield digest, opening
+            try:
+                found = {digest: self._openings.get(digest) for digest in self._openings.digests()}
+            except OSError as error:
+                raise unreadable_opening(self.name, error) from None
+        return {digest: opening for digest, opening in found.items() if opening is not None}
 
     def told(self, within: Connection | None = None) -> Told:
         """Return what the entries say of openings."""
         return Told.by(self.rows(holding=MARK, within=within))
 
-    def remove_orphans(self, connection: Connection, told: Told) -> None:
-        """Remove openings that no entry has, within `writing`: of writers that died before theirs."""
-        self.remove(connection, set(self._openings.digests()) - told.withheld)
+    @property
+    def removes_at_once(self) -> bool:
+        """Whether what is removed is gone at once, whatever becomes of the transaction."""
+        return self._openings.removes_at_once
 
     def remove(self, connection: Connection, digests: Collection[str]) -> int:
         """Remove openings for good, within `writing`, and return how many there were."""

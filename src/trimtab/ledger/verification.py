@@ -82,7 +82,8 @@ class Verification:
         """Return in words that something is lost, "" when nothing is."""
         if not self.lost:
             return ""
-        return f"{self.lost} definitions of indexes are not beside the ledger any more, or not as they were"
+        told = "are not beside the ledger any more, cannot be read, or are not as they were"
+        return f"{self.lost} definitions of indexes {told}"
 
     @property
     def ahead_told(self) -> str:

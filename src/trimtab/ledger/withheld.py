@@ -34,20 +34,32 @@ DIRECTORY_SUFFIX = ".withheld"
 _KINDS = frozenset({CreateIndex.kind, DropIndex.kind})
 _SALT_BYTES = 32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_PENDING = ".pending"
+# Of its own names, that of an opening, that of a pending one, and what `write_durably` calls one that it is at.
+_OURS = re.compile(r"[0-9a-f]{64}(\.pending)?|\.[0-9a-f]{64}\..+")
 _MOST_BYTES = 1 << 24
 
 
 class Openings(Protocol):
     """The openings that are kept beside a ledger, by their digests."""
 
-    leaves_orphans: bool
-    """Whether a writer that dies can leave an opening that no entry has."""
+    removes_at_once: bool
+    """Whether what is removed is gone before the transaction of the connection commits, and whatever becomes of it."""
 
     def begin(self, connection: Connection) -> None:
         """Make the place of openings where there is none yet, and say in the ledger that it has them."""
 
     def put(self, connection: Connection, digest: str, opening: bytes) -> None:
         """Keep it; it is durable when the transaction of the connection is."""
+
+    def written(self, digests: Collection[str]) -> None:
+        """Take note that the entry that has them is there, since its transaction has committed."""
+
+    def settle(self, withheld: Callable[[], Collection[str]]) -> None:
+        """Remove what writers left that died before their entry was there.
+
+        `withheld` tells what entries have; no other writer is at work meanwhile.
+        """
 
     def get(self, digest: str) -> bytes | None:
         """Return it, or None when it is not there. Raises OSError when it cannot be read."""
@@ -62,10 +74,11 @@ class Openings(Protocol):
 class OpeningFiles:
     """Openings in the files of a directory, which is made when there is the first. Raises OSError.
 
-    `begin` is what is done to the ledger before.
+    A file is `pending` until its entry is there: of a writer that died, nothing else is ever in question. `begin` is
+    what is done to the ledger before.
     """
 
-    leaves_orphans = True
+    removes_at_once = True
 
     def __init__(self, directory: Path, begin: Callable[[Connection], None]) -> None:
         self._directory = directory
@@ -78,32 +91,63 @@ class OpeningFiles:
             sync_directory(self._directory.parent)
         except FileExistsError:
             pass
-        write_durably(self._directory / digest, opening)
+        write_durably(self._pending(digest), opening)
+
+    def written(self, digests: Collection[str]) -> None:
+        """Take note that their entry is there; where that cannot be done, it is found to be so later."""
+        for digest in digests:
+            with suppress(OSError):
+                self._pending(digest).replace(self._directory / digest)
+
+    def settle(self, withheld: Callable[[], Collection[str]]) -> None:
+        """Remove what is pending, or was not even written to its end, and of no entry."""
+        unsettled = [name for name in self._names() if not _DIGEST.fullmatch(name)]
+        if not unsettled:
+            return
+        kept = withheld()
+        for name in unsettled:
+            digest = name.removesuffix(_PENDING)
+            if digest in kept:
+                self.written([digest])
+            else:
+                (self._directory / name).unlink(missing_ok=True)
+        sync_directory(self._directory)
 
     def get(self, digest: str) -> bytes | None:
         """Return it, or None when it is not there."""
-        try:
-            return read_plain_file(self._directory / digest, _MOST_BYTES)
-        except FileNotFoundError:
-            return None
+        for path in (self._directory / digest, self._pending(digest), self._directory / digest):
+            with suppress(FileNotFoundError):  # the third time: its writer took note between the first and the second
+                return read_plain_file(path, _MOST_BYTES)
+        return None
 
     def digests(self) -> list[str]:
         """Return the digests of all."""
-        try:
-            return sorted(name for name in os.listdir(self._directory) if _DIGEST.fullmatch(name))
-        except FileNotFoundError:
-            return []
+        return sorted({each for name in self._names() if _DIGEST.fullmatch(each := name.removesuffix(_PENDING))})
 
     def remove(self, connection: Connection, digests: Collection[str]) -> int:
         """Remove those that are there, durably."""
+        here = set(self._names())
         removed = 0
         for digest in digests:
-            with suppress(FileNotFoundError):
-                (self._directory / digest).unlink()
-                removed += 1
+            found = here & {digest, self._pending(digest).name}
+            for name in found:
+                (self._directory / name).unlink(missing_ok=True)
+            removed += bool(found)
         if removed:
             sync_directory(self._directory)
         return removed
+
+    def _pending(self, digest: str) -> Path:
+        return self._directory / f"{digest}{_PENDING}"
+
+    def _names(self) -> list[str]:
+        """Return the names of what is ours in the directory. A link that leads nowhere is no directory without any."""
+        try:
+            return [name for name in os.listdir(self._directory) if _OURS.fullmatch(name)]
+        except FileNotFoundError:
+            if self._directory.is_symlink():
+                raise
+            return []
 
 
 def withheld(body: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, bytes]]:

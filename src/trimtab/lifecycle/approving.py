@@ -39,7 +39,7 @@ from trimtab.signing.signature import sign
 from trimtab.spec.specification import Specification
 
 REQUEST_FORMAT = "trimtab.approval.request/v1"
-MAX_HOURS = 24.0
+MIN_HOURS, MAX_HOURS = 1 / 60, 24.0
 _HOUR_NS = 3600 * 10**9
 _MOST_BYTES = 1 << 20
 
@@ -148,11 +148,11 @@ def read_request(path: Path) -> ApprovalRequest:
 
 def statement(request: ApprovalRequest, approver: str, *, hours: float, now_ns: int) -> dict[str, object]:
     """Return what the approver signs. Raises RefusedError `approval.own`, UsageError `approval.hours`."""
-    if not 0 < hours <= MAX_HOURS:
+    if not MIN_HOURS <= hours <= MAX_HOURS:
         raise UsageError(
-            f"an approval for {hours} hours was refused: it holds for more than 0 and at most {MAX_HOURS:.0f}",
+            f"an approval for {hours} hours was refused: it holds from a minute up to {MAX_HOURS:.0f} hours",
             code="approval.hours",
-            next_step="Give --hours between 0 and 24.",
+            next_step="Give --hours, as in `--hours 4` or `--hours 0.5`.",
         )
     if approver == request.proposed_by:
         raise RefusedError(

@@ -214,11 +214,12 @@ def test_an_unchanged_database_compares_as_the_same_and_a_lost_index_as_worse(bu
     workload = ("SELECT name FROM agent WHERE id = 77", "SELECT name FROM agent WHERE id = 5077")
     request = _request(busy, workload=workload, runs=60)
     first, second = (anchoring.create(request, Silent()).anchor for _ in range(2))
-    same = compare(first, second, error_rate=0.01, margin=1.0)
+    margin = 9.0  # a machine can be twice as slow a minute later, and a scan of all rows takes a hundred times as long
+    same = compare(first, second, error_rate=0.01, margin=margin)
     assert same.finding is not Finding.WORSE
     assert all(query.same_plan for query in same.queries)
     busy.run("ALTER TABLE agent DROP CONSTRAINT agent_pkey")
-    found = compare(first, anchoring.create(request, Silent()).anchor, error_rate=0.01, margin=1.0)
+    found = compare(first, anchoring.create(request, Silent()).anchor, error_rate=0.01, margin=margin)
     assert found.finding is Finding.WORSE
     assert {query.same_plan for query in found.queries} == {False}
     assert "table public.agent is defined otherwise: a column, index, key or statistics object" in found.differences

@@ -122,7 +122,8 @@ def moved(name: str) -> LedgerError:
     return LedgerError(
         f"the ledger {name} was moved to another store: nothing is added to it here",
         code="ledger.moved",
-        next_step="Start again: this machine's ledger.store says where it is now; others name it by `ledger migrate`.",
+        next_step="Start again: this machine's ledger.store says where it is now; others name it by `ledger"
+        " migrate`, and a move that was broken off is taken up by the same command.",
     )
 
 

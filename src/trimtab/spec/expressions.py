@@ -34,7 +34,11 @@ class Answer(Enum):
     ERROR = "error"
 
 
-_ANSWERS = {_NOT_APPLICABLE: Answer.NOT_APPLICABLE, _KEPT: Answer.KEPT, _BROKEN: Answer.BROKEN}
+_ANSWERS = {
+    _NOT_APPLICABLE: (Answer.NOT_APPLICABLE, ""),
+    _KEPT: (Answer.KEPT, ""),
+    _BROKEN: (Answer.BROKEN, ""),
+}
 
 
 class UncompilableError(ValueError):
@@ -65,7 +69,7 @@ def answers(rules: Sequence[SpecRule], asked: Question) -> list[tuple[Answer, st
     for first in range(0, len(rules), _TOGETHER):
         some = tuple(rules[first : first + _TOGETHER])
         told = _answered_together(some, asked)
-        found += [(_ANSWERS[each], "") for each in told] if told is not None else [answer(rule, asked) for rule in some]
+        found += [_ANSWERS[each] for each in told] if told is not None else [answer(rule, asked) for rule in some]
     return found
 
 
@@ -78,8 +82,8 @@ def _answered_together(rules: tuple[SpecRule, ...], asked: Question) -> list[int
         told = value.plain_value()
     except Exception:
         return None
-    is_whole = isinstance(told, list) and len(told) == len(rules) and all(type(each) is int for each in told)
-    return told if is_whole and all(each in _ANSWERS for each in told) else None
+    is_whole = isinstance(told, list) and len(told) == len(rules) and {*map(type, told)} == {int}
+    return told if is_whole and _ANSWERS.keys() >= {*told} else None
 
 
 def answer(rule: SpecRule, asked: Question) -> tuple[Answer, str]:
@@ -89,7 +93,7 @@ def answer(rule: SpecRule, asked: Question) -> tuple[Answer, str]:
     except Exception as error:
         return Answer.ERROR, _one_line(str(error))
     if type(value) is int and value in _ANSWERS:
-        return _ANSWERS[value], ""
+        return _ANSWERS[value]
     return Answer.ERROR, _one_line(str(value))
 
 

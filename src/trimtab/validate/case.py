@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from trimtab.model.catalog import Table
@@ -50,7 +51,7 @@ _C = TypeVar(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """What a rule looks at."""
 
@@ -60,11 +61,11 @@ class Case:
 
     def pending(self, kind: type[_C]) -> list[tuple[str, _C]]:
         """Return the strategy's changes of that kind that are not done yet, each with its path."""
-        return [(path, change) for path, change in self.all_pending() if isinstance(change, kind)]
+        return [(path, change) for path, change in self.all_pending if isinstance(change, kind)]
 
     def pending_on_tables(self) -> list[tuple[str, TableChange]]:
         """Return the changes not done yet that touch a table, each with its path."""
-        return [(path, change) for path, change in self.all_pending() if not isinstance(change, SetSetting)]
+        return [(path, change) for path, change in self.all_pending if not isinstance(change, SetSetting)]
 
     def pending_with_tables(self, kind: type[_C]) -> list[tuple[str, _C, Table]]:
         """Return the changes of that kind not done yet whose table is known, each with its path and its table."""
@@ -104,11 +105,11 @@ class Case:
                 shapes.pop(change.name, None)
         return shapes
 
-    def all_pending(self) -> Iterator[tuple[str, Change]]:
-        """Yield the changes that are not done yet, each with its path."""
-        for position, change in enumerate(self.strategy.changes):
-            if change not in self.facts.done:
-                yield f"changes[{position}]", change
+    @cached_property
+    def all_pending(self) -> tuple[tuple[str, Change], ...]:
+        """The changes that are not done yet, each with its path; most rules ask for them."""
+        done = self.facts.done
+        return tuple((f"changes[{n}]", change) for n, change in enumerate(self.strategy.changes) if change not in done)
 
 
 Findings: TypeAlias = list[Violation] | None

@@ -34,7 +34,7 @@ def rule_facts(case: Case) -> Iterator[tuple[str, _Facts]]:
     """Yield, for each change that is not done yet, its path and its facts."""
     common = {**_strategy(case), **_evidence(case), **_surroundings(case)}
     sizes = _new_sizes(case)
-    for path, change in case.all_pending():
+    for path, change in case.all_pending:
         table = None if isinstance(change, SetSetting) else case.facts.table(change.schema, change.table)
         facts: _Facts = {
             **_change(change),

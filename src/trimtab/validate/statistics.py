@@ -71,6 +71,8 @@ def name_prefix(case: Case) -> Findings:
 def exist(case: Case) -> Findings:
     """No object over the same columns has its kinds already, and none has its name."""
     made = case.pending_with_tables(CreateStatistics)
+    if not made:
+        return None
     taken = {(held.schema, held.name) for table in case.facts.tables.values() for held in table.statistics}
     found = []
     for path, change, table in made:
@@ -83,7 +85,7 @@ def exist(case: Case) -> Findings:
             what = f"statistics object {label(change.name)} is there already, or another that says the same"
             actual = label(*sorted(same)[:1]) or "its name on another table"
             found.append(broken("objects.statistics_exist", what, path, expected="one that is new", actual=actual))
-    return found if made else None
+    return found
 
 
 def _holds(columns: tuple[str, ...], kinds: tuple[str, ...], change: CreateStatistics) -> bool:

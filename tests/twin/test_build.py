@@ -25,6 +25,7 @@ from trimtab.errors import LabError, SourceError
 from trimtab.model.change import CreateIndex, DropIndex
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import PlanFailure
+from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.build import build as make
 from trimtab.twin.capture import read_image
@@ -178,6 +179,63 @@ def test_a_hidden_statistic_is_told(scratch: str, source: Server) -> None:
     )
     with build(f"{scratch} user=reader") as twin:
         assert any("row-level security" in problem and "public.diary" in problem for problem in twin.problems)
+
+
+def test_names_with_backslashes_may_be_kept_from_a_role_too(scratch: str) -> None:
+    run(
+        scratch,
+        r'CREATE SCHEMA "ba\ck"; CREATE TABLE "ba\ck"."s\t" (a int); CREATE TABLE public."s\n" (a int);'
+        "CREATE TABLE seen AS SELECT 1 AS a; GRANT SELECT ON seen TO reader",
+    )
+    with build(f"{scratch} user=reader") as twin:
+        [[seen, unseen]] = twin.what_if([query("SELECT * FROM seen"), query(r'SELECT * FROM public."s\n"')], [()])
+        assert isinstance(seen, Plan)
+        assert isinstance(unseen, PlanFailure)
+        assert any(r"s\t" in problem for problem in twin.problems)
+
+
+def test_where_keys_may_be_compressed_the_size_says_so(scratch: str) -> None:
+    run(
+        scratch, "CREATE TABLE wide AS SELECT n, repeat(md5(n::text), 20) AS w FROM generate_series(1, 3000) n; ANALYZE"
+    )
+    with build(scratch) as twin:
+        long, short = (CreateIndex("public", "wide", f"i_{c}", f"({c})", (c,)) for c in ("w", "n"))
+        wide, narrow = twin.size_bytes([long, short])
+        assert (wide or 0) > 10 * (narrow or 0) > 0
+        assert "compressed" in twin.note(long)
+        assert "compressed" not in twin.note(short)
+
+
+UNLOGGED = """
+CREATE UNLOGGED TABLE brief (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, q int, dep int, words int[]);
+CREATE UNLOGGED TABLE child (id int REFERENCES brief, note text DEFAULT 'CREATE UNLOGGED TABLE x');
+INSERT INTO brief (q, dep, words) SELECT n % 500, (n % 500) / 10, array[n % 500] FROM generate_series(1, 40000) n;
+CREATE INDEX ON brief USING gin (words);
+CREATE INDEX ON brief (q);
+ANALYZE brief
+"""
+
+
+def test_what_is_unlogged_stays_as_long_as_it_is_whatever_happens_to_the_server(scratch: str) -> None:
+    run(scratch, UNLOGGED)
+    asked = [query("SELECT * FROM brief WHERE dep = 7"), query("SELECT * FROM brief WHERE words @> array[7]")]
+    brin = CreateIndex("public", "brief", "brief_dep", "USING brin (dep)", ("dep",))
+    gin = CreateIndex("public", "brief", "brief_words", "USING gin (words)", ("words",))
+    with build(scratch) as twin:
+        assert not any("brief" in problem for problem in twin.problems)
+        with closing(connect(scratch, read_only=True)) as session:
+            assert differences(twin.fidelity(session, asked)) == []
+        before = _costs_of(twin, asked, brin, gin)
+        twin.start_workers()  # for which the first server is stopped
+        assert _costs_of(twin, [query(f"{one.text} AND 1 = 1") for one in asked], brin, gin) == before
+        os.kill(twin.connection.info.backend_pid, signal.SIGKILL)
+        assert _costs_of(twin, [query(f"{one.text} AND 2 = 2") for one in asked], brin, gin) == before
+
+
+def _costs_of(twin: Twin, asked: list[Query], *changes: CreateIndex) -> list[float]:
+    found = [plan for plans in twin.what_if(asked, [(), changes]) for plan in plans]
+    assert all(isinstance(plan, Plan) for plan in found)
+    return [plan.cost for plan in found if isinstance(plan, Plan)]
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

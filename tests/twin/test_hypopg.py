@@ -76,6 +76,27 @@ def test_odd_names_and_partial_indexes_are_no_obstacle(hypopg: HypoPG) -> None:
     assert [plan.indexes for plan in plans if isinstance(plan, Plan)] == [{'Größe "neu"'}, {"orders_open_city"}]
 
 
+def test_a_name_that_it_cuts_within_a_character_is_no_obstacle(hypopg_source: Server) -> None:
+    with closing(connect(hypopg_source.dsn(DATABASE), read_only=False)) as connection:
+        connection.execute(
+            'CREATE TABLE "таблица_для_очень_длин_имён" AS SELECT n AS "ключ" FROM generate_series(1, 10000) n;'
+            'ANALYZE "таблица_для_очень_длин_имён"'.encode()
+        )
+    try:
+        asked = query('SELECT * FROM "таблица_для_очень_длин_имён" WHERE "ключ" = 7')
+        with HypoPG.connect(hypopg_source.dsn(DATABASE)) as engine:
+            for method in ("hash", "btree"):
+                index = CreateIndex("public", "таблица_для_очень_длин_имён", "x", f'USING {method} ("ключ")', ("ключ",))
+                [[without], [found]] = engine.what_if([asked], [(), (index,)])
+                assert isinstance(without, Plan)
+                assert isinstance(found, Plan)
+                assert found.cost < without.cost / 2
+                assert found.indexes == {"x"}
+    finally:
+        with closing(connect(hypopg_source.dsn(DATABASE), read_only=False)) as connection:
+            connection.execute('DROP TABLE "таблица_для_очень_длин_имён"'.encode())
+
+
 def test_what_it_cannot_imagine_is_told_per_index(hypopg: HypoPG) -> None:
     assert hypopg.size_bytes([GIN, UNKNOWN])[0] is None
     assert "gin" in str(hypopg.refusal(GIN))

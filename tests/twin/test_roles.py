@@ -355,3 +355,23 @@ def test_settings_of_functions_are_part_of_the_schema(tenants: Server, image: Im
     with opened(tenants, image, None) as twin:
         row = twin.connection.execute("select proconfig from pg_proc where proname = 'slow_scan'").fetchone()
     assert row == (["enable_seqscan=off"],)
+
+
+def test_a_policy_that_cannot_be_carried_over_is_no_plan_that_reads_nothing(tenants: Server) -> None:
+    dsn = tenants.dsn("tenants")
+    binaries = Binaries.find() if tenants.binaries.version[0] == Binaries.find().version[0] else tenants.binaries
+    image = read_image(dsn, binaries, progress=silent)
+    lost = image.schema.replace(b"current_setting('app.tenant'", b"current_setxxxx('app.tenant'")
+    assert lost != image.schema
+    asked = [query("SELECT * FROM invoice WHERE id = 7"), query("SELECT * FROM memo WHERE id = 7")]
+    for role, is_bound in (("tenant_app", True), ("tenant_free", False), (None, False)):
+        built = build(replace(image, schema=lost), binaries, progress=silent)
+        with Twin.open(built, role=role) as twin:
+            assert any("POLICY public invoice by_tenant" in problem for problem in twin.problems)
+            [[invoice, memo]] = twin.what_if(asked, [()])
+            assert isinstance(memo, Plan)
+            assert isinstance(invoice, PlanFailure if is_bound else Plan)
+            if role is not None:
+                with closing(connect(conninfo_of(tenants, role), read_only=True)) as session:
+                    told = twin.fidelity(session, asked[:1]).queries[0].reason
+                assert ("lacks a policy" in told) == is_bound

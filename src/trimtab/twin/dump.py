@@ -50,6 +50,10 @@ _LEFT_OUT = re.compile(r"\d+; \d+ \d+ (?:EVENT TRIGGER|TRIGGER|USER MAPPING) ")
 _INDEX = re.compile(r"\d+; \d+ (?P<oid>\d+) (?:INDEX|CONSTRAINT) (?!ATTACH )")
 _MAPPING = re.compile(r"\d+; \d+ \d+ USER MAPPING ")
 _MAPPING_TEXT = "CREATE USER MAPPING "
+_NOT_THERE = "not on the twin: "
+_UNLOGGED = b"CREATE UNLOGGED TABLE "
+_LOGGED = b"CREATE          TABLE "
+"""As long as that, since a text in an archive stands behind its length."""
 _LOST = ("closed the connection", "terminating connection", "connection to server")
 _REMEDIES = (
     (
@@ -78,7 +82,8 @@ def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[st
     with scratch_directory() as place, for_programs(conninfo, place) as reachable:
         file, filters = place / "schema.dump", place / "schema.filter"
         filters.write_text(
-            "".join(f"exclude table {qualified(*relation)}\n" for relation in unreadable), encoding="utf-8"
+            "".join(f"exclude table {_in_a_filter(qualified(*relation))}\n" for relation in unreadable),
+            encoding="utf-8",
         )
         talk = f"--encoding={program_encoding(encoding)}"
         options = (*_OPTIONS, talk, f"--filter={filters}", f"--file={file}")
@@ -92,6 +97,11 @@ def read_schema(conninfo: str, binaries: Binaries, unreadable: Sequence[tuple[st
         if any(words in done.stderr for words in _LOST)
         else "Run `trimtab init` for the SQL of a role that may read what the workload reads, then run again.",
     )
+
+
+def _in_a_filter(name: str) -> str:
+    """Return a quoted name as a file of pg_dump's filters writes it."""
+    return name.replace("\\", "\\\\").replace("\n", "\\n")
 
 
 def _without_mappings(archive: Path, programs: Binaries) -> bytes:
@@ -129,12 +139,14 @@ def restore(
     """Restore the archive and return what could not be restored, and why. Raises LabError when it broke off.
 
     An archive's statements are whatever its maker wrote: the role of `conninfo` must be one that may do no harm.
+    What is UNLOGGED there is not on the twin, whose files are written by hand and would be emptied after an accident.
     `between` is called when all but indexes and the like is there; it returns the entries that it has made, which the
     archive could not.
     """
     programs = _programs(server.binaries)
     file, contents = server.directory / "schema.dump", server.directory / "schema.list"
     try:
+        schema = schema.replace(_UNLOGGED, _LOGGED)
         _write_privately(file, schema)
         if is_likely(schema):
             script = programs.run("pg_restore", "--file=-", str(file), environment=_ENGLISH).stdout
@@ -205,8 +217,16 @@ def _programs(binaries: Binaries) -> Binaries:
     return binaries if binaries.version[0] >= PROGRAMS_MAJOR else Binaries.find()
 
 
+def without_policies(problems: Iterable[str], tables: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Return those of the tables, by (schema, name), of which a policy could not be restored."""
+    told = tuple(problems)
+    return frozenset(
+        (schema, name)
+        for schema, name in tables
+        if any(problem.startswith(f"{_NOT_THERE}POLICY {schema} {name} ") for problem in told)
+    )
+
+
 def _problems(failures: Iterable[Failure]) -> list[str]:
     """Return what was not restored in words."""
-    return [
-        f"not on the twin: {failure.entry or 'an object'}: {failure.reason}" for failure in without_set_up(failures)
-    ]
+    return [f"{_NOT_THERE}{failure.entry or 'an object'}: {failure.reason}" for failure in without_set_up(failures)]

@@ -1,13 +1,14 @@
-"""Reads the lowest and highest value of indexed columns from a source whose rows changed since ANALYZE, for the twin.
+"""Reads the lowest and highest value of indexed columns from a source, for the twin.
 
-Where a condition reaches the end of a histogram, the planner looks up the real end in a B-tree. After rows were added
-it is another one than the histogram's, and costs are too. Each end is one probe of the index, bounded in time; both
+Where a condition reaches the end of a histogram, the planner looks up the real end in a B-tree. It is another one than
+the histogram's, which is that of a sample without the most common values, and of the rows that there were; and that
+there is one decides by itself how few rows may be expected. Each end is one probe of the index, bounded in time; both
 are values of rows. On the twin they become the entries of its B-trees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from trimtab.twin.leaf_entries import Key, entries_by_row, keys_of, mark_visible
 
 Item = TypeVar("Item")
 
-_MOST_COLUMNS = 2000
+_MOST_COLUMNS = 10_000
 _MOST_LATE = 5
 """So many columns may be refused, or take too long; then others are not asked one by one."""
 _PROBED_AT_ONCE = 20
@@ -67,34 +68,35 @@ class ColumnEnds:
 
 @dataclass(frozen=True, slots=True)
 class FoundEnds:
-    """The ends that were read, and the (schema, name) of tables that have others: changed, and not to be read."""
+    """The ends that were read, and the (schema, name) of tables that have others, which could not be."""
 
     ends: tuple[ColumnEnds, ...]
     unknown: tuple[tuple[str, str], ...]
 
 
 def read_ends(source: Connection, *, with_values: bool) -> FoundEnds:
-    """Return the ends of columns of tables whose rows changed since ANALYZE; without values, which tables those are.
+    """Return the ends of columns; without values, of which tables the planner would look for them.
 
     What this role may not read, or what takes too long, is unknown. Raises psycopg.Error when the source is lost.
     """
     wanted = source.execute(queries.load("twin_ends_wanted", source.info.server_version)).fetchall()
-    readable = [Column(*column) for *column, may_read in wanted if may_read and with_values][:_MOST_COLUMNS]
+    has_other_nulls = {Column(*column): other_nulls for *column, other_nulls, may_read in wanted if may_read}
+    readable = list(has_other_nulls)[:_MOST_COLUMNS] if with_values else []
     found: dict[Column, str | None] = {}
     late = 0
     with _probing(source) if readable else nullcontext():
         for batch in _batches(readable, _PROBED_AT_ONCE):
-            together = _bounds(source, batch)
+            together = _bounds(source, batch, has_other_nulls)
             for number, column in enumerate(batch):
                 if together is not None:
                     found[column] = together[number]
                 elif late < _MOST_LATE:
-                    alone = _bounds(source, [column])
+                    alone = _bounds(source, [column], has_other_nulls)
                     late += alone is None
                     found[column] = None if alone is None else alone[0]
     ends = [ColumnEnds(*column, bounds) for column, bounds in found.items() if bounds is not None]
     known = {one.key for one in ends}
-    unknown = dict.fromkeys((schema, table) for schema, table, name, _ in wanted if (schema, table, name) not in known)
+    unknown = dict.fromkeys((schema, table) for schema, table, name, *_ in wanted if (schema, table, name) not in known)
     return FoundEnds(tuple(ends), tuple(unknown))
 
 
@@ -106,9 +108,11 @@ def _probing(source: Connection) -> Iterator[None]:
         yield
 
 
-def _bounds(source: Connection, columns: Sequence[Column]) -> list[str | None] | None:
+def _bounds(
+    source: Connection, columns: Sequence[Column], has_other_nulls: Mapping[Column, bool]
+) -> list[str | None] | None:
     """Return the ends of each, None of a column without values; None where one of them cannot be had in time."""
-    probes = ", ".join(_probe(*column) for column in columns)
+    probes = ", ".join(_probe(*column, has_other_nulls=has_other_nulls[column]) for column in columns)
     try:
         with source.transaction():
             row = source.execute(f"select {_MARK} {probes}".encode(), prepare=False).fetchone()
@@ -120,11 +124,12 @@ def _bounds(source: Connection, columns: Sequence[Column]) -> list[str | None] |
     return [None if text == "{NULL,NULL}" else text for text in row]
 
 
-def _probe(schema: str, table: str, column: str) -> str:
+def _probe(schema: str, table: str, column: str, *, has_other_nulls: bool) -> str:
+    """Return the SQL of both ends, in the order in which an index with its NULLs there can be read."""
     name, place = quote_identifier(column), qualified(schema, table)
     low, high = (
         f"(select e.{name} from only {place} e where e.{name} is not null order by e.{name} {order} limit 1)"  # noqa: S608
-        for order in ("asc", "desc")
+        for order in (("asc nulls first", "desc nulls last") if has_other_nulls else ("asc", "desc"))
     )
     return f"array[{low}, {high}]::text"
 

@@ -13,7 +13,7 @@ _UNDEFINED = frozenset({"42P01", "42703", "42704", "42883", "3F000"})
 """SQLSTATEs of what is not there: table, column, object, function, schema."""
 _UNTYPED = "42P18"
 _CATALOG = "pg_catalog"
-INCOMPLETE = "TT001"
+INCOMPLETE, UNGUARDED = "TT001", "TT002"
 """In the place of an SQLSTATE: the twin lacks a part of a table, and its own plan would say too little."""
 
 
@@ -108,6 +108,8 @@ def _compare(
 def _why_not_planned(failure: PlanFailure, circumstances: Circumstances) -> str:
     if failure.sqlstate == INCOMPLETE:
         return "the twin lacks children that this role may not read, and the cost without them would be too low"
+    if failure.sqlstate == UNGUARDED:
+        return "the twin lacks a policy that binds this role, see what could not be carried over"
     if failure.sqlstate == _UNTYPED:
         return "nothing tells the type of a parameter, where it is planned for any values: write it, as in $1::text"
     if failure.sqlstate in _UNDEFINED:
@@ -132,8 +134,8 @@ def _why_different(source: Plan, twin: Plan, circumstances: Circumstances) -> st
         return "the twin was built without most-common values and histograms"
     if ended := relations & circumstances.unknown_ends:
         return (
-            f"rows of {listed(ended)} changed since ANALYZE, and where a condition reaches the end of a histogram the "
-            "source looks into an index, whose ends the twin does not know: ANALYZE ends it"
+            f"where a condition reaches the end of a histogram, the source looks into an index: of {listed(ended)} the "
+            "twin does not know all ends of those"
         )
     if guarded := relations & circumstances.guarded:
         return f"policies may read what the twin does not have, as rows: row-level security of {listed(guarded)}"

@@ -40,6 +40,9 @@ _VERY_MANY = 10_000
 _NO_SAMPLE = "no sample of the source: estimated from column statistics"
 _NOTHING_KNOWN = "no sample of the source, and its table was never analysed: a guess"
 _LEAST_WIDTH = 1.0
+_COMPRESSED_BYTES = 508
+"""PostgreSQL's TOAST_INDEX_TARGET: it tries to compress a longer key."""
+_AT_MOST = f"keys of more than {_COMPRESSED_BYTES} bytes may be compressed: it can be many times smaller"
 
 
 _Planned = Mapping[tuple[tuple[str, str], str | None], float]
@@ -112,6 +115,12 @@ def shape_new(
             shaped.refused[digests[index.oid]] = "the server cannot plan its predicate"
     indexes = [index for index in indexes if digests[index.oid] not in shaped.refused]
     measured = _measure(maker, table, indexes, digests, columns, planned, sample, shaped)
+    for index in indexes:
+        if index.method == "btree" and any(
+            k.is_variable and k.width > _COMPRESSED_BYTES for k in columns[index.oid].keys
+        ):
+            digest = digests[index.oid]
+            shaped.notes[digest] = tuple(dict.fromkeys((*shaped.notes.get(digest, ()), _AT_MOST)))
     shapes = {
         index.oid: _shape(
             index,

@@ -152,7 +152,7 @@ class Source:
 def read_source(connection: Connection, *, with_values: bool = True, with_ends: bool = False) -> Source:
     """Return what the source's catalog says now; without values, nothing of it is a value of a row.
 
-    `with_ends` reads the ends of indexed columns too, where the planner's statistics are older than the rows.
+    `with_ends` reads the ends of indexed columns too.
     """
     version = connection.info.server_version
     facts = connection.execute(queries.load("twin_source", version)).fetchone()

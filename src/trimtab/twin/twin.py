@@ -18,7 +18,7 @@ from trimtab.embedded.binaries import Binaries
 from trimtab.embedded.server import Server
 from trimtab.errors import TrimtabError
 from trimtab.model.catalog import Snapshot
-from trimtab.model.change import CreateIndex, CreateStatistics
+from trimtab.model.change import CreateIndex, CreateStatistics, qualified
 from trimtab.model.plan import Plan
 from trimtab.model.whatif import CreateExpressionStatistics, Hypothesis, PlanFailure, StatisticsTarget
 from trimtab.model.workload import Query
@@ -26,10 +26,11 @@ from trimtab.twin.build import DATABASE, Built, build, lost
 from trimtab.twin.cache import Configuration, PlanCache, Question
 from trimtab.twin.capture import read_image
 from trimtab.twin.circumstances import circumstances_of
+from trimtab.twin.dump import without_policies
 from trimtab.twin.engine import Engine
 from trimtab.twin.engines import Engines
 from trimtab.twin.extended import ExtendedValues, may_read_values, read_values
-from trimtab.twin.fidelity import INCOMPLETE, Fidelity, compare, listed
+from trimtab.twin.fidelity import INCOMPLETE, UNGUARDED, Fidelity, compare, listed
 from trimtab.twin.hypothetical import HypotheticalIndexes
 from trimtab.twin.hypothetical_statistics import HypotheticalStatistics
 from trimtab.twin.privileges import PLANNER, create_functions
@@ -69,6 +70,9 @@ class Twin:
         self._cache = PlanCache()
         self._source = source
         self._problems = problems
+        self._unguarded = frozenset(
+            table for table in without_policies(problems, source.guarded) if self._is_bound_in(table)
+        )
 
     @classmethod
     def build(
@@ -209,7 +213,7 @@ class Twin:
         questions = [[question for question in asked if isinstance(question, Question)] for asked, _ in groups]
         with self._alive():
             self._learn([question for some in questions for question in some])
-            groups = [([self._unless_incomplete(one) for one in asked], changes) for asked, changes in groups]
+            groups = [([self._unless_lacking(one) for one in asked], changes) for asked, changes in groups]
             questions = [[question for question in asked if isinstance(question, Question)] for asked, _ in groups]
             self._ensure(list(dict.fromkeys(c for _, changes in groups for c in changes if isinstance(c, CreateIndex))))
             tasks = self._cache.missing(zip(questions, sorted_changes, strict=True), is_brief=is_brief)
@@ -338,14 +342,27 @@ class Twin:
             lambda question, found: self._cache.learn(question, *found),
         )
 
-    def _unless_incomplete(self, asked: Question | PlanFailure) -> Question | PlanFailure:
-        """Return a failure for a question on a table of which the twin lacks children: its costs would be too low."""
-        if not self._source.incomplete or isinstance(asked, PlanFailure):
+    def _is_bound_in(self, table: tuple[str, str]) -> bool:
+        """Return whether policies bind who plans when this table is read."""
+        query = b"select pg_catalog.row_security_active(pg_catalog.to_regclass($1))"
+        row = self.connection.execute(query, (qualified(*table),)).fetchone()
+        return row is not None and row[0] is True
+
+    def _unless_lacking(self, asked: Question | PlanFailure) -> Question | PlanFailure:
+        """Return a failure for a question on a table of which the twin lacks children, or policies.
+
+        Its costs would be too low: without a policy no row may be read.
+        """
+        incomplete = frozenset(self._source.incomplete)
+        if not incomplete | self._unguarded or isinstance(asked, PlanFailure):
             return asked
-        lacking = self._cache.relations(asked).seen & frozenset(self._source.incomplete)
-        if not lacking:
-            return asked
-        return PlanFailure(INCOMPLETE, f"the role that read the source may not read all children of {listed(lacking)}")
+        seen = self._cache.relations(asked).seen
+        if lacking := seen & incomplete:
+            found = f"the role that read the source may not read all children of {listed(lacking)}"
+            return PlanFailure(INCOMPLETE, found)
+        if lacking := seen & self._unguarded:
+            return PlanFailure(UNGUARDED, f"a policy of {listed(lacking)} is not on the twin")
+        return asked
 
     def _ensure(self, changes: Sequence[CreateIndex]) -> None:
         """Make the indexes on all engines, in one order, so that they plan alike."""

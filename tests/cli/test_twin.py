@@ -243,6 +243,7 @@ BAD = (
     ("--drop", 'a"b; c', "drops", "twin.no_such_index"),
     ("--set", "work_mem", "settings", "twin.setting"),
     ("--set", "work_memory=1MB", "settings", "twin.setting"),
+    ("--set", "client_encoding=LATIN1", "settings", "twin.setting"),
     ("--set", "work_mem=-5", "settings", "twin.setting"),
     ("--set", "session_preload_libraries=x", "settings", "twin.setting"),
     ("--statistics", "CREATE STATISTICS ON a, b FROM nowhere", "statistics", "twin.no_such_table"),

@@ -22,7 +22,8 @@ from trimtab.model.whatif import CreateExpressionStatistics, DropStatisticsElsew
 _WRITE = "Write one statement as in: CREATE INDEX ON public.orders (customer_id) INCLUDE (total) WHERE status = 'open'"
 _WRITE_STATISTICS = "Write one statement as in: CREATE STATISTICS (ndistinct, mcv) ON city, lower(street) FROM orders"
 _WRITE_TARGET = "Write it as in: --target public.orders.city=1000"
-_ENDING = ("transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+_NO_PLANS = ("transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "client_encoding")
+"""They end sessions, or garble what is said in them."""
 # A schema without the right USAGE.
 _FORBIDDEN = psycopg.errors.InsufficientPrivilege
 _KINDS = ("ndistinct", "dependencies", "mcv")
@@ -129,9 +130,9 @@ def set_setting(text: str) -> SetSetting:
 
 def require_settable(setting: SetSetting, session: Connection) -> None:
     """Raise UsageError `twin.setting` when this session, which plans, may not have it; nothing of it stays."""
-    if setting.name.lower() in _ENDING:
+    if setting.name.lower() in _NO_PLANS:
         raise UsageError(
-            f"--set {setting.name} is refused: it ends sessions, and decides no plan",
+            f"--set {setting.name} is refused: it decides no plan",
             code="twin.setting",
             next_step="Write it as in: --set work_mem=64MB",
         )

@@ -28,7 +28,7 @@ from trimtab.model.whatif import PlanFailure
 from trimtab.model.workload import Query
 from trimtab.twin.build import DATABASE as TWIN_DATABASE
 from trimtab.twin.build import build as make
-from trimtab.twin.capture import read_image
+from trimtab.twin.capture import Image, read_image
 from trimtab.twin.children import by_age
 from trimtab.twin.circumstances import circumstances_of
 from trimtab.twin.dump import read_schema
@@ -204,6 +204,53 @@ def test_where_keys_may_be_compressed_the_size_says_so(scratch: str) -> None:
         assert (wide or 0) > 10 * (narrow or 0) > 0
         assert "compressed" in twin.note(long)
         assert "compressed" not in twin.note(short)
+
+
+LACKING = """
+CREATE SCHEMA "Ext";
+CREATE EXTENSION "uuid-ossp" SCHEMA "Ext";
+CREATE EXTENSION pgcrypto;
+CREATE TABLE token (id uuid PRIMARY KEY DEFAULT "Ext".uuid_generate_v4(), k int, t text CHECK (digest(t, 'md5') <> ''));
+INSERT INTO token (k, t) SELECT n % 100, 'x' || n FROM generate_series(1, 20000) n;
+CREATE INDEX ON token (k);
+CREATE INDEX ON token (encode(digest(t, 'md5'), 'hex'));
+CREATE VIEW salted AS SELECT id, gen_salt('md5') AS salt FROM token WHERE k < 5;
+CREATE TABLE own AS SELECT n AS a, n % 7 AS b FROM generate_series(1, 3000) n;
+CREATE INDEX ON own (b);
+ALTER TABLE own ENABLE ROW LEVEL SECURITY;
+CREATE POLICY hashed ON own USING (encode(digest(b::text, 'md5'), 'hex') <> 'x');
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+ANALYZE
+"""
+
+
+@pytest.mark.system_postgres
+def test_functions_of_extensions_that_it_lacks_take_no_table_from_it(older_source: Server) -> None:
+    with closing(connect(older_source.dsn(), read_only=False)) as admin:
+        admin.execute(b"CREATE DATABASE lacking")
+        dsn = older_source.dsn("lacking")
+        try:
+            run(dsn, LACKING)
+            image = read_image(dsn, Binaries.find(), with_ends=True, progress=silent)
+            assert {one.name for one in image.source.extension_functions} == {"uuid_generate_v4", "digest", "gen_salt"}
+            asked = [
+                query("SELECT * FROM token WHERE k = 7"),
+                query("SELECT * FROM token WHERE encode(digest(t, 'md5'), 'hex') = 'a'"),
+                query("SELECT * FROM salted"),
+                query("SELECT * FROM own WHERE b = 3"),
+            ]
+            called = query("SELECT * FROM token WHERE t = encode(digest('x'::text, 'md5'), 'hex')")
+            built = make(Image.from_dict(image.to_dict()), Binaries.find(), progress=silent)
+            with Twin.open(built, role="reader") as twin, closing(connect(dsn, read_only=True)) as session:
+                assert any('extension "pgcrypto" is not available' in problem for problem in twin.problems)
+                assert not any(f"TABLE public {name}" in str(twin.problems) for name in ("token", "own"))
+                assert differences(twin.fidelity(session, asked)) == []
+                [[found]] = twin.what_if([called], [()])
+                assert isinstance(found, PlanFailure)
+                told = twin.fidelity(session, [called]).queries[0].reason
+                assert "see what could not be carried over" in told
+        finally:
+            admin.execute(b"DROP DATABASE lacking WITH (FORCE)")
 
 
 UNLOGGED = """

@@ -39,6 +39,7 @@ from trimtab.twin.files import file_work
 from trimtab.twin.privileges import disarm_domains
 from trimtab.twin.roles import create_roles, give_to_owners
 from trimtab.twin.source import RelationFacts, Source
+from trimtab.twin.stand_ins import create_stand_ins
 from trimtab.twin.statistics import StoredColumn, store_columns
 
 __all__ = ["DATABASE", "Built", "Refreshed", "build", "lost", "programs_for", "refresh", "restate"]
@@ -63,6 +64,7 @@ SETTINGS = {
 _PLACE = (
     "version", "encoding", "provider", "collation", "character_type", "locale", "tablespaces", "has_values",
     "acting_roles", "owners", "operator_families",
+    "extension_functions",
 )  # fmt: skip
 
 
@@ -194,7 +196,8 @@ def _fill(server: Server, image: Image, progress: Callable[[int, int, str], None
     problems = create_database(server, source)
     with closing(connect(server.dsn(DATABASE), read_only=False)) as twin:
         let_restore(twin, DATABASE)
-        done = create_extensions(twin, source.extensions) | create_casts(twin, source.casts)
+        done = create_extensions(twin, source.extensions)
+        done |= create_stand_ins(twin, source.extension_functions, done) | create_casts(twin, source.casts)
         collated, told = create_collations(twin, source)
         problems += [*told, *create_roles(twin, source)]
     problems += _restore(server, image, done | collated)

@@ -25,6 +25,7 @@ from trimtab.twin.dump import read_schema
 from trimtab.twin.ends import ColumnEnds
 from trimtab.twin.extended import ExtendedValues
 from trimtab.twin.source import Collation, Owner, RelationFacts, Role, Source, read_source
+from trimtab.twin.stand_ins import ExtensionFunction
 from trimtab.twin.statistics import StoredColumn
 
 _LOCK_TIMEOUT_MS = 30_000
@@ -80,6 +81,9 @@ class Image:
         facts["roles"] = tuple(Role(**{**role, "acts_as": tuple(role["acts_as"])}) for role in facts["roles"])
         facts["operator_families"] = tuple(OperatorFamily.from_dict(one) for one in facts["operator_families"])
         facts["owners"] = tuple(Owner(**owner) for owner in facts["owners"])
+        facts["extension_functions"] = tuple(
+            ExtensionFunction(**{**one, "arguments": tuple(one["arguments"])}) for one in facts["extension_functions"]
+        )
         facts["ends"] = tuple(ColumnEnds(**one) for one in facts["ends"])
         facts["definitions"] = Definitions.from_dict(facts["definitions"])
         return cls(Source(**facts), bytes(data["schema"]))

@@ -19,6 +19,7 @@ from trimtab.twin.ends import ColumnEnds, read_ends
 from trimtab.twin.extended import ExtendedValues, hidden_values, read_values
 from trimtab.twin.heights import read_heights
 from trimtab.twin.settings import PLANNER_SETTINGS
+from trimtab.twin.stand_ins import ExtensionFunction, read_extension_functions
 from trimtab.twin.statistics import StoredColumn, hidden_ranges, read_columns
 
 BLOCK_BYTES = 8192
@@ -89,9 +90,9 @@ class Source:
     policies read, in the session that read them, None where it had none or values were left out. `written_search_path`
     is what `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them,
     `casts` those of `read_casts`, `operator_families` those of `read_operator_families`. `definitions` are empty in
-    what an older version of trimtab took. `ends` are those of indexed columns whose rows changed since ANALYZE,
+    what an older version of trimtab took. `ends` are those of indexed columns,
     `unknown_ends` the tables of such columns whose ends were not read. `incomplete` are tables of which the role may
-    not read all partitions or children.
+    not read all partitions or children, `extension_functions` what tables may need of extensions that a twin lacks.
     """
 
     version: int
@@ -126,6 +127,7 @@ class Source:
     ends: tuple[ColumnEnds, ...] = ()
     unknown_ends: tuple[tuple[str, str], ...] = ()
     incomplete: tuple[tuple[str, str], ...] = ()
+    extension_functions: tuple[ExtensionFunction, ...] = ()
 
     @property
     def acting_roles(self) -> tuple[Role, ...]:
@@ -204,6 +206,7 @@ def read_source(connection: Connection, *, with_values: bool = True, with_ends: 
         ends=found_ends.ends,
         unknown_ends=found_ends.unknown,
         incomplete=incomplete,
+        extension_functions=tuple(read_extension_functions(connection)),
         unreadable=unreadable,
         row_security=row_security,
         problems=(

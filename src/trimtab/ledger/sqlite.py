@@ -91,9 +91,8 @@ def _begin(
     path: Path, opened: tuple[int, int] | None, connection: Connection, query: Select[Any]
 ) -> Sequence[Any] | None:
     begin_writing(connection)
-    if (
-        _file_at(path) != opened
-    ):  # SQLite goes on with a file that has no name any more, and nobody would find the entry
+    # SQLite goes on with a file that has no name any more, where nobody would find the entry.
+    if _file_at(path) != opened:
         raise gone(path)
     return connection.execute(query).one_or_none()
 

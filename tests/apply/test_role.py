@@ -47,6 +47,9 @@ TOO_MUCH = {
     "CREATE ROLE x LOGIN; GRANT ALTER SYSTEM ON PARAMETER archive_command TO x": ("ALTER SYSTEM of archive_command",),
     "CREATE ROLE x LOGIN; GRANT SET ON PARAMETER session_preload_libraries TO x": ("SET of session_preload_libraries",),
     "CREATE ROLE x LOGIN; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO x": ("EXECUTE on pg_read_file",),
+    "CREATE ROLE x LOGIN; GRANT EXECUTE ON FUNCTION pg_reload_conf() TO x;"
+    " GRANT EXECUTE ON FUNCTION pg_promote(boolean, int) TO x": ("EXECUTE on pg_promote", "EXECUTE on pg_reload_conf"),
+    "CREATE ROLE x LOGIN IN ROLE pg_maintain": ("pg_maintain",),
     "CREATE ROLE y; CREATE ROLE x LOGIN NOINHERIT IN ROLE y; GRANT EXECUTE ON FUNCTION lo_export(oid, text) TO y": (
         "EXECUTE on lo_export",
     ),

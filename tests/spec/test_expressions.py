@@ -44,6 +44,14 @@ def test_what_is_no_truth_value_is_refused(text: str) -> None:
         check(text)
 
 
+@pytest.mark.parametrize("pattern", ["(", "(?=a)", "[", "*", "a)"])
+def test_a_pattern_that_is_none_is_refused_before_it_refuses_every_change(pattern: str) -> None:
+    for text in (f"change.table.matches('{pattern}')", f'change.columns.all(c, matches(c, "{pattern}"))'):
+        with pytest.raises(UncompilableError, match="which is no pattern of RE2"):
+            check(text)
+    check("change.table.matches('^tmp_[a-z]+$') && !change.schema.matches('a|b')")
+
+
 def test_what_does_not_compile_is_told_by_its_place() -> None:
     with pytest.raises(UncompilableError, match=r"^at character 4, it ends where more must follow$"):
         check("1 +")

@@ -186,7 +186,9 @@ def test_a_rule_that_is_none_is_refused_with_its_line(tmp_path: Path, text: str)
     assert refused.value.code == "spec.rule"
 
 
-@pytest.mark.parametrize("taken", ["indexes.max_size", "specification.expired", "specification.anything"])
+@pytest.mark.parametrize(
+    "taken", ["indexes.max_size", "specification.expired", "specification.anything", "waiver.expired"]
+)
 def test_a_rule_does_not_take_the_name_of_a_field_or_of_a_rule_of_trimtabs_own(tmp_path: Path, taken: str) -> None:
     with pytest.raises(SpecError, match="as those of fields, or of Trimtab's own rules, do") as refused:
         load_spec(_child(tmp_path, "CHILD", DEFAULT_ID, (RULE % '"true"').replace("shop.r", taken)))

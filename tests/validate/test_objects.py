@@ -43,7 +43,7 @@ def test_only_the_owner_changes_a_table_but_anyone_may_consider_it() -> None:
     assert judge(create("total"), known=facts(foreign, is_applying=False)).compliant
 
 
-@pytest.mark.parametrize("name", ["trimtab_" + "x" * 56, "trimtab_" + "é" * 28, "trimtab_\n", ""])
+@pytest.mark.parametrize("name", ["trimtab_" + "x" * 56, "trimtab_" + "é" * 28, "trimtab_\n", "\ud800", ""])
 def test_a_name_that_the_server_would_not_keep_is_refused(name: str) -> None:
     assert "objects.name" in broken(judge(create("total", name=name)))
 

@@ -137,6 +137,8 @@ def bundle(directory: Path, *, bundle_id: str, revision: int, days: int, as_json
     from trimtab.spec.moments import DAY_SECONDS, text_of
 
     files = sorted(p for p in directory.glob("*.y*ml") if p.name != MANIFEST and not p.name.endswith(".test.yaml"))
+    if not files:
+        raise _usage(f"there is no specification in {directory}")
     for path in files:
         load_spec(path)
     now = int(time.time())

@@ -19,7 +19,7 @@ from trimtab.spec.limits import Limits, Section
 from trimtab.spec.reading import Document
 from trimtab.spec.rules import SpecRule, SpecRules
 
-_OF_ITSELF = "specification"
+_OF_ITSELF = ("specification", "waiver")
 """With this begin rules of Trimtab itself that are about no field."""
 _MAX_FAULTS = 8
 _Stated = dict[str, dict[str, object]]
@@ -119,7 +119,7 @@ def _refuse_rules(document: Document, rules: tuple[SpecRule, ...]) -> None:
     faults = []
     for position, rule in enumerate(rules):
         line = document.line(("rules", position))
-        if rule.id.partition(".")[0] in (*Limits.model_fields, _OF_ITSELF):
+        if rule.id.partition(".")[0] in (*Limits.model_fields, *_OF_ITSELF):
             faults.append(
                 f"line {line}, rules.{rule.id}: its id begins as those of fields, or of Trimtab's own rules, do"
             )

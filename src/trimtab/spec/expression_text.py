@@ -84,6 +84,16 @@ def facts_named(text: str, types: Mapping[str, FactType]) -> tuple[str, ...]:
     return tuple(named)
 
 
+def patterns_in(text: str) -> list[str]:
+    """Return the patterns of an expression of the language, as they are written, with their quotes."""
+    tokens = list(_tokens(text))
+    return [
+        next(literal.text for literal in tokens[position:] if literal.kind == "text")
+        for position, token in enumerate(tokens)
+        if token.kind == "name" and token.text.rpartition(".")[2] == "matches"
+    ]
+
+
 def _tokens(text: str) -> Iterator[_Token]:
     position = 0
     while position < len(text):

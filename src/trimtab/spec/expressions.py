@@ -13,6 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from trimtab.spec.expression_text import patterns_in
 from trimtab.spec.fact_names import KNOWN_SUFFIX, FactValue, declared_types
 
 if TYPE_CHECKING:
@@ -103,6 +104,13 @@ def check(expression: str) -> None:
 
     if _compile(expression).return_type() != cel.Type.BOOL:
         raise UncompilableError("must be true or false, and is something else")
+    for pattern in patterns_in(expression):
+        # A pattern is compiled when it is asked for, and then it would refuse every change.
+        if _compile(f"''.matches({pattern})").eval(activation=_environment().Activation({})).value() not in (
+            True,
+            False,
+        ):
+            raise UncompilableError(f"matches against {pattern}, which is no pattern of RE2")
 
 
 @lru_cache(maxsize=4096)

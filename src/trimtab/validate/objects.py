@@ -141,11 +141,16 @@ def name(case: Case) -> Findings:
             "the name of the new object cannot be used",
             f"{path}.name",
             expected=f"1 to {MAX_NAME_BYTES} bytes of printable text",
-            actual=f"{len(change.name.encode())} bytes",
+            actual=f"{_bytes_of(change.name)} bytes",
         )
         for path, change in made
-        if not 0 < len(change.name.encode()) <= MAX_NAME_BYTES or not change.name.isprintable()
+        if not 0 < _bytes_of(change.name) <= MAX_NAME_BYTES or not change.name.isprintable()
     ]
+
+
+def _bytes_of(name: str) -> int:
+    """Return how long it is in UTF-8, also with half a surrogate in it, which JSON can write and no server has."""
+    return len(name.encode(errors="surrogatepass"))
 
 
 def name_taken(case: Case) -> Findings:

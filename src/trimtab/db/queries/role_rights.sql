@@ -22,14 +22,17 @@ with mine as materialized (
     select 5, r.rolname::text from mine join pg_catalog.pg_roles r using (oid)
      where r.rolname in ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files',
                          'pg_write_all_data', 'pg_create_subscription', 'pg_signal_backend',
-                         'pg_signal_autovacuum_worker', 'pg_checkpoint')
+                         'pg_signal_autovacuum_worker', 'pg_checkpoint', 'pg_maintain')
     union
     select 6, 'EXECUTE on ' || p.proname
       from mine
       join pg_catalog.pg_proc p on p.pronamespace = 'pg_catalog'::regnamespace
                                and p.proname in ('pg_read_file', 'pg_read_binary_file', 'pg_ls_dir', 'pg_stat_file',
                                                  'pg_file_write', 'pg_file_rename', 'pg_file_unlink', 'lo_import',
-                                                 'lo_export')
+                                                 'lo_export', 'pg_reload_conf', 'pg_rotate_logfile', 'pg_promote',
+                                                 'pg_switch_wal', 'pg_create_restore_point', 'pg_wal_replay_pause',
+                                                 'pg_wal_replay_resume', 'pg_start_backup', 'pg_stop_backup',
+                                                 'pg_backup_start', 'pg_backup_stop')
       -- adminpack has one in SQL, which does nothing that its caller could not
       join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname <> 'sql'
      where pg_catalog.has_function_privilege(mine.oid, p.oid, 'EXECUTE')

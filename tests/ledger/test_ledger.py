@@ -358,3 +358,68 @@ def test_nothing_is_added_to_a_file_that_has_lost_its_name(tmp_path: Path, way: 
         with pytest.raises(LedgerError) as refused:
             ledger.checkpoint()
         assert refused.value.code == "ledger.unwritable"
+
+
+SWALLOWED = (
+    "CREATE TRIGGER zz BEFORE INSERT ON entries BEGIN SELECT RAISE(IGNORE); END",
+    "CREATE TRIGGER zz AFTER INSERT ON entries BEGIN DELETE FROM entries WHERE seq = NEW.seq; END",
+)
+
+
+@pytest.mark.parametrize("trigger", SWALLOWED)
+def test_an_entry_that_a_trigger_swallows_is_not_said_to_be_there(tmp_path: Path, trigger: str) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+        with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+            raw.execute("DROP TRIGGER entries_stay")
+            raw.execute(trigger)
+        with pytest.raises(LedgerError) as refused:
+            ledger.append(Kind.RUN_FINISHED, {})
+        assert refused.value.code == "ledger.corrupt"
+
+
+def test_a_session_of_another_file_writes_nothing_once_the_first_is_back(tmp_path: Path) -> None:
+    path, aside = tmp_path / "ledger.db", tmp_path / "aside"
+    with Ledger.open(path) as ledger:
+        ledger.append(Kind.RUN_STARTED, {})
+        with closing(sqlite3.connect(path)) as raw:
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        copy = path.read_bytes()
+        ledger.append(Kind.RUN_STARTED, {})
+        path.rename(aside)
+        path.write_bytes(copy)
+        with ledger._store.reading(), ledger._store.reading(), ledger._store.reading() as third:
+            third.exec_driver_sql("SELECT count(*) FROM entries").all()
+        aside.rename(path)
+        said = 0
+        for _ in range(6):
+            try:
+                ledger.append(Kind.RUN_STARTED, {})
+                said += 1
+            except LedgerError as error:
+                assert error.code == "ledger.unwritable"  # noqa: PT017
+    with Ledger.open(path) as again:
+        assert len(list(again.entries())) == 2 + said
+        assert again.verify().verified
+
+
+@pytest.mark.parametrize("number", ["NULL", "'x'", "4.5", "x'00'", "1"])
+def test_numbers_that_are_none_or_there_twice_are_told(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        for _ in range(3):
+            ledger.append(Kind.RUN_STARTED, {})
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("CREATE TABLE other AS SELECT * FROM entries")
+        raw.execute("DROP TABLE entries")
+        raw.execute("CREATE TABLE entries (seq, at_ns, kind, run_id, body, prev_hash, hash)")
+        raw.execute("INSERT INTO entries SELECT * FROM other")
+        raw.execute(f"UPDATE entries SET seq = {number} WHERE seq = 2")
+    with Ledger.open(path) as ledger:
+        assert not ledger.verify().verified
+        for ask in (lambda: list(ledger.entries()), lambda: ledger.erase([1, 2, 3], {})):
+            try:
+                ask()
+            except LedgerError as error:
+                assert error.code in ("ledger.corrupt", "ledger.truncated", "ledger.forked")  # noqa: PT017

@@ -31,6 +31,7 @@ from trimtab.ledger.required import Required
 from trimtab.ledger.schema import SCHEMA_VERSION
 from trimtab.ledger.sqlite import FENCE
 from trimtab.ledger.statement import change_statement, stated
+from trimtab.ledger.store import Store
 from trimtab.ledger.withheld import MARK, digests_in, opened, withheld
 from trimtab.model.change import ERASED, Change, CreateIndex, DropIndex, change_digest, change_from_dict, change_to_dict
 from trimtab.signing.keys import SigningKey
@@ -614,6 +615,29 @@ def test_what_the_server_keeps_from_being_removed_is_not_said_to_be_erased(
 
 
 @pytest.mark.server
+@pytest.mark.parametrize(
+    "trigger", ["BEFORE INSERT ON trimtab_ledger.entries", "AFTER INSERT ON trimtab_ledger.entries"]
+)
+def test_an_entry_that_the_server_does_not_keep_is_not_said_to_be_there(
+    tmp_path: Path, new_database: Callable[[], str], trigger: str
+) -> None:
+    path, database = tmp_path / "ledger.db", new_database()
+    name_server(path, database)
+    with Ledger.open(path) as ledger:
+        change_a_database(ledger)
+    with closing(psycopg.connect(database, autocommit=True)) as session:
+        session.execute("DROP TRIGGER keep ON trimtab_ledger.entries")
+        session.execute(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN DELETE FROM trimtab_ledger.entries WHERE seq = NEW.seq; RETURN NULL; END'"
+        )
+        session.execute(f"CREATE TRIGGER zz {trigger} FOR EACH ROW EXECUTE FUNCTION no()".encode())
+    with Ledger.open(path) as ledger, pytest.raises(LedgerError) as refused:
+        ledger.append(Kind.RUN_STARTED, {})
+    assert refused.value.code == "ledger.corrupt"
+
+
+@pytest.mark.server
 def test_what_a_policy_hides_is_neither_erased_nor_left_behind_unsaid(
     tmp_path: Path, new_database: Callable[[], str], server: Server
 ) -> None:
@@ -680,6 +704,25 @@ def test_tables_that_are_others_than_were_made_are_told(
     with pytest.raises(LedgerError) as refused:
         migrate(path, None)
     assert refused.value.code == "ledger.corrupt"
+
+
+def test_a_first_one_that_finds_no_room_leaves_no_ledger_that_an_earlier_version_would_misread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        intend(ledger, PLAIN, PLAIN)
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("PRAGMA user_version = 4")
+    with Ledger.open(path) as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "insert", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            with pytest.raises(LedgerError):
+                intend(ledger, strategy="s-2")
+        assert version_of(path) == 4
+        intend(ledger, strategy="s-2")
+        assert version_of(path) == 5
+        assert len(openings_of(path)) == 2, "what the one that failed had kept is gone"
 
 
 @pytest.mark.server

@@ -341,7 +341,10 @@ class Ledger:
         """Return the bodies of these entries without what they withhold."""
         with self._store.reading() as connection:
             found = [row for seq in seqs if (row := self._store.row(connection, seq)) is not None]
-        return [read_entry(row).body for row in found]
+        try:
+            return [read_entry(row).body for row in found]
+        except BrokenRowError as error:
+            raise self._store.corrupt(f"an entry is not as it was written ({error})") from None
 
     def verify(self, keys: Sequence[PublicKey] = (), pinned: Sequence[Checkpoint] = ()) -> Verification:
         """Return whether all is as it was written, signed and seen here before, and the first thing that is not.

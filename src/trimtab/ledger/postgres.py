@@ -81,6 +81,7 @@ _NODES = (
     " SELECT * FROM unnest(%(ends)s::bigint[], %(levels)s::integer[], %(hashes)s::bytea[])"
 )
 _CHECKPOINT = f"INSERT INTO {SCHEMA}.checkpoints (size, note) VALUES (%(size)s, %(note)s)"  # noqa: S608
+_HASH = f"SELECT hash FROM {SCHEMA}.entries WHERE seq = %s"  # noqa: S608
 _UNSIGNED, _SIGNED = f"{_ENTRY} {_NODES}", f"{_ENTRY}, nodes AS ({_NODES}) {_CHECKPOINT}"
 
 _FENCED = ("entries", "checkpoints")
@@ -154,8 +155,10 @@ def _beginning(query: Select[Any], dialect: SqlDialect) -> bytes:
     return f"{turn(LOCK_CLASS)}; {head}".encode()
 
 
-def _insert(connection: Connection, entry: Values, nodes: Sequence[Values], checkpoint: tuple[int, str] | None) -> None:
-    """Write all of it by one statement, and commit, without waiting for the one before the other is sent."""
+def _insert(
+    connection: Connection, entry: Values, nodes: Sequence[Values], checkpoint: tuple[int, str] | None
+) -> Sequence[Any]:
+    """Write all of it by one statement, see what is there, and commit, each sent before the other has answered."""
     columns = {"ends": "seq", "levels": "level", "hashes": "hash"}
     values = {**entry, **{name: [node[column] for node in nodes] for name, column in columns.items()}}
     statement = _UNSIGNED
@@ -163,7 +166,9 @@ def _insert(connection: Connection, entry: Values, nodes: Sequence[Values], chec
         statement, values = _SIGNED, {**values, "size": checkpoint[0], "note": checkpoint[1]}
     with driven(connection) as session, session.pipeline():
         session.execute(statement.encode(), values)
+        found = session.execute(_HASH.encode(), (entry["seq"],))
         session.execute(b"COMMIT")
+        return [row[0] for row in found.fetchall()]
 
 
 def _row(found: Sequence[Any]) -> Row:

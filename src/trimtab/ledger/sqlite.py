@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, Select, cast
+from sqlalchemy.event import listen
 
 from trimtab.durable import sync_directory
 from trimtab.ledger.chain import Row
@@ -77,6 +78,7 @@ def open_sqlite(path: Path) -> Store:
             unfence=tuple(f"DROP TRIGGER IF EXISTS {table}_gone" for table in _FENCED),
         )
         engine = file_engine(path, _PRAGMAS)
+        listen(engine, "connect", lambda _session, record: record.info.update(file=_file_at(path)))
         store = Store(engine, dialect, OpeningFiles(path.with_name(path.name + DIRECTORY_SUFFIX), _begin_withholding))
         try:
             with engine.connect() as connection:
@@ -92,7 +94,7 @@ def _begin(
 ) -> Sequence[Any] | None:
     begin_writing(connection)
     # SQLite goes on with a file that has no name any more, where nobody would find the entry.
-    if _file_at(path) != opened:
+    if not (_file_at(path) == opened == connection.info["file"]):
         raise gone(path)
     return connection.execute(query).one_or_none()
 

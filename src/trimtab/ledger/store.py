@@ -28,7 +28,12 @@ _PAGE_ROWS = 500
 _DIGEST_BYTES = 32
 # Made once: to build a statement takes longer than to send it.
 _INSERT_ENTRY, _INSERT_NODE, _INSERT_CHECKPOINT = insert(ENTRIES), insert(TREE), insert(CHECKPOINTS)
-_ENDS = select(select(func.max(ENTRIES.c.seq)).scalar_subquery(), select(func.max(TREE.c.seq)).scalar_subquery())
+_ENDS = select(
+    select(func.max(ENTRIES.c.seq)).scalar_subquery(),
+    select(func.max(TREE.c.seq)).scalar_subquery(),
+    select(func.count()).select_from(ENTRIES).where(ENTRIES.c.seq.is_(None)).scalar_subquery(),
+)
+_HASH = select(ENTRIES.c.hash).where(ENTRIES.c.seq == bindparam("seq"))
 # The kind stands in it as in the index's condition: a parameter would keep the index from being used.
 _LAST_KEY = select(func.max(ENTRIES.c.seq)).where(text(KEYS_ONLY)).correlate(None).scalar_subquery()
 
@@ -43,12 +48,13 @@ class Head:
 
 def insert_each(
     connection: Connection, entry: Values, nodes: Sequence[Values], checkpoint: tuple[int, str] | None
-) -> None:
-    """Write an entry, the nodes that it completes and a checkpoint, each by a statement of its own."""
+) -> Sequence[Any]:
+    """Write an entry, the nodes that it completes and a checkpoint, each by a statement: `Dialect.insert`."""
     connection.execute(_INSERT_ENTRY, entry)
     connection.execute(_INSERT_NODE, nodes)
     if checkpoint is not None:
         connection.execute(_INSERT_CHECKPOINT, {"size": checkpoint[0], "note": checkpoint[1]})
+    return connection.execute(_HASH, {"seq": entry["seq"]}).scalars().all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Dialect:
     `begin` begins the one writing transaction, waits for another writer's end, and only then reads by the query that it
     is given. `faults` turns what the store says into LedgerError. `entries` selects rows, before anything is believed,
     and `row` makes a Row of one, of bytes. `insert` writes an entry, the nodes that it completes, and the size and note
-    of a checkpoint, None for none; it may commit them at once.
+    of a checkpoint, None for none; it may commit them at once, and returns the hashes of entries of its number then.
     `fence` are the statements after which no entry, and no checkpoint, can be added any more, `unfence` what ends that.
     """
 
@@ -70,7 +76,7 @@ class Dialect:
     corrupt: Callable[[str], Exception]
     fence: tuple[str, ...]
     unfence: tuple[str, ...]
-    insert: Callable[[Connection, Values, Sequence[Values], tuple[int, str] | None], None] = insert_each
+    insert: Callable[[Connection, Values, Sequence[Values], tuple[int, str] | None], Sequence[Any]] = insert_each
 
 
 class Store:
@@ -80,7 +86,6 @@ class Store:
         self._engine = engine
         self._dialect = dialect
         self._openings = openings
-        self._is_withholding = False
         self._head_query = dialect.entries.add_columns(_LAST_KEY).order_by(ENTRIES.c.seq.desc()).limit(1)
         self._row_query = dialect.entries.where(ENTRIES.c.seq == bindparam("seq"))
 
@@ -109,10 +114,8 @@ class Store:
 
     def keep(self, connection: Connection, openings: Mapping[str, bytes]) -> None:
         """Keep the openings of what an entry withholds, within `writing`; they are durable when the entry is."""
-        if not self._is_withholding:
-            self._openings.begin(connection)
-            self.settle(connection)
-            self._is_withholding = True
+        self._openings.begin(connection)
+        self.settle(connection)
         for digest, opening in openings.items():
             self._openings.put(connection, digest, opening)
 
@@ -168,7 +171,8 @@ class Store:
     ) -> None:
         """Write the entry, whose canonical body is `body`, and the nodes that it completes, as the last of `writing`.
 
-        With it the size and the note of a checkpoint, where there is one. A store may commit at once.
+        With it the size and the note of a checkpoint, where there is one. A store may commit at once. Raises
+        LedgerError `ledger.corrupt` where it is not there then.
         """
         values = {
             "seq": entry.seq,
@@ -179,7 +183,9 @@ class Store:
             "prev_hash": entry.prev_hash,
             "hash": entry.hash,
         }
-        self._dialect.insert(connection, values, [_tree_values(*each) for each in made], checkpoint)
+        found = self._dialect.insert(connection, values, [_tree_values(*each) for each in made], checkpoint)
+        if [*found] != [entry.hash]:  # a rule or a trigger of somebody's
+            raise self.corrupt(f"entry {entry.seq}, which was written, is not there as it was")
 
     def insert_copied(self, connection: Connection, rows: Sequence[Row], tree: GrowingTree) -> None:
         """Write rows as another store holds them, after those that `tree` has, and their nodes, within `writing`."""
@@ -240,12 +246,18 @@ class Store:
         return self._head(connection.execute(self._head_query).one_or_none())
 
     def _head(self, found: Sequence[Any] | None) -> Head:
-        return Head(None, None) if found is None else Head(self._dialect.row(found[:-1]), found[-1])
+        return Head(None, None) if found is None else Head(self._row(found[:-1]), found[-1])
 
     def row(self, connection: Connection, seq: int) -> Row | None:
         """Return the row of that number, or None."""
-        found = connection.execute(self._row_query, {"seq": seq}).one_or_none()
-        return None if found is None else self._dialect.row(found)
+        found = connection.execute(self._row_query, {"seq": seq}).all()
+        if len(found) > 1:
+            raise self.corrupt(f"entry {seq} is there {len(found)} times")
+        return self._row(found[0]) if found else None
+
+    def _row(self, found: Sequence[Any]) -> Row:
+        self._whole(found[0], "the number of an entry")
+        return self._dialect.row(found)
 
     def last_checkpoint(self, connection: Connection) -> tuple[int, str] | None:
         """Return the size and the note of the last checkpoint, or None."""
@@ -270,7 +282,9 @@ class Store:
         """Return the highest number of an entry and of a node, of one moment; 0 when there is none."""
         with self.reading() as connection:
             found = connection.execute(_ENDS).one()
-        entries, nodes = (self._whole(0 if end is None else end, "the number of a row") for end in found)
+        entries, nodes, unnumbered = (self._whole(end or 0, "the number of a row") for end in found)
+        if unnumbered:
+            raise self.corrupt("an entry has no number")
         return entries, nodes
 
     def nodes(self, until: int | None = None) -> Iterator[tuple[int, int, bytes | None]]:
@@ -318,7 +332,7 @@ class Store:
             page = query if after is None else query.where(ENTRIES.c.seq > after)
             with self.reading() if within is None else nullcontext(within) as connection:
                 found = connection.execute(page).all()
-            yield from (self._dialect.row(row) for row in found)
+            yield from (self._row(row) for row in found)
             if len(found) < _PAGE_ROWS:
                 return
             after = found[-1][0]
